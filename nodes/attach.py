@@ -1,0 +1,28 @@
+"""Midrun Attach: MODEL to MODEL, makes every sampler node behind it debuggable."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from . import hooks
+from .options import midrun_inputs, options
+
+
+class MidrunAttach(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MidrunAttach",
+            display_name="Midrun Attach",
+            category="sampling/midrun",
+            description="Every sampler node that gets this model can be paused, stepped, resumed and aborted.",
+            inputs=[
+                io.Model.Input("model", tooltip="The model on its way to one or more sampler nodes."),
+                *midrun_inputs(),
+            ],
+            outputs=[io.Model.Output(tooltip="The same model, watched by Midrun.")],
+        )
+
+    @classmethod
+    def execute(cls, model, **midrun) -> io.NodeOutput:
+        return io.NodeOutput(hooks.attach(model, options(**midrun)))

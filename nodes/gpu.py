@@ -1,0 +1,78 @@
+"""Giving the GPU back while a job is paused, and measuring that it was. ComfyUI's worker thread only."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management as mm
+import torch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Released:
+    """What unloading achieved. Bytes are torch's own count on the device; None where it keeps none."""
+
+    models_left: int
+    allocated_before: int | None
+    allocated_after: int | None
+
+    @property
+    def complete(self) -> bool:
+        return self.models_left == 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "models_left": self.models_left,
+            "allocated_before": self.allocated_before,
+            "allocated_after": self.allocated_after,
+        }
+
+
+def release() -> Released:
+    """Unload every model of ComfyUI and empty torch's cache, as ComfyUI itself does."""
+    before = _allocated()
+    gc.collect()  # an interrupted forward pass leaves cycles that hold activations
+    _end_interrupted_forward()
+    mm.unload_all_models()
+    mm.soft_empty_cache()
+    left = mm.loaded_models()
+    if left:
+        log.warning(
+            "Midrun: %d models stayed loaded on a pause: %s", len(left), [type(m.model) for m in left]
+        )
+    return Released(len(left), before, _allocated())
+
+
+def _end_interrupted_forward() -> None:
+    """What ComfyUI's executor does after each node where dynamic VRAM is on (0.12 and later)."""
+    memory = _module("comfy.memory_management")
+    if memory is None or not getattr(memory, "aimdo_enabled", False):
+        return
+    mm.reset_cast_buffers()
+    prefetch = _module("comfy.model_prefetch")
+    if prefetch is not None:
+        prefetch.cleanup_prefetch_queues()
+    vbar = _module("comfy_aimdo.model_vbar")
+    if vbar is not None and hasattr(vbar, "vbars_reset_watermark_limits"):
+        vbar.vbars_reset_watermark_limits()
+
+
+def _module(name: str) -> Any:
+    root = name.partition(".")[0]
+    if importlib.util.find_spec(root) is None or importlib.util.find_spec(name) is None:
+        return None
+    return importlib.import_module(name)
+
+
+def _allocated() -> int | None:
+    device = mm.get_torch_device()
+    module = getattr(torch, device.type, None)
+    count = getattr(module, "memory_allocated", None)
+    return None if device.type == "cpu" or count is None else int(count(device))

@@ -1,0 +1,97 @@
+"""KSampler (Midrun): ComfyUI's KSampler, debuggable."""
+
+from __future__ import annotations
+
+import comfy.samplers
+from comfy_api.latest import io
+from nodes import common_ksampler
+
+from . import hooks
+from .options import midrun_inputs, options
+
+
+class MidrunKSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MidrunKSampler",
+            display_name="KSampler (Midrun)",
+            category="sampling/midrun",
+            description="KSampler whose run can be paused, stepped, resumed and aborted.",
+            inputs=[
+                io.Model.Input("model", tooltip="The model used for denoising the input latent."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="The random seed used for creating the noise.",
+                ),
+                io.Int.Input(
+                    "steps", default=20, min=1, max=10000, tooltip="How many steps denoise the latent."
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=8.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="Classifier-free guidance: higher follows the prompt more closely.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=comfy.samplers.KSampler.SAMPLERS,
+                    tooltip="The sampling algorithm.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.KSampler.SCHEDULERS,
+                    tooltip="How noise is removed over the steps.",
+                ),
+                io.Conditioning.Input("positive", tooltip="What to include in the image."),
+                io.Conditioning.Input("negative", tooltip="What to exclude from the image."),
+                io.Latent.Input("latent_image", tooltip="The latent image to denoise."),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much is denoised: lower keeps the structure of the input latent.",
+                ),
+                *midrun_inputs(),
+            ],
+            outputs=[io.Latent.Output(tooltip="The denoised latent.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        seed,
+        steps,
+        cfg,
+        sampler_name,
+        scheduler,
+        positive,
+        negative,
+        latent_image,
+        denoise=1.0,
+        **midrun,
+    ) -> io.NodeOutput:
+        watched = hooks.attach(model, options(**midrun))
+        result = common_ksampler(
+            watched,
+            seed,
+            steps,
+            cfg,
+            sampler_name,
+            scheduler,
+            positive,
+            negative,
+            latent_image,
+            denoise=denoise,
+        )
+        return io.NodeOutput(*result)

@@ -1,0 +1,150 @@
+"""ComfyUI's prompt queue: who is in it, and queueing a job once more. The only user of PromptServer's queue.
+
+Called from the event loop, `somebody_waits` also from the worker thread. Every look and every change happens
+under the queue's own mutex.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+import uuid
+from typing import Any
+
+import execution
+import nodes
+
+from ..state.control import Presence, Run, Where
+from ..state.errors import RunRefused
+from ..state.job import Event, Request
+from ..state.view import JobError
+
+SECRET_KEYS: tuple[str, ...] = tuple(getattr(execution, "SENSITIVE_EXTRA_DATA_KEYS", ()))
+Item = tuple[Any, ...]  # (number, prompt_id, prompt, extra_data, outputs_to_execute, sensitive)
+
+
+class ComfyQueue:
+    """The queue of one PromptServer."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._queue = server.prompt_queue
+        self._forgotten: set[str] = set()  # superseded runs whose history entry has yet to appear
+
+    def presence(self, prompt_ids: list[str]) -> dict[str, Presence]:
+        with self._queue.mutex:
+            running, waiting = self._queue.get_current_queue_volatile()
+            places = {item[1]: Presence(Where.WAITING) for item in waiting}
+            places |= {item[1]: Presence(Where.RUNNING) for item in running}
+            history = self._queue.history
+            for prompt_id in [gone for gone in self._forgotten if gone in history]:
+                self._forget(prompt_id)
+            return {
+                prompt_id: places.get(prompt_id) or _ended(history.get(prompt_id)) for prompt_id in prompt_ids
+            }
+
+    def somebody_waits(self) -> bool:
+        return bool(self._queue.get_current_queue_volatile()[1])
+
+    def queued_request(self, prompt_id: str) -> Request | None:
+        """A queued or running prompt, as ComfyUI accepted it."""
+        with self._queue.mutex:
+            running, waiting = self._queue.get_current_queue_volatile()
+            for item in (*running, *waiting):
+                if item[1] == prompt_id:
+                    prompt, extra, outputs = copy.deepcopy(item[2:5])
+                    return Request(prompt, extra, tuple(outputs), dict(item[5]) if len(item) > 5 else None)
+        return None
+
+    async def prepare(self, job_id: str, request: Request) -> Run:
+        """Validate another run of that request, as POST /prompt does. Raises RunRefused."""
+        prompt_id = str(uuid.uuid4())
+        prompt = copy.deepcopy(request.prompt)
+        for node in prompt.values():
+            node.pop("is_changed", None)  # ComfyUI writes it there, and would trust it
+        targets = None if request.outputs is None else list(request.outputs)
+        valid, error, outputs, node_errors = await execution.validate_prompt(prompt_id, prompt, targets)
+        if not valid:
+            raise RunRefused(job_id, _sentence(error), _rejected(node_errors))
+        extra = copy.deepcopy(request.extra_data) | {"create_time": int(time.time() * 1000)}
+        return Run(prompt_id, Request(prompt, extra, tuple(outputs), request.secrets))
+
+    def put(self, run: Run, forget: tuple[str, ...]) -> None:
+        """Queue the run ahead of what waits; its job's earlier runs leave ComfyUI's history."""
+        request = run.request
+        with self._queue.mutex:
+            for prompt_id in forget:
+                self._forgotten.add(prompt_id)
+                if prompt_id in self._queue.history:
+                    self._forget(prompt_id)
+            item = (
+                self._number(),
+                run.prompt_id,
+                request.prompt,
+                request.extra_data,
+                list(request.outputs or ()),
+            )
+            self._queue.put((*item, dict(request.secrets or {})))
+
+    def cancel(self, prompt_id: str) -> None:
+        """Take the prompt out of the queue, or interrupt it if it is the one that runs."""
+        with self._queue.mutex:  # while it is held no other prompt can start, and a start clears the flag
+            running, _ = self._queue.get_current_queue_volatile()
+            if any(item[1] == prompt_id for item in running):
+                nodes.interrupt_processing()
+            else:
+                self._queue.delete_queue_item(lambda item: item[1] == prompt_id)
+
+    def _forget(self, prompt_id: str) -> None:
+        self._queue.delete_history_item(prompt_id)
+        self._forgotten.discard(prompt_id)
+
+    def _number(self) -> float:
+        """Below the first that waits, above what was executed before it, and never negative.
+
+        Older frontends hide the results of numbers at or below the newest in the history.
+        """
+        running, waiting = self._queue.get_current_queue_volatile()
+        ahead = [item[0] for item in waiting if item[0] > 0]
+        if not ahead:
+            number = self._server.number
+            self._server.number += 1
+            return number
+        first = min(ahead)
+        executed = [item[0] for item in running] + [
+            entry["prompt"][0] for entry in self._queue.history.values()
+        ]
+        return (max((number for number in executed if 0 <= number < first), default=0) + first) / 2
+
+
+def _ended(entry: dict[str, Any] | None) -> Presence:
+    if entry is None:
+        return Presence(Where.ABSENT)
+    status = entry.get("status") or {}
+    messages = dict(status.get("messages") or ())
+    if "execution_interrupted" in messages:
+        return Presence(Where.ENDED, Event.ABORT)
+    if status.get("status_str") == "error":
+        told = messages.get("execution_error", {})
+        error = JobError(
+            str(told.get("exception_type", "error")),
+            str(told.get("exception_message", "The workflow failed.")).strip(),
+            told.get("node_id"),
+        )
+        return Presence(Where.ENDED, Event.FAIL, error)
+    return Presence(Where.ENDED, Event.COMPLETE)
+
+
+def _sentence(error: Any) -> str:
+    if not isinstance(error, dict):
+        return str(error)
+    return " ".join(str(error[part]) for part in ("message", "details") if error.get(part))
+
+
+def _rejected(node_errors: Any) -> list[dict[str, Any]]:
+    rejected = []
+    for node_id, entry in dict(node_errors or {}).items():
+        for error in entry.get("errors", ()):
+            name = error.get("extra_info", {}).get("input_name")
+            rejected.append({"node_id": node_id, "input": name, "reason": _sentence(error)})
+    return rejected

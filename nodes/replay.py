@@ -1,0 +1,93 @@
+"""Recording the evaluations of a sampler and answering them again. Plain torch; ComfyUI's worker thread.
+
+Recorded answers live on the host, so that a paused job has no tensor left on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..state.recording import Evaluation, Recording, RngState
+
+Args = dict[str, Any]  # what ComfyUI hands to a post-CFG function
+PostCfg = Callable[[Args], torch.Tensor]
+TAPPED = ("denoised", "cond_denoised", "uncond_denoised")
+
+
+def host_copy(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy on the CPU with the same dtype and strides, sharing no memory."""
+    return tensor.detach().to("cpu", copy=True)
+
+
+def capture_rng(device: torch.device) -> RngState:
+    """The global generators of the CPU and of `device`."""
+    module = _generators(device)
+    return RngState(torch.get_rng_state(), None if module is None else module.get_rng_state(*_where(device)))
+
+
+def restore_rng(state: RngState, device: torch.device) -> None:
+    torch.set_rng_state(state.cpu)
+    module = _generators(device)
+    if module is not None and state.device is not None:
+        module.set_rng_state(state.device, *_where(device))
+
+
+def _generators(device: torch.device) -> Any:
+    module = None if device.type == "cpu" else getattr(torch, device.type, None)
+    return module if hasattr(module, "get_rng_state") else None
+
+
+def _where(device: torch.device) -> tuple[torch.device, ...]:
+    return () if device.type == "mps" else (device,)  # torch.mps has one device and no such argument
+
+
+class Tape:
+    """A recording under a read head. Each attempt at sampling rewinds it, replays it, and records on."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.position = 0
+
+    def rewind(self) -> None:
+        self.position = 0
+
+    @property
+    def replaying(self) -> bool:
+        return self.position < len(self.recording)
+
+    def replay(self, own: list[PostCfg], args: Args, device: torch.device) -> torch.Tensor:
+        """The recorded answer on `device`.
+
+        own: the sampler's own post-CFG functions, called as they were, with what they were given
+        args: the rest of what they may read, of the present call
+        """
+        evaluation = self.recording.read(self.position)
+        for tap in evaluation.taps:
+            given = args | {name: tensor.to(device, copy=True) for name, tensor in tap.items()}
+            for function in own:
+                given["denoised"] = function(given)
+        if evaluation.rng is not None:
+            restore_rng(evaluation.rng, device)
+        self.position += 1
+        return evaluation.answer.to(device, copy=True)
+
+    def record(self, answer: torch.Tensor, taps: list[Args], before: RngState, device: torch.device) -> None:
+        """answer: already on the host; before: the generators when the evaluation began, on `device`."""
+        after = capture_rng(device)
+        self.recording.append(Evaluation(answer, tuple(taps), None if after.same(before) else after))
+        self.position += 1
+
+
+class Tap:
+    """A post-CFG function that changes nothing and keeps what the functions after it are given."""
+
+    def __init__(self) -> None:
+        self.calls: list[Args] = []
+
+    def __call__(self, args: Args) -> torch.Tensor:
+        given = {name: args[name] for name in TAPPED if isinstance(args.get(name), torch.Tensor)}
+        self.calls.append({name: host_copy(tensor) for name, tensor in given.items()})
+        return args["denoised"]

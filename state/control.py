@@ -1,0 +1,190 @@
+"""The verbs of the REST API, on ComfyUI's event loop: job transitions plus what they need of the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from .errors import IllegalTransition
+from .job import Event, Job, Request
+from .registry import Registry
+from .view import AbortMode, JobError, JobView, State
+
+UNCONFIRMED_S = 60.0  # a prompt that has not reached the queue by then never will
+
+
+class Where(Enum):
+    """Where a prompt is in ComfyUI."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A prompt's place, and for an ended one how it ended: COMPLETE, ABORT or FAIL."""
+
+    where: Where
+    event: Event | None = None
+    error: JobError | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A validated run of a job, ready to be queued."""
+
+    prompt_id: str
+    request: Request
+
+
+class Queue(Protocol):
+    """ComfyUI's prompt queue."""
+
+    def presence(self, prompt_ids: list[str]) -> dict[str, Presence]: ...
+    def queued_request(self, prompt_id: str) -> Request | None: ...
+    async def prepare(self, job_id: str, request: Request) -> Run: ...
+    def put(self, run: Run, forget: tuple[str, ...]) -> None: ...
+    def cancel(self, prompt_id: str) -> None: ...
+
+
+class Control:
+    """One method a verb. Each raises a MidrunError when it refuses."""
+
+    def __init__(self, registry: Registry, queue: Queue) -> None:
+        self.registry = registry
+        self.queue = queue
+        self._unconfirmed: dict[str, tuple[Job, float]] = {}
+        self._follower: asyncio.Task[None] | None = None
+
+    # -- verbs -----------------------------------------------------------------------------------------
+
+    async def pause(self, any_id: str, wait_s: float) -> JobView:
+        """Ask for a pause, and wait up to `wait_s` seconds for it to take effect."""
+        job = await self.registry.load(any_id)
+        view = job.pause()
+        if wait_s > 0 and view.state is State.PAUSING:
+            await self._until_not_pausing(job, wait_s)
+        return job.view()
+
+    async def resume(self, any_id: str, steps: int | None = None, keep_history: bool = False) -> JobView:
+        job = await self.registry.load(any_id)
+        if not job.resume(steps):
+            await self._queue_run(job, keep_history)
+        return job.view()
+
+    async def abort(
+        self, any_id: str, mode: AbortMode, reason: str | None, keep_history: bool = False
+    ) -> JobView:
+        job = await self.registry.load(any_id)
+        if not job.abort(mode, reason):
+            await self._queue_run(job, keep_history)
+        elif mode is AbortMode.STOP:
+            self.queue.cancel(job.prompt_id)
+        self.registry.settle(job)
+        return job.view()
+
+    async def delete(self, any_id: str) -> None:
+        job = await self.registry.load(any_id)
+        if not job.deletable():
+            because = "it still has a run in ComfyUI. Abort it first, or wait until it ended."
+            raise IllegalTransition("delete", job.job_id, job.state, because)
+        self.registry.delete(job)
+
+    # -- prompts that come and go ----------------------------------------------------------------------
+
+    def submitted(self, job: Job) -> None:
+        """A prompt was handed to ComfyUI; whether it is accepted shows later."""
+        self._unconfirmed[job.job_id] = (job, time.monotonic())
+        self.follow()
+
+    def accepted(self, job: Job) -> None:
+        """It is in the queue: what stands there is what later runs repeat."""
+        self._unconfirmed.pop(job.job_id, None)
+        job.enter_queue()
+        request = self.queue.queued_request(job.prompt_id)
+        if request is not None:
+            self.registry.update_request(job, request)
+
+    def refused(self, job: Job) -> None:
+        self._unconfirmed.pop(job.job_id, None)
+        self.registry.withdraw(job)
+
+    def cancelled(self, prompt_id: str | None) -> None:
+        """ComfyUI's interrupt was called for that prompt, or for whatever runs."""
+        for job in self.registry.live():
+            if prompt_id in (None, job.prompt_id):
+                where = self.queue.presence([job.prompt_id])[job.prompt_id].where
+                if where is Where.RUNNING:
+                    job.cancel()
+
+    def follow(self) -> None:
+        """See to it that the ends of prompts are noticed."""
+        if self._follower is None or self._follower.done():
+            self._follower = asyncio.get_running_loop().create_task(self._follow())
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    async def _queue_run(self, job: Job, keep_history: bool) -> None:
+        earlier = () if keep_history else job.view().prompt_ids
+        try:
+            run = await self.queue.prepare(job.job_id, job.request)
+        except BaseException:
+            job.refuse_run()
+            raise
+        self.registry.add_run(job, run.prompt_id)
+        self.queue.put(run, earlier)
+        self.follow()
+
+    async def _until_not_pausing(self, job: Job, wait_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        settled = asyncio.Event()
+
+        def listener(changed: Job, view: JobView, change: Any) -> None:
+            if changed is job and view.state is not State.PAUSING:
+                loop.call_soon_threadsafe(settled.set)
+
+        stop = self.registry.listen(listener)
+        try:
+            if job.state is State.PAUSING:
+                await asyncio.wait_for(settled.wait(), wait_s)
+        except asyncio.TimeoutError:
+            return
+        finally:
+            stop()
+
+    async def _follow(self) -> None:
+        """Compares the queue with the jobs, as the end of a prompt has no hook. Lives while a job does."""
+        while self._unconfirmed or self.registry.live():
+            self._confirm()
+            live = self.registry.live()
+            presence = self.queue.presence([job.prompt_id for job in live])
+            for job in live:
+                self._compare(job, presence)
+            await asyncio.sleep(0.1)
+
+    def _confirm(self) -> None:
+        waiting = list(self._unconfirmed.values())
+        presence = self.queue.presence([job.prompt_id for job, _ in waiting])
+        for job, since in waiting:
+            if presence[job.prompt_id].where is not Where.ABSENT:
+                self.accepted(job)
+            elif time.monotonic() - since > UNCONFIRMED_S:
+                self.refused(job)
+
+    def _compare(self, job: Job, presence: dict[str, Presence]) -> None:
+        prompt_id = job.prompt_id
+        found = presence.get(prompt_id)
+        if found is None:  # another run was queued meanwhile
+            return
+        if found.where is Where.RUNNING:
+            job.start(prompt_id)
+        elif found.where is Where.ENDED:
+            job.run_ended(prompt_id, found.event or Event.COMPLETE, found.error)
+        elif found.where is Where.ABSENT:
+            job.run_ended(prompt_id, Event.ABORT)
+        self.registry.settle(job)

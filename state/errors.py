@@ -1,0 +1,70 @@
+"""The refusals of Midrun. Each message says what was refused, for which job, why, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .view import State
+
+
+class MidrunError(Exception):
+    """Anything Midrun refuses to do; `code` names it in the REST API."""
+
+    code = "bad_request"
+
+
+class BadRequest(MidrunError):
+    """A request that can not be understood."""
+
+
+class UnknownJob(MidrunError):
+    """No job goes by that id."""
+
+    code = "unknown_job"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"No job {short(job_id)}: either its workflow holds no Midrun node, or it was deleted. "
+            "GET /midrun/jobs lists the jobs there are."
+        )
+
+
+class IllegalTransition(MidrunError):
+    """The job's state does not allow that."""
+
+    code = "illegal_transition"
+
+    def __init__(self, verb: str, job_id: str, state: State, because: str) -> None:
+        super().__init__(f"Cannot {verb} job {short(job_id)}: {because}")
+        self.state = state
+
+
+class TooLarge(MidrunError):
+    """A request body over the limit."""
+
+    code = "too_large"
+
+
+class Unavailable(MidrunError):
+    """Midrun could not start; ComfyUI works without it."""
+
+    code = "unavailable"
+
+
+def short(job_id: str) -> str:
+    """An id as a person reads it in a message: its printable beginning, as it comes from the client."""
+    shown = "".join(c if c.isprintable() else "?" for c in job_id[:36])
+    return shown + ("…" if len(job_id) > 36 else "")
+
+
+class RunRefused(MidrunError):
+    """ComfyUI's validation refused another run of the job's workflow."""
+
+    code = "invalid_params"
+
+    def __init__(self, job_id: str, because: str, rejected: list[dict[str, Any]]) -> None:
+        super().__init__(
+            f"ComfyUI refused to run job {short(job_id)} again: {because} The job is as it was; resume it when "
+            "that is mended."
+        )
+        self.rejected = rejected

@@ -1,0 +1,451 @@
+"""One job's state machine: every legal transition stands in one table, and one lock guards all of it.
+
+Called from ComfyUI's worker thread, from its event loop and from timers. Standard library only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any
+
+from .errors import IllegalTransition
+from .evaluation import InFlight, InterruptFlag, Outcome
+from .timing import Mode, Stopwatch
+from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State
+
+PAUSE_BUDGET_S = (
+    1.5  # an evaluation that ends within this is kept; half a second is left to unload the models
+)
+PUBLISH_EVERY_S = 0.1
+CANCELLED = "cancelled in ComfyUI"
+
+
+class Event(Enum):
+    START = "start"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"  # a pause taken back before it took effect
+    UNPAUSE_QUEUED = "unpause_queued"
+    STOPPED = "stopped"  # the sampler was left
+    PARK = "park"
+    RESUME = "resume"
+    QUEUE = "queue"  # a new run was queued
+    COMPLETE = "complete"
+    ABORT = "abort"
+    FAIL = "fail"
+
+
+Q, R, P, H, C, A, F = (
+    State.QUEUED,
+    State.RUNNING,
+    State.PAUSING,
+    State.PAUSED,
+    State.COMPLETED,
+    State.ABORTED,
+    State.FAILED,
+)
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (Q, Event.START): R,
+    (Q, Event.PAUSE): P,
+    (Q, Event.COMPLETE): C,
+    (Q, Event.ABORT): A,
+    (Q, Event.FAIL): F,
+    (R, Event.PAUSE): P,
+    (R, Event.COMPLETE): C,
+    (R, Event.ABORT): A,
+    (R, Event.FAIL): F,
+    (P, Event.UNPAUSE): R,
+    (P, Event.UNPAUSE_QUEUED): Q,
+    (P, Event.STOPPED): H,
+    (P, Event.COMPLETE): C,
+    (P, Event.ABORT): A,
+    (P, Event.FAIL): F,
+    (H, Event.PARK): H,
+    (H, Event.RESUME): R,
+    (H, Event.QUEUE): Q,
+    (H, Event.ABORT): A,
+    (H, Event.FAIL): F,
+    (F, Event.QUEUE): Q,
+    (F, Event.ABORT): A,
+}
+ENDED = frozenset({C, A})
+
+
+class Directive(Enum):
+    """What the worker thread is to do now."""
+
+    GO = "go"
+    PAUSE = "pause"
+    FINISH = "finish"  # return the newest `denoised`
+    STOP = "stop"  # end the prompt
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ComfyUI needs to run the job again. Only `secrets` may hold API tokens; it never leaves memory."""
+
+    prompt: dict[str, Any]
+    extra_data: dict[str, Any]
+    outputs: tuple[str, ...] | None = None
+    secrets: dict[str, Any] | None = None
+
+    @property
+    def client_id(self) -> str | None:
+        client_id = self.extra_data.get("client_id")
+        return client_id if isinstance(client_id, str) else None
+
+
+def utc(seconds: float) -> str:
+    """ISO 8601, UTC, milliseconds: sorts as text."""
+    stamp = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    return stamp.replace("+00:00", "Z")
+
+
+class Job:
+    """A prompt that Midrun watches, through all its runs.
+
+    `listener(view, change)` is called under the lock, in order, on every change; it must not block.
+    `change` is None for mere progress.
+    """
+
+    def __init__(
+        self,
+        view: JobView,
+        request: Request,
+        flag: InterruptFlag,
+        listener: Callable[[Job, JobView, Change | None], None],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
+    ) -> None:
+        self.request = request
+        self._view = view
+        self._listener = listener
+        self._clock, self._wall, self._timer = clock, wall, timer
+        self._lock = threading.Condition(threading.RLock())
+        self._in_flight = InFlight(flag, clock)
+        self._watch = Stopwatch(clock, view.timing)
+        self._published = float("-inf")
+        self._started = False  # the present run reached the front of the queue
+        self._in_call = False  # inside a watched sampling call
+        self._steps_left: int | None = None
+        self._ordinals: dict[str, int] = {}
+        self._queueing = False  # a new run is being validated
+        self._finished = False  # an abort with mode finish has been carried out
+        self.run_active = False  # the present run is in ComfyUI's queue or executing
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    @property
+    def job_id(self) -> str:
+        return self._view.job_id
+
+    @property
+    def prompt_id(self) -> str:
+        return self._view.prompt_ids[-1]
+
+    @property
+    def state(self) -> State:
+        return self._view.state
+
+    def view(self) -> JobView:
+        with self._lock:
+            view = self._view
+            known = view.total_steps is not None and view.state not in ENDED
+            left = max(0, (view.total_steps or 0) - view.step) if known else None
+            self._view = replace(view, timing=self._watch.read(left))
+            return self._view
+
+    # -- asked for by people and scripts ---------------------------------------------------------------
+
+    def pause(self, reason: PauseReason = PauseReason.USER) -> JobView:
+        """Pause before the next evaluation, or inside the present one when that takes long."""
+        with self._lock:
+            if self.state in (P, H):
+                return self.view()
+            self._require((Q, R), "pause", "only a queued or running job can be paused")
+            self._fire(Event.PAUSE, pause_reason=reason)
+            self._hurry()
+            return self.view()
+
+    def resume(self, steps: int | None = None) -> bool:
+        """Go on, for `steps` steps or to the end. False when a new run has to be queued for that.
+
+        After False the caller validates a run and calls `queue_run` or `refuse_run`: until then
+        every other resume is refused.
+        """
+        verb = "resume" if steps is None else "step"
+        with self._lock:
+            self._refuse_second_run(verb)
+            if self.state is P and steps is None:
+                self._fire(Event.UNPAUSE if self._started else Event.UNPAUSE_QUEUED, pause_reason=None)
+                return True
+            self._require((H, F), verb, "it has to be paused for that" if steps else "it is not paused")
+            self._steps_left = steps
+            if self.state is H and self._view.held:
+                self._fire(Event.RESUME, held=False, pause_reason=None, gpu_released=False)
+                return True
+            self._queueing = True
+            return False
+
+    def queue_run(self, prompt_id: str) -> None:
+        """The run that `resume` or a finishing `abort` asked for is about to be queued as `prompt_id`."""
+        with self._lock:
+            self._queueing = False
+            if self.state not in (H, F, A) or (self.state is A and self._view.abort_mode is AbortMode.STOP):
+                raise IllegalTransition(
+                    "resume", self.job_id, self.state, f"it is {self.state.value} meanwhile"
+                )
+            self._started, self.run_active = False, True
+            self._ordinals.clear()
+            ids = (*self._view.prompt_ids, prompt_id)
+            if self.state is A:
+                self._note("run", prompt_ids=ids)
+            else:
+                self._fire(Event.QUEUE, prompt_ids=ids, pause_reason=None, error=None, gpu_released=False)
+
+    def refuse_run(self) -> None:
+        """ComfyUI did not accept the run: the job stays what it was."""
+        with self._lock:
+            self._queueing = False
+
+    def abort(self, mode: AbortMode, reason: str | None) -> bool:
+        """End the job. False when a run has to be queued to finish the workflow (see `resume`)."""
+        with self._lock:
+            if self.state is A:
+                return True
+            self._require((Q, R, P, H, F), "abort", f"it is {self.state.value} already")
+            if mode is AbortMode.FINISH:
+                self._refuse_second_run("finish")
+                self._require_denoised()
+            self._queueing = mode is AbortMode.FINISH and self._out_of_queue()
+            self._fire(Event.ABORT, abort_reason=reason, abort_mode=mode, held=False, pause_reason=None)
+            self._in_flight.interrupt()
+            return not self._queueing
+
+    def cancel(self, reason: str = CANCELLED) -> None:
+        """ComfyUI's own Cancel hit the present run: nothing to refuse, it has happened."""
+        with self._lock:
+            if self.state not in ENDED and not self._out_of_queue():
+                self.abort(AbortMode.STOP, reason)
+
+    def deletable(self) -> bool:
+        with self._lock:
+            ended = self.state in ENDED and not self.run_active
+            return not self._queueing and (ended or self._out_of_queue())
+
+    # -- told by ComfyUI's queue -----------------------------------------------------------------------
+
+    def enter_queue(self) -> None:
+        """The first run was accepted by ComfyUI's queue."""
+        with self._lock:
+            if len(self._view.prompt_ids) == 1 and self.state not in ENDED:
+                self.run_active = True
+
+    def start(self, prompt_id: str) -> None:
+        """The run reached the front of the queue."""
+        with self._lock:
+            if prompt_id != self.prompt_id or self._started:
+                return
+            self._started = self.run_active = True
+            if self.state is Q:
+                self._fire(Event.START)
+            elif self.state is P:
+                self._watch.switch(Mode.ACTIVE)
+
+    def run_ended(self, prompt_id: str, event: Event, error: JobError | None = None) -> None:
+        """The run left ComfyUI: COMPLETE, ABORT (interrupted or deleted there) or FAIL with its error."""
+        with self._lock:
+            if prompt_id != self.prompt_id or not self.run_active:
+                return
+            self.run_active = False
+            if self.state not in (Q, R, P) and not (self.state is H and self._view.held):
+                self._note("run_ended")
+            elif event is Event.FAIL:
+                self._fire(event, error=error, held=False)
+            elif event is Event.ABORT:
+                self._fire(event, abort_reason=CANCELLED, abort_mode=AbortMode.STOP, held=False)
+            elif self.state is not H:
+                self._fire(event, pause_reason=None)
+
+    # -- the worker thread, inside a sampling call -----------------------------------------------------
+
+    def enter_call(self, prompt_id: str, node_id: str, total_steps: int, policy: QueuePolicy) -> int | None:
+        """A sampling call begins: its ordinal in the node, or None when it is not to be watched."""
+        with self._lock:
+            if self._in_call or prompt_id != self.prompt_id or self.state in (C, F) or self._finished:
+                return None
+            self.start(prompt_id)
+            self._in_call = True
+            ordinal = self._ordinals.get(node_id, 0)
+            self._ordinals[node_id] = ordinal + 1
+            self._set(node_id=node_id, total_steps=total_steps, step=0, evaluations=0, queue_policy=policy)
+            self._publish(None)
+            return ordinal
+
+    def leave_call(self) -> None:
+        with self._lock:
+            self._in_call = False
+
+    def directive(self) -> Directive:
+        with self._lock:
+            if self.state in (P, H):
+                return Directive.PAUSE
+            if self.state is not A:
+                return Directive.GO
+            return Directive.FINISH if self._view.abort_mode is AbortMode.FINISH else Directive.STOP
+
+    def finished(self) -> None:
+        """The call returned the newest `denoised`: what samples after it is none of Midrun's business."""
+        with self._lock:
+            self._finished = True
+
+    def begin_evaluation(self) -> Directive:
+        with self._lock:
+            directive = self.directive()
+            if directive is Directive.GO:
+                self._in_flight.begin()
+            return directive
+
+    def end_evaluation(self, outcome: Outcome) -> bool:
+        """Whether the answer is void: it was interrupted here, to pause or to abort."""
+        with self._lock:
+            void, seconds = self._in_flight.end(outcome)
+            if outcome is Outcome.ANSWERED and not void:
+                self._watch.evaluated(seconds)
+            return void
+
+    def recorded(self, evaluations: int, sigma: float) -> None:
+        """So many evaluations of this call have been answered; the newest was at noise level `sigma`."""
+        with self._lock:
+            self._set(evaluations=evaluations, sigma=sigma)
+
+    def stepped(self, step: int, live: bool, pause_at: int) -> None:
+        """The sampler finished its step number `step` (from 1). Only a live one can pause the job."""
+        with self._lock:
+            total = self._view.total_steps
+            self._set(step=step, total_steps=None if total is None or step > total else total)
+            if not live:
+                return
+            self._watch.stepped()
+            if self._steps_left is not None:
+                self._steps_left -= 1
+            if self.state is R and self._steps_left == 0:
+                self._fire(Event.PAUSE, pause_reason=PauseReason.STEP)
+            elif self.state is R and step == pause_at:
+                self._fire(Event.PAUSE, pause_reason=PauseReason.BREAKPOINT)
+            elif self._clock() - self._published >= PUBLISH_EVERY_S:
+                self._publish(None)
+
+    def stopped(self, gpu_released: bool, detail: dict[str, Any]) -> Directive:
+        """The sampler was left and its models were unloaded."""
+        with self._lock:
+            if self.state is P:
+                self._steps_left = None
+                fields = {"held": True, "gpu_released": gpu_released, "paused_at_step": self._view.step}
+                self._fire(Event.STOPPED, detail, **fields)
+            return self.directive()
+
+    def wait(self, timeout_s: float) -> Directive:
+        with self._lock:
+            if self.state is H:
+                self._lock.wait(timeout_s)
+            return self.directive()
+
+    def park(self) -> bool:
+        """Give the queue worker back. False when the job was resumed or aborted meanwhile."""
+        with self._lock:
+            if self.state is not H or not self._view.held:
+                return False
+            self._fire(Event.PARK, held=False)
+            return True
+
+    def fail(self, error: JobError) -> None:
+        with self._lock:
+            if self.state in (Q, R, P, H):
+                self._fire(Event.FAIL, {"error": error.to_json()}, error=error, held=False)
+
+    def note(self, kind: str, detail: dict[str, Any]) -> None:
+        """Add a line to the audit trail that is no transition."""
+        with self._lock:
+            self._note(kind, detail)
+
+    # -- under the lock --------------------------------------------------------------------------------
+
+    def _require(self, states: tuple[State, ...], verb: str, because: str) -> None:
+        if self.state not in states:
+            hint = " Pause it first." if self.state is R and verb in ("resume", "step") else ""
+            raise IllegalTransition(
+                verb, self.job_id, self.state, f"it is {self.state.value}; {because}.{hint}"
+            )
+
+    def _require_denoised(self) -> None:
+        if self._view.step == 0 or (self.state in (R, P) and self._started and not self._in_call):
+            because = (
+                "it is not sampling now, so there is no unfinished picture to keep; abort with mode stop."
+            )
+            raise IllegalTransition("finish", self.job_id, self.state, because)
+
+    def _out_of_queue(self) -> bool:
+        """Neither in ComfyUI's queue nor executing: only a new run can go on."""
+        return self.state is F or (self.state is H and not self._view.held)
+
+    def _refuse_second_run(self, verb: str) -> None:
+        if self._queueing:
+            raise IllegalTransition(verb, self.job_id, self.state, "a new run of it is being queued already.")
+
+    def _hurry(self) -> None:
+        """Let the evaluation in flight end if that is soon, else interrupt it."""
+        if not self._in_flight.running:
+            return
+        patience = self._in_flight.patience_s()
+        if patience > PAUSE_BUDGET_S:
+            self._in_flight.interrupt()
+            return
+        serial = self._in_flight.serial
+        timer = self._timer(patience, lambda: self._overdue(serial))
+        timer.daemon = True
+        timer.start()
+
+    def _overdue(self, serial: int) -> None:
+        with self._lock:
+            if self.state is P and self._in_flight.running and self._in_flight.serial == serial:
+                self._in_flight.interrupt()
+
+    def _set(self, **fields: Any) -> None:
+        self._view = replace(self._view, **fields)
+
+    def _fire(self, event: Event, detail: dict[str, Any] | None = None, **fields: Any) -> None:
+        before = self.state
+        after = TRANSITIONS.get((before, event))
+        if after is None:
+            raise IllegalTransition(event.value, self.job_id, before, f"it is {before.value}.")
+        self._set(state=after, **fields)
+        active = after in (R, P) and (self._started or after is R)
+        self._watch.switch(Mode.ACTIVE if active else Mode.PAUSED if after is H else Mode.IDLE)
+        self._announce(event.value, before, detail)
+        self._lock.notify_all()
+
+    def _note(self, kind: str, detail: dict[str, Any] | None = None, **fields: Any) -> None:
+        self._set(**fields)
+        self._announce(kind, self.state, detail)
+
+    def _announce(self, kind: str, before: State, detail: dict[str, Any] | None) -> None:
+        detail = dict(detail or {})
+        for name in ("pause_reason", "abort_mode"):
+            value = getattr(self._view, name)
+            if value is not None:
+                detail[name] = value.value
+        if self._view.abort_reason is not None:
+            detail["abort_reason"] = self._view.abort_reason
+        at = utc(self._wall())
+        self._publish(Change(kind, before, self.state, self._view.step, at, detail))
+
+    def _publish(self, change: Change | None) -> None:
+        self._published = self._clock()
+        self._set(updated_at=utc(self._wall()))
+        self._listener(self, self.view(), change)

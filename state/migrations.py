@@ -1,0 +1,79 @@
+"""The database's schema, as numbered steps. Append only: a step that shipped is never edited."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("midrun")
+
+
+def _run(db: Database, *statements: str) -> None:
+    for statement in statements:
+        db.execute(statement)
+
+
+@migrations()
+def m0001_jobs(db: Database) -> None:
+    """Jobs, their runs through ComfyUI's queue, and the audit trail."""
+    _run(
+        db,
+        """
+        CREATE TABLE job_debug_state (
+            id INTEGER PRIMARY KEY,
+            job_id TEXT NOT NULL,
+            state TEXT NOT NULL,
+            held INTEGER NOT NULL DEFAULT 0,
+            pause_reason TEXT,
+            node_id TEXT,
+            step INTEGER NOT NULL DEFAULT 0,
+            total_steps INTEGER,
+            evaluations INTEGER NOT NULL DEFAULT 0,
+            sigma REAL,
+            paused_at_step INTEGER,
+            modified_params_json TEXT NOT NULL DEFAULT '{}',
+            intermediate_previews_json TEXT NOT NULL DEFAULT '[]',
+            abort_reason TEXT,
+            abort_mode TEXT,
+            error_json TEXT,
+            gpu_released INTEGER NOT NULL DEFAULT 0,
+            queue_policy TEXT NOT NULL DEFAULT 'auto',
+            active_s REAL NOT NULL DEFAULT 0,
+            paused_s REAL NOT NULL DEFAULT 0,
+            mean_step_s REAL,
+            prompt_json TEXT NOT NULL,
+            extra_data_json TEXT NOT NULL,
+            outputs_json TEXT,
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL
+        )
+        """,
+        "CREATE UNIQUE INDEX uq_job_debug_state_job_id ON job_debug_state(job_id)",
+        "CREATE INDEX idx_job_debug_state_state ON job_debug_state(state)",
+        # Not on updates of updated_at itself: the trigger's own update must not fire it again.
+        """
+        CREATE TRIGGER set_updated_at AFTER UPDATE OF state, held, pause_reason, node_id, step, total_steps,
+            evaluations, sigma, paused_at_step, modified_params_json, intermediate_previews_json, abort_reason,
+            abort_mode, error_json, gpu_released, queue_policy, active_s, paused_s, mean_step_s, prompt_json,
+            extra_data_json, outputs_json
+        ON job_debug_state FOR EACH ROW
+        BEGIN
+            UPDATE job_debug_state SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
+        END
+        """,
+        "CREATE TABLE job_runs (id INTEGER PRIMARY KEY, job_id TEXT NOT NULL, prompt_id TEXT NOT NULL)",
+        "CREATE UNIQUE INDEX uq_job_runs_prompt_id ON job_runs(prompt_id)",
+        "CREATE INDEX idx_job_runs_job_id ON job_runs(job_id)",
+        """
+        CREATE TABLE job_events (
+            id INTEGER PRIMARY KEY,
+            job_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            state_from TEXT NOT NULL,
+            state_to TEXT NOT NULL,
+            step INTEGER NOT NULL,
+            at TEXT NOT NULL,
+            detail_json TEXT NOT NULL DEFAULT '{}'
+        )
+        """,
+        "CREATE INDEX idx_job_events_job_id ON job_events(job_id)",
+    )

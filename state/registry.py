@@ -1,0 +1,155 @@
+"""The jobs of this server: finds them by any of their prompt ids, keeps the store and the listeners informed.
+
+Called from every thread. Holds only jobs that can still change by themselves or hold a recording; the
+others are read back from the store when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from .errors import UnknownJob
+from .evaluation import InterruptFlag
+from .job import ENDED, Job, Request, utc
+from .recording import Recordings
+from .store import Store, StoredJob
+from .view import Change, JobView, QueuePolicy, State
+
+log = logging.getLogger(__name__)
+Listener = Callable[[Job, JobView, Change | None], None]
+SAVE_PROGRESS_EVERY = 10  # published progress reports, so about once a second
+
+
+class Registry:
+    """job_id -> Job."""
+
+    def __init__(self, store: Store, recordings: Recordings, flag: InterruptFlag) -> None:
+        self.recordings = recordings
+        self.store = store
+        self._make_job = partial(Job, flag=flag, listener=self._changed)
+        self._lock = threading.Lock()
+        self._by_prompt: dict[str, Job] = {}
+        self._listeners: list[Listener] = []
+        self._unsaved: dict[str, int] = {}
+
+    # -- a job's life ----------------------------------------------------------------------------------
+
+    def add(self, prompt_id: str, request: Request, policy: QueuePolicy) -> Job | None:
+        """A watched prompt is on its way to the queue. None when that id is taken by an earlier job."""
+        now = utc(time.time())
+        view = JobView(prompt_id, (prompt_id,), State.QUEUED, now, now, queue_policy=policy)
+        job = self._make_job(view, request)
+        with self._lock:
+            if prompt_id in self._by_prompt:
+                return None
+            self._by_prompt[prompt_id] = job
+        self.store.add(view, request)
+        self._changed(job, view, Change("queued", State.QUEUED, State.QUEUED, 0, now))
+        return job
+
+    def withdraw(self, job: Job) -> None:
+        """ComfyUI refused the prompt: there never was a job."""
+        self._forget(job)
+        self.store.delete(job.job_id)
+
+    def update_request(self, job: Job, request: Request) -> None:
+        """What stands in ComfyUI's queue is what a later run repeats."""
+        job.request = request
+        self.store.save_request(job.job_id, request)
+
+    def add_run(self, job: Job, prompt_id: str) -> None:
+        """From now on that prompt id means this job."""
+        job.queue_run(prompt_id)
+        with self._lock:
+            self._by_prompt[prompt_id] = job
+
+    def delete(self, job: Job) -> None:
+        self._forget(job)
+        self.recordings.drop(job.job_id)
+        self.store.delete(job.job_id)
+
+    def settle(self, job: Job) -> None:
+        """Let go of a job that ended and whose last run left ComfyUI."""
+        if job.state in ENDED and not job.run_active:
+            self._forget(job)
+            self.recordings.drop(job.job_id)
+
+    # -- finding ---------------------------------------------------------------------------------------
+
+    def get(self, any_id: str) -> Job | None:
+        """A job of this session, by any of its prompt ids."""
+        with self._lock:
+            return self._by_prompt.get(any_id)
+
+    def live(self) -> list[Job]:
+        """Jobs that have a run in ComfyUI."""
+        with self._lock:
+            jobs = {id(job): job for job in self._by_prompt.values() if job.run_active}
+        return list(jobs.values())
+
+    async def load(self, any_id: str) -> Job:
+        """Any job, from memory or from the store; raises UnknownJob."""
+        job = self.get(any_id)
+        if job is not None:
+            return job
+        try:
+            stored = await asyncio.wrap_future(self.store.find(any_id))
+        except UnicodeEncodeError:  # a lone surrogate: no such id was ever stored
+            stored = None
+        if stored is None:
+            raise UnknownJob(any_id)
+        return self._revive(stored)
+
+    async def page(
+        self, states: frozenset[State], limit: int, before: int | None
+    ) -> list[tuple[int, JobView]]:
+        """(cursor, view) of stored jobs, newest first; those of this session as they are now."""
+        stored = await asyncio.wrap_future(self.store.page(states, limit, before))
+        return [(row.cursor, self._present(row)) for row in stored]
+
+    # -- being told ------------------------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` at every change, under the job's lock: it must not block. Returns its removal."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _changed(self, job: Job, view: JobView, change: Change | None) -> None:
+        if change is not None:
+            self._unsaved[job.job_id] = 0
+            self.store.save(view, change)
+        else:
+            self._unsaved[job.job_id] = reports = self._unsaved.get(job.job_id, 0) + 1
+            if reports % SAVE_PROGRESS_EVERY == 0:
+                self.store.save(view, None)
+        for listener in list(self._listeners):
+            listener(job, view, change)
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _present(self, stored: StoredJob) -> JobView:
+        job = self.get(stored.view.job_id)
+        return job.view() if job is not None else stored.view
+
+    def _revive(self, stored: StoredJob) -> Job:
+        job = self._make_job(stored.view, stored.request)
+        if stored.view.state in ENDED:
+            return job
+        with self._lock:
+            revived = self._by_prompt.setdefault(stored.view.job_id, job)
+            for prompt_id in stored.view.prompt_ids:
+                self._by_prompt[prompt_id] = revived
+        return revived
+
+    def _forget(self, job: Job) -> None:
+        prompt_ids = job.view().prompt_ids
+        with self._lock:
+            for prompt_id in prompt_ids:
+                if self._by_prompt.get(prompt_id) is job:
+                    del self._by_prompt[prompt_id]
+        self._unsaved.pop(job.job_id, None)

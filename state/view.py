@@ -1,0 +1,135 @@
+"""What others may see of a job: frozen values, safe to hand to any thread. No behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class State(str, Enum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    FAILED = "failed"
+
+
+class PauseReason(str, Enum):
+    USER = "user"
+    STEP = "step"
+    BREAKPOINT = "breakpoint"
+    SERVER_RESTART = "server_restart"
+
+
+class AbortMode(str, Enum):
+    STOP = "stop"
+    FINISH = "finish"
+
+
+class QueuePolicy(str, Enum):
+    """What a paused job does with ComfyUI's queue worker."""
+
+    AUTO = "auto"  # hold it while nobody waits
+    HOLD = "hold"
+    PARK = "park"
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed. `type` is the exception's qualified name."""
+
+    type: str
+    message: str
+    node_id: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": self.type, "message": self.message, "node_id": self.node_id}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds. `mean_step_s` and `eta_s` are None while unknown; paused time is never active."""
+
+    active_s: float = 0.0
+    paused_s: float = 0.0
+    mean_step_s: float | None = None
+    eta_s: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            name: None if value is None else round(value, 3)
+            for name, value in (
+                ("active_s", self.active_s),
+                ("paused_s", self.paused_s),
+                ("mean_step_s", self.mean_step_s),
+                ("eta_s", self.eta_s),
+            )
+        }
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job at one moment. `step` and `evaluations` count within the present sampling call."""
+
+    job_id: str
+    prompt_ids: tuple[str, ...]
+    state: State
+    created_at: str
+    updated_at: str
+    held: bool = False
+    pause_reason: PauseReason | None = None
+    node_id: str | None = None
+    step: int = 0
+    total_steps: int | None = None
+    evaluations: int = 0
+    sigma: float | None = None
+    paused_at_step: int | None = None
+    modified_params: dict[str, Any] = field(default_factory=dict)
+    abort_reason: str | None = None
+    abort_mode: AbortMode | None = None
+    error: JobError | None = None
+    gpu_released: bool = False
+    queue_policy: QueuePolicy = QueuePolicy.AUTO
+    timing: Timing = Timing()
+
+    def to_json(self) -> dict[str, Any]:
+        """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
+        return {
+            "job_id": self.job_id,
+            "prompt_id": self.prompt_ids[-1],
+            "prompt_ids": list(self.prompt_ids),
+            "state": self.state.value,
+            "held": self.held,
+            "pause_reason": self.pause_reason.value if self.pause_reason else None,
+            "node_id": self.node_id,
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "evaluations": self.evaluations,
+            "sigma": self.sigma,
+            "paused_at_step": self.paused_at_step,
+            "modified_params": self.modified_params,
+            "abort_reason": self.abort_reason,
+            "error": self.error.to_json() if self.error else None,
+            "gpu_released": self.gpu_released,
+            "queue_policy": self.queue_policy.value,
+            "timing": self.timing.to_json(),
+            "source_url": None,
+            "preview_url": None,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a job's audit trail. `state_from` equals `state_to` for what is not a transition."""
+
+    kind: str
+    state_from: State
+    state_to: State
+    step: int
+    at: str
+    detail: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,8 @@
+"""A ComfyUI node pack for Midrun's tests: tiny models that go through all of ComfyUI's real sampling code,
+gates that stop an evaluation until it is interrupted, and counters of what really ran. Never shipped to users.
+"""
+
+from .models import NODES as MODEL_NODES
+from .probes import NODES as PROBE_NODES
+
+NODE_CLASS_MAPPINGS = {node.__name__: node for node in (*MODEL_NODES, *PROBE_NODES)}

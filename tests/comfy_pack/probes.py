@@ -1,0 +1,190 @@
+"""Nodes and routes that let a test stop a run at an exact place and count what was computed."""
+
+import threading
+import time
+from collections import defaultdict
+
+import comfy.model_management as mm
+import comfy.patcher_extension
+import comfy.sample
+import nodes
+import torch
+from aiohttp import web
+from server import PromptServer
+
+LOCK = threading.Lock()
+CALLS = defaultdict(int)  # key -> model calls begun
+DONE = defaultdict(int)  # key -> model calls that ended
+AT_GATE = {}  # key -> number of the model call that waits at a gate
+OPENED = defaultdict(set)  # key -> gates that were passed or hit already
+
+
+def _wait_until_interrupted(key, number, seconds, checks):
+    with LOCK:
+        AT_GATE[key] = number
+    try:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not (key in OPENED and number in OPENED[key]):
+            time.sleep(0.002)
+            if checks:
+                mm.throw_exception_if_processing_interrupted()
+    finally:
+        with LOCK:
+            AT_GATE.pop(key, None)
+            OPENED[key].add(number)
+
+
+class TestProbe:
+    """Counts the model's calls under `key`; those listed in `gates` (from 1) wait until they are interrupted
+    or their gate is opened. `seconds_a_call` makes a model slow, a layer at a time, as ComfyUI's ops are.
+    `deaf` waits without looking at ComfyUI's interrupt flag."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL",),
+                "key": ("STRING", {"default": ""}),
+                "gates": ("STRING", {"default": ""}),
+                "seconds_a_call": ("FLOAT", {"default": 0.0}),
+                "fail_at": ("INT", {"default": 0}),
+                "deaf": ("BOOLEAN", {"default": False}),
+                "draws": ("BOOLEAN", {"default": False}),
+            }
+        }
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "attach"
+    CATEGORY = "_for_testing"
+
+    def attach(self, model, key, gates, seconds_a_call, fail_at, deaf, draws):
+        gated = {int(number) for number in gates.split(",") if number}
+
+        def probe(executor, *args, **kwargs):
+            with LOCK:
+                CALLS[key] += 1
+                number = DONE[key] + 1
+            if number in gated and number not in OPENED[key]:
+                _wait_until_interrupted(key, number, 60.0, not deaf)
+            if fail_at == number and fail_at not in OPENED[key]:
+                OPENED[key].add(fail_at)
+                raise RuntimeError("simulated failure of the model")
+            for _ in range(round(seconds_a_call / 0.01)):
+                time.sleep(0.01)
+                mm.throw_exception_if_processing_interrupted()
+            answer = executor(*args, **kwargs)
+            if draws:
+                answer = answer + 1e-3 * torch.randn(answer.shape)
+            with LOCK:
+                DONE[key] += 1
+            return answer
+
+        model = model.clone()
+        model.add_wrapper(comfy.patcher_extension.WrappersMP.APPLY_MODEL, probe)
+        return (model,)
+
+
+class TestSlowLatent:
+    """Stands for a VAE decode: works a while and looks at ComfyUI's interrupt flag, as every op does."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "samples": ("LATENT",),
+                "key": ("STRING", {"default": ""}),
+                "seconds": ("FLOAT", {"default": 1.0}),
+                "fails": ("BOOLEAN", {"default": False}),
+            }
+        }
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "work"
+    CATEGORY = "_for_testing"
+
+    def work(self, samples, key, seconds, fails):
+        if fails and "failed" not in OPENED[key]:
+            OPENED[key].add("failed")
+            raise RuntimeError("simulated failure after the sampler")
+        if seconds:
+            _wait_until_interrupted(key, "decode", seconds, True)
+        DONE[key + "/decode"] += 1
+        return (samples,)
+
+
+class TestTiles:
+    """A third-party node that samples many times in one execution: the quarters of a latent."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL",),
+                "seed": ("INT", {"default": 0}),
+                "steps": ("INT", {"default": 4}),
+                "sampler_name": ("STRING", {"default": "euler"}),
+                "positive": ("CONDITIONING",),
+                "negative": ("CONDITIONING",),
+                "latent_image": ("LATENT",),
+            }
+        }
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "sample"
+    CATEGORY = "_for_testing"
+
+    def sample(self, model, seed, steps, sampler_name, positive, negative, latent_image):
+        whole = latent_image["samples"].clone()
+        half = whole.shape[-1] // 2
+        for number, (top, left) in enumerate(((0, 0), (0, half), (half, 0), (half, half))):
+            area = (..., slice(top, top + half), slice(left, left + half))
+            tile = {"samples": whole[area].clone()}
+            args = (steps, 4.0, sampler_name, "normal", positive, negative, tile)
+            whole[area] = nodes.common_ksampler(model, seed + number, *args, denoise=1.0)[0]["samples"]
+        return ({"samples": whole},)
+
+
+class TestDisturb:
+    """Draws from the global random generators, as any other workflow may."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"samples": ("LATENT",), "seed": ("INT", {"default": 0})}}
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "draw"
+    CATEGORY = "_for_testing"
+
+    def draw(self, samples, seed):
+        torch.manual_seed(seed)
+        torch.randn(1000)
+        return (samples,)
+
+
+routes = PromptServer.instance.routes
+
+
+@routes.get("/midrun_test/probe")
+async def probe(request):
+    key = request.query.get("key", "")
+    return web.json_response(
+        {
+            "calls": CALLS[key],
+            "done": DONE[key],
+            "decoded": DONE[key + "/decode"],
+            "at_gate": AT_GATE.get(key),
+            "loaded_models": len(mm.loaded_models()),
+            "interrupt_flag": mm.processing_interrupted(),
+            "threads": sorted(thread.name for thread in threading.enumerate()),
+        }
+    )
+
+
+@routes.post("/midrun_test/open")
+async def open_gate(request):
+    gate = request.query["gate"]
+    OPENED[request.query["key"]].add(int(gate) if gate.isdigit() else gate)
+    return web.json_response({})
+
+
+NODES = (TestProbe, TestSlowLatent, TestTiles, TestDisturb)

@@ -1,0 +1,36 @@
+"""The pack as a package named `midrun`, and one real ComfyUI server for the tests that share it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+
+def _as_package(name: str, path: Path) -> None:
+    """Make `path` importable as `name` without running its __init__.py, which needs ComfyUI."""
+    spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [str(path)]
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+
+
+_as_package("midrun", ROOT)
+
+from harness import Comfy  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
+    """A running ComfyUI with Midrun and the test pack. Shared: use your own keys and seeds."""
+    server = Comfy(tmp_path_factory.mktemp("comfy")).start()
+    yield server
+    server.stop()
+    if os.environ.get("MIDRUN_KEEP_LOG"):
+        print(server.tail(100000))
