@@ -183,6 +183,7 @@ class SamplingCall:
                     output = None
                     directive = self._hold()
                 if directive is Directive.STOP:
+                    mm.interrupt_current_processing(False)  # whoever raised the flag, this is what it asked for
                     raise mm.InterruptProcessingException()
                 if directive is Directive.FINISH:
                     self.job.finished()
@@ -295,7 +296,6 @@ class SamplingCall:
         directive = self.job.stopped(released.complete, {"gpu": released.to_json()})
         while directive is Directive.PAUSE:
             if mm.processing_interrupted():
-                mm.interrupt_current_processing(False)
                 self.job.cancel()
             elif self._should_park() and self.job.park():
                 raise mm.InterruptProcessingException()

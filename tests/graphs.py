@@ -55,7 +55,7 @@ def base(
 
 
 def probe_inputs(**given: Any) -> dict[str, Any]:
-    default = {"key": "", "gates": "", "seconds_a_call": 0.0, "fail_at": 0, "deaf": False, "draws": False}
+    default = {"key": "", "gates": "", "seconds": 0.0, "fail_at": 0, "deaf": False, "draws": False}
     return default | given
 
 
@@ -64,18 +64,141 @@ def latent_inputs(**given: Any) -> dict[str, Any]:
     return default | given
 
 
-def attach(graph: Graph, **options: Any) -> Graph:
-    """The same graph with a stock sampler node behind a Midrun Attach."""
-    graph = dict(graph)
-    graph["attach"] = node("MidrunAttach", model=["probe", 0], **options)
-    sampler = graph["sampler"]
-    graph["sampler"] = {**sampler, "inputs": {**sampler["inputs"], "model": ["attach", 0]}}
-    return graph
-
-
 def slow_decode(graph: Graph, key: str, seconds: float = 30.0, fails: bool = False) -> Graph:
     """The same graph with a node after the sampler that stands for a VAE decode."""
     graph = dict(graph)
     graph["decode"] = node("TestSlowLatent", samples=["sampler", 0], key=key, seconds=seconds, fails=fails)
     graph["save"] = node("SaveLatent", samples=["decode", 0], filename_prefix="latents/test")
     return graph
+
+
+def advanced(graph: Graph, **inputs: Any) -> Graph:
+    """KSamplerAdvanced instead of the sampler node; only for graphs with `watched=False`."""
+    old = graph["sampler"]["inputs"]
+    kept = ("model", "steps", "cfg", "sampler_name", "scheduler", "positive", "negative", "latent_image")
+    default = {"add_noise": "enable", "noise_seed": old["seed"], "start_at_step": 0, "end_at_step": 10000}
+    default["return_with_leftover_noise"] = "disable"
+    given = {name: old[name] for name in kept} | default | inputs
+    return {**graph, "sampler": node("KSamplerAdvanced", **given)}
+
+
+def custom(graph: Graph) -> Graph:
+    """SamplerCustom instead of the sampler node."""
+    old = graph["sampler"]["inputs"]
+    given = {name: old[name] for name in ("model", "cfg", "positive", "negative", "latent_image")}
+    given |= {"add_noise": True, "noise_seed": old["seed"], "sampler": ["choice", 0], "sigmas": ["schedule", 0]}
+    return {**graph, **_choices(old), "sampler": node("SamplerCustom", **given)}
+
+
+def custom_advanced(graph: Graph, guider: str = "CFGGuider") -> Graph:
+    """SamplerCustomAdvanced with one of ComfyUI's guiders."""
+    old = graph["sampler"]["inputs"]
+    third = node("TestConditioning", seed=12)
+    conds = {
+        "CFGGuider": {"positive": ["positive", 0], "negative": ["negative", 0], "cfg": old["cfg"]},
+        "BasicGuider": {"conditioning": ["positive", 0]},
+        "DualCFGGuider": {
+            "cond1": ["positive", 0],
+            "cond2": ["third", 0],
+            "negative": ["negative", 0],
+            "cfg_conds": old["cfg"],
+            "cfg_cond2_negative": 2.0,
+            "style": "regular",
+        },
+        "PerpNegGuider": {
+            "positive": ["positive", 0],
+            "negative": ["negative", 0],
+            "empty_conditioning": ["third", 0],
+            "cfg": old["cfg"],
+            "neg_scale": 1.5,
+        },
+    }[guider]
+    return {
+        **graph,
+        **_choices(old),
+        "third": third,
+        "noise": node("RandomNoise", noise_seed=old["seed"]),
+        "guider": node(guider, model=old["model"], **conds),
+        "sampler": node(
+            "SamplerCustomAdvanced",
+            noise=["noise", 0],
+            guider=["guider", 0],
+            sampler=["choice", 0],
+            sigmas=["schedule", 0],
+            latent_image=old["latent_image"],
+        ),
+    }
+
+
+def _choices(old: dict[str, Any]) -> Graph:
+    schedule = {"scheduler": old["scheduler"], "steps": old["steps"], "denoise": old["denoise"]}
+    return {
+        "choice": node("KSamplerSelect", sampler_name=old["sampler_name"]),
+        "schedule": node("BasicScheduler", model=["probe", 0], **schedule),
+    }
+
+
+def behind_attach(graph: Graph, **options: Any) -> Graph:
+    """Every use of the model by a sampler or guider goes through a Midrun Attach."""
+    graph = {**graph, "attach": node("MidrunAttach", model=["probe", 0], **options)}
+    for name in ("sampler", "guider"):
+        if "model" in graph.get(name, {}).get("inputs", {}):
+            given = {**graph[name]["inputs"], "model": ["attach", 0]}
+            graph[name] = {**graph[name], "inputs": given}
+    return graph
+
+
+def area(graph: Graph) -> Graph:
+    """A second positive prompt in the left half, and another for the first half of the steps."""
+    return {
+        **graph,
+        "other": node("TestConditioning", seed=20),
+        "left": node(
+            "ConditioningSetArea", conditioning=["other", 0], width=64, height=128, x=0, y=0, strength=0.7
+        ),
+        "early": node("ConditioningSetTimestepRange", conditioning=["left", 0], start=0.0, end=0.5),
+        "both": node("ConditioningCombine", conditioning_1=["positive", 0], conditioning_2=["early", 0]),
+        "sampler": _with(graph["sampler"], positive=["both", 0]),
+    }
+
+
+def controlled(graph: Graph) -> Graph:
+    """A ControlNet on both prompts."""
+    return {
+        **graph,
+        "net": node("TestControlNet", seed=3),
+        "hint": node("TestHint", size=128),
+        "apply": node(
+            "ControlNetApplyAdvanced",
+            positive=["positive", 0],
+            negative=["negative", 0],
+            control_net=["net", 0],
+            image=["hint", 0],
+            strength=0.8,
+            start_percent=0.0,
+            end_percent=0.9,
+        ),
+        "sampler": _with(graph["sampler"], positive=["apply", 0], negative=["apply", 1]),
+    }
+
+
+def packed(graph: Graph) -> Graph:
+    """Two latents sampled together in one packed tensor."""
+    return {
+        **graph,
+        "model": node("TestModel", kind="EPS", seed=1, packed=True),
+        "latent": node("TestLatent", **latent_inputs(second=True)),
+        "unpack": node("TestUnpack", samples=["sampler", 0]),
+        "save": node("SaveLatent", samples=["unpack", 0], filename_prefix="latents/test"),
+    }
+
+
+def tiles(graph: Graph) -> Graph:
+    """A third-party node that samples four times in one execution."""
+    old = graph["sampler"]["inputs"]
+    kept = ("model", "seed", "sampler_name", "positive", "negative", "latent_image")
+    return {**graph, "sampler": node("TestTiles", steps=3, **{name: old[name] for name in kept})}
+
+
+def _with(old: dict[str, Any], **inputs: Any) -> dict[str, Any]:
+    return {**old, "inputs": {**old["inputs"], **inputs}}

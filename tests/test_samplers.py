@@ -1,63 +1,60 @@
-"""Every sampler of the running ComfyUI, interrupted at its first evaluation, at a third, at half and at its
-last, resumes bit-identically: once holding the queue worker, once parked and queued again."""
+"""Whatever is sampled, and however, resumes bit-identically: once holding the queue worker, once parked and
+queued again, each interrupted inside its first evaluation, at a third, at half and inside its last."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 import graphs
+from graphs import Graph
 from harness import Comfy
+from resuming import check
+
+SAMPLERS = ("euler", "dpmpp_2m_sde", "dpm_adaptive", "euler_ancestral_cfg_pp", "uni_pc")
 
 
-def latent(comfy: Comfy, prompt_id: str) -> torch.Tensor:
-    return load_file(comfy.output(prompt_id))["latent_tensor"]
+def simple(watched: bool, key: str, gates: str, policy: str, **options: object) -> Graph:
+    """MidrunKSampler, or the stock one."""
+    return graphs.base(watched=watched, key=key, gates=gates, queue_policy=policy, **options)
 
 
-def interruption_points(evaluations: int) -> list[int]:
-    return sorted({1, max(1, evaluations // 3), max(1, evaluations // 2), evaluations})
+def attached(
+    watched: bool, key: str, gates: str, policy: str, *, change: Callable[[Graph], Graph], **options: object
+) -> Graph:
+    """A stock sampler node, behind a Midrun Attach or not."""
+    graph = change(graphs.base(watched=False, key=key, gates=gates, **options))
+    return graphs.behind_attach(graph, queue_policy=policy) if watched else graph
 
 
-def run_stock(comfy: Comfy, graph: graphs.Graph, key: str) -> tuple[torch.Tensor, int]:
-    """The uninterrupted latent without Midrun, and how many evaluations it took."""
-    prompt_id = comfy.queue(graph)
-    return latent(comfy, prompt_id), comfy.probe(key)["done"]
-
-
-def run_interrupted(comfy: Comfy, graph: graphs.Graph, key: str, points: list[int]) -> tuple[torch.Tensor, Any]:
-    """The latent of a job that was paused inside each of these evaluations, and the job at its end."""
-    job_id = comfy.queue(graph)
-    for point in points:
-        comfy.wait_at_gate(key, point)
-        status, job = comfy.verb(job_id, "pause", query="?wait=30")
-        assert (status, job["state"]) == (200, "paused"), job
-        assert job["evaluations"] == point - 1
-        assert job["gpu_released"] and comfy.probe()["loaded_models"] == 0
-        status, job = comfy.verb(job_id, "resume")
-        assert status == 202, job
-    job = comfy.wait_for(job_id, "completed")
-    return latent(comfy, job["prompt_id"]), job
-
-
-def check(comfy: Comfy, key: str, make: Any) -> str | None:
-    """What is wrong with hold and park for the graphs that `make(watched, key, gates, policy)` gives."""
-    expected, evaluations = run_stock(comfy, make(False, key, "", "auto"), key)
-    points = interruption_points(evaluations)
-    gates = ",".join(str(point) for point in points)
-    for policy in ("hold", "park"):
-        run = f"{key}-{policy}"
-        got, job = run_interrupted(comfy, make(True, run, gates, policy), run, points)
-        if not torch.equal(got, expected):
-            return f"{policy}: another latent, off by {(got - expected).abs().max():.3g}"
-        if comfy.probe(run)["done"] != evaluations:
-            return f"{policy}: {comfy.probe(run)['done']} live evaluations instead of {evaluations}"
-        runs = 1 if policy == "hold" else len(points) + 1
-        if len(job["prompt_ids"]) != runs:
-            return f"{policy}: {len(job['prompt_ids'])} runs instead of {runs}"
-    return None
+IMAGE = {"empty": False, "seed": 4}
+VARIATIONS = {
+    "denoise below 1": partial(simple, denoise=0.6, latent=IMAGE),
+    "inpaint mask": partial(simple, denoise=0.8, latent=IMAGE | {"masked": True}),
+    "batch": partial(simple, latent={"batch": 3}),
+    "cfg 1": partial(simple, cfg=1.0),
+    "a model that draws random numbers": partial(simple, probe={"draws": True}),
+    "v-prediction": partial(simple, kind="V_PREDICTION"),
+    "flow": partial(simple, kind="FLOW", scheduler="simple"),
+    "KSampler": partial(attached, change=lambda graph: graph),
+    "area": partial(attached, change=graphs.area),
+    "ControlNet": partial(attached, change=graphs.controlled),
+    "add_noise disabled": partial(
+        attached, change=partial(graphs.advanced, add_noise="disable", start_at_step=2), latent=IMAGE
+    ),
+    "leftover noise": partial(
+        attached, change=partial(graphs.advanced, return_with_leftover_noise="enable", end_at_step=4)
+    ),
+    "SamplerCustom": partial(attached, change=graphs.custom),
+    "CFGGuider": partial(attached, change=graphs.custom_advanced),
+    "DualCFGGuider": partial(attached, change=partial(graphs.custom_advanced, guider="DualCFGGuider")),
+    "PerpNegGuider": partial(attached, change=partial(graphs.custom_advanced, guider="PerpNegGuider")),
+    "BasicGuider": partial(attached, change=partial(graphs.custom_advanced, guider="BasicGuider")),
+    "packed latents": partial(attached, change=lambda graph: graphs.packed(graph)),
+    "many calls in one node": partial(attached, change=graphs.tiles),
+}
 
 
 def all_samplers(comfy: Comfy) -> list[str]:
@@ -68,16 +65,15 @@ def all_samplers(comfy: Comfy) -> list[str]:
 
 @pytest.mark.timeout(900)
 def test_every_sampler_resumes_bit_identically(comfy: Comfy) -> None:
-    wrong = {}
     names = all_samplers(comfy)
     assert len(names) >= 42
-    for name in names:
+    faults = {name: check(comfy, f"all-{name}", partial(simple, sampler=name)) for name in names}
+    print(f"{list(faults.values()).count(None)} of {len(names)} samplers resume bit-identically")
+    assert {name: fault for name, fault in faults.items() if fault} == {}
 
-        def make(watched: bool, key: str, gates: str, policy: str, name: str = name) -> graphs.Graph:
-            return graphs.base(name, watched=watched, key=key, gates=gates, queue_policy=policy)
 
-        fault = check(comfy, f"all-{name}", make)
-        if fault:
-            wrong[name] = fault
-    print(f"{len(names) - len(wrong)} of {len(names)} samplers resume bit-identically")
-    assert wrong == {}
+@pytest.mark.parametrize("variation", VARIATIONS)
+def test_every_kind_of_sampling_resumes_bit_identically(comfy: Comfy, variation: str) -> None:
+    make = VARIATIONS[variation]
+    faults = {name: check(comfy, f"{variation}-{name}", partial(make, sampler=name)) for name in SAMPLERS}
+    assert {name: fault for name, fault in faults.items() if fault} == {}

@@ -13,9 +13,9 @@ from aiohttp import web
 from server import PromptServer
 
 LOCK = threading.Lock()
-CALLS = defaultdict(int)  # key -> model calls begun
-DONE = defaultdict(int)  # key -> model calls that ended
-AT_GATE = {}  # key -> number of the model call that waits at a gate
+CALLS = defaultdict(int)  # key -> evaluations begun
+DONE = defaultdict(int)  # key -> evaluations that ended
+AT_GATE = {}  # key -> number of the evaluation that waits at a gate
 OPENED = defaultdict(set)  # key -> gates that were passed or hit already
 
 
@@ -35,8 +35,8 @@ def _wait_until_interrupted(key, number, seconds, checks):
 
 
 class TestProbe:
-    """Counts the model's calls under `key`; those listed in `gates` (from 1) wait until they are interrupted
-    or their gate is opened. `seconds_a_call` makes a model slow, a layer at a time, as ComfyUI's ops are.
+    """Counts the live evaluations under `key`; those listed in `gates` (from 1) wait until they are interrupted
+    or their gate is opened. `seconds` makes a model slow, a bit at a time, as layers are.
     `deaf` waits without looking at ComfyUI's interrupt flag."""
 
     @classmethod
@@ -46,7 +46,7 @@ class TestProbe:
                 "model": ("MODEL",),
                 "key": ("STRING", {"default": ""}),
                 "gates": ("STRING", {"default": ""}),
-                "seconds_a_call": ("FLOAT", {"default": 0.0}),
+                "seconds": ("FLOAT", {"default": 0.0}),
                 "fail_at": ("INT", {"default": 0}),
                 "deaf": ("BOOLEAN", {"default": False}),
                 "draws": ("BOOLEAN", {"default": False}),
@@ -57,7 +57,7 @@ class TestProbe:
     FUNCTION = "attach"
     CATEGORY = "_for_testing"
 
-    def attach(self, model, key, gates, seconds_a_call, fail_at, deaf, draws):
+    def attach(self, model, key, gates, seconds, fail_at, deaf, draws):
         gated = {int(number) for number in gates.split(",") if number}
 
         def probe(executor, *args, **kwargs):
@@ -69,8 +69,9 @@ class TestProbe:
             if fail_at == number and fail_at not in OPENED[key]:
                 OPENED[key].add(fail_at)
                 raise RuntimeError("simulated failure of the model")
-            for _ in range(round(seconds_a_call / 0.01)):
-                time.sleep(0.01)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                time.sleep(min(0.005, seconds))
                 mm.throw_exception_if_processing_interrupted()
             answer = executor(*args, **kwargs)
             if draws:
@@ -80,7 +81,7 @@ class TestProbe:
             return answer
 
         model = model.clone()
-        model.add_wrapper(comfy.patcher_extension.WrappersMP.APPLY_MODEL, probe)
+        model.add_wrapper(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, probe)
         return (model,)
 
 
