@@ -183,7 +183,9 @@ class SamplingCall:
                     output = None
                     directive = self._hold()
                 if directive is Directive.STOP:
-                    mm.interrupt_current_processing(False)  # whoever raised the flag, this is what it asked for
+                    mm.interrupt_current_processing(
+                        False
+                    )  # whoever raised the flag, this is what it asked for
                     raise mm.InterruptProcessingException()
                 if directive is Directive.FINISH:
                     self.job.finished()

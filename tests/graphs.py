@@ -86,7 +86,12 @@ def custom(graph: Graph) -> Graph:
     """SamplerCustom instead of the sampler node."""
     old = graph["sampler"]["inputs"]
     given = {name: old[name] for name in ("model", "cfg", "positive", "negative", "latent_image")}
-    given |= {"add_noise": True, "noise_seed": old["seed"], "sampler": ["choice", 0], "sigmas": ["schedule", 0]}
+    given |= {
+        "add_noise": True,
+        "noise_seed": old["seed"],
+        "sampler": ["choice", 0],
+        "sigmas": ["schedule", 0],
+    }
     return {**graph, **_choices(old), "sampler": node("SamplerCustom", **given)}
 
 

@@ -28,7 +28,9 @@ def run_stock(comfy: Comfy, graph: graphs.Graph, key: str) -> tuple[torch.Tensor
     return latent(comfy, prompt_id), comfy.probe(key)["done"]
 
 
-def run_interrupted(comfy: Comfy, graph: graphs.Graph, key: str, points: list[int]) -> tuple[torch.Tensor, Any]:
+def run_interrupted(
+    comfy: Comfy, graph: graphs.Graph, key: str, points: list[int]
+) -> tuple[torch.Tensor, Any]:
     """The latent of a job that was paused inside each of these evaluations, and the job at its end."""
     job_id = comfy.queue(graph)
     for point in points:

