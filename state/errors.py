@@ -64,7 +64,7 @@ class RunRefused(MidrunError):
 
     def __init__(self, job_id: str, because: str, rejected: list[dict[str, Any]]) -> None:
         super().__init__(
-            f"ComfyUI refused to run job {short(job_id)} again: {because} The job is as it was; resume it when "
-            "that is mended."
+            f"ComfyUI refused to run job {short(job_id)} again: {because} The job is as it was; resume it "
+            "when that is mended."
         )
         self.rejected = rejected

@@ -1,4 +1,4 @@
-"""How long a job was active and paused, and how long a step takes. Not thread-safe: its job's lock guards it."""
+"""How long a job was active and paused, and how long a step takes. Guarded by its job's lock."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A ComfyUI node pack for Midrun's tests: tiny models that go through all of ComfyUI's real sampling code,
-gates that stop an evaluation until it is interrupted, and counters of what really ran. Never shipped to users.
+"""A ComfyUI node pack for Midrun's tests: tiny models that go through ComfyUI's real sampling code,
+gates that stop an evaluation until it is interrupted, and counters of what really ran.
 """
 
 from .models import NODES as MODEL_NODES

@@ -32,7 +32,7 @@ KINDS = ("EPS", "V_PREDICTION", "EDM", "FLOW")
 
 
 class PackedModel(torch.nn.Module):
-    """Answers packed latents, [B, 1, N]: a model with several latents (video and sound, say) in one tensor."""
+    """Answers packed latents, [B, 1, N]: several latents (video and sound, say) in one tensor."""
 
     def __init__(self, device=None, operations=comfy.ops.disable_weight_init, dtype=torch.float32, **_):
         super().__init__()
