@@ -6,6 +6,7 @@ No imports of ComfyUI or of the pack at module level: pytest imports this file b
 from __future__ import annotations
 
 import logging
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def _start() -> None:
     from .nodes import hooks
     from .nodes.interrupt import ProcessingFlag
     from .nodes.queue import SECRET_KEYS, ComfyQueue
-    from .server_routes import Ears, Routes
+    from .server_routes import Ears, Routes, unavailable
     from .state.control import Control
     from .state.recording import MemoryRecordings
     from .state.registry import Registry
@@ -57,7 +58,11 @@ def _start() -> None:
     server: Any = getattr(PromptServer, "instance", None)
     if server is None:  # imported without a server: nothing to debug
         return
-    store = Store(user_directory() / "midrun.db")
+    try:
+        store = Store(user_directory() / "midrun.db")
+    except (OSError, sqlite3.Error):
+        _route(server, unavailable())
+        raise
     recordings = MemoryRecordings()
     registry = Registry(store, recordings, ProcessingFlag())
     queue = ComfyQueue(server)
@@ -67,8 +72,12 @@ def _start() -> None:
     registry.listen(
         lambda job, view, _: server.send_sync("midrun.job", view.to_json(), job.request.client_id)
     )
-    for route in Routes(control, server.user_manager.settings.get_settings).table():
-        server.routes.route(route.method, route.path)(route.handler)
+    _route(server, Routes(control, server.user_manager.settings.get_settings).table())
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     hooks.runtime = hooks.Runtime(registry.get, recordings, queue)
+
+
+def _route(server: Any, table: list[Any]) -> None:
+    for route in table:
+        server.routes.route(route.method, route.path)(route.handler)

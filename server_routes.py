@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from .state.control import Control
-from .state.errors import BadRequest, IllegalTransition, MidrunError, RunRefused, TooLarge
+from .state.errors import BadRequest, IllegalTransition, MidrunError, RunRefused, TooLarge, Unavailable
 from .state.job import Job, Request
 from .state.view import AbortMode, QueuePolicy, State
 
@@ -116,6 +116,15 @@ class Routes:
 
     def _keeps_history(self, request: web.Request) -> bool:
         return self._settings(request).get(KEEP_HISTORY) is True
+
+
+def unavailable() -> list[web.RouteDef]:
+    """What answers when Midrun could not start."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise Unavailable("Midrun could not open its directory when ComfyUI started; ComfyUI's log says why.")
+
+    return [web.route("*", "/midrun/{path:.*}", _guarded(refuse))]
 
 
 class Ears:

@@ -53,8 +53,8 @@ def m0001_jobs(db: Database) -> None:
         """
         CREATE TRIGGER set_updated_at AFTER UPDATE OF state, held, pause_reason, node_id, step, total_steps,
             evaluations, sigma, paused_at_step, modified_params_json, intermediate_previews_json,
-            abort_reason, abort_mode, error_json, gpu_released, queue_policy, active_s, paused_s, mean_step_s, prompt_json,
-            extra_data_json, outputs_json
+            abort_reason, abort_mode, error_json, gpu_released, queue_policy, active_s, paused_s, mean_step_s,
+            prompt_json, extra_data_json, outputs_json
         ON job_debug_state FOR EACH ROW
         BEGIN
             UPDATE job_debug_state SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;

@@ -1,0 +1,429 @@
+"""The state machine: what is legal, what is refused, and who may touch ComfyUI's interrupt flag."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from midrun.state.errors import IllegalTransition
+from midrun.state.evaluation import Outcome
+from midrun.state.job import TRANSITIONS, Directive, Event, Job, Request
+from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State
+
+ERROR = JobError("RuntimeError", "out of memory", "3")
+
+
+@dataclass
+class Flag:
+    up: bool = False
+
+    def set(self) -> None:
+        self.up = True
+
+    def clear(self) -> None:
+        self.up = False
+
+    def is_set(self) -> bool:
+        return self.up
+
+
+@dataclass
+class World:
+    """A job with a clock, timers and a flag that the test controls."""
+
+    now: float = 0.0
+    flag: Flag = field(default_factory=Flag)
+    timers: list[Any] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+    def job(self, state: State = State.QUEUED, **fields: Any) -> Job:
+        view = JobView("j", ("j",), state, "t", "t", **fields)
+        keep = lambda job, view, change: self.changes.append(change) if change else None  # noqa: E731
+        clock = lambda: self.now  # noqa: E731
+        return Job(view, Request({}, {}), self.flag, keep, clock, clock, self.timer)
+
+    def timer(self, seconds: float, work: Any) -> threading.Timer:
+        timer = threading.Timer(0, lambda: None)  # armed, but only `fire` runs its work
+        self.timers.append((seconds, work))
+        return timer
+
+    def running(self, mean_s: float | None = None) -> Job:
+        """A job inside a sampling call, with evaluations that took `mean_s`."""
+        job = self.job()
+        job.start("j")
+        job.enter_call("j", "3", 10, QueuePolicy.AUTO)
+        if mean_s is not None:
+            job.begin_evaluation()
+            self.now += mean_s
+            job.end_evaluation(Outcome.ANSWERED)
+            job.stepped(1, True, 0)
+        return job
+
+    def held(self) -> Job:
+        job = self.running(1.0)
+        job.pause()
+        job.stopped(True, {})
+        return job
+
+
+def test_an_evaluation_is_interrupted_at_once_while_nothing_is_known_of_its_length() -> None:
+    world = World()
+    job = world.running()
+    job.begin_evaluation()
+    job.pause()
+    assert world.flag.up and job.state is State.PAUSING
+    world.flag.clear()  # raising from the flag clears it
+    assert job.end_evaluation(Outcome.INTERRUPTED) is True
+    assert job.stopped(True, {}) is Directive.PAUSE
+    assert (job.view().held, job.view().gpu_released) == (True, True)
+
+
+def test_an_evaluation_that_ends_soon_is_kept_and_one_that_does_not_is_interrupted() -> None:
+    world = World()
+    job = world.running(mean_s=0.5)
+    job.begin_evaluation()
+    job.pause()
+    assert not world.flag.up and world.timers[0][0] == pytest.approx(0.75)
+    world.timers[0][1]()
+    assert world.flag.up
+
+
+def test_the_timer_of_one_evaluation_never_hits_the_next() -> None:
+    world = World()
+    job = world.running(mean_s=0.5)
+    job.begin_evaluation()
+    job.pause()
+    assert job.end_evaluation(Outcome.ANSWERED) is False
+    job.resume()
+    job.begin_evaluation()
+    job.pause()
+    world.timers[0][1]()
+    assert not world.flag.up
+
+
+def test_a_long_evaluation_is_interrupted_at_once() -> None:
+    world = World()
+    job = world.running(mean_s=60.0)
+    job.begin_evaluation()
+    job.pause()
+    assert world.flag.up and not world.timers
+
+
+def test_the_flag_is_never_raised_outside_an_evaluation() -> None:
+    world = World()
+    job = world.running(mean_s=60.0)
+    job.pause()
+    job.abort(AbortMode.STOP, None)
+    assert not world.flag.up
+
+
+def test_an_unused_interrupt_is_taken_back_and_the_answer_kept() -> None:
+    world = World()
+    job = world.running(mean_s=60.0)
+    job.begin_evaluation()
+    job.pause()
+    assert job.end_evaluation(Outcome.ANSWERED) is False
+    assert not world.flag.up
+
+
+def test_an_answer_whose_interrupt_was_swallowed_inside_is_void() -> None:
+    world = World()
+    job = world.running(mean_s=60.0)
+    job.begin_evaluation()
+    job.pause()
+    world.flag.clear()
+    assert job.end_evaluation(Outcome.ANSWERED) is True
+
+
+def test_a_flag_that_somebody_else_raised_is_left_alone() -> None:
+    world = World()
+    job = world.running(mean_s=1.0)
+    job.begin_evaluation()
+    world.flag.set()
+    assert job.end_evaluation(Outcome.ANSWERED) is False
+    assert world.flag.up
+
+
+def test_a_pause_taken_back_while_pausing_goes_on() -> None:
+    world = World()
+    job = world.running(mean_s=60.0)
+    job.begin_evaluation()
+    job.pause()
+    assert job.resume() is True
+    world.flag.clear()
+    assert job.end_evaluation(Outcome.INTERRUPTED) is True
+    assert job.directive() is Directive.GO
+
+
+def test_of_two_resumes_one_is_refused() -> None:
+    held = World().held()
+    assert held.resume() is True
+    with pytest.raises(IllegalTransition):
+        held.resume()
+    parked = World().held()
+    assert parked.park()
+    assert parked.resume() is False
+    with pytest.raises(IllegalTransition):
+        parked.resume()
+    parked.refuse_run()
+    assert parked.state is State.PAUSED and parked.resume() is False
+    parked.queue_run("r2")
+    assert (parked.state, parked.prompt_id) == (State.QUEUED, "r2")
+
+
+def test_reports_about_an_earlier_run_are_ignored() -> None:
+    job = World().held()
+    job.park()
+    job.resume()
+    job.queue_run("r2")
+    job.run_ended("j", Event.ABORT)
+    job.start("j")
+    assert job.state is State.QUEUED
+
+
+def test_a_run_aborted_while_it_is_validated_is_not_queued() -> None:
+    job = World().held()
+    job.park()
+    job.resume()
+    job.abort(AbortMode.STOP, "enough")
+    with pytest.raises(IllegalTransition):
+        job.queue_run("r2")
+    assert job.view().prompt_ids == ("j",)
+
+
+def test_steps_are_counted_live_only_and_pause_once() -> None:
+    job = World().running(mean_s=1.0)
+    job.stepped(4, False, 4)
+    assert job.state is State.RUNNING
+    job.stepped(4, True, 4)
+    assert (job.state, job.view().pause_reason) == (State.PAUSING, PauseReason.BREAKPOINT)
+    job.stopped(True, {})
+    job.resume(steps=2)
+    job.stepped(5, True, 4)
+    assert job.state is State.RUNNING
+    job.stepped(6, True, 4)
+    assert (job.state, job.view().pause_reason) == (State.PAUSING, PauseReason.STEP)
+
+
+def test_paused_time_is_not_active_and_the_eta_counts_steps_left() -> None:
+    world = World()
+    job = world.running(mean_s=2.0)
+    job.pause()
+    job.stopped(True, {})
+    world.now += 100
+    timing = job.view().timing
+    assert (timing.active_s, timing.paused_s, timing.mean_step_s, timing.eta_s) == (2.0, 100.0, 2.0, 18.0)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_verb_is_carried_out_or_refused_without_a_trace(state: State) -> None:
+    allowed = {
+        "pause": {State.QUEUED, State.RUNNING, State.PAUSING, State.PAUSED},
+        "resume": {State.PAUSING, State.PAUSED, State.FAILED},
+        "step": {State.PAUSED, State.FAILED},
+        "abort": set(State) - {State.COMPLETED},
+    }
+    for verb, states in allowed.items():
+        job = World().job(state)
+        call = {
+            "step": lambda job=job: job.resume(1),
+            "abort": lambda job=job: job.abort(AbortMode.STOP, None),
+        }
+        work = call.get(verb) or getattr(job, verb)
+        if state in states:
+            work()
+        else:
+            with pytest.raises(IllegalTransition) as refused:
+                work()
+            assert refused.value.state is state and job.state is state
+
+
+class JobMachine(RuleBasedStateMachine):
+    """Verbs in any order against a worker that calls what the hooks call, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.job = self.world.job()
+        self.job.enter_queue()
+        self.inside = False  # the worker is in a sampling call
+        self.evaluating = False
+        self.runs = 1
+        self.step = 0
+
+    @rule()
+    def pause(self) -> None:
+        self.verb(self.job.pause)
+
+    @rule(steps=st.sampled_from([None, 1, 3]))
+    def resume(self, steps: int | None) -> None:
+        if self.verb(lambda: self.job.resume(steps)) is False:
+            self.queue_again()
+
+    @rule(mode=st.sampled_from(list(AbortMode)))
+    def abort(self, mode: AbortMode) -> None:
+        if self.verb(lambda: self.job.abort(mode, "r")) is False:
+            self.queue_again()
+
+    @rule()
+    def cancel(self) -> None:
+        self.job.cancel()
+
+    @rule(event=st.sampled_from([Event.COMPLETE, Event.ABORT, Event.FAIL]))
+    @precondition(lambda self: not self.inside)
+    def run_ended(self, event: Event) -> None:
+        self.job.run_ended(self.job.prompt_id, event, ERROR if event is Event.FAIL else None)
+
+    @rule()
+    @precondition(lambda self: not self.inside and self.job.run_active)
+    def enter(self) -> None:
+        self.inside = self.job.enter_call(self.job.prompt_id, "3", 10, QueuePolicy.AUTO) is not None
+        self.step = 0
+
+    @rule()
+    @precondition(lambda self: self.inside and not self.evaluating and self.job.state is not State.PAUSED)
+    def begin(self) -> None:
+        directive = self.job.begin_evaluation()
+        self.evaluating = directive is Directive.GO
+        self.follow(directive)
+
+    @rule(outcome=st.sampled_from(list(Outcome)), seconds=st.sampled_from([0.1, 3.0]))
+    @precondition(lambda self: self.evaluating)
+    def end(self, outcome: Outcome, seconds: float) -> None:
+        self.world.now += seconds
+        self.evaluating = False
+        if outcome is Outcome.INTERRUPTED and not self.world.flag.up:
+            outcome = Outcome.ANSWERED
+        if outcome is Outcome.INTERRUPTED:
+            self.world.flag.clear()
+        void = self.job.end_evaluation(outcome)
+        if void:
+            self.follow(self.job.directive())
+        elif outcome is Outcome.RAISED:
+            self.job.fail(ERROR)
+            self.leave()
+        elif outcome is Outcome.ANSWERED:
+            self.step += 1
+            self.job.stepped(self.step, True, 0)
+
+    @rule(parks=st.booleans())
+    @precondition(lambda self: self.inside and self.job.state is State.PAUSED)
+    def hold(self, parks: bool) -> None:
+        if parks and self.job.park():
+            self.leave()
+        else:
+            self.follow(self.job.wait(0))
+
+    @rule()
+    def overdue(self) -> None:
+        for _, work in self.world.timers:
+            work()
+
+    def follow(self, directive: Directive) -> None:
+        if directive is Directive.PAUSE:
+            directive = self.job.stopped(True, {})
+        if directive in (Directive.STOP, Directive.FINISH):
+            if directive is Directive.FINISH:
+                self.job.finished()
+            self.leave()
+
+    def leave(self) -> None:
+        self.inside = False
+        self.job.leave_call()
+
+    def queue_again(self) -> None:
+        self.runs += 1
+        self.job.queue_run(f"r{self.runs}")
+
+    def verb(self, work: Any) -> Any:
+        before = self.job.state
+        try:
+            return work()
+        except IllegalTransition:
+            assert self.job.state is before
+
+    @invariant()
+    def changes_follow_the_table(self) -> None:
+        state = State.QUEUED
+        for change in self.world.changes:
+            assert change.state_from is state
+            if change.state_to is not state:
+                assert TRANSITIONS[(state, Event(change.kind))] is change.state_to
+            state = change.state_to
+        assert state is self.job.state
+
+    @invariant()
+    def the_flag_is_up_only_inside_an_evaluation(self) -> None:
+        assert self.evaluating or not self.world.flag.up
+
+    @invariant()
+    def only_a_paused_job_is_held(self) -> None:
+        assert not self.job.view().held or self.job.state is State.PAUSED
+
+
+JobMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestJobMachine = JobMachine.TestCase
+
+
+def test_threads_that_fire_verbs_at_a_worker_never_block_it_or_break_the_table() -> None:
+    world = World()
+    job = Job(
+        JobView("j", ("j",), State.QUEUED, "t", "t"),
+        Request({}, {}),
+        world.flag,
+        lambda job, view, change: world.changes.append(change) if change else None,
+    )
+    job.enter_queue()
+    over = threading.Event()
+
+    def worker() -> None:
+        job.enter_call("j", "3", 10**6, QueuePolicy.HOLD)
+        step = 0
+        while True:
+            directive = job.begin_evaluation()
+            if directive is Directive.GO:
+                interrupted = world.flag.up
+                world.flag.clear()
+                if not job.end_evaluation(Outcome.INTERRUPTED if interrupted else Outcome.ANSWERED):
+                    step += 1
+                    job.stepped(step, True, 0)
+                continue
+            if directive is Directive.PAUSE:
+                directive = job.stopped(True, {})
+                while directive is Directive.PAUSE:
+                    directive = job.wait(0.01)
+            if directive in (Directive.STOP, Directive.FINISH):
+                break
+        job.leave_call()
+        over.set()
+
+    def client(seed: int) -> None:
+        choose = random.Random(seed)
+        for _ in range(300):
+            verb = choose.choice([job.pause, job.resume, lambda: job.resume(2), job.view])
+            try:
+                verb()
+            except IllegalTransition as refused:
+                assert refused.state in State
+
+    threads = [threading.Thread(target=client, args=(seed,)) for seed in range(6)]
+    threading.Thread(target=worker, daemon=True).start()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    job.abort(AbortMode.STOP, "done")
+    assert over.wait(30)
+    state = State.QUEUED
+    for change in world.changes:
+        assert change.state_from is state
+        state = change.state_to
+    assert state is job.state is State.ABORTED
