@@ -1,4 +1,4 @@
-"""`python dev.py demo`: a job that is paused, makes way for another, and goes on as if nothing had happened."""
+"""`python dev.py demo`: a job is paused, makes way for another, and goes on as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -56,9 +56,8 @@ def run(comfy: Comfy) -> bool:
     comfy.wait_at_gate("demo", PAUSE_AT + 1)
     began = time.monotonic()
     job = comfy.verb(job_id, "pause", query="?wait=30")[1]
-    print(
-        f"  POST /midrun/jobs/{{id}}/pause, in the middle of step {PAUSE_AT + 1}: {time.monotonic() - began:.2f} s"
-    )
+    took = time.monotonic() - began
+    print(f"  POST /midrun/jobs/{{id}}/pause, in the middle of step {PAUSE_AT + 1}: {took:.2f} s")
     show(job)
 
     other = comfy.queue(workflow("other", watched=False, steps=4, seed=99))
@@ -75,9 +74,8 @@ def run(comfy: Comfy) -> bool:
     plain = comfy.queue(workflow("plain", watched=False))
     same = torch.equal(*(load_file(file)["latent_tensor"] for file in (output, comfy.output(plain))))
     evaluations = comfy.probe("demo")["done"]
-    print(
-        f"  The result is {'bit-identical to' if same else 'DIFFERENT from'} an uninterrupted run without Midrun;"
-    )
+    verdict = "bit-identical to" if same else "DIFFERENT from"
+    print(f"  The result is {verdict} an uninterrupted run without Midrun;")
     print(f"  {evaluations} evaluations were computed for {STEPS} steps.")
     print(f"  Result: {output}")
     return same and not held and evaluations == STEPS
