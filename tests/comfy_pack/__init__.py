@@ -2,7 +2,8 @@
 gates that stop an evaluation until it is interrupted, and counters of what really ran.
 """
 
+from .bench import NODES as BENCH_NODES
 from .models import NODES as MODEL_NODES
 from .probes import NODES as PROBE_NODES
 
-NODE_CLASS_MAPPINGS = {node.__name__: node for node in (*MODEL_NODES, *PROBE_NODES)}
+NODE_CLASS_MAPPINGS = {node.__name__: node for node in (*MODEL_NODES, *PROBE_NODES, *BENCH_NODES)}
