@@ -1,4 +1,4 @@
-"""`python dev.py bench`: what Midrun costs and how fast it answers, on a real server. Ratios, as machines are noisy."""
+"""`python dev.py bench`: what Midrun costs and how fast it answers, as ratios, since machines are noisy."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 class TestBench:
     """`watched` is `model` behind a Midrun Attach. Evaluations take `seconds` and compute nothing.
 
-    Answers (ui): stock, again and watched, seconds a sampling call of each pair; gaps, the seconds between the end
+    Answers (ui): stock, again, watched: seconds a sampling call; gaps: seconds between the end
     of one evaluation's inside and the beginning of the next's, a list for stock and one for watched.
     """
 
