@@ -182,7 +182,7 @@ class SamplingCall:
                 if directive is Directive.PAUSE:
                     output = None
                     directive = self._hold()
-                if directive is Directive.STOP:
+                if directive in (Directive.STOP, Directive.PARK):
                     mm.interrupt_current_processing(
                         False
                     )  # whoever raised the flag, this is what it asked for
@@ -295,12 +295,12 @@ class SamplingCall:
         if self.denoised is not None:
             self.denoised = self.denoised.cpu()
         released = gpu.release()
-        directive = self.job.stopped(released.complete, {"gpu": released.to_json()})
+        directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
         while directive is Directive.PAUSE:
             if mm.processing_interrupted():
                 self.job.cancel()
             elif self._should_park() and self.job.park():
-                raise mm.InterruptProcessingException()
+                return Directive.PARK
             directive = self.job.wait(POLL_S)
         return directive
 

@@ -80,6 +80,7 @@ class Directive(Enum):
 
     GO = "go"
     PAUSE = "pause"
+    PARK = "park"  # end the prompt, the job stays paused
     FINISH = "finish"  # return the newest `denoised`
     STOP = "stop"  # end the prompt
 
@@ -341,14 +342,15 @@ class Job:
             elif self._clock() - self._published >= PUBLISH_EVERY_S:
                 self._publish(None)
 
-    def stopped(self, gpu_released: bool, detail: dict[str, Any]) -> Directive:
-        """The sampler was left and its models were unloaded."""
+    def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
+        """The sampler was left and its models were unloaded. `park`: do not even begin to hold."""
         with self._lock:
-            if self.state is P:
-                self._steps_left = None
-                fields = {"held": True, "gpu_released": gpu_released, "paused_at_step": self._view.step}
-                self._fire(Event.STOPPED, detail, **fields)
-            return self.directive()
+            if self.state is not P:
+                return self.directive()
+            self._steps_left = None
+            fields = {"held": not park, "gpu_released": gpu_released, "paused_at_step": self._view.step}
+            self._fire(Event.STOPPED, detail, **fields)
+            return Directive.PARK if park else Directive.PAUSE
 
     def wait(self, timeout_s: float) -> Directive:
         with self._lock:

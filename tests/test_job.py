@@ -162,6 +162,14 @@ def test_a_pause_taken_back_while_pausing_goes_on() -> None:
     assert job.directive() is Directive.GO
 
 
+def test_a_job_that_parks_at_once_is_never_held() -> None:
+    job = World().running(mean_s=1.0)
+    job.pause()
+    assert job.stopped(True, {}, park=True) is Directive.PARK
+    assert job.state is State.PAUSED and not job.view().held
+    assert job.resume() is False
+
+
 def test_of_two_resumes_one_is_refused() -> None:
     held = World().held()
     assert held.resume() is True
@@ -255,6 +263,7 @@ class JobMachine(RuleBasedStateMachine):
         self.job.enter_queue()
         self.inside = False  # the worker is in a sampling call
         self.evaluating = False
+        self.parks = True  # every other pause
         self.runs = 1
         self.step = 0
 
@@ -328,8 +337,9 @@ class JobMachine(RuleBasedStateMachine):
 
     def follow(self, directive: Directive) -> None:
         if directive is Directive.PAUSE:
-            directive = self.job.stopped(True, {})
-        if directive in (Directive.STOP, Directive.FINISH):
+            self.parks = not self.parks
+            directive = self.job.stopped(True, {}, self.parks)
+        if directive in (Directive.STOP, Directive.PARK, Directive.FINISH):
             if directive is Directive.FINISH:
                 self.job.finished()
             self.leave()
