@@ -42,12 +42,22 @@ def release() -> Released:
     _end_interrupted_forward()
     mm.unload_all_models()
     mm.soft_empty_cache()
-    left = mm.loaded_models()
+    left = sum(_occupies(entry) for entry in mm.current_loaded_models)
     if left:
-        log.warning(
-            "Midrun: %d models stayed loaded on a pause: %s", len(left), [type(m.model) for m in left]
-        )
-    return Released(len(left), before, _allocated())
+        log.warning("Midrun: %d models stayed loaded on a pause", left)
+    return Released(left, before, _allocated())
+
+
+def _occupies(entry: Any) -> bool:
+    """Whether a LoadedModel still has weights on the device.
+
+    One whose patcher was collected before it was unloaded stays listed; its weights left with another patcher of
+    the same model, or are still there and can not be unloaded through ComfyUI.
+    """
+    if entry.model is not None:
+        return True
+    model = entry.real_model() if entry.real_model is not None else None
+    return getattr(model, "model_loaded_weight_memory", 0) > 0
 
 
 def _end_interrupted_forward() -> None:

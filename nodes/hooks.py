@@ -183,9 +183,7 @@ class SamplingCall:
                     output = None
                     directive = self._hold()
                 if directive in (Directive.STOP, Directive.PARK):
-                    mm.interrupt_current_processing(
-                        False
-                    )  # whoever raised the flag, this is what it asked for
+                    mm.interrupt_current_processing(False)  # a Cancel that got us here is served
                     raise mm.InterruptProcessingException()
                 if directive is Directive.FINISH:
                     self.job.finished()

@@ -174,7 +174,7 @@ async def probe(request):
             "done": DONE[key],
             "decoded": DONE[key + "/decode"],
             "at_gate": AT_GATE.get(key),
-            "loaded_models": len(mm.loaded_models()),
+            "loaded_models": sum(model is not None for model in mm.loaded_models()),
             "interrupt_flag": mm.processing_interrupted(),
             "threads": sorted(thread.name for thread in threading.enumerate()),
         }
