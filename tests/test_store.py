@@ -1,0 +1,171 @@
+"""Jobs in a real SQLite file, and what another server finds there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from midrun.state.job import Request
+from midrun.state.store import Store
+from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
+
+REQUEST = Request(
+    {"3": {"class_type": "MidrunKSampler"}}, {"client_id": "c"}, ("9",), {"api_key": "sesame-secret"}
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "__midrun" / "midrun.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(path)
+    yield store
+    store.close()
+
+
+def view(job_id: str, state: State = State.QUEUED, **fields: Any) -> JobView:
+    return JobView(job_id, (job_id,), state, "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z", **fields)
+
+
+def rows(path: Path, sql: str) -> list[Any]:
+    with sqlite3.connect(path) as db:
+        return db.execute(sql).fetchall()
+
+
+def test_a_job_comes_back_as_it_was(store: Store) -> None:
+    job = view(
+        "j",
+        State.FAILED,
+        node_id="3:1",
+        step=4,
+        total_steps=20,
+        evaluations=7,
+        sigma=1.5,
+        paused_at_step=4,
+        abort_reason="why",
+        abort_mode=AbortMode.FINISH,
+        error=JobError("RuntimeError", "no memory", "3:1"),
+        gpu_released=True,
+        pause_reason=PauseReason.STEP,
+        queue_policy=QueuePolicy.PARK,
+        timing=Timing(1.5, 2.5, 0.25),
+    )
+    store.add(job, REQUEST)
+    stored = store.find("j").result()
+    assert stored is not None
+    assert stored.view == job
+    assert stored.request == Request(REQUEST.prompt, REQUEST.extra_data, REQUEST.outputs)
+
+
+@pytest.mark.parametrize(
+    "job_id", ["../../x", "a\x00b", "y" * 300, "' OR 1=1 --", '"; DROP TABLE job_runs; --']
+)
+def test_ids_are_data(store: Store, job_id: str) -> None:
+    store.add(view(job_id), REQUEST)
+    store.add(view("other"), REQUEST)
+    stored = store.find(job_id).result()
+    assert stored is not None and stored.view.job_id == job_id
+    store.delete(job_id)
+    assert store.find(job_id).result() is None
+    assert store.find("other").result() is not None
+
+
+def test_any_prompt_id_finds_the_job_and_events_stay_in_order(store: Store) -> None:
+    store.add(view("j"), REQUEST)
+    job = view("j", State.RUNNING)
+    for number, kind in enumerate(("start", "pause", "stopped")):
+        store.save(job, Change(kind, State.RUNNING, State.RUNNING, number, "t", {"n": number}))
+    store.save(JobView("j", ("j", "r2"), State.QUEUED, "t", "t"), None)
+    stored = store.find("r2").result()
+    assert stored is not None and stored.view.prompt_ids == ("j", "r2")
+    assert [event["kind"] for event in store.events("j").result()] == ["start", "pause", "stopped"]
+
+
+def test_pages_are_newest_first_and_filtered(store: Store) -> None:
+    for number in range(7):
+        store.add(view(f"j{number}", State.PAUSED if number % 2 else State.COMPLETED), REQUEST)
+    first = store.page(frozenset(), 3, None).result()
+    assert [row.view.job_id for row in first] == ["j6", "j5", "j4"]
+    assert [row.view.job_id for row in store.page(frozenset(), 9, first[-1].cursor).result()] == [
+        "j3",
+        "j2",
+        "j1",
+        "j0",
+    ]
+    paused = store.page(frozenset({State.PAUSED}), 9, None).result()
+    assert [row.view.job_id for row in paused] == ["j5", "j3", "j1"]
+
+
+def test_what_a_dead_server_left_unfinished_is_paused(path: Path) -> None:
+    store = Store(path)
+    for state in State:
+        store.add(view(state.value, state, step=3, held=state is State.PAUSED), REQUEST)
+    store.close()
+    store = Store(path)
+    for state in State:
+        stored = store.find(state.value).result()
+        assert stored is not None
+        unfinished = state in (State.QUEUED, State.RUNNING, State.PAUSING)
+        assert stored.view.state is (State.PAUSED if unfinished else state)
+        assert not stored.view.held
+        assert stored.view.pause_reason is (PauseReason.SERVER_RESTART if unfinished else None)
+        kinds = [event["kind"] for event in store.events(state.value).result()]
+        assert kinds == (["server_restart"] if unfinished else [])
+    store.close()
+
+
+def test_the_schema_is_the_contract(store: Store, path: Path) -> None:
+    store.add(view("j"), REQUEST)
+    assert store.find("j").result()
+    columns = {row[1]: row for row in rows(path, "PRAGMA table_info(job_debug_state)")}
+    named = ("paused_at_step", "modified_params_json", "intermediate_previews_json", "abort_reason")
+    assert set(named) < set(columns) and columns["job_id"][3] == 1
+    names = {row[0] for row in rows(path, "SELECT name FROM sqlite_master")}
+    assert {"uq_job_debug_state_job_id", "set_updated_at", "job_runs", "job_events"} <= names
+    assert rows(path, "PRAGMA journal_mode") == [("wal",)]
+
+
+@pytest.mark.parametrize("recursive", ["on", "off"])
+def test_any_update_moves_updated_at(store: Store, path: Path, recursive: str) -> None:
+    store.add(view("j"), REQUEST)
+    assert store.find("j").result()
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA recursive_triggers={recursive}")
+        db.execute("UPDATE job_debug_state SET abort_reason = 'x'")
+    assert rows(path, "SELECT updated_at > created_at FROM job_debug_state") == [(1,)]
+
+
+def test_what_sqlite_refuses_is_logged_and_the_thread_goes_on(store: Store, caplog: Any) -> None:
+    store.add(view("\ud800"), REQUEST)
+    store.add(view("twice"), REQUEST)
+    store.add(view("twice"), REQUEST)
+    store.add(view("after"), REQUEST)
+    assert store.find("after").result() is not None
+    assert sum("could not store" in record.message for record in caplog.records) == 2
+
+
+def test_a_deleted_job_is_not_resurrected_by_a_late_report(store: Store) -> None:
+    store.add(view("j"), REQUEST)
+    store.delete("j")
+    store.save(view("j"), Change("late", State.RUNNING, State.RUNNING, 1, "t"))
+    assert store.find("j").result() is None and store.events("j").result() == []
+
+
+def test_no_secret_reaches_the_disk(store: Store, path: Path) -> None:
+    store.add(view("j"), REQUEST)
+    store.save_request("j", REQUEST)
+    assert store.find("j").result()
+    assert all(b"sesame" not in file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_a_directory_that_can_not_be_made_is_an_error_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError):
+        Store(tmp_path / "file" / "midrun.db")
