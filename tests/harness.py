@@ -52,7 +52,9 @@ class Comfy:
         command += ["--port", str(self.port), "--base-directory", str(self.base), "--disable-api-nodes"]
         command += ["--database-url", f"sqlite:///{(self.base / 'comfyui.db').as_posix()}", *self.args]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            # One thread: tiny models gain nothing by more, and on a busy machine threads that spin crawl.
+            environ = os.environ | {"OMP_NUM_THREADS": "1"}
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ)
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             if self._process.poll() is not None:
