@@ -121,7 +121,7 @@ class _OuterSample:
 
             return call.run(sample)
         except mm.InterruptProcessingException:
-            job.cancel()
+            job.cancel(context.prompt_id)
             raise
         except Exception as error:
             job.fail(JobError(type(error).__qualname__, str(error), context.node_id))
@@ -296,7 +296,7 @@ class SamplingCall:
         directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
         while directive is Directive.PAUSE:
             if mm.processing_interrupted():
-                self.job.cancel()
+                self.job.cancel(self.job.prompt_id)
             elif self._should_park() and self.job.park():
                 return Directive.PARK
             directive = self.job.wait(POLL_S)

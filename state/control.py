@@ -120,7 +120,7 @@ class Control:
             if prompt_id in (None, job.prompt_id):
                 where = self.queue.presence([job.prompt_id])[job.prompt_id].where
                 if where is Where.RUNNING:
-                    job.cancel()
+                    job.cancel(job.prompt_id)
 
     def follow(self) -> None:
         """See to it that the ends of prompts are noticed."""

@@ -228,11 +228,14 @@ class Job:
             self._in_flight.interrupt()
             return not self._queueing
 
-    def cancel(self, reason: str = CANCELLED) -> None:
-        """ComfyUI's own Cancel hit the present run: nothing to refuse, it has happened."""
+    def cancel(self, prompt_id: str) -> None:
+        """ComfyUI's own Cancel hit that run: nothing to refuse, it has happened.
+
+        A parked run ends with an interrupt too, perhaps after its job was resumed as another run.
+        """
         with self._lock:
-            if self.state not in ENDED and not self._out_of_queue():
-                self.abort(AbortMode.STOP, reason)
+            if prompt_id == self.prompt_id and self.state not in ENDED and not self._out_of_queue():
+                self.abort(AbortMode.STOP, CANCELLED)
 
     def deletable(self) -> bool:
         with self._lock:

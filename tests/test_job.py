@@ -196,6 +196,17 @@ def test_reports_about_an_earlier_run_are_ignored() -> None:
     assert job.state is State.QUEUED
 
 
+def test_the_interrupt_that_ends_a_parked_run_does_not_cancel_the_next() -> None:
+    job = World().held()
+    job.park()
+    job.resume()
+    job.queue_run("r2")
+    job.cancel("j")
+    assert job.state is State.QUEUED
+    job.cancel("r2")
+    assert job.state is State.ABORTED
+
+
 def test_a_run_aborted_while_it_is_validated_is_not_queued() -> None:
     job = World().held()
     job.park()
@@ -283,7 +294,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule()
     def cancel(self) -> None:
-        self.job.cancel()
+        self.job.cancel(self.job.prompt_id)
 
     @rule(event=st.sampled_from([Event.COMPLETE, Event.ABORT, Event.FAIL]))
     @precondition(lambda self: not self.inside)
