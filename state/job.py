@@ -183,6 +183,7 @@ class Job:
         with self._lock:
             self._refuse_second_run(verb)
             if self.state is P and steps is None:
+                self._steps_left = None
                 self._fire(Event.UNPAUSE if self._started else Event.UNPAUSE_QUEUED, pause_reason=None)
                 return True
             self._require((H, F), verb, "it has to be paused for that" if steps else "it is not paused")
