@@ -51,6 +51,7 @@ def _start() -> None:
     from .nodes.queue import SECRET_KEYS, ComfyQueue
     from .server_routes import Ears, Routes, unavailable
     from .state.control import Control
+    from .state.job import Job
     from .state.recording import MemoryRecordings
     from .state.registry import Registry
     from .state.store import Store
@@ -69,13 +70,20 @@ def _start() -> None:
     control = Control(registry, queue)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach"), SECRET_KEYS)
 
+    def find_job(prompt_id: str) -> Job | None:
+        job = registry.get(prompt_id)
+        if job is None:
+            job = control.adopt(prompt_id)
+            server.loop.call_soon_threadsafe(control.follow)
+        return job
+
     registry.listen(
         lambda job, view, _: server.send_sync("midrun.job", view.to_json(), job.request.client_id)
     )
     _route(server, Routes(control, server.user_manager.settings.get_settings).table())
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
-    hooks.runtime = hooks.Runtime(registry.get, recordings, queue)
+    hooks.runtime = hooks.Runtime(find_job, recordings, queue)
 
 
 def _route(server: Any, table: list[Any]) -> None:

@@ -13,6 +13,7 @@ import comfy.model_management as mm
 import torch
 
 log = logging.getLogger(__name__)
+LEFT_OVER = 64 * 1024 * 1024  # bytes on the device with no model loaded
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,24 @@ class Released:
 def release() -> Released:
     """Unload every model of ComfyUI and empty torch's cache, as ComfyUI itself does."""
     before = _allocated()
-    gc.collect()  # an interrupted forward pass leaves cycles that hold activations
+    gc.collect(1)  # an interrupted forward pass may leave cycles that hold activations
     _end_interrupted_forward()
     mm.unload_all_models()
+    if _much_is_left():  # not always: it stops every thread of the server for a third of a second
+        gc.collect()
     mm.soft_empty_cache()
     left = sum(_occupies(entry) for entry in mm.current_loaded_models)
     if left:
         log.warning("Midrun: %d models stayed loaded on a pause", left)
     return Released(left, before, _allocated())
+
+
+def _much_is_left() -> bool:
+    """More than workspaces of libraries and small tensors of other nodes. Unknown counts as much."""
+    if mm.get_torch_device().type == "cpu":
+        return False
+    allocated = _allocated()
+    return allocated is None or allocated > LEFT_OVER
 
 
 def _occupies(entry: Any) -> bool:

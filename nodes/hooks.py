@@ -16,11 +16,11 @@ import comfy.model_management as mm
 import comfy.sampler_helpers
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
-from comfy_execution.utils import get_executing_context
 
 from ..state.evaluation import Outcome
-from ..state.job import Directive, Job
+from ..state.job import Job
 from ..state.recording import Inputs, Recordings
+from ..state.transitions import Directive
 from ..state.view import JobError, QueuePolicy
 from . import gpu
 from .queue import ComfyQueue
@@ -44,7 +44,7 @@ class Options:
 class Runtime:
     """What the hooks need of the rest of Midrun."""
 
-    find_job: Callable[[str], Job | None]
+    find_job: Callable[[str], Job | None]  # by prompt_id
     recordings: Recordings
     queue: ComfyQueue
 
@@ -94,16 +94,15 @@ class _OuterSample:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        context = get_executing_context()
-        job = runtime.find_job(context.prompt_id) if runtime and context else None
+        prompt_id, node_id = (runtime.queue.executing() if runtime else None) or ("", "")
+        job = runtime.find_job(prompt_id) if runtime and prompt_id else None
         ordinal = None
         if job is not None:
-            steps = len(sigmas) - 1
-            ordinal = job.enter_call(context.prompt_id, context.node_id, steps, self.options.queue_policy)
+            ordinal = job.enter_call(prompt_id, node_id, len(sigmas) - 1, self.options.queue_policy)
         if ordinal is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         try:
-            tape = Tape(runtime.recordings.open(job.job_id, context.node_id, ordinal))
+            tape = Tape(runtime.recordings.open(job.job_id, node_id, ordinal))
             inputs = _inputs(tape, noise, latent_image, sigmas, denoise_mask)
             pause_at = self.options.pause_at_step if ordinal == 0 else 0
             call = SamplingCall(job, executor.class_obj, tape, callback, pause_at)
@@ -121,10 +120,10 @@ class _OuterSample:
 
             return call.run(sample)
         except mm.InterruptProcessingException:
-            job.cancel(context.prompt_id)
+            job.cancel(prompt_id)
             raise
         except Exception as error:
-            job.fail(JobError(type(error).__qualname__, str(error), context.node_id))
+            job.fail(JobError(type(error).__qualname__, str(error), node_id))
             raise
         finally:
             job.leave_call()
@@ -235,7 +234,7 @@ class SamplingCall:
         else:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             answer = self.tape.replay(own, args | {"model": self.guider.inner_model}, x.device)
-        self.job.recorded(self.tape.position, float(timestep.reshape(-1)[0]))
+        self.job.recorded(self.tape.position, float(timestep.reshape(-1)[0]), self.live)
         return answer
 
     def _evaluate(

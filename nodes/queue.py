@@ -13,10 +13,13 @@ from typing import Any
 
 import execution
 import nodes
+from comfy_execution.progress import NodeState, get_progress_state
+from comfy_execution.utils import get_executing_context
 
 from ..state.control import Presence, Run, Where
 from ..state.errors import RunRefused
-from ..state.job import Event, Request
+from ..state.job import Request
+from ..state.transitions import Event
 from ..state.view import JobError
 
 SECRET_KEYS: tuple[str, ...] = tuple(getattr(execution, "SENSITIVE_EXTRA_DATA_KEYS", ()))
@@ -45,6 +48,24 @@ class ComfyQueue:
 
     def somebody_waits(self) -> bool:
         return bool(self._queue.get_current_queue_volatile()[1])
+
+    def executing(self) -> tuple[str, str] | None:
+        """(prompt_id, node_id) of what runs on this thread, or None outside every prompt.
+
+        A node that samples on a thread of its own has no context there; then it is what the queue runs.
+        """
+        context = get_executing_context()
+        if context is not None:
+            return context.prompt_id, context.node_id
+        progress = get_progress_state()
+        with self._queue.mutex:
+            running, _ = self._queue.get_current_queue_volatile()
+        if not any(item[1] == progress.prompt_id for item in running):
+            return None
+        started = [
+            node_id for node_id, state in progress.nodes.items() if state["state"] is NodeState.Running
+        ]
+        return (progress.prompt_id, started[-1]) if started else None
 
     def queued_request(self, prompt_id: str) -> Request | None:
         """A queued or running prompt, as ComfyUI accepted it."""

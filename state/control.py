@@ -9,9 +9,10 @@ from enum import Enum
 from typing import Any, Protocol
 
 from .errors import IllegalTransition
-from .job import Event, Job, Request
+from .job import Job, Request
 from .registry import Registry
-from .view import AbortMode, JobError, JobView, State
+from .transitions import Event
+from .view import AbortMode, JobError, JobView, QueuePolicy, State
 
 UNCONFIRMED_S = 60.0  # a prompt that has not reached the queue by then never will
 
@@ -101,6 +102,14 @@ class Control:
         """A prompt was handed to ComfyUI; whether it is accepted shows later."""
         self._unconfirmed[job.job_id] = (job, time.monotonic())
         self.follow()
+
+    def adopt(self, prompt_id: str) -> Job | None:
+        """A prompt that came to the queue past ComfyUI's prompt handler, as other node packs may do it."""
+        request = self.queue.queued_request(prompt_id)
+        job = None if request is None else self.registry.add(prompt_id, request, QueuePolicy.AUTO)
+        if job is not None:
+            job.enter_queue()
+        return job
 
     def accepted(self, job: Job) -> None:
         """It is in the queue: what stands there is what later runs repeat."""

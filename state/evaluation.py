@@ -51,18 +51,19 @@ class InFlight:
         self.serial += 1
         self._started = self._clock()
 
-    def patience_s(self) -> float:
-        """Seconds to wait for its end: what the average leaves it and half as much again.
-
-        Infinite while no evaluation has been timed.
-        """
+    def remaining_s(self) -> float:
+        """Seconds until it should end by the average. Infinite while no evaluation has been timed."""
         if self._started is None or self.mean_s is None:
             return float("inf")
-        remaining = max(0.0, self.mean_s - (self._clock() - self._started))
-        return remaining + max(_SLACK_S, 0.5 * self.mean_s)
+        return max(0.0, self.mean_s - (self._clock() - self._started))
+
+    def slack_s(self) -> float:
+        """Seconds by which an evaluation may outlast the average before it counts as stuck."""
+        return max(_SLACK_S, 0.5 * (self.mean_s or 0.0))
 
     def interrupt(self) -> None:
-        if self.running and not self._raised_flag:
+        """Raise the flag, unless somebody did already: theirs is a Cancel, and is not to be taken back."""
+        if self.running and not self._raised_flag and not self._flag.is_set():
             self._raised_flag = True
             self._flag.set()
 

@@ -1,4 +1,4 @@
-"""One job's state machine: every legal transition stands in one table, and one lock guards all of it.
+"""One job: its transitions, its runs and the evaluation in flight, all guarded by one lock.
 
 Called from ComfyUI's worker thread, from its event loop and from timers. Standard library only.
 """
@@ -10,79 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from enum import Enum
 from typing import Any
 
 from .errors import IllegalTransition
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .timing import Mode, Stopwatch
+from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State
 
-PAUSE_BUDGET_S = (
-    1.5  # an evaluation that ends within this is kept; half a second is left to unload the models
-)
+PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
 CANCELLED = "cancelled in ComfyUI"
-
-
-class Event(Enum):
-    START = "start"
-    PAUSE = "pause"
-    UNPAUSE = "unpause"  # a pause taken back before it took effect
-    UNPAUSE_QUEUED = "unpause_queued"
-    STOPPED = "stopped"  # the sampler was left
-    PARK = "park"
-    RESUME = "resume"
-    QUEUE = "queue"  # a new run was queued
-    COMPLETE = "complete"
-    ABORT = "abort"
-    FAIL = "fail"
-
-
-Q, R, P, H, C, A, F = (
-    State.QUEUED,
-    State.RUNNING,
-    State.PAUSING,
-    State.PAUSED,
-    State.COMPLETED,
-    State.ABORTED,
-    State.FAILED,
-)
-TRANSITIONS: dict[tuple[State, Event], State] = {
-    (Q, Event.START): R,
-    (Q, Event.PAUSE): P,
-    (Q, Event.COMPLETE): C,
-    (Q, Event.ABORT): A,
-    (Q, Event.FAIL): F,
-    (R, Event.PAUSE): P,
-    (R, Event.COMPLETE): C,
-    (R, Event.ABORT): A,
-    (R, Event.FAIL): F,
-    (P, Event.UNPAUSE): R,
-    (P, Event.UNPAUSE_QUEUED): Q,
-    (P, Event.STOPPED): H,
-    (P, Event.COMPLETE): C,
-    (P, Event.ABORT): A,
-    (P, Event.FAIL): F,
-    (H, Event.PARK): H,
-    (H, Event.RESUME): R,
-    (H, Event.QUEUE): Q,
-    (H, Event.ABORT): A,
-    (H, Event.FAIL): F,
-    (F, Event.QUEUE): Q,
-    (F, Event.ABORT): A,
-}
-ENDED = frozenset({C, A})
-
-
-class Directive(Enum):
-    """What the worker thread is to do now."""
-
-    GO = "go"
-    PAUSE = "pause"
-    PARK = "park"  # end the prompt, the job stays paused
-    FINISH = "finish"  # return the newest `denoised`
-    STOP = "stop"  # end the prompt
 
 
 @dataclass(frozen=True)
@@ -98,6 +36,14 @@ class Request:
     def client_id(self) -> str | None:
         client_id = self.extra_data.get("client_id")
         return client_id if isinstance(client_id, str) else None
+
+
+@dataclass(frozen=True)
+class _NextRun:
+    """What becomes of the job once the run that is being validated is queued."""
+
+    event: Event
+    fields: dict[str, Any]
 
 
 def utc(seconds: float) -> str:
@@ -129,13 +75,14 @@ class Job:
         self._clock, self._wall, self._timer = clock, wall, timer
         self._lock = threading.Condition(threading.RLock())
         self._in_flight = InFlight(flag, clock)
-        self._watch = Stopwatch(clock, view.timing)
+        self._watch = Stopwatch(clock, view.timing, Mode.PAUSED if view.state is H else Mode.IDLE)
         self._published = float("-inf")
         self._started = False  # the present run reached the front of the queue
         self._in_call = False  # inside a watched sampling call
         self._steps_left: int | None = None
-        self._ordinals: dict[str, int] = {}
-        self._queueing = False  # a new run is being validated
+        self._ordinals: dict[str, int] = {}  # node_id -> sampling calls that the present run began there
+        self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
+        self._next_run: _NextRun | None = None  # while a new run is being validated
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
 
@@ -191,29 +138,26 @@ class Job:
             if self.state is H and self._view.held:
                 self._fire(Event.RESUME, held=False, pause_reason=None, gpu_released=False)
                 return True
-            self._queueing = True
+            self._next_run = _NextRun(
+                Event.QUEUE, {"pause_reason": None, "error": None, "gpu_released": False}
+            )
             return False
 
     def queue_run(self, prompt_id: str) -> None:
         """The run that `resume` or a finishing `abort` asked for is about to be queued as `prompt_id`."""
         with self._lock:
-            self._queueing = False
-            if self.state not in (H, F, A) or (self.state is A and self._view.abort_mode is AbortMode.STOP):
-                raise IllegalTransition(
-                    "resume", self.job_id, self.state, f"it is {self.state.value} meanwhile"
-                )
+            run, self._next_run = self._next_run, None
+            if run is None or self.state not in (H, F):
+                because = f"it is {self.state.value} meanwhile."
+                raise IllegalTransition("run", self.job_id, self.state, because)
             self._started, self.run_active = False, True
             self._ordinals.clear()
-            ids = (*self._view.prompt_ids, prompt_id)
-            if self.state is A:
-                self._note("run", prompt_ids=ids)
-            else:
-                self._fire(Event.QUEUE, prompt_ids=ids, pause_reason=None, error=None, gpu_released=False)
+            self._fire(run.event, prompt_ids=(*self._view.prompt_ids, prompt_id), **run.fields)
 
     def refuse_run(self) -> None:
         """ComfyUI did not accept the run: the job stays what it was."""
         with self._lock:
-            self._queueing = False
+            self._next_run = None
 
     def abort(self, mode: AbortMode, reason: str | None) -> bool:
         """End the job. False when a run has to be queued to finish the workflow (see `resume`)."""
@@ -221,13 +165,16 @@ class Job:
             if self.state is A:
                 return True
             self._require((Q, R, P, H, F), "abort", f"it is {self.state.value} already")
+            fields = {"abort_reason": reason, "abort_mode": mode, "held": False, "pause_reason": None}
             if mode is AbortMode.FINISH:
                 self._refuse_second_run("finish")
                 self._require_denoised()
-            self._queueing = mode is AbortMode.FINISH and self._out_of_queue()
-            self._fire(Event.ABORT, abort_reason=reason, abort_mode=mode, held=False, pause_reason=None)
+                if self._out_of_queue():
+                    self._next_run = _NextRun(Event.ABORT, fields)
+                    return False
+            self._fire(Event.ABORT, **fields)
             self._in_flight.interrupt()
-            return not self._queueing
+            return True
 
     def cancel(self, prompt_id: str) -> None:
         """ComfyUI's own Cancel hit that run: nothing to refuse, it has happened.
@@ -241,7 +188,7 @@ class Job:
     def deletable(self) -> bool:
         with self._lock:
             ended = self.state in ENDED and not self.run_active
-            return not self._queueing and (ended or self._out_of_queue())
+            return self._next_run is None and (ended or self._out_of_queue())
 
     # -- told by ComfyUI's queue -----------------------------------------------------------------------
 
@@ -269,7 +216,7 @@ class Job:
                 return
             self.run_active = False
             if self.state not in (Q, R, P) and not (self.state is H and self._view.held):
-                self._note("run_ended")
+                self._note("run_ended", {"error": error.to_json()} if error else None)
             elif event is Event.FAIL:
                 self._fire(event, error=error, held=False)
             elif event is Event.ABORT:
@@ -288,7 +235,10 @@ class Job:
             self._in_call = True
             ordinal = self._ordinals.get(node_id, 0)
             self._ordinals[node_id] = ordinal + 1
-            self._set(node_id=node_id, total_steps=total_steps, step=0, evaluations=0, queue_policy=policy)
+            if self._place != (node_id, ordinal):
+                self._place = (node_id, ordinal)
+                self._set(step=0, evaluations=0)
+            self._set(node_id=node_id, total_steps=total_steps, queue_policy=policy)
             self._publish(None)
             return ordinal
 
@@ -324,16 +274,21 @@ class Job:
                 self._watch.evaluated(seconds)
             return void
 
-    def recorded(self, evaluations: int, sigma: float) -> None:
-        """So many evaluations of this call have been answered; the newest was at noise level `sigma`."""
+    def recorded(self, evaluations: int, sigma: float, live: bool) -> None:
+        """So many evaluations of this call have been answered; the newest was at noise level `sigma`.
+
+        A replay on its way to where the job stopped does not count backwards.
+        """
         with self._lock:
-            self._set(evaluations=evaluations, sigma=sigma)
+            if live or evaluations > self._view.evaluations:
+                self._set(evaluations=evaluations, sigma=sigma)
 
     def stepped(self, step: int, live: bool, pause_at: int) -> None:
         """The sampler finished its step number `step` (from 1). Only a live one can pause the job."""
         with self._lock:
             total = self._view.total_steps
-            self._set(step=step, total_steps=None if total is None or step > total else total)
+            if live or step > self._view.step:
+                self._set(step=step, total_steps=None if total is None or step > total else total)
             if not live:
                 return
             self._watch.stepped()
@@ -390,7 +345,8 @@ class Job:
             )
 
     def _require_denoised(self) -> None:
-        if self._view.step == 0 or (self.state in (R, P) and self._started and not self._in_call):
+        between_calls = self._started and bool(self._ordinals) and not self._in_call
+        if self._view.step == 0 or (self.state in (R, P) and between_calls):
             because = (
                 "it is not sampling now, so there is no unfinished picture to keep; abort with mode stop."
             )
@@ -401,18 +357,19 @@ class Job:
         return self.state is F or (self.state is H and not self._view.held)
 
     def _refuse_second_run(self, verb: str) -> None:
-        if self._queueing:
+        if self._next_run is not None:
             raise IllegalTransition(verb, self.job_id, self.state, "a new run of it is being queued already.")
 
     def _hurry(self) -> None:
         """Let the evaluation in flight end if that is soon, else interrupt it."""
         if not self._in_flight.running:
             return
-        patience = self._in_flight.patience_s()
-        if patience > PAUSE_BUDGET_S:
+        remaining = self._in_flight.remaining_s()
+        if remaining > PAUSE_BUDGET_S:
             self._in_flight.interrupt()
             return
         serial = self._in_flight.serial
+        patience = min(PAUSE_BUDGET_S, remaining + self._in_flight.slack_s())
         timer = self._timer(patience, lambda: self._overdue(serial))
         timer.daemon = True
         timer.start()

@@ -15,9 +15,10 @@ from functools import partial
 
 from .errors import UnknownJob
 from .evaluation import InterruptFlag
-from .job import ENDED, Job, Request, utc
+from .job import Job, Request, utc
 from .recording import Recordings
 from .store import Store, StoredJob
+from .transitions import ENDED
 from .view import Change, JobView, QueuePolicy, State
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Registry:
         self._make_job = partial(Job, flag=flag, listener=self._changed)
         self._lock = threading.Lock()
         self._by_prompt: dict[str, Job] = {}
+        self._taken = store.prompt_ids()  # by every job there is, in memory or stored
         self._listeners: list[Listener] = []
         self._unsaved: dict[str, int] = {}
 
@@ -45,8 +47,9 @@ class Registry:
         view = JobView(prompt_id, (prompt_id,), State.QUEUED, now, now, queue_policy=policy)
         job = self._make_job(view, request)
         with self._lock:
-            if prompt_id in self._by_prompt:
+            if prompt_id in self._taken:
                 return None
+            self._taken.add(prompt_id)
             self._by_prompt[prompt_id] = job
         self.store.add(view, request)
         self._changed(job, view, Change("queued", State.QUEUED, State.QUEUED, 0, now))
@@ -54,7 +57,7 @@ class Registry:
 
     def withdraw(self, job: Job) -> None:
         """ComfyUI refused the prompt: there never was a job."""
-        self._forget(job)
+        self._release(job)
         self.store.delete(job.job_id)
 
     def update_request(self, job: Job, request: Request) -> None:
@@ -66,10 +69,11 @@ class Registry:
         """From now on that prompt id means this job."""
         job.queue_run(prompt_id)
         with self._lock:
+            self._taken.add(prompt_id)
             self._by_prompt[prompt_id] = job
 
     def delete(self, job: Job) -> None:
-        self._forget(job)
+        self._release(job)
         self.recordings.drop(job.job_id)
         self.store.delete(job.job_id)
 
@@ -138,13 +142,21 @@ class Registry:
 
     def _revive(self, stored: StoredJob) -> Job:
         job = self._make_job(stored.view, stored.request)
-        if stored.view.state in ENDED:
-            return job
         with self._lock:
+            if job.job_id not in self._taken:
+                raise UnknownJob(job.job_id)  # deleted since it was read
+            if stored.view.state in ENDED:
+                return job
             revived = self._by_prompt.setdefault(stored.view.job_id, job)
             for prompt_id in stored.view.prompt_ids:
                 self._by_prompt[prompt_id] = revived
         return revived
+
+    def _release(self, job: Job) -> None:
+        """Its ids are free again."""
+        self._forget(job)
+        with self._lock:
+            self._taken.difference_update(job.view().prompt_ids)
 
     def _forget(self, job: Job) -> None:
         prompt_ids = job.view().prompt_ids

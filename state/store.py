@@ -24,6 +24,12 @@ from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+# A paused job's row is not written while time goes by, so what was written last is told from updated_at.
+_PAUSED_S = (
+    "paused_s + CASE state WHEN 'paused' THEN "
+    "max(0, (julianday('now') - julianday(updated_at)) * 86400) ELSE 0 END"
+)
+
 _INTERRUPTED = (State.QUEUED.value, State.RUNNING.value, State.PAUSING.value)
 
 
@@ -79,7 +85,7 @@ class Store:
     def save_request(self, job_id: str, request: Request) -> None:
         sql = (
             "UPDATE job_debug_state SET prompt_json = :prompt_json, extra_data_json = :extra_data_json, "
-            "outputs_json = :outputs_json WHERE job_id = :job_id"
+            f"outputs_json = :outputs_json, paused_s = {_PAUSED_S} WHERE job_id = :job_id"
         )
         self._write(job_id, lambda: self._db.execute(sql, _request_columns(request) | {"job_id": job_id}))
 
@@ -92,12 +98,20 @@ class Store:
 
     # -- reads -----------------------------------------------------------------------------------------
 
+    def prompt_ids(self) -> set[str]:
+        """Of all runs of all jobs. Waits; for start-up."""
+
+        def prompt_ids() -> set[str]:
+            return {row["prompt_id"] for row in self._db.query("SELECT prompt_id FROM job_runs")}
+
+        return self._read(prompt_ids).result()
+
     def find(self, any_id: str) -> Future[StoredJob | None]:
         """By job_id, or by the prompt_id of any of its runs."""
 
         def find() -> StoredJob | None:
             sql = (
-                "SELECT * FROM job_debug_state WHERE job_id = :id "
+                f"SELECT *, {_PAUSED_S} AS paused_until_now_s FROM job_debug_state WHERE job_id = :id "
                 "OR job_id = (SELECT job_id FROM job_runs WHERE prompt_id = :id)"
             )
             rows = list(self._db.query(sql, {"id": any_id}))
@@ -117,7 +131,10 @@ class Store:
             if before is not None:
                 where.append("id < :before")
                 params["before"] = before
-            sql = f"SELECT * FROM job_debug_state WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT :limit"
+            sql = (
+                f"SELECT *, {_PAUSED_S} AS paused_until_now_s FROM job_debug_state "
+                f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT :limit"
+            )
             return [self._stored(row) for row in self._db.query(sql, params | {"limit": limit})]
 
         return self._read(page)
@@ -157,7 +174,9 @@ class Store:
             f"paused_at_step = step WHERE state IN ({marks})",
             [reason, *_INTERRUPTED],
         )
-        self._db.execute("UPDATE job_debug_state SET held = 0, gpu_released = 1 WHERE state = 'paused'")
+        self._db.execute(
+            f"UPDATE job_debug_state SET held = 0, gpu_released = 1, paused_s = {_PAUSED_S} WHERE held = 1"
+        )
 
     def _table(self, name: str) -> Any:
         return self._db[name]
@@ -171,7 +190,7 @@ class Store:
             try:
                 with self._db.atomic():
                     work()
-            except (sqlite3.Error, ValueError):
+            except (sqlite3.Error, ValueError, TypeError, OverflowError, RecursionError):
                 log.exception("Midrun could not store job %r; it goes on in memory", job_id)
 
         self._thread.submit(guarded)
@@ -251,7 +270,7 @@ def _view(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         error=JobError(**error) if error else None,
         gpu_released=bool(row["gpu_released"]),
         queue_policy=QueuePolicy(row["queue_policy"]),
-        timing=Timing(row["active_s"], row["paused_s"], row["mean_step_s"]),
+        timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
     )
 
 

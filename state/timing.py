@@ -17,12 +17,12 @@ class Mode(Enum):
 class Stopwatch:
     """Accumulates seconds by mode; `clock` is monotonic, in seconds."""
 
-    def __init__(self, clock: Callable[[], float], before: Timing) -> None:
-        """`before`: what an earlier server measured of the same job."""
+    def __init__(self, clock: Callable[[], float], before: Timing, mode: Mode = Mode.IDLE) -> None:
+        """`before`: what an earlier server measured of the same job; `mode`: what it is in now."""
         self._clock = clock
         self._before = before
         self._seconds = {Mode.IDLE: 0.0, Mode.ACTIVE: before.active_s, Mode.PAUSED: before.paused_s}
-        self._mode = Mode.IDLE
+        self._mode = mode
         self._since = clock()
         self._live_seconds = 0.0
         self._live_steps = 0

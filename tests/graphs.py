@@ -205,5 +205,12 @@ def tiles(graph: Graph) -> Graph:
     return {**graph, "sampler": node("TestTiles", steps=3, **{name: old[name] for name in kept})}
 
 
+def threaded(graph: Graph) -> Graph:
+    """A third-party node that samples on a thread of its own."""
+    old = graph["sampler"]["inputs"]
+    kept = ("model", "seed", "steps", "positive", "negative", "latent_image")
+    return {**graph, "sampler": node("TestThread", **{name: old[name] for name in kept})}
+
+
 def _with(old: dict[str, Any], **inputs: Any) -> dict[str, Any]:
     return {**old, "inputs": {**old["inputs"], **inputs}}

@@ -244,6 +244,28 @@ def test_a_failure_after_the_sampler_is_resumed_without_one_live_evaluation(comf
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
 
 
+def test_a_prompt_put_into_the_queue_past_the_prompt_handler_is_a_job_once_it_samples(comfy: Comfy) -> None:
+    graph = graphs.base(key="put", gates="3", queue_policy="park")
+    job_id = comfy.post("/midrun_test/put", {"prompt": graph})["prompt_id"]
+    pause_at(comfy, job_id, "put", 3)
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert len(job["prompt_ids"]) == 2 and comfy.probe("put")["done"] == 6
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
+
+
+def test_a_node_that_samples_on_a_thread_of_its_own_is_watched(comfy: Comfy) -> None:
+    graph = graphs.threaded(graphs.base(watched=False, key="thread", gates="3"))
+    job_id = comfy.queue(graphs.behind_attach(graph, queue_policy="hold"))
+    job = pause_at(comfy, job_id, "thread", 3)
+    assert (job["node_id"], job["step"]) == ("sampler", 2)
+    comfy.verb(job_id, "resume")
+    comfy.wait_for(job_id, "completed")
+    plain = comfy.queue(graphs.threaded(graphs.base(watched=False, key="thread-plain")))
+    assert torch.equal(latent(comfy, job_id), latent(comfy, plain))
+    assert comfy.probe("thread")["done"] == 6
+
+
 def test_paused_time_is_not_active_time(comfy: Comfy) -> None:
     job_id = start(comfy, "time", "3")
     before = pause_at(comfy, job_id, "time", 3)["timing"]

@@ -166,6 +166,22 @@ def test_abort_with_finish_returns_the_newest_denoised_and_runs_the_rest(comfy: 
     assert comfy.job(job_id)["state"] == "aborted" and "abort" in kinds(comfy, job_id)
 
 
+def test_a_run_that_validation_refuses_leaves_the_job_as_it_was(comfy: Comfy) -> None:
+    graph = graphs.base(key="refused-run", gates="4", queue_policy="park")
+    graph["fickle"] = graphs.node("TestFickle", samples=["latent", 0], key="refused-run")
+    graph["sampler"]["inputs"]["latent_image"] = ["fickle", 0]
+    job_id = comfy.queue(graph)
+    pause_at(comfy, job_id, "refused-run", 4)
+    comfy.open_gate("refused-run", "broken")
+    for verb, body in (("resume", {}), ("step", {}), ("abort", {"mode": "finish", "reason": "r"})):
+        status, answer = comfy.verb(job_id, verb, body)
+        assert (status, answer["error"]["code"]) == (422, "invalid_params")
+        assert "the file is gone" in answer["error"]["rejected"][0]["reason"]
+        job = comfy.job(job_id)
+        assert (job["state"], job["abort_reason"], job["prompt_ids"]) == ("paused", None, [job_id])
+    assert comfy.verb(job_id, "abort")[1]["state"] == "aborted"
+
+
 def test_finish_before_the_first_step_is_refused_and_nothing_is_lost(comfy: Comfy) -> None:
     job_id = start(comfy, "finish-early", "1")
     pause_at(comfy, job_id, "finish-early", 1)

@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from midrun.state.errors import IllegalTransition
 from midrun.state.evaluation import Outcome
-from midrun.state.job import TRANSITIONS, Directive, Event, Job, Request
-from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State
+from midrun.state.job import PAUSE_BUDGET_S, Job, Request
+from midrun.state.transitions import TRANSITIONS, Directive, Event
+from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
 
 ERROR = JobError("RuntimeError", "out of memory", "3")
 
@@ -72,6 +73,12 @@ class World:
         job.stopped(True, {})
         return job
 
+    def parked(self) -> Job:
+        job = self.held()
+        job.park()
+        job.leave_call()
+        return job
+
 
 def test_an_evaluation_is_interrupted_at_once_while_nothing_is_known_of_its_length() -> None:
     world = World()
@@ -93,6 +100,14 @@ def test_an_evaluation_that_ends_soon_is_kept_and_one_that_does_not_is_interrupt
     assert not world.flag.up and world.timers[0][0] == pytest.approx(0.75)
     world.timers[0][1]()
     assert world.flag.up
+
+
+def test_an_evaluation_is_kept_when_it_ends_within_the_budget_and_never_waited_for_longer() -> None:
+    world = World()
+    job = world.running(mean_s=1.4)
+    job.begin_evaluation()
+    job.pause()
+    assert not world.flag.up and world.timers[0][0] == PAUSE_BUDGET_S
 
 
 def test_the_timer_of_one_evaluation_never_hits_the_next() -> None:
@@ -151,6 +166,16 @@ def test_a_flag_that_somebody_else_raised_is_left_alone() -> None:
     assert world.flag.up
 
 
+def test_a_pause_does_not_claim_a_flag_that_is_up_already() -> None:
+    world = World()
+    job = world.running(mean_s=60.0)
+    job.begin_evaluation()
+    world.flag.set()  # a Cancel
+    job.pause()
+    world.flag.clear()  # raising from the flag clears it
+    assert job.end_evaluation(Outcome.INTERRUPTED) is False
+
+
 def test_a_pause_taken_back_while_pausing_goes_on() -> None:
     world = World()
     job = world.running(mean_s=60.0)
@@ -175,8 +200,7 @@ def test_of_two_resumes_one_is_refused() -> None:
     assert held.resume() is True
     with pytest.raises(IllegalTransition):
         held.resume()
-    parked = World().held()
-    assert parked.park()
+    parked = World().parked()
     assert parked.resume() is False
     with pytest.raises(IllegalTransition):
         parked.resume()
@@ -187,8 +211,7 @@ def test_of_two_resumes_one_is_refused() -> None:
 
 
 def test_reports_about_an_earlier_run_are_ignored() -> None:
-    job = World().held()
-    job.park()
+    job = World().parked()
     job.resume()
     job.queue_run("r2")
     job.run_ended("j", Event.ABORT)
@@ -197,8 +220,7 @@ def test_reports_about_an_earlier_run_are_ignored() -> None:
 
 
 def test_the_interrupt_that_ends_a_parked_run_does_not_cancel_the_next() -> None:
-    job = World().held()
-    job.park()
+    job = World().parked()
     job.resume()
     job.queue_run("r2")
     job.cancel("j")
@@ -208,13 +230,70 @@ def test_the_interrupt_that_ends_a_parked_run_does_not_cancel_the_next() -> None
 
 
 def test_a_run_aborted_while_it_is_validated_is_not_queued() -> None:
-    job = World().held()
-    job.park()
+    job = World().parked()
     job.resume()
     job.abort(AbortMode.STOP, "enough")
     with pytest.raises(IllegalTransition):
         job.queue_run("r2")
     assert job.view().prompt_ids == ("j",)
+
+
+def test_a_refused_run_to_finish_leaves_a_parked_job_as_it_was() -> None:
+    job = World().parked()
+    assert job.abort(AbortMode.FINISH, "good enough") is False
+    assert job.state is State.PAUSED and not job.deletable()
+    job.refuse_run()
+    assert job.state is State.PAUSED and job.view().abort_reason is None
+    assert job.abort(AbortMode.FINISH, "good enough") is False
+    job.queue_run("r2")
+    assert (job.state, job.prompt_id, job.view().abort_reason) == (State.ABORTED, "r2", "good enough")
+    assert job.enter_call("r2", "3", 10, QueuePolicy.AUTO) == 0
+    assert job.begin_evaluation() is Directive.FINISH
+
+
+def test_a_job_stopped_while_its_finishing_run_is_validated_runs_no_more() -> None:
+    job = World().parked()
+    job.abort(AbortMode.FINISH, "good enough")
+    job.abort(AbortMode.STOP, "enough")
+    with pytest.raises(IllegalTransition):
+        job.queue_run("r2")
+    assert (job.view().abort_mode, job.prompt_id) == (AbortMode.STOP, "j")
+
+
+def test_a_replay_does_not_count_backwards() -> None:
+    job = World().held()
+    job.recorded(3, 2.0, True)
+    job.stepped(3, True, 0)
+    job.park()
+    job.leave_call()
+    job.resume()
+    job.queue_run("r2")
+    job.enter_call("r2", "3", 10, QueuePolicy.AUTO)
+    job.recorded(1, 9.0, False)
+    job.stepped(1, False, 0)
+    assert (job.view().step, job.view().evaluations, job.view().sigma) == (3, 3, 2.0)
+    job.recorded(1, 9.0, True)  # the recording was lost
+    job.stepped(1, True, 0)
+    assert (job.view().step, job.view().evaluations) == (1, 1)
+
+
+def test_finish_is_accepted_while_a_resumed_run_loads_and_refused_between_calls() -> None:
+    job = World().parked()
+    job.resume()
+    job.queue_run("r2")
+    job.start("r2")
+    between = World().running(mean_s=1.0)
+    between.leave_call()
+    with pytest.raises(IllegalTransition):
+        between.abort(AbortMode.FINISH, None)
+    assert job.abort(AbortMode.FINISH, None) is True
+
+
+def test_a_paused_job_read_back_after_a_restart_counts_paused_time() -> None:
+    world = World()
+    job = world.job(State.PAUSED, timing=Timing(active_s=5.0, paused_s=7.0))
+    world.now += 10
+    assert (job.view().timing.active_s, job.view().timing.paused_s) == (5.0, 17.0)
 
 
 def test_steps_are_counted_live_only_and_pause_once() -> None:

@@ -2,11 +2,14 @@
 
 import threading
 import time
+import uuid
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import comfy.model_management as mm
 import comfy.patcher_extension
 import comfy.sample
+import execution
 import nodes
 import torch
 from aiohttp import web
@@ -145,6 +148,55 @@ class TestTiles:
         return ({"samples": whole},)
 
 
+class TestThread:
+    """A third-party node that samples on a thread of its own."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL",),
+                "seed": ("INT", {"default": 0}),
+                "steps": ("INT", {"default": 6}),
+                "positive": ("CONDITIONING",),
+                "negative": ("CONDITIONING",),
+                "latent_image": ("LATENT",),
+            }
+        }
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "sample"
+    CATEGORY = "_for_testing"
+
+    def sample(self, model, seed, steps, positive, negative, latent_image):
+        def work():
+            with torch.inference_mode():
+                args = (seed, steps, 4.0, "euler", "normal", positive, negative, latent_image)
+                return nodes.common_ksampler(model, *args)
+
+        with ThreadPoolExecutor() as pool:
+            return pool.submit(work).result()
+
+
+class TestFickle:
+    """Stands for a file that is there when a prompt is queued and gone later: `broken` under `key`."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"samples": ("LATENT",), "key": ("STRING", {"default": ""})}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, key):
+        return "the file is gone" if "broken" in OPENED[key] else True
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "work"
+    CATEGORY = "_for_testing"
+
+    def work(self, samples, key):
+        return (samples,)
+
+
 class TestDisturb:
     """Draws from the global random generators, as any other workflow may."""
 
@@ -188,4 +240,14 @@ async def open_gate(request):
     return web.json_response({})
 
 
-NODES = (TestProbe, TestSlowLatent, TestTiles, TestDisturb)
+@routes.post("/midrun_test/put")
+async def put(request):
+    """Queue a prompt as node packs with a queue of their own do it: past ComfyUI's prompt handlers."""
+    prompt = (await request.json())["prompt"]
+    prompt_id = str(uuid.uuid4())
+    outputs = (await execution.validate_prompt(prompt_id, prompt, None))[2]
+    PromptServer.instance.prompt_queue.put((0.5, prompt_id, prompt, {}, outputs, {}))
+    return web.json_response({"prompt_id": prompt_id})
+
+
+NODES = (TestProbe, TestSlowLatent, TestTiles, TestThread, TestFickle, TestDisturb)
