@@ -5,10 +5,22 @@ No imports of ComfyUI or of the pack at module level: pytest imports this file b
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import sqlite3
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .state.disk import DiskRecordings
+    from .state.job import Job
+    from .state.places import Home
+    from .state.registry import Registry
+    from .state.retention import Limits
+    from .state.store import Store
+    from .state.view import Change, JobView
 
 WEB_DIRECTORY = "./web"
 log = logging.getLogger(__name__)
@@ -46,28 +58,38 @@ def user_directory() -> Path:
 def _start() -> None:
     from server import PromptServer
 
-    from .nodes import hooks
-    from .nodes.interrupt import ProcessingFlag
-    from .nodes.queue import SECRET_KEYS, ComfyQueue
-    from .server_routes import Ears, Routes, unavailable
-    from .state.control import Control
-    from .state.job import Job
-    from .state.recording import MemoryRecordings
-    from .state.registry import Registry
+    from .server_routes import unavailable
+    from .state.places import Home
     from .state.store import Store
 
     server: Any = getattr(PromptServer, "instance", None)
     if server is None:  # imported without a server: nothing to debug
         return
     try:
-        store = Store(user_directory() / "midrun.db")
+        home = Home(user_directory())
+        store = Store(home.database)
     except (OSError, sqlite3.Error):
         _route(server, unavailable())
         raise
-    recordings = MemoryRecordings()
+    _wire(server, home, store)
+
+
+def _wire(server: Any, home: Home, store: Store) -> None:
+    from .nodes import hooks
+    from .nodes.interrupt import ProcessingFlag
+    from .nodes.queue import SECRET_KEYS, ComfyQueue
+    from .nodes.results import Results
+    from .server_routes import Ears, Routes
+    from .state.control import Control
+    from .state.disk import DiskRecordings
+    from .state.registry import Registry
+    from .state.warnings import NOT_ON_DISK
+
+    recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
     registry = Registry(store, recordings, ProcessingFlag())
     queue = ComfyQueue(server)
     control = Control(registry, queue)
+    results = Results(recordings)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach"), SECRET_KEYS)
 
     def find_job(prompt_id: str) -> Job | None:
@@ -77,13 +99,57 @@ def _start() -> None:
             server.loop.call_soon_threadsafe(control.follow)
         return job
 
+    async def close(_: object) -> None:
+        await asyncio.to_thread(recordings.writer.close)
+        await asyncio.to_thread(store.close)
+        home.close()  # another server may use it from now on
+
     registry.listen(
         lambda job, view, _: server.send_sync("midrun.job", view.to_json(), job.request.client_id)
     )
-    _route(server, Routes(control, server.user_manager.settings.get_settings).table())
+    registry.listen(results.on_change)
+    _sweep_now_and_then(recordings, store, registry)
+    _route(server, Routes(control, results, server.user_manager.settings.get_settings).table())
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
+    server.app.on_cleanup.append(close)
     hooks.runtime = hooks.Runtime(find_job, recordings, queue)
+
+
+def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Registry) -> None:
+    """Old recordings go at the start and whenever a job ends, but not more than once a minute."""
+    from .state.retention import SWEEP_EVERY_S, Retention
+    from .state.transitions import ENDED
+    from .state.view import State
+
+    def busy(job_id: str) -> bool:
+        job = registry.get(job_id)
+        return job is not None and (job.run_active or job.state not in (*ENDED, State.FAILED))
+
+    retention = Retention(recordings, store, retention_limits, busy)
+    swept = [time.monotonic()]
+
+    def on_change(job: Job, view: JobView, change: Change | None) -> None:
+        if change is not None and view.state in ENDED and time.monotonic() - swept[0] >= SWEEP_EVERY_S:
+            swept[0] = time.monotonic()
+            recordings.writer.submit(retention.sweep)
+
+    registry.listen(on_change)
+    recordings.writer.submit(retention.sweep)
+
+
+def retention_limits() -> Limits:
+    """From ComfyUI's settings; of the first user, where there are several."""
+    import folder_paths
+
+    from .state.retention import Limits, limits_from
+
+    file = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Limits()
+    return limits_from(settings)
 
 
 def _route(server: Any, table: list[Any]) -> None:

@@ -13,7 +13,7 @@ import math
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -31,6 +31,7 @@ MAX_LIMIT = 500
 KEEP_HISTORY = "Midrun.KeepInterruptedHistory"
 STATUS = {
     "unknown_job": 404,
+    "no_latent": 404,
     "illegal_transition": 409,
     "too_large": 413,
     "invalid_params": 422,
@@ -38,11 +39,20 @@ STATUS = {
 }
 
 
+class Latents(Protocol):
+    """Gives out what was recorded as ComfyUI's latent files."""
+
+    def latent(self, job: Job, node_id: str | None, step: int | None) -> tuple[str, bytes]: ...
+
+
 class Routes:
     """The handlers. `settings(request)` gives the ComfyUI settings of the user who asks."""
 
-    def __init__(self, control: Control, settings: Callable[[web.Request], dict[str, Any]]) -> None:
+    def __init__(
+        self, control: Control, latents: Latents, settings: Callable[[web.Request], dict[str, Any]]
+    ) -> None:
         self._control = control
+        self._latents = latents
         self._settings = settings
 
     def table(self) -> list[web.RouteDef]:
@@ -54,7 +64,9 @@ class Routes:
             web.post("/midrun/jobs/{id}/resume", _guarded(self.resume)),
             web.post("/midrun/jobs/{id}/step", _guarded(self.step)),
             web.post("/midrun/jobs/{id}/abort", _guarded(self.abort)),
+            web.get("/midrun/jobs/{id}/latent", _guarded(self.latent)),
             web.get("/midrun/jobs/{id}/events", _guarded(self.events)),
+            web.get("/midrun/failures", _guarded(self.failures)),
         ]
 
     async def jobs(self, request: web.Request) -> web.Response:
@@ -108,6 +120,21 @@ class Routes:
         keep = self._keeps_history(request)
         view = await self._control.abort(_id(request), AbortMode(mode), _storable(reason), keep)
         return web.json_response(view.to_json())
+
+    async def latent(self, request: web.Request) -> web.Response:
+        _only(request.query, {"node_id", "step"})
+        step = request.query.get("step")
+        number = None if step is None else _integer("step", step, 1, 2**31)
+        job = await self._control.registry.load(_id(request))
+        node_id = request.query.get("node_id")
+        name, content = await asyncio.to_thread(self._latents.latent, job, node_id, number)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return web.Response(body=content, content_type="application/octet-stream", headers=headers)
+
+    async def failures(self, request: web.Request) -> web.Response:
+        _only(request.query, {"limit"})
+        limit = _integer("limit", request.query.get("limit", "50"), 1, MAX_LIMIT)
+        return web.json_response(await asyncio.wrap_future(self._control.registry.store.failures(limit)))
 
     async def events(self, request: web.Request) -> web.Response:
         job = await self._control.registry.load(_id(request))

@@ -6,30 +6,23 @@ recorded. PREDICT_NOISE is one evaluation: replayed or live. The only user of co
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comfy.model_management as mm
-import comfy.sampler_helpers
 import torch
-from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
+from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
-from ..state.evaluation import Outcome
 from ..state.job import Job
-from ..state.recording import Inputs, Recordings
-from ..state.transitions import Directive
+from ..state.recording import Recordings
 from ..state.view import JobError, QueuePolicy
-from . import gpu
+from ..state.warnings import RECORDING_DAMAGED
+from .inputs import Given, InputsChanged, recorded_inputs
 from .queue import ComfyQueue
-from .replay import Tap, Tape, capture_rng, host_copy, restore_rng
-
-log = logging.getLogger(__name__)
-KEY = "midrun"
-POLL_S = 0.1  # how often a held job looks at ComfyUI's interrupt flag and queue
-OWN_POST_CFG = "sampler_post_cfg_function"
+from .replay import Tape, restore_rng
+from .sampling import KEY, SamplingCall, put_first
 
 
 @dataclass(frozen=True)
@@ -57,23 +50,8 @@ def attach(model: Any, options: Options) -> Any:
     watched = model.clone()
     watched.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
     watched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _OuterSample(options))
-    _put_first(watched.wrappers[WrappersMP.OUTER_SAMPLE])
+    put_first(watched.wrappers[WrappersMP.OUTER_SAMPLE])
     return watched
-
-
-def _put_first(wrappers: dict[str | None, list[Any]]) -> None:
-    """Make ours the outermost: what other wrappers set up for an attempt is set up anew for the next."""
-    ours = wrappers.pop(KEY)
-    others = dict(wrappers)
-    wrappers.clear()
-    wrappers.update({KEY: ours, **others})
-
-
-class Unwound(BaseException):
-    """Leaves a sampler. Never leaves the OUTER_SAMPLE wrapper: it would kill ComfyUI's worker thread."""
-
-    def __init__(self, directive: Directive) -> None:
-        self.directive = directive
 
 
 class _OuterSample:
@@ -102,23 +80,23 @@ class _OuterSample:
         if ordinal is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         try:
-            tape = Tape(runtime.recordings.open(job.job_id, node_id, ordinal))
-            inputs = _inputs(tape, noise, latent_image, sigmas, denoise_mask)
+            recording = runtime.recordings.open(job.job_id, node_id, ordinal)
+            given = Given(noise, latent_image, sigmas, denoise_mask)
+            guider = executor.class_obj
+            inputs = recorded_inputs(job, recording, given, guider, kwargs.get("latent_shapes"))
             pause_at = self.options.pause_at_step if ordinal == 0 else 0
-            call = SamplingCall(job, executor.class_obj, tape, callback, pause_at)
+            tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
+            call = SamplingCall(job, guider, tape, callback, pause_at, runtime.queue.somebody_waits)
 
             def sample() -> torch.Tensor:
                 restore_rng(inputs.rng, mm.get_torch_device())
-                given = (
-                    inputs.noise.to(noise.device, copy=True),
-                    inputs.latent_image.to(latent_image.device, copy=True),
-                )
-                schedule = inputs.sigmas.to(sigmas.device, copy=True)  # uni_pc writes into it
-                mask = inputs.denoise_mask
-                mask = None if mask is None else mask.to(denoise_mask.device, copy=True)
-                return executor(*given, sampler, schedule, mask, call.on_step, *args, **kwargs)
+                *again, mask = given.again(inputs)
+                return executor(again[0], again[1], sampler, again[2], mask, call.on_step, *args, **kwargs)
 
             return call.run(sample)
+        except InputsChanged as error:
+            job.set_back(JobError(type(error).__qualname__, str(error), node_id))
+            raise
         except mm.InterruptProcessingException:
             job.cancel(prompt_id)
             raise
@@ -127,200 +105,3 @@ class _OuterSample:
             raise
         finally:
             job.leave_call()
-
-
-def _inputs(
-    tape: Tape,
-    noise: torch.Tensor,
-    latent_image: torch.Tensor,
-    sigmas: torch.Tensor,
-    denoise_mask: torch.Tensor | None,
-) -> Inputs:
-    """The recorded inputs of this call; what ComfyUI passes now is recorded the first time."""
-    mask = None if denoise_mask is None else host_copy(denoise_mask)
-    rng = capture_rng(mm.get_torch_device())
-    now = Inputs(host_copy(noise), host_copy(latent_image), host_copy(sigmas), mask, rng)
-    recorded = tape.recording.inputs
-    if recorded is None:
-        tape.recording.inputs = recorded = now
-    for name in ("noise", "latent_image", "sigmas", "denoise_mask"):
-        then, new = getattr(recorded, name), getattr(now, name)
-        if (then is None) != (new is None) or (then is not None and then.shape != new.shape):
-            raise ValueError(
-                f"Midrun can not go on with this sampling call: its {name} was {_shape(then)} when it was "
-                f"recorded and is {_shape(new)} now. Queue the workflow as a new job instead."
-            )
-    return recorded
-
-
-def _shape(tensor: torch.Tensor | None) -> str:
-    return "absent" if tensor is None else f"{tuple(tensor.shape)}"
-
-
-class SamplingCall:
-    """One watched call of a guider's outer_sample."""
-
-    def __init__(
-        self, job: Job, guider: Any, tape: Tape, callback: Callable[..., Any] | None, pause_at: int
-    ) -> None:
-        self.job = job
-        self.guider = guider
-        self.tape = tape
-        self.callback = callback
-        self.pause_at = pause_at
-        self.conds = _copy_conds(guider.conds)
-        self.shared_post_cfg = len(guider.model_options.get(OWN_POST_CFG, ()))
-        self.denoised: torch.Tensor | None = None  # of the newest step
-        self.live = False  # whether the newest evaluation was
-
-    def run(self, sample: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Attempt until the sampler ends and nobody wants it paused."""
-        with self._watching():
-            while True:
-                output, directive = self._attempt(sample)
-                if directive is Directive.PAUSE:
-                    output = None
-                    directive = self._hold()
-                if directive in (Directive.STOP, Directive.PARK):
-                    mm.interrupt_current_processing(False)  # a Cancel that got us here is served
-                    raise mm.InterruptProcessingException()
-                if directive is Directive.FINISH:
-                    self.job.finished()
-                    return self._unfinished() if output is None else output
-                if output is not None:
-                    return output
-
-    def _attempt(self, sample: Callable[[], torch.Tensor]) -> tuple[torch.Tensor | None, Directive]:
-        """Sample from the start. Without output the sampler was left before its end."""
-        self.tape.rewind()
-        self.guider.conds = _copy_conds(self.conds)  # processing them happens in place
-        try:
-            return sample(), self.job.directive()
-        except Unwound as unwound:
-            directive = unwound.directive
-        self._clean_up()
-        return None, directive
-
-    @contextmanager
-    def _watching(self) -> Any:
-        """Our PREDICT_NOISE wrapper in the options that the guider keeps for this one call, outermost."""
-        options = self.guider.model_options
-        add_wrapper_with_key(
-            WrappersMP.PREDICT_NOISE, KEY, self.predict_noise, options, is_model_options=True
-        )
-        wrappers = options["transformer_options"]["wrappers"][WrappersMP.PREDICT_NOISE]
-        _put_first(wrappers)
-        try:
-            yield
-        finally:
-            wrappers.pop(KEY, None)
-
-    # -- an evaluation ---------------------------------------------------------------------------------
-
-    def predict_noise(
-        self,
-        executor: WrapperExecutor,
-        x: torch.Tensor,
-        timestep: torch.Tensor,
-        model_options: dict[str, Any] | None = None,
-        seed: int | None = None,
-    ) -> torch.Tensor:
-        """x: [B, ...]; timestep: the sigmas, [B]. Answers `denoised`, recorded or live."""
-        options = {} if model_options is None else model_options
-        own = options.get(OWN_POST_CFG, [])[self.shared_post_cfg :]
-        self.live = not self.tape.replaying
-        if self.live:
-            answer = self._evaluate(executor, x, timestep, options, seed, own)
-        else:
-            args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
-            answer = self.tape.replay(own, args | {"model": self.guider.inner_model}, x.device)
-        self.job.recorded(self.tape.position, float(timestep.reshape(-1)[0]), self.live)
-        return answer
-
-    def _evaluate(
-        self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, own: list[Any]
-    ) -> torch.Tensor:
-        directive = self.job.begin_evaluation()
-        if directive is not Directive.GO:
-            raise Unwound(directive)
-        before = capture_rng(x.device)
-        tap = Tap()
-        outcome = Outcome.RAISED
-        try:
-            with _tapped(options, self.shared_post_cfg, own, tap):
-                answer = executor(x, timestep, options, seed)
-            kept = host_copy(answer)  # waits for the device: the evaluation ends when the GPU is done
-            outcome = Outcome.ANSWERED
-        except mm.InterruptProcessingException:
-            outcome = Outcome.INTERRUPTED
-            raise
-        finally:
-            if self.job.end_evaluation(outcome):
-                raise Unwound(self.job.directive())
-        self.tape.record(kept, tap.calls, before, x.device)
-        return answer
-
-    def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
-        """The sampler's callback: passed on while live, silent while replaying."""
-        self.denoised = denoised.detach().clone()
-        self.job.stepped(step + 1, self.live, self.pause_at)
-        if self.live and self.callback is not None:
-            self.callback(step, denoised, x, total_steps)
-
-    def _cfg(self) -> float:
-        return getattr(self.guider, "cfg", 1.0)
-
-    # -- out of the sampler ----------------------------------------------------------------------------
-
-    def _clean_up(self) -> None:
-        """What outer_sample leaves undone when something is raised in it."""
-        kept = self.guider.__dict__
-        loaded = kept.pop("loaded_models", None)
-        if loaded is not None:
-            comfy.sampler_helpers.cleanup_models(self.guider.conds, loaded)
-        kept.pop("inner_model", None)
-        self.guider.conds = _copy_conds(self.conds)
-
-    def _unfinished(self) -> torch.Tensor:
-        """The newest `denoised`, as outer_sample would have returned its samples."""
-        if self.denoised is None:
-            raise mm.InterruptProcessingException()
-        return self.guider.model_patcher.model.process_latent_out(self.denoised.to(torch.float32))
-
-    def _hold(self) -> Directive:
-        """Give the GPU back and wait, for as long as the queue policy lets us."""
-        if self.denoised is not None:
-            self.denoised = self.denoised.cpu()
-        released = gpu.release()
-        directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
-        while directive is Directive.PAUSE:
-            if mm.processing_interrupted():
-                self.job.cancel(self.job.prompt_id)
-            elif self._should_park() and self.job.park():
-                return Directive.PARK
-            directive = self.job.wait(POLL_S)
-        return directive
-
-    def _should_park(self) -> bool:
-        policy = self.job.view().queue_policy
-        if policy is QueuePolicy.AUTO:
-            return runtime.queue.somebody_waits()
-        return policy is QueuePolicy.PARK
-
-
-@contextmanager
-def _tapped(options: dict[str, Any], shared: int, own: list[Any], tap: Tap) -> Any:
-    """Put `tap` just before the sampler's own post-CFG functions, where it has any."""
-    if not own:
-        yield
-        return
-    functions = options[OWN_POST_CFG]
-    options[OWN_POST_CFG] = [*functions[:shared], tap, *own]
-    try:
-        yield
-    finally:
-        options[OWN_POST_CFG] = functions
-
-
-def _copy_conds(conds: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return {kind: [cond.copy() for cond in entries] for kind, entries in conds.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..state.recording import Evaluation, Recording, RngState
+from ..state.recording import Damaged, Evaluation, Recording, RngState
 
 Args = dict[str, Any]  # what ComfyUI hands to a post-CFG function
 PostCfg = Callable[[Args], torch.Tensor]
@@ -47,24 +47,38 @@ def _where(device: torch.device) -> tuple[torch.device, ...]:
 class Tape:
     """A recording under a read head. Each attempt at sampling rewinds it, replays it, and records on."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, lost: Callable[[int, int, str], object]) -> None:
+        """`lost(count, first, why)` is told of evaluations that can not be read back; they count from 1."""
         self.recording = recording
         self.position = 0
+        self._lost = lost
 
     def rewind(self) -> None:
         self.position = 0
 
-    @property
-    def replaying(self) -> bool:
-        return self.position < len(self.recording)
+    def next(self) -> Evaluation | None:
+        """What is to be replayed now, or None where the recording ends.
 
-    def replay(self, own: list[PostCfg], args: Args, device: torch.device) -> torch.Tensor:
+        It ends, for good, before an evaluation that can not be read back.
+        """
+        if self.position >= len(self.recording):
+            return None
+        try:
+            return self.recording.read(self.position)
+        except Damaged as damaged:
+            lost = len(self.recording) - self.position
+            self.recording.truncate(self.position)
+            self._lost(lost, self.position + 1, str(damaged))
+            return None
+
+    def replay(
+        self, evaluation: Evaluation, own: list[PostCfg], args: Args, device: torch.device
+    ) -> torch.Tensor:
         """The recorded answer on `device`.
 
         own: the sampler's own post-CFG functions, called as they were, with what they were given
         args: the rest of what they may read, of the present call
         """
-        evaluation = self.recording.read(self.position)
         for tap in evaluation.taps:
             given = args | {name: tensor.to(device, copy=True) for name, tensor in tap.items()}
             for function in own:

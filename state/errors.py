@@ -45,6 +45,18 @@ class TooLarge(MidrunError):
     code = "too_large"
 
 
+class NoLatent(MidrunError):
+    """There is no such step to give out."""
+
+    code = "no_latent"
+
+    def __init__(self, job_id: str, step: int | None) -> None:
+        told = "no finished step" if step is None else f"no step {step}"
+        super().__init__(
+            f"Job {short(job_id)} has {told} on record: it has not got that far, or its recording is gone."
+        )
+
+
 class Unavailable(MidrunError):
     """Midrun could not start; ComfyUI works without it."""
 

@@ -17,6 +17,7 @@ from .evaluation import InFlight, InterruptFlag, Outcome
 from .timing import Mode, Stopwatch
 from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State
+from .warnings import Warning
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
@@ -235,6 +236,8 @@ class Job:
             self._in_call = True
             ordinal = self._ordinals.get(node_id, 0)
             self._ordinals[node_id] = ordinal + 1
+            if self._place is None and node_id == self._view.node_id:
+                self._place = node_id, ordinal  # where an earlier server left it
             if self._place != (node_id, ordinal):
                 self._place = (node_id, ordinal)
                 self._set(step=0, evaluations=0)
@@ -329,6 +332,28 @@ class Job:
         with self._lock:
             if self.state in (Q, R, P, H):
                 self._fire(Event.FAIL, {"error": error.to_json()}, error=error, held=False)
+
+    def set_back(self, error: JobError) -> None:
+        """The run can not go on where the job stopped: it is paused there again, and the run ends."""
+        with self._lock:
+            if self.state is R:
+                self._fire(Event.PAUSE, pause_reason=PauseReason.USER)
+            if self.state is P:
+                fields = {"held": False, "error": error, "paused_at_step": self._view.step}
+                self._fire(Event.STOPPED, {"error": error.to_json()}, **fields)
+
+    def warn(self, warning: Warning, *told: object) -> None:
+        """Tell the user of something that is not as it should be, until `unwarn`."""
+        code, message = warning[0], warning[1].format(*told)
+        with self._lock:
+            if self._view.warnings.get(code) != message:
+                self._note(code, {"warning": message}, warnings=self._view.warnings | {code: message})
+
+    def unwarn(self, warning: Warning) -> None:
+        with self._lock:
+            warnings = dict(self._view.warnings)
+            if warnings.pop(warning[0], None) is not None:
+                self._note(f"{warning[0]}_over", warnings=warnings)
 
     def note(self, kind: str, detail: dict[str, Any]) -> None:
         """Add a line to the audit trail that is no transition."""

@@ -77,3 +77,16 @@ def m0001_jobs(db: Database) -> None:
         """,
         "CREATE INDEX idx_job_events_job_id ON job_events(job_id)",
     )
+
+
+@migrations()
+def m0002_warnings(db: Database) -> None:
+    """What a job warns of, which secrets it had, and what failures are counted by."""
+    _run(
+        db,
+        "ALTER TABLE job_debug_state ADD COLUMN warnings_json TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE job_debug_state ADD COLUMN secret_keys_json TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE job_debug_state ADD COLUMN node_class TEXT",
+        "ALTER TABLE job_debug_state ADD COLUMN model_file TEXT",
+        "CREATE INDEX idx_job_debug_state_updated_at ON job_debug_state(updated_at)",
+    )

@@ -1,15 +1,21 @@
-"""The evaluations of one sampling call, in order, and what that call was given. Host memory only.
+"""The evaluations of one sampling call, in order, and what that call was given: the types, and the kind of
+recording that lives in host memory only.
 
-Appended and read by ComfyUI's worker thread; dropped from any thread. The only user of torch in `state`.
+Written and read by ComfyUI's worker thread; dropped from any thread. With disk.py the only users of torch in
+`state`.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
+
+
+class Damaged(Exception):
+    """A part of a recording can not be read back; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Inputs:
 
     noise, latent_image: [B, C, H, W] or [B, C, T, H, W], or [B, 1, N] where several latents are packed
     sigmas: [steps + 1]; denoise_mask: broadcastable to the latent, or None
+    latent_format: plain JSON that tells how a latent of the model becomes one of a workflow
+    fingerprints: name -> digest, of inputs that are not recorded themselves
     """
 
     noise: torch.Tensor
@@ -40,6 +48,8 @@ class Inputs:
     sigmas: torch.Tensor
     denoise_mask: torch.Tensor | None
     rng: RngState
+    latent_format: dict[str, Any] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,21 +66,57 @@ class Evaluation:
     rng: RngState | None = None
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step that the sampler finished.
+
+    number: from 1; evaluations: how many of the call had been answered by then
+    denoised: what the sampler gave to its callback, or None where that is the newest answer
+    """
+
+    number: int
+    evaluations: int
+    sigma: float
+    denoised: torch.Tensor | None = None
+
+
 class Recording(Protocol):
-    """Append-only, but for `truncate`."""
+    """Append-only, but for `truncate`. Reading raises Damaged."""
 
-    inputs: Inputs | None
-
+    @property
+    def inputs(self) -> Inputs | None: ...
+    @inputs.setter
+    def inputs(self, inputs: Inputs) -> None: ...
     def __len__(self) -> int: ...
     def append(self, evaluation: Evaluation) -> None: ...
     def read(self, index: int) -> Evaluation: ...
-    def truncate(self, length: int) -> None: ...
+    def truncate(self, length: int) -> None:
+        """Forget the evaluations from that index on, and the steps that needed them."""
+        ...
+
+    def mark(self, step: Step) -> None:
+        """A step was finished; one that is known already is left as it is."""
+        ...
+
+    def steps(self) -> list[int]: ...
+    def step(self, number: int) -> Step:
+        """With its `denoised`. Raises KeyError where there is no such step."""
+        ...
 
 
 class Recordings(Protocol):
     """All recordings, keyed by (job_id, node_id, ordinal)."""
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> Recording: ...
+    def find(self, job_id: str, node_id: str) -> Recording | None:
+        """The newest call's of that node, if it has any."""
+        ...
+
+    def exists(self, job_id: str) -> bool: ...
+    def close(self, job_id: str) -> None:
+        """The job ended: nothing of it needs to stay in memory."""
+        ...
+
     def drop(self, job_id: str) -> None: ...
 
 
@@ -80,6 +126,7 @@ class MemoryRecording:
     def __init__(self) -> None:
         self.inputs: Inputs | None = None
         self._evaluations: list[Evaluation] = []
+        self._steps: dict[int, Step] = {}
 
     def __len__(self) -> int:
         return len(self._evaluations)
@@ -92,6 +139,16 @@ class MemoryRecording:
 
     def truncate(self, length: int) -> None:
         del self._evaluations[length:]
+        self._steps = {step.number: step for step in self._steps.values() if step.evaluations <= length}
+
+    def mark(self, step: Step) -> None:
+        self._steps.setdefault(step.number, step)
+
+    def steps(self) -> list[int]:
+        return sorted(self._steps)
+
+    def step(self, number: int) -> Step:
+        return with_denoised(self._steps[number], self)
 
 
 class MemoryRecordings:
@@ -105,6 +162,26 @@ class MemoryRecordings:
         with self._lock:
             return self._jobs.setdefault(job_id, {}).setdefault((node_id, ordinal), MemoryRecording())
 
+    def find(self, job_id: str, node_id: str) -> MemoryRecording | None:
+        with self._lock:
+            calls = self._jobs.get(job_id, {})
+            ordinals = [ordinal for node, ordinal in calls if node == node_id]
+            return calls[node_id, max(ordinals)] if ordinals else None
+
+    def exists(self, job_id: str) -> bool:
+        with self._lock:
+            return job_id in self._jobs
+
+    def close(self, job_id: str) -> None:
+        self.drop(job_id)
+
     def drop(self, job_id: str) -> None:
         with self._lock:
             self._jobs.pop(job_id, None)
+
+
+def with_denoised(step: Step, recording: Recording) -> Step:
+    """The step with its `denoised`, which most often is an answer's."""
+    if step.denoised is not None or step.evaluations == 0:
+        return step
+    return Step(step.number, step.evaluations, step.sigma, recording.read(step.evaluations - 1).answer)

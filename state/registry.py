@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from . import graph
 from .errors import UnknownJob
 from .evaluation import InterruptFlag
 from .job import Job, Request, utc
@@ -20,9 +21,11 @@ from .recording import Recordings
 from .store import Store, StoredJob
 from .transitions import ENDED
 from .view import Change, JobView, QueuePolicy, State
+from .warnings import NOT_IN_DATABASE, RECORDING_GONE, WITHOUT_SECRETS, Warning
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Job, JobView, Change | None], None]
+RESUMABLE = (State.PAUSED, State.FAILED)
 SAVE_PROGRESS_EVERY = 10  # published progress reports, so about once a second
 
 
@@ -38,13 +41,18 @@ class Registry:
         self._taken = store.prompt_ids()  # by every job there is, in memory or stored
         self._listeners: list[Listener] = []
         self._unsaved: dict[str, int] = {}
+        store.trouble = partial(self.trouble, NOT_IN_DATABASE)
 
     # -- a job's life ----------------------------------------------------------------------------------
 
     def add(self, prompt_id: str, request: Request, policy: QueuePolicy) -> Job | None:
         """A watched prompt is on its way to the queue. None when that id is taken by an earlier job."""
         now = utc(time.time())
-        view = JobView(prompt_id, (prompt_id,), State.QUEUED, now, now, queue_policy=policy)
+        trouble = self.store.trouble_at_start
+        warnings = {NOT_IN_DATABASE[0]: NOT_IN_DATABASE[1].format(trouble)} if trouble else {}
+        view = JobView(
+            prompt_id, (prompt_id,), State.QUEUED, now, now, queue_policy=policy, warnings=warnings
+        )
         job = self._make_job(view, request)
         with self._lock:
             if prompt_id in self._taken:
@@ -78,10 +86,10 @@ class Registry:
         self.store.delete(job.job_id)
 
     def settle(self, job: Job) -> None:
-        """Let go of a job that ended and whose last run left ComfyUI."""
+        """Let go of a job that ended and whose last run left ComfyUI. What is on disk stays there."""
         if job.state in ENDED and not job.run_active:
             self._forget(job)
-            self.recordings.drop(job.job_id)
+            self.recordings.close(job.job_id)
 
     # -- finding ---------------------------------------------------------------------------------------
 
@@ -107,7 +115,10 @@ class Registry:
             stored = None
         if stored is None:
             raise UnknownJob(any_id)
-        return self._revive(stored)
+        job = self._revive(stored)
+        if job.state in RESUMABLE:
+            await self._tell_what_is_missing(job, stored.secret_keys)
+        return job
 
     async def page(
         self, states: frozenset[State], limit: int, before: int | None
@@ -123,10 +134,23 @@ class Registry:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def trouble(self, warning: Warning, job_id: str, told: str | None) -> None:
+        """Something keeps a job from being stored, or, with None, does so no more."""
+        job = self.get(job_id)
+        if job is not None and told is not None:
+            job.warn(warning, told)
+        elif job is not None:
+            job.unwarn(warning)
+
     def _changed(self, job: Job, view: JobView, change: Change | None) -> None:
         if change is not None:
             self._unsaved[job.job_id] = 0
             self.store.save(view, change)
+            if change.state_to in (State.ABORTED, State.FAILED):
+                node_id = (view.error.node_id if view.error else None) or view.node_id
+                prompt = job.request.prompt
+                blamed = graph.class_type(prompt, node_id), graph.model_file(prompt, view.node_id)
+                self.store.blame(job.job_id, *blamed)
         else:
             self._unsaved[job.job_id] = reports = self._unsaved.get(job.job_id, 0) + 1
             if reports % SAVE_PROGRESS_EVERY == 0:
@@ -151,6 +175,14 @@ class Registry:
             for prompt_id in stored.view.prompt_ids:
                 self._by_prompt[prompt_id] = revived
         return revived
+
+    async def _tell_what_is_missing(self, job: Job, secret_keys: list[str]) -> None:
+        """Of a job that an earlier server began."""
+        if secret_keys and job.request.secrets is None:
+            job.warn(WITHOUT_SECRETS)
+        evaluations = job.view().evaluations
+        if evaluations and not await asyncio.to_thread(self.recordings.exists, job.job_id):
+            job.warn(RECORDING_GONE, evaluations)
 
     def _release(self, job: Job) -> None:
         """Its ids are free again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,17 @@ from sqlite_utils import Database
 
 from .job import Request
 from .migrations import migrations
-from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
+from .rows import (
+    COUNTED_BY,
+    event_columns,
+    event_json,
+    failure_json,
+    request_columns,
+    request_of,
+    view_columns,
+    view_of,
+)
+from .view import Change, JobView, PauseReason, State
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,19 +46,26 @@ _INTERRUPTED = (State.QUEUED.value, State.RUNNING.value, State.PAUSING.value)
 
 @dataclass(frozen=True)
 class StoredJob:
-    """A row of job_debug_state. `cursor` orders jobs by age."""
+    """A row of job_debug_state. `cursor` orders jobs by age; the secrets themselves are not stored."""
 
     cursor: int
     view: JobView
     request: Request
+    secret_keys: list[str]
 
 
 class Store:
-    """Open with a path; raises OSError or sqlite3.Error when that is impossible."""
+    """Open with a path; raises OSError or sqlite3.Error when that is impossible.
+
+    A corrupt file is set aside. While another program locks it, a database in memory stands in.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.trouble: Callable[[str, str | None], None] = lambda job_id, told: None  # None: it is over
+        self.trouble_at_start: str | None = None
+        self._failing: dict[str, tuple[JobView, Request] | None] = {}  # job_id -> its row, if that is missing
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="midrun-store")
-        self._db: Database = self._thread.submit(self._open, path).result()
+        self._thread.submit(self._open, path).result()
 
     def close(self) -> None:
         """Write what is queued, then close."""
@@ -57,37 +75,38 @@ class Store:
     # -- writes: never wait ----------------------------------------------------------------------------
 
     def add(self, view: JobView, request: Request) -> None:
-        def insert() -> None:
-            row = {"job_id": view.job_id, "created_at": view.created_at}
-            row |= _view_columns(view) | _request_columns(request)
-            self._table("job_debug_state").insert(row)
-            self._table("job_runs").insert({"job_id": view.job_id, "prompt_id": view.prompt_ids[0]})
-
-        self._write(view.job_id, insert)
+        self._write(view.job_id, lambda: self._insert(view, request), (view, request))
 
     def save(self, view: JobView, change: Change | None) -> None:
         """Bring the job's row up to date, with a line of its audit trail."""
 
         def update() -> None:
-            columns = _view_columns(view)
+            columns = view_columns(view)
             assignments = ", ".join(f"{name} = :{name}" for name in columns)
             sql = f"UPDATE job_debug_state SET {assignments} WHERE job_id = :job_id"
+            missing = self._failing.get(view.job_id)
+            if missing is not None:
+                self._insert(*missing)
             if self._db.execute(sql, columns | {"job_id": view.job_id}).rowcount == 0:
                 return  # deleted meanwhile
             for prompt_id in view.prompt_ids[1:]:
                 run = {"job_id": view.job_id, "prompt_id": prompt_id}
                 self._table("job_runs").insert(run, ignore=True)
             if change is not None:
-                self._table("job_events").insert(_event_columns(view.job_id, change))
+                self._table("job_events").insert(event_columns(view.job_id, change))
 
         self._write(view.job_id, update)
 
     def save_request(self, job_id: str, request: Request) -> None:
-        sql = (
-            "UPDATE job_debug_state SET prompt_json = :prompt_json, extra_data_json = :extra_data_json, "
-            f"outputs_json = :outputs_json, paused_s = {_PAUSED_S} WHERE job_id = :job_id"
-        )
-        self._write(job_id, lambda: self._db.execute(sql, _request_columns(request) | {"job_id": job_id}))
+        columns = request_columns(request)
+        assignments = ", ".join(f"{name} = :{name}" for name in columns)
+        sql = f"UPDATE job_debug_state SET {assignments}, paused_s = {_PAUSED_S} WHERE job_id = :job_id"
+        self._write(job_id, lambda: self._db.execute(sql, columns | {"job_id": job_id}))
+
+    def blame(self, job_id: str, node_class: str | None, model_file: str | None) -> None:
+        """What an aborted or failed job is counted under."""
+        sql = "UPDATE job_debug_state SET node_class = ?, model_file = ? WHERE job_id = ?"
+        self._write(job_id, lambda: self._db.execute(sql, [node_class, model_file, job_id]))
 
     def delete(self, job_id: str) -> None:
         def delete() -> None:
@@ -139,24 +158,79 @@ class Store:
 
         return self._read(page)
 
+    def failures(self, limit: int) -> Future[dict[str, Any]]:
+        """Aborted and failed jobs, the newest first, and how many of all there are by what they share."""
+
+        def failures() -> dict[str, Any]:
+            failed = "FROM job_debug_state WHERE state IN ('aborted', 'failed')"
+            sql = f"SELECT * {failed} ORDER BY updated_at DESC, id DESC LIMIT ?"
+            counts = {
+                name: {
+                    row["value"]: row["jobs"]
+                    for row in self._db.query(
+                        f"SELECT {column} AS value, COUNT(*) AS jobs {failed} GROUP BY 1 ORDER BY 2 DESC"
+                    )
+                    if row["value"] is not None
+                }
+                for name, column in COUNTED_BY.items()
+            }
+            return {
+                "failures": [failure_json(row) for row in self._db.query(sql, [limit])],
+                "counts": counts,
+            }
+
+        return self._read(failures)
+
+    def ended(self) -> Future[list[tuple[str, State, str]]]:
+        """(job_id, state, updated_at) of what retention may touch, the oldest first."""
+        sql = (
+            "SELECT job_id, state, updated_at FROM job_debug_state "
+            "WHERE state IN ('completed', 'aborted', 'failed') ORDER BY updated_at"
+        )
+        read = lambda: [  # noqa: E731
+            (row["job_id"], State(row["state"]), row["updated_at"]) for row in self._db.query(sql)
+        ]
+        return self._read(read)
+
     def events(self, job_id: str) -> Future[list[dict[str, Any]]]:
         def events() -> list[dict[str, Any]]:
             sql = "SELECT * FROM job_events WHERE job_id = ? ORDER BY id"
-            return [_event_json(row) for row in self._db.query(sql, [job_id])]
+            return [event_json(row) for row in self._db.query(sql, [job_id])]
 
         return self._read(events)
 
     # -- on the store's thread -------------------------------------------------------------------------
 
-    def _open(self, path: Path) -> Database:
+    def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        db = Database(path)
+        try:
+            self._use(Database(path))
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                self.trouble_at_start = f"another program locks {path}"
+                self._use(Database(memory=True))
+            elif isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+                raise
+            else:
+                self._db.close()
+                self.trouble_at_start = None
+                log.error("Midrun: %s is corrupt (%s); kept as %s", path, error, _set_aside(path))
+                self._use(Database(path))
+        if self.trouble_at_start:
+            log.warning("Midrun: %s; jobs do not survive a restart of this server", self.trouble_at_start)
+
+    def _use(self, db: Database) -> None:
+        self._db = db
         db.enable_wal()
         migrations.apply(db)
-        self._db = db
         with db.atomic():
             self._pause_interrupted()
-        return db
+        db.execute("SELECT COUNT(*) FROM job_runs")  # raises where it is corrupt
+
+    def _insert(self, view: JobView, request: Request) -> None:
+        row = {"job_id": view.job_id, "created_at": view.created_at}
+        self._table("job_debug_state").insert(row | view_columns(view) | request_columns(request))
+        self._table("job_runs").insert({"job_id": view.job_id, "prompt_id": view.prompt_ids[0]})
 
     def _pause_interrupted(self) -> None:
         """Jobs that a dead server left unfinished are paused: their next run is up to the user."""
@@ -183,15 +257,25 @@ class Store:
 
     def _stored(self, row: dict[str, Any]) -> StoredJob:
         runs = self._db.query("SELECT prompt_id FROM job_runs WHERE job_id = ? ORDER BY id", [row["job_id"]])
-        return StoredJob(row["id"], _view(row, tuple(run["prompt_id"] for run in runs)), _request(row))
+        view = view_of(row, tuple(run["prompt_id"] for run in runs))
+        return StoredJob(row["id"], view, request_of(row), json.loads(row["secret_keys_json"]))
 
-    def _write(self, job_id: str, work: Callable[[], object]) -> None:
+    def _write(
+        self, job_id: str, work: Callable[[], object], row: tuple[JobView, Request] | None = None
+    ) -> None:
+        """`row`: what the job's next write has to insert if this one fails."""
+
         def guarded() -> None:
             try:
                 with self._db.atomic():
                     work()
-            except (sqlite3.Error, ValueError, TypeError, OverflowError, RecursionError):
+            except (sqlite3.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
                 log.exception("Midrun could not store job %r; it goes on in memory", job_id)
+                self._failing.setdefault(job_id, row)
+                self.trouble(job_id, str(error))
+            else:
+                if self._failing.pop(job_id, self) is not self:
+                    self.trouble(job_id, None)
 
         self._thread.submit(guarded)
 
@@ -199,82 +283,11 @@ class Store:
         return self._thread.submit(work)
 
 
-def _view_columns(view: JobView) -> dict[str, Any]:
-    return {
-        "state": view.state.value,
-        "held": int(view.held),
-        "pause_reason": view.pause_reason.value if view.pause_reason else None,
-        "node_id": view.node_id,
-        "step": view.step,
-        "total_steps": view.total_steps,
-        "evaluations": view.evaluations,
-        "sigma": view.sigma,
-        "paused_at_step": view.paused_at_step,
-        "modified_params_json": json.dumps(view.modified_params),
-        "abort_reason": view.abort_reason,
-        "abort_mode": view.abort_mode.value if view.abort_mode else None,
-        "error_json": json.dumps(view.error.to_json()) if view.error else None,
-        "gpu_released": int(view.gpu_released),
-        "queue_policy": view.queue_policy.value,
-        "active_s": view.timing.active_s,
-        "paused_s": view.timing.paused_s,
-        "mean_step_s": view.timing.mean_step_s,
-        "updated_at": view.updated_at,
-    }
-
-
-def _request_columns(request: Request) -> dict[str, Any]:
-    return {
-        "prompt_json": json.dumps(request.prompt),
-        "extra_data_json": json.dumps(request.extra_data),
-        "outputs_json": None if request.outputs is None else json.dumps(request.outputs),
-    }
-
-
-def _event_columns(job_id: str, change: Change) -> dict[str, Any]:
-    return {
-        "job_id": job_id,
-        "kind": change.kind,
-        "state_from": change.state_from.value,
-        "state_to": change.state_to.value,
-        "step": change.step,
-        "at": change.at,
-        "detail_json": json.dumps(change.detail),
-    }
-
-
-def _event_json(row: dict[str, Any]) -> dict[str, Any]:
-    kept = ("kind", "state_from", "state_to", "step", "at")
-    return {name: row[name] for name in kept} | {"detail": json.loads(row["detail_json"])}
-
-
-def _view(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
-    error = json.loads(row["error_json"]) if row["error_json"] else None
-    return JobView(
-        job_id=row["job_id"],
-        prompt_ids=prompt_ids or (row["job_id"],),
-        state=State(row["state"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        held=bool(row["held"]),
-        pause_reason=PauseReason(row["pause_reason"]) if row["pause_reason"] else None,
-        node_id=row["node_id"],
-        step=row["step"],
-        total_steps=row["total_steps"],
-        evaluations=row["evaluations"],
-        sigma=row["sigma"],
-        paused_at_step=row["paused_at_step"],
-        modified_params=json.loads(row["modified_params_json"]),
-        abort_reason=row["abort_reason"],
-        abort_mode=AbortMode(row["abort_mode"]) if row["abort_mode"] else None,
-        error=JobError(**error) if error else None,
-        gpu_released=bool(row["gpu_released"]),
-        queue_policy=QueuePolicy(row["queue_policy"]),
-        timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
-    )
-
-
-def _request(row: dict[str, Any]) -> Request:
-    outputs = json.loads(row["outputs_json"]) if row["outputs_json"] else None
-    prompt, extra = json.loads(row["prompt_json"]), json.loads(row["extra_data_json"])
-    return Request(prompt, extra, None if outputs is None else tuple(outputs))
+def _set_aside(path: Path) -> Path:
+    """Rename the database and the files beside it; nothing is deleted."""
+    kept = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
+        if file.exists():
+            file.rename(kept.with_name(kept.name + suffix))
+    return kept

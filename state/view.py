@@ -94,6 +94,7 @@ class JobView:
     gpu_released: bool = False
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     timing: Timing = Timing()
+    warnings: dict[str, str] = field(default_factory=dict)  # code -> sentence
 
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
@@ -116,6 +117,7 @@ class JobView:
             "gpu_released": self.gpu_released,
             "queue_policy": self.queue_policy.value,
             "timing": self.timing.to_json(),
+            "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
             "source_url": None,
             "preview_url": None,
             "created_at": self.created_at,

@@ -49,9 +49,9 @@ def test_a_module_imports_only_what_its_room_may_know(path: Path) -> None:
             assert name != banned and not name.startswith(
                 (banned + ".", "comfy_api" if banned == "comfy" else "\0")
             )
-    if room == "state" and path.stem != "recording":
+    if room == "state" and path.stem not in ("recording", "item_file", "tensor_file", "disk"):
         assert "torch" not in imported(path)
-    if path.stem != "hooks":
+    if path.stem not in ("hooks", "sampling"):
         assert "comfy.patcher_extension" not in imported(path)
     if path.stem != "queue":
         assert "prompt_queue" not in path.read_text(encoding="utf-8")
@@ -65,7 +65,7 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 
 
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
-    table = server_routes.Routes(None, lambda request: {}).table()  # type: ignore[arg-type]
+    table = server_routes.Routes(None, None, lambda request: {}).table()  # type: ignore[arg-type]
     registered = {(route.method, route.path) for route in table}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")

@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from midrun.nodes.replay import Tap, Tape, capture_rng, host_copy
-from midrun.state.recording import Evaluation, MemoryRecordings, Recording
+from midrun.state.disk import DiskRecordings
+from midrun.state.recording import Evaluation, Inputs, MemoryRecordings, Recording, Step
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(params=[MemoryRecordings])
-def recordings(request: pytest.FixtureRequest) -> Any:
-    return request.param()
+class Reopened(DiskRecordings):
+    """As after a restart: whoever opens a recording finds what is on the disk, and nothing else."""
+
+    def open(self, job_id: str, node_id: str, ordinal: int) -> Any:
+        self.writer.flush()
+        self.close(job_id)
+        return super().open(job_id, node_id, ordinal)
+
+
+@pytest.fixture(params=["memory", "disk", "reopened"])
+def recordings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    if request.param == "memory":
+        yield MemoryRecordings()
+        return
+    kind = DiskRecordings if request.param == "disk" else Reopened
+    recordings = kind(tmp_path, lambda job_id, told: pytest.fail(str(told)), reserve=0)
+    yield recordings
+    recordings.writer.close()
+
+
+def lost(count: int, first: int, why: str) -> None:
+    pytest.fail(why)
+
+
+def tape_of(recordings: Any, job_id: str = "a") -> Tape:
+    return Tape(recordings.open(job_id, "1", 0), lost)
+
+
+def replayed(tape: Tape, own: list[Any] | None = None, args: Any = None) -> torch.Tensor:
+    evaluation = tape.next()
+    assert evaluation is not None
+    return tape.replay(evaluation, own or [], args or {}, CPU)
+
+
+def again(recordings: Any, tape: Tape) -> Tape:
+    """The same recording at its start, opened anew."""
+    return tape_of(recordings)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -44,8 +81,14 @@ def test_truncating_keeps_the_beginning(recordings: Any) -> None:
     recording = recordings.open("a", "1", 0)
     for value in range(5):
         recording.append(Evaluation(torch.full((1,), value)))
+    recording.mark(Step(2, 2, 1.0))
+    recording.mark(Step(4, 4, 1.0))
     recording.truncate(2)
-    assert len(recording) == 2 and recording.read(1).answer.item() == 1
+    for found in (recording, recordings.open("a", "1", 0)):
+        assert len(found) == 2 and found.read(1).answer.item() == 1
+        assert found.steps() == [2]
+    found.append(Evaluation(torch.full((1,), 9.0)))
+    assert [recordings.open("a", "1", 0).read(index).answer.item() for index in range(3)] == [0, 1, 9]
 
 
 def record(tape: Tape, answer: torch.Tensor) -> None:
@@ -53,59 +96,55 @@ def record(tape: Tape, answer: torch.Tensor) -> None:
 
 
 def test_an_answer_keeps_its_strides_and_its_use_does_not_reach_the_recording(recordings: Any) -> None:
-    tape = Tape(recordings.open("a", "1", 0))
+    tape = tape_of(recordings)
     answer = torch.randn(1, 4, 8, 8).to(memory_format=torch.channels_last)
     record(tape, answer)
-    tape.rewind()
-    assert tape.replaying
-    first = tape.replay([], {}, CPU)
+    tape = again(recordings, tape)
+    first = replayed(tape)
     assert torch.equal(first, answer) and first.stride() == answer.stride()
     first.zero_()
     tape.rewind()
-    assert torch.equal(tape.replay([], {}, CPU), answer)
-    assert not tape.replaying
+    assert torch.equal(replayed(tape), answer)
+    assert tape.next() is None
 
 
 def test_random_numbers_drawn_by_the_model_are_skipped_on_replay(recordings: Any) -> None:
-    tape = Tape(recordings.open("a", "1", 0))
+    tape = tape_of(recordings)
     torch.manual_seed(1)
     before = capture_rng(CPU)
     answer = torch.randn(4)
     tape.record(host_copy(answer), [], before, CPU)
     following = torch.randn(4)
     torch.manual_seed(1)
-    tape.rewind()
-    tape.replay([], {}, CPU)
+    replayed(again(recordings, tape))
     assert torch.equal(torch.randn(4), following)
 
 
 def test_an_evaluation_that_draws_nothing_leaves_the_generators_alone(recordings: Any) -> None:
-    tape = Tape(recordings.open("a", "1", 0))
+    tape = tape_of(recordings)
     record(tape, torch.zeros(1))
     assert tape.recording.read(0).rng is None
     torch.manual_seed(7)
     expected = torch.randn(3)
     torch.manual_seed(7)
-    tape.rewind()
-    tape.replay([], {}, CPU)
+    replayed(again(recordings, tape))
     assert torch.equal(torch.randn(3), expected)
 
 
 def test_the_sampler_s_own_functions_read_what_they_read_before(recordings: Any) -> None:
-    tape = Tape(recordings.open("a", "1", 0))
+    tape = tape_of(recordings)
     tap = Tap()
     given = {"denoised": torch.ones(2), "uncond_denoised": torch.full((2,), 3.0), "cond_scale": 4.0}
     assert torch.equal(tap(given), given["denoised"])
     given["uncond_denoised"].zero_()
     tape.record(torch.full((2,), 5.0), tap.calls, capture_rng(CPU), CPU)
-    tape.rewind()
     seen: list[Any] = []
 
     def own(args: dict[str, Any]) -> torch.Tensor:
         seen.append((args["uncond_denoised"].clone(), args["sigma"]))
         return args["denoised"] * 0
 
-    answer = tape.replay([own], {"sigma": 0.5}, CPU)
+    answer = replayed(again(recordings, tape), [own], {"sigma": 0.5})
     assert torch.equal(seen[0][0], torch.full((2,), 3.0)) and seen[0][1] == 0.5
     assert torch.equal(answer, torch.full((2,), 5.0))
 
@@ -116,8 +155,9 @@ def test_a_multistep_sampler_replayed_from_every_point_ends_in_the_same_latent(r
         x, history = torch.randn(4), []
         tape.rewind()
         for index in range(8):
-            if tape.replaying:
-                denoised = tape.replay([], {}, CPU)
+            recorded = tape.next()
+            if recorded is not None:
+                denoised = tape.replay(recorded, [], {}, CPU)
             else:
                 live.append(index)
                 before = capture_rng(CPU)
@@ -128,10 +168,52 @@ def test_a_multistep_sampler_replayed_from_every_point_ends_in_the_same_latent(r
             x = x + 0.05 * torch.randn(4)
         return x
 
-    tape = Tape(recordings.open("a", "1", 0))
+    tape = tape_of(recordings)
     expected = sample(tape, [])
     for point in range(9):
+        tape = again(recordings, tape)
         tape.recording.truncate(point)
         live: list[int] = []
         assert torch.equal(sample(tape, live), expected)
         assert live == list(range(point, 8))
+
+
+def test_inputs_come_back_exactly(recordings: Any) -> None:
+    mask = (torch.rand(1, 1, 8, 8) > 0.5).to(torch.float16)
+    noise = torch.randn(2, 4, 8, 8).to(torch.bfloat16)
+    rng = capture_rng(CPU)
+    given = Inputs(noise, noise * 2, torch.tensor([3.0, 0.0]), mask, rng, {"name": "SD15"}, {"positive": "f"})
+    recordings.open("a", "1", 0).inputs = given
+    recordings.open("a", "1", 1).inputs = Inputs(noise, noise, torch.zeros(0), None, rng)
+    found = recordings.open("a", "1", 0).inputs
+    for name in ("noise", "latent_image", "sigmas", "denoise_mask"):
+        assert torch.equal(getattr(found, name), getattr(given, name))
+        assert getattr(found, name).dtype is getattr(given, name).dtype
+    assert found.rng.same(rng)
+    assert (found.latent_format, found.fingerprints) == ({"name": "SD15"}, {"positive": "f"})
+    assert recordings.open("a", "1", 1).inputs.denoise_mask is None
+    assert recordings.open("a", "1", 2).inputs is None
+
+
+def test_a_step_knows_its_denoised_also_where_it_is_an_answer(recordings: Any) -> None:
+    recording = recordings.open("a", "1", 0)
+    recording.append(Evaluation(torch.full((2,), 5.0)))
+    recording.mark(Step(1, 1, 0.5))
+    recording.mark(Step(2, 1, 0.25, torch.full((2,), 7.0)))
+    recording.mark(Step(2, 1, 0.0, torch.full((2,), 8.0)))  # known already
+    found = recordings.open("a", "1", 0)
+    assert found.steps() == [1, 2]
+    assert found.step(1).denoised.tolist() == [5.0, 5.0]
+    assert (found.step(2).denoised.tolist(), found.step(2).sigma) == ([7.0, 7.0], 0.25)
+    with pytest.raises(KeyError):
+        found.step(3)
+
+
+def test_the_newest_call_of_a_node_is_found(recordings: Any) -> None:
+    assert recordings.find("a", "1") is None and not recordings.exists("a")
+    for ordinal in (0, 2, 10):
+        recordings.open("a", "1", ordinal).append(Evaluation(torch.full((1,), float(ordinal))))
+    recordings.open("a", "../1", 11).append(Evaluation(torch.zeros(1)))
+    recordings.open("b", "1", 0)  # so that a is closed where it can be
+    assert recordings.find("a", "1").read(0).answer.item() == 10
+    assert recordings.exists("a")

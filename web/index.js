@@ -10,5 +10,20 @@ app.registerExtension({
       type: "boolean",
       defaultValue: false,
     },
+    {
+      id: "Midrun.RecordingsSize",
+      name: "Disk space for the recordings of ended jobs, in GB",
+      type: "number",
+      defaultValue: 20,
+      attrs: { min: 1, max: 100000 },
+      tooltip: "The oldest completed jobs go first, then aborted, then failed ones; paused jobs never.",
+    },
+    {
+      id: "Midrun.RecordingsAge",
+      name: "Delete the recordings of ended jobs after so many days",
+      type: "number",
+      defaultValue: 30,
+      attrs: { min: 1, max: 3650 },
+    },
   ],
 });

@@ -1,0 +1,114 @@
+"""What a sampling call is given, against what it was given when it was recorded. ComfyUI's worker thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management as mm
+import torch
+
+from ..state.job import Job
+from ..state.recording import Damaged, Inputs, Recording
+from ..state.warnings import INPUTS_CHANGED, RECORDING_DAMAGED, RECORDING_GONE
+from .fingerprint import fingerprints
+from .latents import describe
+from .replay import capture_rng, host_copy
+
+TENSORS = ("noise", "latent_image", "sigmas", "denoise_mask")
+
+
+class InputsChanged(ValueError):
+    """A resumed call was given inputs of another shape than the recorded ones."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The arguments of outer_sample that Midrun records; shapes as in `Inputs`."""
+
+    noise: torch.Tensor
+    latent_image: torch.Tensor
+    sigmas: torch.Tensor
+    denoise_mask: torch.Tensor | None
+
+    def again(self, recorded: Inputs) -> tuple[Any, ...]:
+        """Fresh copies of the recorded ones, on the devices of these."""
+        given = (getattr(self, name) for name in TENSORS)
+        return tuple(
+            None if now is None else getattr(recorded, name).to(now.device, copy=True)
+            for name, now in zip(TENSORS, given, strict=True)
+        )
+
+
+def recorded_inputs(
+    job: Job, recording: Recording, given: Given, guider: Any, latent_shapes: list[Any] | None
+) -> Inputs:
+    """The recorded inputs of this call; what ComfyUI passes now is recorded the first time.
+
+    Raises InputsChanged. What differs and still fits is told to the job.
+    """
+    now = _now(given, guider, latent_shapes)
+    recorded = _read(job, recording)
+    if recorded is None:
+        recording.inputs = now
+        return now
+    for name in TENSORS:
+        then, new = getattr(recorded, name), getattr(now, name)
+        if (then is None) != (new is None) or (then is not None and then.shape != new.shape):
+            raise InputsChanged(
+                f"Midrun can not go on with this sampling call: its {name} was {_shape(then)} when it was "
+                f"recorded and is {_shape(new)} now. The recording is kept; restore what changed and resume, "
+                "or queue the workflow as a new job."
+            )
+    _tell_differences(job, recorded, now)
+    return recorded
+
+
+def _now(given: Given, guider: Any, latent_shapes: list[Any] | None) -> Inputs:
+    patcher = guider.model_patcher
+    mask = None if given.denoise_mask is None else host_copy(given.denoise_mask)
+    return Inputs(
+        host_copy(given.noise),
+        host_copy(given.latent_image),
+        host_copy(given.sigmas),
+        mask,
+        capture_rng(mm.get_torch_device()),
+        describe(patcher.model.latent_format, latent_shapes),
+        fingerprints(guider.conds, patcher),
+    )
+
+
+def _read(job: Job, recording: Recording) -> Inputs | None:
+    """None where there are none that a replay could begin with; then its evaluations are void."""
+    try:
+        recorded = recording.inputs
+        lost = "they are gone" if recorded is None else None
+    except Damaged as damaged:
+        recorded, lost = None, str(damaged)
+    if lost is not None and len(recording):
+        job.warn(RECORDING_DAMAGED, len(recording), 1, f"the inputs of its sampling call: {lost}")
+        recording.truncate(0)
+    elif recorded is None and job.view().evaluations:
+        job.warn(RECORDING_GONE, job.view().evaluations)
+    return recorded
+
+
+def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
+    names = [name for name in TENSORS if not _equal(getattr(recorded, name), getattr(now, name))]
+    if names:
+        job.note("inputs_differ", {"inputs": names, "used": "recorded"})
+    changed = [
+        name
+        for name in sorted(recorded.fingerprints.keys() | now.fingerprints.keys())
+        if recorded.fingerprints.get(name) != now.fingerprints.get(name)
+    ]
+    if changed:
+        job.warn(INPUTS_CHANGED, " and ".join(changed))
+
+
+def _equal(then: torch.Tensor | None, now: torch.Tensor | None) -> bool:
+    return then is now if then is None or now is None else then.dtype == now.dtype and torch.equal(then, now)
+
+
+def _shape(tensor: torch.Tensor | None) -> str:
+    return "absent" if tensor is None else f"{tuple(tensor.shape)}"

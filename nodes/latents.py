@@ -1,0 +1,87 @@
+"""From a model's `denoised` to what a workflow calls a latent, and to a picture. Any thread; on the CPU.
+
+A latent format is described in plain JSON, so that a recording can be read when its model is not loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import comfy.latent_formats
+import comfy.utils
+import safetensors.torch
+import torch
+from latent_preview import Latent2RGBPreviewer
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+SCALARS = ("scale_factor", "shift_factor")  # of a latent format; some models set their own
+UPSCALED = 512  # pixels of the longer side of a picture, at least
+
+
+def describe(latent_format: Any, shapes: list[Any] | None) -> dict[str, Any]:
+    """`shapes`: of the latents that are packed into one tensor, where they are."""
+    kind = type(latent_format)
+    scalars = {name: getattr(latent_format, name, None) for name in SCALARS}
+    return {
+        "module": kind.__module__,
+        "name": kind.__qualname__,
+        "scalars": {name: value for name, value in scalars.items() if isinstance(value, (int, float))},
+        "shapes": [list(shape) for shape in shapes] if shapes and len(shapes) > 1 else None,
+    }
+
+
+def restore(described: dict[str, Any]) -> Any:
+    """The latent format again; ComfyUI's neutral one where its class is not to be had."""
+    module = sys.modules.get(described.get("module", ""))  # looked up, never imported: it comes from a file
+    kind = getattr(module, described.get("name", ""), None)
+    is_format = isinstance(kind, type) and issubclass(kind, comfy.latent_formats.LatentFormat)
+    latent_format = kind() if is_format else comfy.latent_formats.LatentFormat()
+    for name, value in described.get("scalars", {}).items():
+        if name in SCALARS and hasattr(latent_format, name):
+            setattr(latent_format, name, value)
+    return latent_format
+
+
+def unpacked(denoised: torch.Tensor, described: dict[str, Any]) -> torch.Tensor:
+    """The first of several packed latents, or the only one."""
+    shapes = described.get("shapes")
+    return comfy.utils.unpack_latents(denoised, [torch.Size(s) for s in shapes])[0] if shapes else denoised
+
+
+def latent_file(denoised: torch.Tensor, described: dict[str, Any], metadata: dict[str, str]) -> bytes:
+    """A ComfyUI `.latent`, as SaveLatent writes it and Load Latent reads it."""
+    samples = restore(described).process_out(unpacked(denoised, described).to(torch.float32))
+    tensors = {"latent_tensor": samples.contiguous(), "latent_format_version_0": torch.tensor([])}
+    return safetensors.torch.save(tensors, metadata)
+
+
+def picture(denoised: torch.Tensor, described: dict[str, Any]) -> Image.Image | None:
+    """ComfyUI's quick colours of the first image, or of a video's middle frame. None where it knows none."""
+    latent_format = restore(described)
+    factors = latent_format.latent_rgb_factors
+    x0 = unpacked(denoised, described).to(torch.float32)
+    if factors is None or x0.ndim not in (4, 5) or x0.shape[1] != latent_format.latent_channels:
+        return None
+    if x0.ndim == 5:
+        x0 = x0[:, :, x0.shape[2] // 2]
+    more = (latent_format.latent_rgb_factors_bias, getattr(latent_format, "latent_rgb_factors_reshape", None))
+    image = Latent2RGBPreviewer(factors, *more).decode_latent_to_preview(x0)
+    scale = max(1, -(-UPSCALED // max(image.size)))
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
+
+
+def workflow_metadata(prompt: dict[str, Any], extra_data: dict[str, Any]) -> dict[str, str]:
+    """What ComfyUI embeds in what it saves."""
+    extra = extra_data.get("extra_pnginfo")
+    extra = extra if isinstance(extra, dict) else {}
+    return {"prompt": json.dumps(prompt)} | {str(name): json.dumps(value) for name, value in extra.items()}
+
+
+def png_info(metadata: dict[str, str]) -> PngInfo:
+    info = PngInfo()
+    for name, value in metadata.items():
+        info.add_text(name, value)
+    return info

@@ -1,0 +1,97 @@
+"""What is left of a job that did not reach its end: its newest `denoised`, as a latent file and a picture.
+
+Runs on the recordings' writer thread and, for GET latent, on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+
+from comfy.cli_args import args
+
+from ..state.disk import DiskRecordings
+from ..state.errors import NoLatent
+from ..state.job import Job
+from ..state.recording import Damaged, Inputs, Recording, Step
+from ..state.tensor_file import write
+from ..state.view import AbortMode, Change, JobView
+from .latents import latent_file, picture, png_info, workflow_metadata
+
+log = logging.getLogger(__name__)
+
+
+class Results:
+    """Of all jobs."""
+
+    def __init__(self, recordings: DiskRecordings) -> None:
+        self._recordings = recordings
+
+    def on_change(self, job: Job, view: JobView, change: Change | None) -> None:
+        """A listener of the registry: what was stopped is kept, whatever becomes of its recording."""
+        if change is not None and change.kind == "abort" and view.abort_mode is AbortMode.STOP and view.step:
+            self._recordings.writer.submit(lambda: self._keep(job, view))
+
+    def latent(self, job: Job, node_id: str | None, step: int | None) -> tuple[str, bytes]:
+        """(file name, a `.latent`) of that step; by default the newest of the node that sampled last.
+
+        Raises NoLatent.
+        """
+        view = job.view()
+        node_id = view.node_id if node_id is None else node_id
+        kept = sorted(self._recordings.kept(job.job_id).glob("*.latent"))
+        try:
+            inputs, found = self._find(job.job_id, node_id, step)
+        except NoLatent:
+            if step is not None or node_id != view.node_id or not kept:
+                raise
+            return kept[-1].name, kept[-1].read_bytes()
+        return f"{_name(found)}.latent", latent_file(found.denoised, inputs.latent_format, _metadata(job))
+
+    def _find(self, job_id: str, node_id: str | None, number: int | None) -> tuple[Inputs, Step]:
+        recording = None if node_id is None else self._recordings.find(job_id, node_id)
+        steps = [] if recording is None else recording.steps()
+        if not steps or recording is None or (number is not None and number not in steps):
+            raise NoLatent(job_id, number)
+        return _read(job_id, recording, steps[-1] if number is None else number)
+
+    def _keep(self, job: Job, view: JobView) -> None:
+        try:
+            inputs, step = self._find(job.job_id, view.node_id, None)
+            directory = self._recordings.kept(job.job_id)
+            directory.mkdir(parents=True, exist_ok=True)
+            told = {"step": step.number, "latent": str(self._write_latent(directory, job, inputs, step))}
+            shown = picture(step.denoised, inputs.latent_format)
+            if shown is not None:
+                content = io.BytesIO()
+                shown.save(content, "PNG", pnginfo=png_info(_metadata(job)))
+                write(directory / f"{_name(step)}.png", content.getvalue())
+                told["picture"] = str(directory / f"{_name(step)}.png")
+            job.note("kept", told)
+        except (NoLatent, OSError, ValueError, RuntimeError) as error:
+            log.warning("Midrun could not keep the partial result of job %r: %s", job.job_id, error)
+            job.note("not_kept", {"error": str(error)})
+
+    def _write_latent(self, directory: Path, job: Job, inputs: Inputs, step: Step) -> Path:
+        place = directory / f"{_name(step)}.latent"
+        write(place, latent_file(step.denoised, inputs.latent_format, _metadata(job)))
+        return place
+
+
+def _read(job_id: str, recording: Recording, number: int) -> tuple[Inputs, Step]:
+    try:
+        inputs, step = recording.inputs, recording.step(number)
+    except (Damaged, KeyError, IndexError) as error:
+        raise NoLatent(job_id, number) from error
+    if inputs is None or step.denoised is None:
+        raise NoLatent(job_id, number)
+    return inputs, step
+
+
+def _name(step: Step) -> str:
+    return f"step-{step.number:06}"
+
+
+def _metadata(job: Job) -> dict[str, str]:
+    return {} if args.disable_metadata else workflow_metadata(job.request.prompt, job.request.extra_data)

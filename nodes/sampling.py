@@ -1,0 +1,225 @@
+"""One watched sampling call: attempt after attempt, each replaying what was recorded, then going on live.
+
+On ComfyUI's worker thread, between the two wrappers: OUTER_SAMPLE runs it, PREDICT_NOISE is its evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+import comfy.model_management as mm
+import comfy.sampler_helpers
+import torch
+from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
+
+from ..state.evaluation import Outcome
+from ..state.job import Job
+from ..state.recording import Step
+from ..state.transitions import Directive
+from ..state.view import QueuePolicy
+from . import gpu
+from .replay import Tap, Tape, capture_rng, host_copy
+
+KEY = "midrun"
+POLL_S = 0.1  # how often a held job looks at ComfyUI's interrupt flag and queue
+OWN_POST_CFG = "sampler_post_cfg_function"
+
+
+def put_first(wrappers: dict[str | None, list[Any]]) -> None:
+    """Make ours the outermost: what other wrappers set up for an attempt is set up anew for the next."""
+    ours = wrappers.pop(KEY)
+    others = dict(wrappers)
+    wrappers.clear()
+    wrappers.update({KEY: ours, **others})
+
+
+class Unwound(BaseException):
+    """Leaves a sampler. Never leaves the OUTER_SAMPLE wrapper: it would kill ComfyUI's worker thread."""
+
+    def __init__(self, directive: Directive) -> None:
+        self.directive = directive
+
+
+class SamplingCall:
+    """One watched call of a guider's outer_sample."""
+
+    def __init__(
+        self,
+        job: Job,
+        guider: Any,
+        tape: Tape,
+        callback: Callable[..., Any] | None,
+        pause_at: int,
+        somebody_waits: Callable[[], bool],
+    ) -> None:
+        self.job = job
+        self.guider = guider
+        self.tape = tape
+        self.somebody_waits = somebody_waits
+        self.callback = callback
+        self.pause_at = pause_at
+        self.conds = _copy_conds(guider.conds)
+        self.shared_post_cfg = len(guider.model_options.get(OWN_POST_CFG, ()))
+        self.denoised: torch.Tensor | None = None  # of the newest step
+        self.answer: torch.Tensor | None = None  # of the newest evaluation
+        self.sigma = 0.0
+        self.live = False  # whether the newest evaluation was
+
+    def run(self, sample: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Attempt until the sampler ends and nobody wants it paused."""
+        with self._watching():
+            while True:
+                output, directive = self._attempt(sample)
+                if directive is Directive.PAUSE:
+                    output = None
+                    directive = self._hold()
+                if directive in (Directive.STOP, Directive.PARK):
+                    mm.interrupt_current_processing(False)  # a Cancel that got us here is served
+                    raise mm.InterruptProcessingException()
+                if directive is Directive.FINISH:
+                    self.job.finished()
+                    return self._unfinished() if output is None else output
+                if output is not None:
+                    return output
+
+    def _attempt(self, sample: Callable[[], torch.Tensor]) -> tuple[torch.Tensor | None, Directive]:
+        """Sample from the start. Without output the sampler was left before its end."""
+        self.tape.rewind()
+        self.guider.conds = _copy_conds(self.conds)  # processing them happens in place
+        try:
+            return sample(), self.job.directive()
+        except Unwound as unwound:
+            directive = unwound.directive
+        self._clean_up()
+        return None, directive
+
+    @contextmanager
+    def _watching(self) -> Any:
+        """Our PREDICT_NOISE wrapper in the options that the guider keeps for this one call, outermost."""
+        options = self.guider.model_options
+        add_wrapper_with_key(
+            WrappersMP.PREDICT_NOISE, KEY, self.predict_noise, options, is_model_options=True
+        )
+        wrappers = options["transformer_options"]["wrappers"][WrappersMP.PREDICT_NOISE]
+        put_first(wrappers)
+        try:
+            yield
+        finally:
+            wrappers.pop(KEY, None)
+
+    # -- an evaluation ---------------------------------------------------------------------------------
+
+    def predict_noise(
+        self,
+        executor: WrapperExecutor,
+        x: torch.Tensor,
+        timestep: torch.Tensor,
+        model_options: dict[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> torch.Tensor:
+        """x: [B, ...]; timestep: the sigmas, [B]. Answers `denoised`, recorded or live."""
+        options = {} if model_options is None else model_options
+        own = options.get(OWN_POST_CFG, [])[self.shared_post_cfg :]
+        recorded = self.tape.next()
+        self.live = recorded is None
+        if recorded is None:
+            self.answer = self._evaluate(executor, x, timestep, options, seed, own)
+        else:
+            args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
+            args["model"] = self.guider.inner_model
+            self.answer = self.tape.replay(recorded, own, args, x.device)
+        self.sigma = float(timestep.reshape(-1)[0])
+        self.job.recorded(self.tape.position, self.sigma, self.live)
+        return self.answer
+
+    def _evaluate(
+        self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, own: list[Any]
+    ) -> torch.Tensor:
+        directive = self.job.begin_evaluation()
+        if directive is not Directive.GO:
+            raise Unwound(directive)
+        before = capture_rng(x.device)
+        tap = Tap()
+        outcome = Outcome.RAISED
+        try:
+            with _tapped(options, self.shared_post_cfg, own, tap):
+                answer = executor(x, timestep, options, seed)
+            kept = host_copy(answer)  # waits for the device: the evaluation ends when the GPU is done
+            outcome = Outcome.ANSWERED
+        except mm.InterruptProcessingException:
+            outcome = Outcome.INTERRUPTED
+            raise
+        finally:
+            if self.job.end_evaluation(outcome):
+                raise Unwound(self.job.directive())
+        self.tape.record(kept, tap.calls, before, x.device)
+        return answer
+
+    def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
+        """The sampler's callback: passed on while live, silent while replaying."""
+        self.denoised = denoised.detach().clone()
+        kept = None if denoised is self.answer else host_copy(denoised)
+        self.tape.recording.mark(Step(step + 1, self.tape.position, self.sigma, kept))
+        self.job.stepped(step + 1, self.live, self.pause_at)
+        if self.live and self.callback is not None:
+            self.callback(step, denoised, x, total_steps)
+
+    def _cfg(self) -> float:
+        return getattr(self.guider, "cfg", 1.0)
+
+    # -- out of the sampler ----------------------------------------------------------------------------
+
+    def _clean_up(self) -> None:
+        """What outer_sample leaves undone when something is raised in it."""
+        kept = self.guider.__dict__
+        loaded = kept.pop("loaded_models", None)
+        if loaded is not None:
+            comfy.sampler_helpers.cleanup_models(self.guider.conds, loaded)
+        kept.pop("inner_model", None)
+        self.guider.conds = _copy_conds(self.conds)
+
+    def _unfinished(self) -> torch.Tensor:
+        """The newest `denoised`, as outer_sample would have returned its samples."""
+        if self.denoised is None:
+            raise mm.InterruptProcessingException()
+        return self.guider.model_patcher.model.process_latent_out(self.denoised.to(torch.float32))
+
+    def _hold(self) -> Directive:
+        """Give the GPU back and wait, for as long as the queue policy lets us."""
+        if self.denoised is not None:
+            self.denoised = self.denoised.cpu()
+        released = gpu.release()
+        directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
+        while directive is Directive.PAUSE:
+            if mm.processing_interrupted():
+                self.job.cancel(self.job.prompt_id)
+            elif self._should_park() and self.job.park():
+                return Directive.PARK
+            directive = self.job.wait(POLL_S)
+        return directive
+
+    def _should_park(self) -> bool:
+        policy = self.job.view().queue_policy
+        if policy is QueuePolicy.AUTO:
+            return self.somebody_waits()
+        return policy is QueuePolicy.PARK
+
+
+@contextmanager
+def _tapped(options: dict[str, Any], shared: int, own: list[Any], tap: Tap) -> Any:
+    """Put `tap` just before the sampler's own post-CFG functions, where it has any."""
+    if not own:
+        yield
+        return
+    functions = options[OWN_POST_CFG]
+    options[OWN_POST_CFG] = [*functions[:shared], tap, *own]
+    try:
+        yield
+    finally:
+        options[OWN_POST_CFG] = functions
+
+
+def _copy_conds(conds: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {kind: [cond.copy() for cond in entries] for kind, entries in conds.items()}

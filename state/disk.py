@@ -1,0 +1,277 @@
+"""Recordings on disk, written by one thread; what is written leaves the memory.
+
+`<directory>/<job>/<node>.<ordinal>/` holds inputs.safetensors, a file an evaluation (000000.safetensors, ...)
+and a small file a step. Where the disk can not be written, evaluations stay in memory, and are tried again
+with each further one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from . import tensor_file
+from .item_file import Item, about_of, decode_evaluation, decode_inputs, decode_step, tensors_of
+from .places import directory_name
+from .recording import Damaged, Evaluation, Inputs, Step, with_denoised
+from .tensor_file import SUFFIX, Tensors
+
+log = logging.getLogger(__name__)
+RESERVE = 2 * 1024**3  # bytes that are left free on the disk
+UNWRITTEN = 64 * 1024**2  # bytes that may wait for the disk before the sampler waits for them
+LONGEST_WAIT_S = 5.0  # a disk that hangs must not stop the sampling for good
+INPUTS = "inputs"
+Trouble = Callable[[str, str | None], None]  # (job_id, what keeps it from the disk; None: it is over)
+
+
+class Writer:
+    """One thread that does what it is given in order; whoever gives too much has to wait."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "midrun-writer")
+        self._room = threading.Condition()
+        self._waiting = 0
+
+    def submit(self, work: Callable[[], Any], size: int = 0) -> Future[Any]:
+        """`size`: bytes that stay in memory until it is done."""
+        with self._room:
+            self._room.wait_for(lambda: self._waiting + size <= max(size, UNWRITTEN), LONGEST_WAIT_S)
+            self._waiting += size
+        future = self._thread.submit(work)
+        future.add_done_callback(lambda done: self._done(done, size))
+        return future
+
+    def flush(self) -> None:
+        """Wait until everything given so far is done."""
+        self._thread.submit(lambda: None).result()
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+    def _done(self, future: Future[Any], size: int) -> None:
+        if future.exception() is not None:
+            log.error("Midrun's writer failed", exc_info=future.exception())
+        with self._room:
+            self._waiting -= size
+            self._room.notify_all()
+
+
+class DiskRecordings:
+    """All recordings below `directory`/recordings, and partial results to keep below `directory`/kept."""
+
+    def __init__(self, directory: Path, trouble: Trouble, reserve: int = RESERVE) -> None:
+        self.directory = directory
+        self.writer = Writer()
+        self._trouble = trouble
+        self._reserve = reserve
+        self._lock = threading.Lock()
+        self._open: dict[str, dict[tuple[str, int], DiskRecording]] = {}
+
+    def open(self, job_id: str, node_id: str, ordinal: int) -> DiskRecording:
+        with self._lock:
+            calls = self._open.setdefault(job_id, {})
+            if (node_id, ordinal) not in calls:
+                calls[node_id, ordinal] = self._recording(job_id, node_id, ordinal)
+            return calls[node_id, ordinal]
+
+    def find(self, job_id: str, node_id: str) -> DiskRecording | None:
+        with self._lock:
+            ordinals = {ordinal for node, ordinal in self._open.get(job_id, {}) if node == node_id}
+        if ordinals:
+            return self.open(job_id, node_id, max(ordinals))
+        prefix = directory_name(node_id) + "."
+        for name in _names(self.of_job(job_id)):
+            if name.startswith(prefix) and name[len(prefix) :].isdigit():
+                ordinals.add(int(name[len(prefix) :]))
+        return self._recording(job_id, node_id, max(ordinals)) if ordinals else None
+
+    def exists(self, job_id: str) -> bool:
+        with self._lock:
+            return job_id in self._open or self.of_job(job_id).is_dir()
+
+    def close(self, job_id: str) -> None:
+        with self._lock:
+            self._open.pop(job_id, None)
+
+    def forget(self, job_id: str) -> None:
+        """Delete the recording of a job that ended; on the writer's thread. Its kept results stay."""
+        self.close(job_id)
+        shutil.rmtree(self.of_job(job_id), ignore_errors=True)
+
+    def drop(self, job_id: str) -> None:
+        with self._lock:
+            for recording in self._open.pop(job_id, {}).values():
+                recording.abandon()
+        for place in (self.of_job(job_id), self.kept(job_id)):
+            self.writer.submit(partial(shutil.rmtree, place, ignore_errors=True))
+
+    def of_job(self, job_id: str) -> Path:
+        return self.directory / "recordings" / directory_name(job_id)
+
+    def kept(self, job_id: str) -> Path:
+        return self.directory / "kept" / directory_name(job_id)
+
+    def _recording(self, job_id: str, node_id: str, ordinal: int) -> DiskRecording:
+        place = self.of_job(job_id) / f"{directory_name(node_id)}.{ordinal}"
+        return DiskRecording(place, self.writer, partial(self._trouble, job_id), self._reserve)
+
+
+class DiskRecording:
+    """One sampling call's. Its length counts what is in memory, too."""
+
+    def __init__(
+        self, directory: Path, writer: Writer, trouble: Callable[[str | None], None], reserve: int
+    ) -> None:
+        self.directory = directory
+        self._writer = writer
+        self._trouble = trouble
+        self._reserve = reserve
+        self._lock = threading.Lock()
+        self._unwritten: dict[str, Item] = {}  # in order
+        self._in_trouble = False
+        stems = {name.removesuffix(SUFFIX) for name in _names(directory) if name.endswith(SUFFIX)}
+        self._inputs_known = INPUTS in stems
+        self._steps = {int(match[1]) for stem in stems if (match := re.fullmatch(r"step-(\d+)", stem))}
+        self._length = 0
+        while _evaluation(self._length) in stems:
+            self._length += 1
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def inputs(self) -> Inputs | None:
+        if not self._inputs_known:
+            return None
+        return self._get(INPUTS, decode_inputs)
+
+    @inputs.setter
+    def inputs(self, inputs: Inputs) -> None:
+        self._inputs_known = True
+        self._put(INPUTS, inputs)
+
+    def append(self, evaluation: Evaluation) -> None:
+        index = self._length
+        self._length += 1
+        self._put(_evaluation(index), evaluation)
+
+    def read(self, index: int) -> Evaluation:
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        return self._get(_evaluation(index), decode_evaluation)
+
+    def truncate(self, length: int) -> None:
+        gone = [_evaluation(index) for index in range(length, self._length)]
+        gone += [_step(number) for number in self._steps if self._ended_after(number, length)]
+        self._length = min(length, self._length)
+        with self._lock:
+            for name in gone:
+                self._unwritten.pop(name, None)
+        self._steps -= {int(name[len("step-") :]) for name in gone if name.startswith("step-")}
+        # The last first, so that a crash in between leaves no gap.
+        self._writer.submit(lambda: [self._unlink(name) for name in sorted(gone, reverse=True)])
+
+    def mark(self, step: Step) -> None:
+        if step.number not in self._steps:
+            self._steps.add(step.number)
+            self._put(_step(step.number), step)
+
+    def steps(self) -> list[int]:
+        return sorted(self._steps)
+
+    def step(self, number: int) -> Step:
+        if number not in self._steps:
+            raise KeyError(number)
+        return with_denoised(self._get(_step(number), decode_step), self)
+
+    def abandon(self) -> None:
+        """Nothing of it is written any more."""
+        with self._lock:
+            self._unwritten.clear()
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _ended_after(self, number: int, length: int) -> bool:
+        try:
+            return self._get(_step(number), decode_step).evaluations > length
+        except Damaged:
+            return True
+
+    def _get(self, name: str, decode: Callable[[Tensors, dict[str, Any]], Any]) -> Any:
+        with self._lock:
+            item = self._unwritten.get(name)
+        if item is not None:
+            return item
+        tensors, about = tensor_file.read(self.directory / (name + SUFFIX))
+        try:
+            return decode(tensors, about)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Damaged(f"{name}{SUFFIX} lacks {error}") from error
+
+    def _put(self, name: str, item: Item) -> None:
+        with self._lock:
+            self._unwritten[name] = item
+        self._writer.submit(self._write_all, sum(tensor.nbytes for tensor in tensors_of(item).values()))
+
+    def _write_all(self) -> None:
+        """On the writer's thread."""
+        try:
+            for name, item in self._pending():
+                content = tensor_file.encode(tensors_of(item), about_of(item))
+                self._make_room(len(content))
+                tensor_file.write(self.directory / (name + SUFFIX), content)
+                with self._lock:
+                    if self._unwritten.get(name) is item:
+                        del self._unwritten[name]
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            self._report(str(error))
+        else:
+            self._report(None)
+
+    def _pending(self) -> Iterator[tuple[str, Item]]:
+        while True:
+            with self._lock:
+                if not self._unwritten:
+                    return
+                oldest = next(iter(self._unwritten.items()))
+            yield oldest
+
+    def _make_room(self, size: int) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.directory).free
+        if free - size < self._reserve:
+            told = f"only {free / 1024**3:.1f} GB are free on the disk of {self.directory}"
+            raise OSError(errno.ENOSPC, told)
+
+    def _report(self, told: str | None) -> None:
+        if told is not None or self._in_trouble:
+            self._in_trouble = told is not None
+            self._trouble(told)
+
+    def _unlink(self, name: str) -> None:
+        with contextlib.suppress(OSError):  # it is overwritten, or not there
+            (self.directory / (name + SUFFIX)).unlink()
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return [path.name for path in directory.iterdir()]
+    except OSError:
+        return []
+
+
+def _evaluation(index: int) -> str:
+    return f"{index:06}"
+
+
+def _step(number: int) -> str:
+    return f"step-{number:06}"

@@ -1,0 +1,108 @@
+"""Rows of the database and what they stand for. Pure functions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .job import Request
+from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
+
+
+def view_columns(view: JobView) -> dict[str, Any]:
+    return {
+        "state": view.state.value,
+        "held": int(view.held),
+        "pause_reason": view.pause_reason.value if view.pause_reason else None,
+        "node_id": view.node_id,
+        "step": view.step,
+        "total_steps": view.total_steps,
+        "evaluations": view.evaluations,
+        "sigma": view.sigma,
+        "paused_at_step": view.paused_at_step,
+        "modified_params_json": json.dumps(view.modified_params),
+        "abort_reason": view.abort_reason,
+        "abort_mode": view.abort_mode.value if view.abort_mode else None,
+        "error_json": json.dumps(view.error.to_json()) if view.error else None,
+        "gpu_released": int(view.gpu_released),
+        "queue_policy": view.queue_policy.value,
+        "active_s": view.timing.active_s,
+        "paused_s": view.timing.paused_s,
+        "mean_step_s": view.timing.mean_step_s,
+        "warnings_json": json.dumps(view.warnings),
+        "updated_at": view.updated_at,
+    }
+
+
+def request_columns(request: Request) -> dict[str, Any]:
+    return {
+        "prompt_json": json.dumps(request.prompt),
+        "extra_data_json": json.dumps(request.extra_data),
+        "outputs_json": None if request.outputs is None else json.dumps(request.outputs),
+        "secret_keys_json": json.dumps(sorted(request.secrets or ())),
+    }
+
+
+def event_columns(job_id: str, change: Change) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "kind": change.kind,
+        "state_from": change.state_from.value,
+        "state_to": change.state_to.value,
+        "step": change.step,
+        "at": change.at,
+        "detail_json": json.dumps(change.detail),
+    }
+
+
+def event_json(row: dict[str, Any]) -> dict[str, Any]:
+    kept = ("kind", "state_from", "state_to", "step", "at")
+    return {name: row[name] for name in kept} | {"detail": json.loads(row["detail_json"])}
+
+
+def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
+    error = json.loads(row["error_json"]) if row["error_json"] else None
+    return JobView(
+        job_id=row["job_id"],
+        prompt_ids=prompt_ids or (row["job_id"],),
+        state=State(row["state"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        held=bool(row["held"]),
+        pause_reason=PauseReason(row["pause_reason"]) if row["pause_reason"] else None,
+        node_id=row["node_id"],
+        step=row["step"],
+        total_steps=row["total_steps"],
+        evaluations=row["evaluations"],
+        sigma=row["sigma"],
+        paused_at_step=row["paused_at_step"],
+        modified_params=json.loads(row["modified_params_json"]),
+        abort_reason=row["abort_reason"],
+        abort_mode=AbortMode(row["abort_mode"]) if row["abort_mode"] else None,
+        error=JobError(**error) if error else None,
+        gpu_released=bool(row["gpu_released"]),
+        queue_policy=QueuePolicy(row["queue_policy"]),
+        timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
+        warnings=json.loads(row["warnings_json"]),
+    )
+
+
+def request_of(row: dict[str, Any]) -> Request:
+    outputs = json.loads(row["outputs_json"]) if row["outputs_json"] else None
+    prompt, extra = json.loads(row["prompt_json"]), json.loads(row["extra_data_json"])
+    return Request(prompt, extra, None if outputs is None else tuple(outputs))
+
+
+COUNTED_BY = {
+    "reason": "COALESCE(abort_reason, json_extract(error_json, '$.type'), 'no reason given')",
+    "node": "node_class",
+    "model": "model_file",
+    "step": "step",
+}
+
+
+def failure_json(row: dict[str, Any]) -> dict[str, Any]:
+    error = json.loads(row["error_json"]) if row["error_json"] else None
+    kept = ("job_id", "state", "node_id", "node_class", "model_file", "step", "total_steps", "updated_at")
+    told = {name: row[name] for name in kept}
+    return told | {"reason": row["abort_reason"], "mode": row["abort_mode"], "error": error}

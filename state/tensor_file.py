@@ -1,0 +1,98 @@
+"""Named tensors in a safetensors file: exact dtypes and memory layouts, checksums, a format version.
+
+Whole files appear at once: written under a temporary name, flushed to the disk, then renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from .recording import Damaged
+
+FORMAT = "midrun-1"
+SUFFIX = ".safetensors"
+Tensors = dict[str, torch.Tensor]
+
+
+def encode(tensors: Tensors, about: dict[str, Any]) -> bytes:
+    """`about` is plain JSON."""
+    orders = {name: _order(tensor) for name, tensor in tensors.items()}
+    flat: Tensors = {}
+    for name, tensor in tensors.items():
+        dense = tensor.permute(orders[name]).contiguous()
+        shared = any(dense.data_ptr() == other.data_ptr() for other in flat.values())
+        flat[name] = dense.clone() if shared else dense  # safetensors refuses tensors that share memory
+    told = {
+        "about": about,
+        "orders": {name: order for name, order in orders.items() if order != sorted(order)},
+        "crc32": {name: _crc32(tensor) for name, tensor in flat.items()},
+    }
+    return safetensors.torch.save(flat, {"format": FORMAT, "midrun": json.dumps(told)})
+
+
+def write(path: Path, content: bytes) -> None:
+    """Raises OSError; then the file is as it was."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_directory(path.parent)
+
+
+def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
+    """What `encode` was given. Raises Damaged."""
+    try:
+        content = path.read_bytes()  # not mapped: the file may be deleted while its tensors are in use
+        flat = safetensors.torch.load(content)
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        if metadata.get("format") != FORMAT:
+            raise Damaged(f"{path.name} has the format {metadata.get('format')!r}, not {FORMAT!r}")
+        told = json.loads(metadata["midrun"])
+        crc32, orders, about = told["crc32"], told["orders"], told["about"]
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise Damaged(f"{path.name}: {error}") from error
+    wrong = [name for name, tensor in flat.items() if crc32.get(name) != _crc32(tensor)]
+    if wrong or crc32.keys() != flat.keys():
+        raise Damaged(f"{path.name}: the checksum of {', '.join(wrong) or 'its tensors'} is wrong")
+    return {name: _restored(tensor, orders.get(name)) for name, tensor in flat.items()}, about
+
+
+def _order(tensor: torch.Tensor) -> list[int]:
+    """The dimensions from the outermost in memory to the innermost."""
+    return sorted(range(tensor.dim()), key=lambda dim: (-tensor.stride(dim), dim))
+
+
+def _restored(tensor: torch.Tensor, order: list[int] | None) -> torch.Tensor:
+    if order is None:
+        return tensor
+    return tensor.permute([order.index(dim) for dim in range(len(order))])
+
+
+def _crc32(tensor: torch.Tensor) -> int:
+    flat = tensor.reshape(-1).view(torch.uint8) if tensor.numel() else torch.empty(0, dtype=torch.uint8)
+    return zlib.crc32(flat.numpy())  # type: ignore[arg-type]
+
+
+def _flush_directory(directory: Path) -> None:
+    """So that the rename survives a power failure. Windows has no such thing."""
+    if os.name == "nt":
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,34 @@
+"""What a job warns its user of: (code, sentence with what is to be filled in)."""
+
+from __future__ import annotations
+
+Warning = tuple[str, str]
+
+NOT_ON_DISK: Warning = (
+    "not_on_disk",
+    "This job can not survive a restart of ComfyUI from here on: {}. It can be paused and resumed as long as "
+    "this server runs.",
+)
+NOT_IN_DATABASE: Warning = (
+    "not_in_database",
+    "What becomes of this job can not be stored, so it may be lost when ComfyUI restarts: {}.",
+)
+RECORDING_GONE: Warning = (
+    "recording_gone",
+    "The recording of this job's {} evaluations is gone from the disk. A resume starts again from step 0.",
+)
+RECORDING_DAMAGED: Warning = (
+    "recording_damaged",
+    "{} recorded evaluations of this job, from number {} on, can not be read back ({}). They are computed "
+    "again.",
+)
+INPUTS_CHANGED: Warning = (
+    "inputs_changed",
+    "Since this job was recorded, something else than an edit changed its {}: a node that answers "
+    "differently each time, perhaps. The steps from here on use what it is now.",
+)
+WITHOUT_SECRETS: Warning = (
+    "without_secrets",
+    "This job was queued with a Comfy.org sign-in, which Midrun does not store. Nodes that need it will fail "
+    "when it is resumed; queue the workflow as a new job for those.",
+)
