@@ -55,8 +55,8 @@ def base(
 
 
 def probe_inputs(**given: Any) -> dict[str, Any]:
-    default = {"key": "", "gates": "", "seconds": 0.0, "fail_at": 0, "deaf": False, "draws": False}
-    return default | given
+    default = {"key": "", "gates": "", "seconds": 0.0, "fail_at": 0}
+    return default | {"deaf": False, "draws": False, "hollow": False} | given
 
 
 def latent_inputs(**given: Any) -> dict[str, Any]:

@@ -138,20 +138,22 @@ class Comfy:
             raise AssertionError(f"the job failed: {job['error']}\n{self.tail()}")
         return job if job["state"] in states else None
 
-    def until(self, what: Any, told: str, timeout: float = 90) -> Any:
+    def until(self, what: Any, told: str, timeout: float = 90, every_s: float = 0.01) -> Any:
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             found = what()
             if found:
                 return found
-            time.sleep(0.01)
+            time.sleep(every_s)
         raise AssertionError(f"waited {timeout} s for {told}\n{self.tail()}")
 
-    def wait_ended(self, prompt_id: str, timeout: float = 90) -> dict[str, Any]:
+    def wait_ended(self, prompt_id: str, timeout: float = 90, every_s: float = 0.01) -> dict[str, Any]:
         """Poll ComfyUI's history until the prompt is in it."""
-        return self.until(
-            lambda: self.get(f"/history/{prompt_id}").get(prompt_id), f"prompt {prompt_id}", timeout
-        )
+
+        def entry() -> dict[str, Any] | None:
+            return self.get(f"/history/{prompt_id}").get(prompt_id)
+
+        return self.until(entry, f"prompt {prompt_id}", timeout, every_s)
 
     def probe(self, key: str = "") -> dict[str, Any]:
         return self.get(f"/midrun_test/probe?key={urllib.parse.quote(key)}")

@@ -16,7 +16,7 @@ from aiohttp import web
 from server import PromptServer
 
 LOCK = threading.Lock()
-CALLS = defaultdict(int)  # key -> evaluations begun
+BEGAN = defaultdict(list)  # key -> time.monotonic() when each evaluation began
 DONE = defaultdict(int)  # key -> evaluations that ended
 AT_GATE = {}  # key -> number of the evaluation that waits at a gate
 OPENED = defaultdict(set)  # key -> gates that were passed or hit already
@@ -40,7 +40,8 @@ def _wait_until_interrupted(key, number, seconds, checks):
 class TestProbe:
     """Counts the live evaluations under `key`; those in `gates` (from 1) wait to be interrupted
     or their gate is opened. `seconds` makes a model slow, a bit at a time, as layers are.
-    `deaf` waits without looking at ComfyUI's interrupt flag."""
+    `deaf` waits without looking at ComfyUI's interrupt flag. `hollow` leaves the model out, which would take
+    seconds on the CPU for a latent of usual size."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -53,6 +54,7 @@ class TestProbe:
                 "fail_at": ("INT", {"default": 0}),
                 "deaf": ("BOOLEAN", {"default": False}),
                 "draws": ("BOOLEAN", {"default": False}),
+                "hollow": ("BOOLEAN", {"default": False}),
             }
         }
 
@@ -60,12 +62,12 @@ class TestProbe:
     FUNCTION = "attach"
     CATEGORY = "_for_testing"
 
-    def attach(self, model, key, gates, seconds, fail_at, deaf, draws):
+    def attach(self, model, key, gates, seconds, fail_at, deaf, draws, hollow):
         gated = {int(number) for number in gates.split(",") if number}
 
-        def probe(executor, *args, **kwargs):
+        def probe(executor, x, *args, **kwargs):
             with LOCK:
-                CALLS[key] += 1
+                BEGAN[key].append(time.monotonic())
                 number = DONE[key] + 1
             if number in gated and number not in OPENED[key]:
                 _wait_until_interrupted(key, number, 60.0, not deaf)
@@ -76,7 +78,7 @@ class TestProbe:
             while time.monotonic() < end:
                 time.sleep(min(0.005, seconds))
                 mm.throw_exception_if_processing_interrupted()
-            answer = executor(*args, **kwargs)
+            answer = x * 0.9 if hollow else executor(x, *args, **kwargs)
             if draws:
                 answer = answer + 1e-3 * torch.randn(answer.shape)
             with LOCK:
@@ -222,7 +224,8 @@ async def probe(request):
     key = request.query.get("key", "")
     return web.json_response(
         {
-            "calls": CALLS[key],
+            "calls": len(BEGAN[key]),
+            "began": list(BEGAN[key]),
             "done": DONE[key],
             "decoded": DONE[key + "/decode"],
             "at_gate": AT_GATE.get(key),
