@@ -1,17 +1,22 @@
 """A node that samples stock and watched in turns, in one process, and reports what each took."""
 
+import random
 import time
 
 import comfy.patcher_extension
 import nodes
 import torch
 
+ORDER_SEED = 17
+WARM_UP_STEPS = 3
+
 
 class TestBench:
     """`watched` is `model` behind a Midrun Attach. Evaluations take `seconds` and compute nothing.
 
-    Answers (ui): stock, again, watched: seconds a sampling call; gaps: seconds between the end
-    of one evaluation's inside and the beginning of the next's, a list for stock and one for watched.
+    A pair is one call each of stock, watched and again (stock once more), in random order. Answers (ui):
+    stock, watched, again: seconds a sampling call, by pair; gaps_stock, gaps_watched: seconds between the end
+    of one evaluation's inside and the beginning of the next's.
     """
 
     @classmethod
@@ -34,35 +39,38 @@ class TestBench:
     CATEGORY = "_for_testing"
 
     def measure(self, model, watched, seconds, steps, pairs, positive, negative):
-        latent = {"samples": torch.zeros((1, 4, 64, 64))}
         told = {"stock": [], "again": [], "watched": [], "gaps_stock": [], "gaps_watched": []}
-        moments = []
-
-        def inside(executor, x, *args, **kwargs):
-            moments.append(time.perf_counter())
-            time.sleep(seconds)
-            answer = x * 0.9
-            moments.append(time.perf_counter())
-            return answer
-
-        def sample(model, name):
-            model = model.clone()
-            model.add_wrapper(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, inside)
-            moments.clear()
-            began = time.perf_counter()
-            nodes.common_ksampler(model, 1, steps, 1.0, "euler", "normal", positive, negative, latent)
-            told[name].append(time.perf_counter() - began)
-            gaps = [later - earlier for earlier, later in zip(moments[1::2], moments[2::2], strict=False)]
-            told["gaps_watched" if name == "watched" else "gaps_stock"] += gaps
-
-        sample(model, "stock")
-        sample(watched, "watched")
-        for values in told.values():
-            values.clear()
+        turns = [(model, "stock"), (watched, "watched"), (model, "again")]
+        for chosen, _ in turns:
+            _sample(chosen, seconds, WARM_UP_STEPS, positive, negative)
+        order = random.Random(ORDER_SEED)
         for _ in range(pairs):
-            for chosen, name in ((model, "stock"), (watched, "watched"), (model, "again")):
-                sample(chosen, name)
-        return {"ui": {name: values for name, values in told.items()}}
+            order.shuffle(turns)  # a fixed order would give each the cache that the same other one left
+            for chosen, name in turns:
+                took, gaps = _sample(chosen, seconds, steps, positive, negative)
+                told[name].append(took)
+                told["gaps_watched" if name == "watched" else "gaps_stock"] += gaps
+        return {"ui": told}
+
+
+def _sample(model, seconds, steps, positive, negative):
+    """Seconds of one sampling call of a 4x64x64 latent, and of the gaps between its evaluations."""
+    moments = []
+
+    def inside(executor, x, *args, **kwargs):
+        moments.append(time.perf_counter())
+        time.sleep(seconds)
+        answer = x * 0.9
+        moments.append(time.perf_counter())
+        return answer
+
+    model = model.clone()
+    model.add_wrapper(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, inside)
+    latent = {"samples": torch.zeros((1, 4, 64, 64))}
+    began = time.perf_counter()
+    nodes.common_ksampler(model, 1, steps, 1.0, "euler", "normal", positive, negative, latent)
+    took = time.perf_counter() - began
+    return took, [later - earlier for earlier, later in zip(moments[1::2], moments[2::2], strict=False)]
 
 
 NODES = (TestBench,)
