@@ -29,6 +29,7 @@ COMFYUI_NEEDS = (
 )
 # sqlite-utils is what the pack itself needs; the rest is for checks and tests.
 TOOLS = "sqlite-utils>=4.0 pytest pytest-timeout hypothesis ruff pyright[nodejs] websocket-client"
+STOP_S = 30  # what a command may take to end after Ctrl-C
 APART = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "transformers")
 
 
@@ -128,7 +129,19 @@ class Environment:
     def execute(self, *arguments: str) -> int:
         """Run the environment's Python on `arguments`; its exit code."""
         environ = os.environ | {"MIDRUN_COMFYUI": str(self.comfyui)}
-        return subprocess.run([str(self.python), *arguments], cwd=ROOT, env=environ).returncode
+        with subprocess.Popen([str(self.python), *arguments], cwd=ROOT, env=environ) as process:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # the terminal told it too: it stops its server, tidies up and ends
+                return _wait_or_kill(process)
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(STOP_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.kill()
+        raise KeyboardInterrupt from None
 
 
 def step(told: str, work: Callable[[], None]) -> None:
