@@ -141,9 +141,8 @@ class DiskRecording:
         stems = {name.removesuffix(SUFFIX) for name in _names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
         self._steps = {int(match[1]) for stem in stems if (match := re.fullmatch(r"step-(\d+)", stem))}
-        self._length = 0
-        while _evaluation(self._length) in stems:
-            self._length += 1
+        # A file that is missing in between is found, and told, when it is to be read.
+        self._length = max((int(stem) + 1 for stem in stems if stem.isdigit()), default=0)
 
     def __len__(self) -> int:
         return self._length

@@ -215,7 +215,7 @@ class Job:
         with self._lock:
             if prompt_id != self.prompt_id or not self.run_active:
                 return
-            self.run_active = False
+            self.run_active, self._started = False, True  # a late report of its start changes nothing
             if self.state not in (Q, R, P) and not (self.state is H and self._view.held):
                 self._note("run_ended", {"error": error.to_json()} if error else None)
             elif event is Event.FAIL:

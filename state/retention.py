@@ -105,7 +105,7 @@ def _size(directory: Path) -> int:
     total = 0
     for file in directory.rglob("*"):
         try:
-            total += file.stat().st_size
+            total += file.stat().st_size if file.is_file() else 0
         except OSError:
             continue  # written or deleted just now
     return total

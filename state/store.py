@@ -34,6 +34,7 @@ from .view import Change, JobView, PauseReason, State
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+BUSY_S = 5.0  # how long another program may lock the database before a write is given up
 
 # A paused job's row is not written while time goes by, so what was written last is told from updated_at.
 _PAUSED_S = (
@@ -204,7 +205,7 @@ class Store:
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._use(Database(path))
+            self._use(_database(path))
         except sqlite3.DatabaseError as error:
             if "locked" in str(error):
                 self.trouble_at_start = f"another program locks {path}"
@@ -213,9 +214,8 @@ class Store:
                 raise
             else:
                 self._db.close()
-                self.trouble_at_start = None
                 log.error("Midrun: %s is corrupt (%s); kept as %s", path, error, _set_aside(path))
-                self._use(Database(path))
+                self._use(_database(path))
         if self.trouble_at_start:
             log.warning("Midrun: %s; jobs do not survive a restart of this server", self.trouble_at_start)
 
@@ -281,6 +281,10 @@ class Store:
 
     def _read(self, work: Callable[[], T]) -> Future[T]:
         return self._thread.submit(work)
+
+
+def _database(path: Path) -> Database:
+    return Database(sqlite3.connect(path, timeout=BUSY_S))
 
 
 def _set_aside(path: Path) -> Path:

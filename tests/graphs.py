@@ -55,7 +55,7 @@ def base(
 
 
 def probe_inputs(**given: Any) -> dict[str, Any]:
-    default = {"key": "", "gates": "", "seconds": 0.0, "fail_at": 0}
+    default = {"key": "", "gates": "", "seconds": 0.0, "fail_at": 0, "out_of_memory": False}
     return default | {"deaf": False, "draws": False, "hollow": False} | given
 
 
@@ -203,6 +203,16 @@ def tiles(graph: Graph) -> Graph:
     old = graph["sampler"]["inputs"]
     kept = ("model", "seed", "sampler_name", "positive", "negative", "latent_image")
     return {**graph, "sampler": node("TestTiles", steps=3, **{name: old[name] for name in kept})}
+
+
+def varying(graph: Graph, key: str) -> Graph:
+    """The same graph with a node before the sampler that may answer otherwise in each run."""
+    graph = {
+        **graph,
+        "sampler": _with(graph["sampler"], latent_image=["varying", 0], positive=["varying", 1]),
+    }
+    given = {"samples": ["latent", 0], "conditioning": ["positive", 0]}
+    return graph | {"varying": node("TestVarying", **given, key=key)}
 
 
 def threaded(graph: Graph) -> Graph:

@@ -132,9 +132,9 @@ def test_abort_during_an_earlier_node_never_reaches_another_prompt(comfy: Comfy)
     assert comfy.probe("early")["calls"] == 0
 
 
-def denoised_after(comfy: Comfy, steps: int) -> torch.Tensor:
+def denoised_after(comfy: Comfy, steps: int, **options: Any) -> torch.Tensor:
     """ComfyUI's own `denoised` after so many euler steps: SamplerCustomAdvanced over their sigmas."""
-    graph = graphs.custom_advanced(graphs.base(watched=False, key=f"oracle-{steps}"))
+    graph = graphs.custom_advanced(graphs.base(watched=False, key=f"oracle-{steps}", **options))
     graph["split"] = graphs.node("SplitSigmas", sigmas=["schedule", 0], step=steps)
     graph["sampler"]["inputs"]["sigmas"] = ["split", 0]
     graph["save"]["inputs"]["samples"] = ["sampler", 1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,3 +171,118 @@ def test_a_directory_that_can_not_be_made_is_an_error_at_once(tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         Store(tmp_path / "file" / "midrun.db")
+
+
+def test_a_corrupt_database_is_set_aside_and_a_new_one_begun(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"this was a database once" * 100)
+    store = Store(path)
+    store.add(view("j"), REQUEST)
+    assert store.find("j").result() is not None
+    store.close()
+    (kept,) = path.parent.glob("midrun.corrupt-*.db")
+    assert kept.read_bytes() == b"this was a database once" * 100
+
+
+def test_a_database_whose_pages_are_damaged_is_set_aside(path: Path) -> None:
+    store = Store(path)
+    for number in range(50):
+        store.add(view(f"j{number}"), REQUEST)
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[4096:-4096] = b"\xaa" * (len(content) - 8192)
+    path.write_bytes(content)
+    store = Store(path)
+    store.add(view("j"), REQUEST)
+    assert store.find("j").result() is not None
+    store.close()
+    assert len(list(path.parent.glob("midrun.corrupt-*.db"))) == 1
+
+
+def test_a_database_that_another_program_locks_is_stood_in_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(path).close()
+    monkeypatch.setattr("midrun.state.store.BUSY_S", 0.05)
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        store = Store(path)
+        assert store.trouble_at_start and "locks" in store.trouble_at_start
+        store.add(view("j"), REQUEST)
+        assert store.find("j").result() is not None
+        store.close()
+        other.execute("ROLLBACK")
+    assert rows(path, "SELECT * FROM job_debug_state") == []
+
+
+def test_what_could_not_be_written_is_told_and_written_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("midrun.state.store.BUSY_S", 0.05)
+    store = Store(path)
+    told: list[Any] = []
+    store.trouble = lambda job_id, why: told.append((job_id, why))
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store.add(view("j"), REQUEST)
+        store.save(view("j", State.RUNNING), None)
+        assert store.find("j").result() is None
+        other.execute("ROLLBACK")
+    assert [job_id for job_id, _ in told] == ["j", "j"] and "locked" in told[0][1]
+    store.save(view("j", State.PAUSED), Change("x", State.RUNNING, State.PAUSED, 0, "t"))
+    stored = store.find("j").result()
+    assert stored is not None and stored.view.state is State.PAUSED and told[-1] == ("j", None)
+    store.close()
+
+
+@pytest.mark.parametrize("statement", range(14))
+def test_a_server_killed_while_it_migrates_leaves_a_database_that_opens(path: Path, statement: int) -> None:
+    code = f"""
+import importlib.util, os, sys
+from pathlib import Path
+spec = importlib.machinery.ModuleSpec("midrun", None, is_package=True)
+spec.submodule_search_locations = [{str(Path(__file__).parent.parent)!r}]
+sys.modules["midrun"] = importlib.util.module_from_spec(spec)
+from midrun.state import migrations
+done = 0
+def run(db, *statements):
+    global done
+    for statement in statements:
+        if done == {statement}:
+            os._exit(9)
+        db.execute(statement)
+        done += 1
+migrations._run = run
+from midrun.state.store import Store
+Store(Path({str(path)!r})).close()
+"""
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    store = Store(path)
+    store.add(view("j"), REQUEST)
+    assert store.find("j").result() is not None
+    store.close()
+    assert not list(path.parent.glob("*corrupt*"))
+
+
+def test_failures_are_listed_newest_first_and_counted(store: Store) -> None:
+    error = JobError("OutOfMemoryError", "no memory", "3")
+    for number, (state, fields) in enumerate(
+        [
+            (State.ABORTED, {"abort_reason": "bad hands", "abort_mode": AbortMode.STOP, "step": 7}),
+            (State.ABORTED, {"abort_reason": "bad hands", "step": 3}),
+            (State.FAILED, {"error": error, "step": 7}),
+            (State.COMPLETED, {"step": 20}),
+        ]
+    ):
+        store.add(view(f"j{number}"), REQUEST)
+        store.save(view(f"j{number}", state, **fields), None)
+        store.blame(f"j{number}", "KSampler", "sd.safetensors" if number else None)
+    told = store.failures(2).result()
+    assert [failure["job_id"] for failure in told["failures"]] == ["j2", "j1"]
+    assert told["failures"][0]["error"]["type"] == "OutOfMemoryError"
+    assert told["counts"] == {
+        "reason": {"bad hands": 2, "OutOfMemoryError": 1},
+        "node": {"KSampler": 3},
+        "model": {"sd.safetensors": 2},
+        "step": {7: 2, 3: 1},
+    }

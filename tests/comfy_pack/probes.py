@@ -52,6 +52,7 @@ class TestProbe:
                 "gates": ("STRING", {"default": ""}),
                 "seconds": ("FLOAT", {"default": 0.0}),
                 "fail_at": ("INT", {"default": 0}),
+                "out_of_memory": ("BOOLEAN", {"default": False}),
                 "deaf": ("BOOLEAN", {"default": False}),
                 "draws": ("BOOLEAN", {"default": False}),
                 "hollow": ("BOOLEAN", {"default": False}),
@@ -62,7 +63,7 @@ class TestProbe:
     FUNCTION = "attach"
     CATEGORY = "_for_testing"
 
-    def attach(self, model, key, gates, seconds, fail_at, deaf, draws, hollow):
+    def attach(self, model, key, gates, seconds, fail_at, out_of_memory, deaf, draws, hollow):
         gated = {int(number) for number in gates.split(",") if number}
 
         def probe(executor, x, *args, **kwargs):
@@ -73,7 +74,8 @@ class TestProbe:
                 _wait_until_interrupted(key, number, 60.0, not deaf)
             if fail_at == number and fail_at not in OPENED[key]:
                 OPENED[key].add(fail_at)
-                raise RuntimeError("simulated failure of the model")
+                failure = mm.OOM_EXCEPTION if out_of_memory else RuntimeError
+                raise failure("simulated failure of the model")
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 time.sleep(min(0.005, seconds))
@@ -180,25 +182,6 @@ class TestThread:
             return pool.submit(work).result()
 
 
-class TestFickle:
-    """Stands for a file that is there when a prompt is queued and gone later: `broken` under `key`."""
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"samples": ("LATENT",), "key": ("STRING", {"default": ""})}}
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, key):
-        return "the file is gone" if "broken" in OPENED[key] else True
-
-    RETURN_TYPES = ("LATENT",)
-    FUNCTION = "work"
-    CATEGORY = "_for_testing"
-
-    def work(self, samples, key):
-        return (samples,)
-
-
 class TestDisturb:
     """Draws from the global random generators, as any other workflow may."""
 
@@ -253,4 +236,4 @@ async def put(request):
     return web.json_response({"prompt_id": prompt_id})
 
 
-NODES = (TestProbe, TestSlowLatent, TestTiles, TestThread, TestFickle, TestDisturb)
+NODES = (TestProbe, TestSlowLatent, TestTiles, TestThread, TestDisturb)

@@ -1,0 +1,60 @@
+"""Nodes that do not answer the same each time they are asked, as wildcards, GPUs and deleted files do."""
+
+import torch
+
+from .probes import OPENED
+
+
+class TestFickle:
+    """Stands for a file that is there when a prompt is queued and gone later: `broken` under `key`."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"samples": ("LATENT",), "key": ("STRING", {"default": ""})}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, key):
+        return "the file is gone" if "broken" in OPENED[key] else True
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "work"
+    CATEGORY = "_for_testing"
+
+    def work(self, samples, key):
+        return (samples,)
+
+
+class TestVarying:
+    """Executed anew in every run. `nudged`, `wide` and, after that, `narrow` under `key` change the latent,
+    `other` the conditioning."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "samples": ("LATENT",),
+                "conditioning": ("CONDITIONING",),
+                "key": ("STRING", {"default": ""}),
+            }
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, **inputs):
+        return float("nan")
+
+    RETURN_TYPES = ("LATENT", "CONDITIONING")
+    FUNCTION = "vary"
+    CATEGORY = "_for_testing"
+
+    def vary(self, samples, conditioning, key):
+        latent = samples["samples"].clone()
+        if "nudged" in OPENED[key]:
+            latent += 1e-3
+        if "wide" in OPENED[key] and "narrow" not in OPENED[key]:
+            latent = torch.cat([latent, latent], dim=-1)
+        if "other" in OPENED[key]:
+            conditioning = [[tensor + 1.0, dict(more)] for tensor, more in conditioning]
+        return ({"samples": latent}, conditioning)
+
+
+NODES = (TestFickle, TestVarying)
