@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from midrun.state.errors import IllegalTransition
 from midrun.state.evaluation import Outcome
-from midrun.state.job import PAUSE_BUDGET_S, Job, Request
+from midrun.state.job import CANCELLED, PAUSE_BUDGET_S, Job, Request
 from midrun.state.transitions import TRANSITIONS, Directive, Event
 from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
 
@@ -43,12 +44,18 @@ class World:
     flag: Flag = field(default_factory=Flag)
     timers: list[Any] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    reports: list[JobView] = field(default_factory=list)  # of mere progress
 
     def job(self, state: State = State.QUEUED, **fields: Any) -> Job:
         view = JobView("j", ("j",), state, "t", "t", **fields)
-        keep = lambda job, view, change: self.changes.append(change) if change else None  # noqa: E731
         clock = lambda: self.now  # noqa: E731
-        return Job(view, Request({}, {}), self.flag, keep, clock, clock, self.timer)
+        return Job(view, Request({}, {}), self.flag, self.keep, clock, clock, self.timer)
+
+    def keep(self, job: Job, view: JobView, change: Change | None) -> None:
+        if change is None:
+            self.reports.append(view)
+        else:
+            self.changes.append(change)
 
     def timer(self, seconds: float, work: Any) -> threading.Timer:
         timer = threading.Timer(0, lambda: None)  # armed, but only `fire` runs its work
@@ -77,6 +84,26 @@ class World:
         job = self.held()
         job.park()
         job.leave_call()
+        return job
+
+    def requeued(self) -> Job:
+        job = self.parked()
+        job.run_ended("j", Event.ABORT)
+        job.resume()
+        job.queue_run("r2")
+        return job
+
+    def failed(self) -> Job:
+        job = self.running(1.0)
+        job.fail(ERROR)
+        job.leave_call()
+        job.run_ended("j", Event.FAIL, ERROR)
+        return job
+
+    def completed(self) -> Job:
+        job = self.running(1.0)
+        job.leave_call()
+        job.run_ended("j", Event.COMPLETE)
         return job
 
 
@@ -341,6 +368,249 @@ def test_every_verb_is_carried_out_or_refused_without_a_trace(state: State) -> N
             with pytest.raises(IllegalTransition) as refused:
                 work()
             assert refused.value.state is state and job.state is state
+            assert f"Cannot {verb} job j: it is {state.value}" in str(refused.value)
+            hint = state is State.RUNNING and verb in ("resume", "step")
+            assert ("Pause it first." in str(refused.value)) is hint
+
+
+def shown(job: Job, *names: str) -> tuple[Any, ...]:
+    return tuple(getattr(job.view(), name) for name in names)
+
+
+def then(job: Job, verb: str, *args: Any) -> Job:
+    getattr(job, verb)(*args)
+    return job
+
+
+def resumed(job: Job) -> Job:
+    return job if job.resume() else then(job, "queue_run", "r2")
+
+
+@pytest.mark.parametrize(
+    ("make", "state", "prompt_ids"),
+    [
+        (lambda w: resumed(then(w.running(1.0), "pause")), State.RUNNING, ("j",)),
+        (lambda w: resumed(then(w.job(), "pause")), State.QUEUED, ("j",)),
+        (lambda w: resumed(w.held()), State.RUNNING, ("j",)),
+        (lambda w: resumed(w.parked()), State.QUEUED, ("j", "r2")),
+        (lambda w: resumed(w.failed()), State.QUEUED, ("j", "r2")),
+        (
+            lambda w: then(then(w.running(), "pause"), "run_ended", "j", Event.COMPLETE),
+            State.COMPLETED,
+            ("j",),
+        ),
+        (lambda w: then(w.held(), "abort", AbortMode.STOP, None), State.ABORTED, ("j",)),
+    ],
+)
+def test_a_job_that_goes_on_or_ends_shows_nothing_of_its_pause(
+    make: Any, state: State, prompt_ids: Any
+) -> None:
+    job = make(World())
+    assert shown(job, "state", "prompt_ids", "held", "pause_reason", "error") == (
+        *(state, prompt_ids),
+        *(False, None, None),
+    )
+    assert job.view().gpu_released is (state is State.ABORTED)
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "expected"),
+    [
+        ("abort", (AbortMode.STOP, "why"), (State.ABORTED, AbortMode.STOP, "why", None)),
+        ("abort", (AbortMode.FINISH, "why"), (State.ABORTED, AbortMode.FINISH, "why", None)),
+        ("cancel", ("j",), (State.ABORTED, AbortMode.STOP, CANCELLED, None)),
+        ("run_ended", ("j", Event.ABORT), (State.ABORTED, AbortMode.STOP, CANCELLED, None)),
+        ("fail", (ERROR,), (State.FAILED, None, None, ERROR)),
+        ("run_ended", ("j", Event.FAIL, ERROR), (State.FAILED, None, None, ERROR)),
+    ],
+)
+def test_a_job_that_ended_before_its_time_says_why(verb: str, args: Any, expected: Any) -> None:
+    for job in (World().running(1.0), then(World().running(1.0), "pause"), World().held()):
+        then(job, verb, *args)
+        job.fail(JobError("TooLate", "", None))
+        assert shown(job, "state", "abort_mode", "abort_reason", "error", "held") == (*expected, False)
+
+
+def test_the_audit_trail_says_when_where_and_why() -> None:
+    world = World(now=1700000000.0)
+    job = world.running(1.0)
+    job.pause(PauseReason.BREAKPOINT)
+    job.stopped(False, {"gpu": 7})
+    job.note("edited", {"input": "cfg"})
+    job.abort(AbortMode.STOP, "why")
+    for _ in "twice":  # but written once
+        job.run_ended("j", Event.FAIL, ERROR)
+    reason, ended = {"pause_reason": "breakpoint"}, {"abort_mode": "stop", "abort_reason": "why"}
+    assert [(change.kind, change.step, change.detail) for change in world.changes] == [
+        ("start", 0, {}),
+        ("pause", 1, reason),
+        ("stopped", 1, {"gpu": 7} | reason),
+        ("edited", 1, {"input": "cfg"} | reason),
+        ("abort", 1, ended),
+        ("run_ended", 1, {"error": ERROR.to_json()} | ended),
+    ]
+    assert world.changes[1].at == job.view().updated_at == "2023-11-14T22:13:21.000Z"
+    assert shown(job, "paused_at_step", "gpu_released") == (1, False)
+    assert [Request({}, {"client_id": name}).client_id for name in (7, "c")] == [None, "c"]
+    then(world.running(), "fail", ERROR)
+    assert world.changes[-1].detail == {"error": ERROR.to_json()}
+
+
+def test_a_pause_taken_back_forgets_the_steps_asked_for_and_interrupts_nothing_later() -> None:
+    world = World()
+    job = world.held()
+    job.resume(steps=2)
+    job.begin_evaluation()
+    job.pause()
+    assert job.resume() is True
+    world.timers[0][1]()
+    assert not world.flag.up
+    for step in (2, 3, 4):
+        job.stepped(step, True, 2 if step > 2 else 0)  # a breakpoint that lies behind
+    assert job.state is State.RUNNING
+
+
+@pytest.mark.parametrize(("steps", "pause_at"), [(1, 0), (None, 2)])
+def test_a_job_that_is_pausing_is_not_paused_again_by_its_steps(steps: Any, pause_at: int) -> None:
+    job = World().held()
+    job.resume(steps)
+    job.pause()
+    job.stepped(2, True, pause_at)
+    assert shown(job, "state", "pause_reason", "step") == (State.PAUSING, PauseReason.USER, 2)
+
+
+def test_an_abort_interrupts_the_evaluation_in_flight() -> None:
+    world = World()
+    job = world.running(mean_s=0.5)
+    job.begin_evaluation()
+    job.abort(AbortMode.STOP, None)
+    assert world.flag.up and job.directive() is Directive.STOP
+
+
+@pytest.mark.parametrize(
+    ("make", "deletable", "active"),
+    [
+        (World.job, False, False),
+        (World.running, False, True),
+        (World.held, False, True),
+        (World.parked, True, True),
+        (World.requeued, False, True),
+        (World.failed, True, False),
+        (World.completed, True, False),
+        (lambda w: then(w.running(1.0), "abort", AbortMode.STOP, None), False, True),
+        (lambda w: then(w.running(1.0), "run_ended", "other", Event.COMPLETE), False, True),
+        (lambda w: then(w.parked(), "resume"), False, True),
+        # Reports that come too late do not bring a run back.
+        (lambda w: then(w.completed(), "start", "j"), True, False),
+        (lambda w: then(w.completed(), "enter_queue"), True, False),
+        (
+            lambda w: then(
+                then(then(w.requeued(), "fail", ERROR), "run_ended", "r2", Event.FAIL), "enter_queue"
+            ),
+            True,
+            False,
+        ),
+    ],
+)
+def test_a_run_is_active_until_it_left_comfyui_and_a_job_deletable_once_none_goes_on(
+    make: Any, deletable: bool, active: bool
+) -> None:
+    job = make(World())
+    assert (job.deletable(), job.run_active) == (deletable, active)
+
+
+@pytest.mark.parametrize("make", [World.parked, World.completed, World.failed, World.requeued])
+def test_a_cancel_that_comes_too_late_and_a_park_without_a_held_worker_change_nothing(make: Any) -> None:
+    job = make(World())
+    before = job.view()
+    job.cancel("j")
+    assert job.park() is False and job.view() == before
+
+
+def entered(job: Job, prompt_id: str = "j", node_id: str = "3", steps: int = 10) -> int | None:
+    return job.enter_call(prompt_id, node_id, steps, QueuePolicy.HOLD)
+
+
+def test_calls_that_are_not_the_jobs_own_are_not_watched() -> None:
+    finishing = then(World().running(1.0), "abort", AbortMode.FINISH, None)
+    finishing.finished()
+    finishing.leave_call()
+    inside, earlier = World().running(), World().requeued()
+    jobs = (inside, earlier, World().completed(), World().failed(), finishing)
+    assert [entered(job) for job in jobs] == [None] * 5
+
+
+def test_calls_are_numbered_by_node_anew_in_each_run_and_count_from_zero() -> None:
+    world = World()
+    job = world.job()
+    for ordinal, node_id in ((0, "3"), (1, "3"), (0, "4"), (2, "3")):
+        assert entered(job, "j", node_id, 10 + ordinal) == ordinal and job.state is State.RUNNING
+        assert world.reports[-1] == job.view()
+        call = shown(job, "node_id", "total_steps", "queue_policy", "step", "evaluations")
+        assert call == (node_id, 10 + ordinal, QueuePolicy.HOLD, 0, 0)
+        job.recorded(2, 1.0, True)
+        job.stepped(2, True, 0)
+        job.leave_call()
+    job.run_ended("j", Event.FAIL, ERROR)
+    assert entered(resumed(job), "r2") == 0 and job.state is State.RUNNING
+    job.recorded(5, 1.0, False)  # a replay that goes beyond what is shown is shown
+    job.stepped(5, False, 0)
+    assert shown(job, "step", "evaluations") == (5, 5)
+
+
+def test_a_sampler_that_takes_more_steps_than_it_said_has_no_known_number() -> None:
+    job = World().running(mean_s=1.0)
+    for step, total, eta in ((10, 10, 0.0), (11, None, None), (5, None, None)):
+        job.stepped(step, True, 0)
+        assert (job.view().total_steps, job.view().timing.eta_s) == (total, eta)
+    past = World().job(total_steps=3, step=5, timing=Timing(mean_step_s=1.0))
+    assert past.view().timing.eta_s == 0.0
+
+
+def test_progress_is_reported_at_most_ten_times_a_second() -> None:
+    world = World()
+    job = world.running()
+    world.reports.clear()
+    for step in range(1, 101):
+        world.now += 0.03
+        job.stepped(step, True, 0)
+    assert 20 <= len(world.reports) <= 30 and world.reports[-1].step >= 97
+
+
+def test_no_time_counts_before_the_first_run_starts_or_after_the_end() -> None:
+    world = World()
+    job = world.job()
+    job.pause()
+    world.now += 10  # pausing, but still waiting in the queue
+    job.start("j")
+    job.resume()
+    job.pause()
+    world.now += 3  # pausing, but not yet paused
+    job.run_ended("j", Event.COMPLETE)
+    world.now += 10
+    assert job.view().timing == Timing(3.0, 0.0) and World().completed().view().timing.eta_s is None
+
+
+@pytest.mark.parametrize("pausing", [True, False])
+def test_finish_needs_a_step_that_was_done_and_a_call_that_goes_on(pausing: bool) -> None:
+    between = then(World().running(mean_s=1.0), "leave_call")
+    for job in (World().running(), between, then(World().parked(), "resume")):
+        if pausing and job.state is State.RUNNING:
+            job.pause()
+        with pytest.raises(IllegalTransition):
+            job.abort(AbortMode.FINISH, None)
+    assert World().held().abort(AbortMode.FINISH, None) is True
+
+
+def test_a_held_worker_wakes_at_once_and_one_that_was_resumed_does_not_stop() -> None:
+    job = World().held()
+    worker = threading.Thread(target=job.wait, args=(60,), daemon=True)
+    worker.start()
+    time.sleep(0.05)
+    job.resume()
+    worker.join(30)
+    assert not worker.is_alive() and job.wait(60) is job.stopped(True, {}) is Directive.GO
+    assert shown(job, "state", "held") == (State.RUNNING, False)
 
 
 class JobMachine(RuleBasedStateMachine):
