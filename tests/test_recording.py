@@ -11,7 +11,7 @@ import torch
 
 from midrun.nodes.replay import Tap, Tape, capture_rng, host_copy
 from midrun.state.disk import DiskRecordings
-from midrun.state.recording import Evaluation, Inputs, MemoryRecordings, Recording, Step
+from midrun.state.recording import Evaluation, Inputs, MemoryRecordings, Recording, RngState, Step
 
 CPU = torch.device("cpu")
 
@@ -147,6 +147,37 @@ def test_the_sampler_s_own_functions_read_what_they_read_before(recordings: Any)
     answer = replayed(again(recordings, tape), [own], {"sigma": 0.5})
     assert torch.equal(seen[0][0], torch.full((2,), 3.0)) and seen[0][1] == 0.5
     assert torch.equal(answer, torch.full((2,), 5.0))
+
+
+def test_own_functions_follow_one_another_at_every_call_with_what_only_they_were_given(
+    recordings: Any,
+) -> None:
+    tape = Tape(recordings.open("a", "1", 0))
+    tap = Tap()
+    for value in (1.0, 2.0):
+        names = ("denoised", "cond_denoised", "uncond_denoised")
+        tap({name: torch.full((1,), value, requires_grad=True) for name in names} | {"input": None})
+    tap({"denoised": torch.zeros(1), "cond_denoised": None})  # cfg 1: nothing but `denoised` was computed
+    tape.record(torch.ones(1), tap.calls, capture_rng(CPU), CPU)
+    seen: list[Any] = []
+
+    def own(args: dict[str, Any]) -> torch.Tensor:
+        given = (args.get(name) for name in ("denoised", "cond_denoised", "uncond_denoised"))
+        seen.append([tensor.item() if isinstance(tensor, torch.Tensor) else tensor for tensor in given])
+        assert not args["denoised"].requires_grad and args["input"] == "now"
+        return args["denoised"].mul_(10)
+
+    for _ in range(2):  # what they write into does not reach the recording
+        seen.clear()
+        tape.rewind()
+        tape.replay([own, own], {"input": "now", "denoised": torch.full((1,), 9.0)}, CPU)
+        assert seen == [[1, 1, 1], [10, 1, 1], [2, 2, 2], [20, 2, 2], [0, None, None], [0, None, None]]
+
+
+def test_generators_are_the_same_only_if_those_of_the_device_are_too() -> None:
+    one, other = torch.zeros(2), torch.ones(2)
+    states = [RngState(cpu, device) for cpu in (one, other) for device in (None, one, other)]
+    assert all(a.same(b) is (a is b) for a in states for b in states)
 
 
 def test_a_multistep_sampler_replayed_from_every_point_ends_in_the_same_latent(recordings: Any) -> None:
