@@ -51,7 +51,7 @@ def test_a_pause_answers_when_the_worker_has_stopped_and_leaves_nobody_listening
         assert (view.state, view.held) == (State.PAUSED, True)
         assert (await asyncio.wait_for(desk.control.pause("p", 30), 10)).state is State.PAUSED
 
-    asyncio.run(work())
+    asyncio.run(work(), debug=True)  # asyncio then refuses what is not thread-safe
     job.resume()  # a listener that was left behind would raise: its loop is closed
 
 

@@ -552,7 +552,8 @@ def test_calls_are_numbered_by_node_anew_in_each_run_and_count_from_zero() -> No
         job.stepped(2, True, 0)
         job.leave_call()
     job.run_ended("j", Event.FAIL, ERROR)
-    assert entered(resumed(job), "r2") == 0 and job.state is State.RUNNING
+    assert entered(resumed(job), "r2") == 0
+    assert shown(job, "state", "step", "evaluations") == (State.RUNNING, 0, 0)
     job.recorded(5, 1.0, False)  # a replay that goes beyond what is shown is shown
     job.stepped(5, False, 0)
     assert shown(job, "step", "evaluations") == (5, 5)

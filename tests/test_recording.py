@@ -165,13 +165,14 @@ def test_own_functions_follow_one_another_at_every_call_with_what_only_they_were
         given = (args.get(name) for name in ("denoised", "cond_denoised", "uncond_denoised"))
         seen.append([tensor.item() if isinstance(tensor, torch.Tensor) else tensor for tensor in given])
         assert not args["denoised"].requires_grad and args["input"] == "now"
-        return args["denoised"].mul_(10)
+        args["uncond_denoised"] = args.get("uncond_denoised", torch.zeros(1)).add_(5)
+        return args["denoised"] * 10
 
     for _ in range(2):  # what they write into does not reach the recording
         seen.clear()
         tape.rewind()
         tape.replay([own, own], {"input": "now", "denoised": torch.full((1,), 9.0)}, CPU)
-        assert seen == [[1, 1, 1], [10, 1, 1], [2, 2, 2], [20, 2, 2], [0, None, None], [0, None, None]]
+        assert seen == [[1, 1, 1], [10, 1, 6], [2, 2, 2], [20, 2, 7], [0, None, None], [0, None, 5]]
 
 
 def test_generators_are_the_same_only_if_those_of_the_device_are_too() -> None:
