@@ -7,13 +7,13 @@ with each further one.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -136,7 +136,8 @@ class DiskRecording:
         self._trouble = trouble
         self._reserve = reserve
         self._lock = threading.Lock()
-        self._unwritten: dict[str, Item] = {}  # in order
+        self._unwritten: dict[str, Item] = {}
+        self._todo: deque[tuple[str, Item | None]] = deque()  # None: delete the file
         self._in_trouble = False
         stems = {name.removesuffix(SUFFIX) for name in _names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
@@ -172,12 +173,12 @@ class DiskRecording:
         gone = [_evaluation(index) for index in range(length, self._length)]
         gone += [_step(number) for number in self._steps if self._ended_after(number, length)]
         self._length = min(length, self._length)
-        with self._lock:
-            for name in gone:
-                self._unwritten.pop(name, None)
         self._steps -= {int(name[len("step-") :]) for name in gone if name.startswith("step-")}
-        # The last first, so that a crash in between leaves no gap.
-        self._writer.submit(lambda: [self._unlink(name) for name in sorted(gone, reverse=True)])
+        with self._lock:
+            for name in sorted(gone, reverse=True):  # the last first, so that a crash leaves no gap
+                self._unwritten.pop(name, None)
+                self._todo.append((name, None))
+        self._writer.submit(self._work)
 
     def mark(self, step: Step) -> None:
         if step.number not in self._steps:
@@ -196,6 +197,7 @@ class DiskRecording:
         """Nothing of it is written any more."""
         with self._lock:
             self._unwritten.clear()
+            self._todo.clear()
 
     # -- inside ----------------------------------------------------------------------------------------
 
@@ -219,30 +221,37 @@ class DiskRecording:
     def _put(self, name: str, item: Item) -> None:
         with self._lock:
             self._unwritten[name] = item
-        self._writer.submit(self._write_all, sum(tensor.nbytes for tensor in tensors_of(item).values()))
+            self._todo.append((name, item))
+        self._writer.submit(self._work, sum(tensor.nbytes for tensor in tensors_of(item).values()))
 
-    def _write_all(self) -> None:
-        """On the writer's thread."""
+    def _work(self) -> None:
+        """Do what is to do, in order, until that is impossible. On the writer's thread."""
         try:
-            for name, item in self._pending():
-                content = tensor_file.encode(tensors_of(item), about_of(item))
-                self._make_room(len(content))
-                tensor_file.write(self.directory / (name + SUFFIX), content)
+            while todo := self._next():
+                self._do(*todo)
                 with self._lock:
-                    if self._unwritten.get(name) is item:
-                        del self._unwritten[name]
+                    if self._todo and self._todo[0] is todo:
+                        self._todo.popleft()
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             self._report(str(error))
         else:
             self._report(None)
 
-    def _pending(self) -> Iterator[tuple[str, Item]]:
-        while True:
+    def _next(self) -> tuple[str, Item | None] | None:
+        with self._lock:
+            return self._todo[0] if self._todo else None
+
+    def _do(self, name: str, item: Item | None) -> None:
+        file = self.directory / (name + SUFFIX)
+        if item is None:
+            file.unlink(missing_ok=True)
+        elif self._unwritten.get(name) is item:  # else it was truncated meanwhile
+            content = tensor_file.encode(tensors_of(item), about_of(item))
+            self._make_room(len(content))
+            tensor_file.write(file, content)
             with self._lock:
-                if not self._unwritten:
-                    return
-                oldest = next(iter(self._unwritten.items()))
-            yield oldest
+                if self._unwritten.get(name) is item:
+                    del self._unwritten[name]
 
     def _make_room(self, size: int) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -255,10 +264,6 @@ class DiskRecording:
         if told is not None or self._in_trouble:
             self._in_trouble = told is not None
             self._trouble(told)
-
-    def _unlink(self, name: str) -> None:
-        with contextlib.suppress(OSError):  # it is overwritten, or not there
-            (self.directory / (name + SUFFIX)).unlink()
 
 
 def _names(directory: Path) -> list[str]:

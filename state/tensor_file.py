@@ -23,7 +23,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 def encode(tensors: Tensors, about: dict[str, Any]) -> bytes:
-    """`about` is plain JSON."""
+    """`about` is plain JSON. Raises ValueError for tensors that safetensors can not hold."""
     orders = {name: _order(tensor) for name, tensor in tensors.items()}
     flat: Tensors = {}
     for name, tensor in tensors.items():
@@ -35,7 +35,10 @@ def encode(tensors: Tensors, about: dict[str, Any]) -> bytes:
         "orders": {name: order for name, order in orders.items() if order != sorted(order)},
         "crc32": {name: _crc32(tensor) for name, tensor in flat.items()},
     }
-    return safetensors.torch.save(flat, {"format": FORMAT, "midrun": json.dumps(told)})
+    try:
+        return safetensors.torch.save(flat, {"format": FORMAT, "midrun": json.dumps(told)})
+    except safetensors.SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def write(path: Path, content: bytes) -> None:

@@ -152,7 +152,7 @@ def test_the_sampler_s_own_functions_read_what_they_read_before(recordings: Any)
 def test_own_functions_follow_one_another_at_every_call_with_what_only_they_were_given(
     recordings: Any,
 ) -> None:
-    tape = Tape(recordings.open("a", "1", 0))
+    tape = tape_of(recordings)
     tap = Tap()
     for value in (1.0, 2.0):
         names = ("denoised", "cond_denoised", "uncond_denoised")
@@ -171,7 +171,7 @@ def test_own_functions_follow_one_another_at_every_call_with_what_only_they_were
     for _ in range(2):  # what they write into does not reach the recording
         seen.clear()
         tape.rewind()
-        tape.replay([own, own], {"input": "now", "denoised": torch.full((1,), 9.0)}, CPU)
+        replayed(tape, [own, own], {"input": "now", "denoised": torch.full((1,), 9.0)})
         assert seen == [[1, 1, 1], [10, 1, 6], [2, 2, 2], [20, 2, 7], [0, None, None], [0, None, 5]]
 
 
