@@ -13,13 +13,24 @@ import torch
 
 SAMPLES = 4096  # elements of a tensor
 CHANGING = frozenset({"uuid", "hooks"})  # new in every run
+_newest: tuple[Any, str] = None, ""  # (patches_uuid, digest)
 CONTROL = ("strength", "timestep_percent_range", "cond_hint_original", "previous_controlnet")
 
 
 def fingerprints(conds: Mapping[str, Any], patcher: Any) -> dict[str, str]:
     """`conds`: a guider's, before they are processed; `patcher`: its ModelPatcher."""
-    told = {name: digest(entries) for name, entries in conds.items()}
-    return told | {"model patches": digest(getattr(patcher, "patches", {}))}
+    return {name: digest(entries) for name, entries in conds.items()} | {
+        "model patches": _of_patches(patcher)
+    }
+
+
+def _of_patches(patcher: Any) -> str:
+    """The same for all calls of a tiler: computed once for each set of patches."""
+    global _newest
+    uuid = getattr(patcher, "patches_uuid", None)
+    if uuid is None or _newest[0] != uuid:
+        _newest = uuid, digest(getattr(patcher, "patches", {}))
+    return _newest[1]
 
 
 def digest(value: Any) -> str:

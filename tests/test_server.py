@@ -222,6 +222,8 @@ def test_a_killed_server_leaves_paused_jobs_that_resume(tmp_path: Path) -> None:
         server.open_gate("killed", 3)
         job = server.wait_for(job_id, "completed")
         assert server.probe("killed")["done"] == 4  # the first two were on the disk
+        item = server.wait_ended(job["prompt_id"])["prompt"]
+        assert item[3]["extra_pnginfo"] == {"workflow": {"id": "w"}} and item[4] == ["save"]
         assert torch.equal(latent(server, job["prompt_id"]), expected(server))
         for file in (tmp_path / "user").rglob("*"):
             assert not file.is_file() or secret.encode() not in file.read_bytes()

@@ -200,33 +200,37 @@ def mortal(tmp_path: Path) -> Iterator[Comfy]:
     server.stop()
 
 
-def test_jobs_killed_while_held_parked_and_resuming_come_back(mortal: Comfy) -> None:
+def test_jobs_killed_in_every_state_come_back(mortal: Comfy) -> None:
+    """failed, parked, parked with its recording deleted, being resumed, and held."""
+    lives = {"failed": 3, "parked": 4, "gone": 6, "resuming": 4, "held": 4}  # evaluations after the restart
+    jobs = {"failed": start(mortal, "failed", probe={"fail_at": 4})}
+    mortal.wait_for(jobs["failed"], "failed")
     tokens = {"auth_token_comfy_org": "sesame"}
-    parked = mortal.queue(graphs.base(key="parked", gates="3", queue_policy="park"), extra_data=tokens)
-    pause_at(mortal, parked, "parked", 3)
-    gone = parked_at(mortal, "gone", 3, graphs.base(key="gone", gates="3", queue_policy="park"))
-    resuming = parked_at(mortal, "resuming", 3, graphs.base(key="resuming", gates="3", queue_policy="park"))
-    held = start(mortal, "held", "3", queue_policy="hold")
-    pause_at(mortal, held, "held", 3)
-    mortal.verb(resuming, "resume")
-    for job_id in (held, parked, resuming, gone):
-        written(mortal, job_id, 2)
+    for key in ("parked", "gone", "resuming"):
+        graph = graphs.base(key=key, gates="3", queue_policy="park")
+        jobs[key] = mortal.queue(graph, extra_data=tokens if key == "parked" else {})
+        pause_at(mortal, jobs[key], key, 3)
+    jobs["held"] = start(mortal, "held", "3", queue_policy="hold")
+    pause_at(mortal, jobs["held"], "held", 3)
+    mortal.verb(jobs["resuming"], "resume")
+    for key, job_id in jobs.items():
+        written(mortal, job_id, 6 - lives[key] if key != "gone" else 2)
     mortal.kill()
-    shutil.rmtree(home(mortal) / "recordings" / gone)
+    shutil.rmtree(home(mortal) / "recordings" / jobs["gone"])
     mortal.start()
-    for job_id, reason in ((held, "user"), (parked, "user"), (gone, "user"), (resuming, "server_restart")):
-        job = mortal.job(job_id)
-        assert (job["state"], job["held"], job["pause_reason"]) == ("paused", False, reason)
-        assert (job["step"], job["evaluations"]) == (2, 2)
-    assert warnings(mortal.job(parked)).keys() == {"without_secrets"}
-    assert warnings(mortal.job(gone)).keys() == {"recording_gone"}
-    lives = ((held, "held", 4), (parked, "parked", 4), (resuming, "resuming", 4), (gone, "gone", 6))
-    for job_id, key, live in lives:
-        assert mortal.verb(job_id, "resume")[0] == 202
-        mortal.wait_at_gate(key, 3)
-        mortal.open_gate(key, 3)
-        job = mortal.wait_for(job_id, "completed")
-        assert mortal.probe(key)["done"] == live
+    found = {key: mortal.job(job_id) for key, job_id in jobs.items()}
+    assert {job["pause_reason"] for job in found.values()} == {None, "user", "server_restart"}
+    assert found["resuming"]["pause_reason"] == "server_restart" and found["failed"]["state"] == "failed"
+    for key, job in found.items():
+        assert job["state"] in ("paused", "failed") and job["held"] is False
+        codes = {"parked": {"without_secrets"}, "gone": {"recording_gone"}}.get(key, set())
+        assert warnings(job).keys() == codes
+        assert mortal.verb(jobs[key], "resume")[0] == 202
+        if key != "failed":
+            mortal.wait_at_gate(key, 3)
+            mortal.open_gate(key, 3)
+        job = mortal.wait_for(jobs[key], "completed")
+        assert mortal.probe(key)["done"] == lives[key]
         assert torch.equal(latent(mortal, job["prompt_id"]), expected(mortal))
 
 
