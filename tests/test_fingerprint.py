@@ -11,9 +11,13 @@ import torch
 from midrun.nodes.fingerprint import digest, fingerprints
 
 
+def control(strength: float = 1.0, hint: float = 1.0) -> Any:
+    given = {"strength": strength, "cond_hint_original": torch.full((3,), hint)}
+    return SimpleNamespace(**given, previous_controlnet=None)
+
+
 def conds(**changed: Any) -> dict[str, Any]:
-    control = SimpleNamespace(strength=1.0, cond_hint_original=torch.ones(3), previous_controlnet=None)
-    entry = {"cross_attn": torch.arange(1e5), "strength": 1.0, "control": control, "uuid": object()}
+    entry = {"cross_attn": torch.arange(1e5), "strength": 1.0, "control": control(), "uuid": object()}
     return {"positive": [entry | changed], "negative": [dict(entry)]}
 
 
