@@ -76,12 +76,14 @@ def _start() -> None:
 
 def _wire(server: Any, home: Home, store: Store) -> None:
     from .nodes import hooks
+    from .nodes.definitions import Definitions
     from .nodes.interrupt import ProcessingFlag
     from .nodes.queue import SECRET_KEYS, ComfyQueue
     from .nodes.results import Results
     from .server_routes import Ears, Routes
     from .state.control import Control
     from .state.disk import DiskRecordings
+    from .state.editing import Editing
     from .state.registry import Registry
     from .state.warnings import NOT_ON_DISK
 
@@ -90,6 +92,8 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     queue = ComfyQueue(server)
     control = Control(registry, queue)
     results = Results(recordings)
+    editing = Editing(control, Definitions())
+    routes = Routes(control, editing, results, server.user_manager.settings.get_settings)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach"), SECRET_KEYS)
 
     def find_job(prompt_id: str) -> Job | None:
@@ -109,7 +113,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     )
     registry.listen(results.on_change)
     _sweep_now_and_then(recordings, store, registry)
-    _route(server, Routes(control, results, server.user_manager.settings.get_settings).table())
+    _route(server, routes.table())
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)

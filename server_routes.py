@@ -18,7 +18,8 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from .state.control import Control
-from .state.errors import BadRequest, IllegalTransition, MidrunError, RunRefused, TooLarge, Unavailable
+from .state.editing import Editing
+from .state.errors import BadRequest, IllegalTransition, InvalidParams, MidrunError, TooLarge, Unavailable
 from .state.job import Job, Request
 from .state.view import AbortMode, QueuePolicy, State
 
@@ -49,9 +50,14 @@ class Routes:
     """The handlers. `settings(request)` gives the ComfyUI settings of the user who asks."""
 
     def __init__(
-        self, control: Control, latents: Latents, settings: Callable[[web.Request], dict[str, Any]]
+        self,
+        control: Control,
+        editing: Editing,
+        latents: Latents,
+        settings: Callable[[web.Request], dict[str, Any]],
     ) -> None:
         self._control = control
+        self._editing = editing
         self._latents = latents
         self._settings = settings
 
@@ -64,6 +70,10 @@ class Routes:
             web.post("/midrun/jobs/{id}/resume", _guarded(self.resume)),
             web.post("/midrun/jobs/{id}/step", _guarded(self.step)),
             web.post("/midrun/jobs/{id}/abort", _guarded(self.abort)),
+            web.get("/midrun/jobs/{id}/params", _guarded(self.params)),
+            web.put("/midrun/jobs/{id}/params", _guarded(self.put_params)),
+            web.delete("/midrun/jobs/{id}/params", _guarded(self.undo_all)),
+            web.delete("/midrun/jobs/{id}/params/{node_id}/{input}", _guarded(self.undo)),
             web.get("/midrun/jobs/{id}/latent", _guarded(self.latent)),
             web.get("/midrun/jobs/{id}/events", _guarded(self.events)),
             web.get("/midrun/failures", _guarded(self.failures)),
@@ -95,9 +105,33 @@ class Routes:
         return web.json_response(view.to_json(), status=200 if view.state is State.PAUSED else 202)
 
     async def resume(self, request: web.Request) -> web.Response:
-        _only(await _body(request), set())
-        view = await self._control.resume(_id(request), keep_history=self._keeps_history(request))
+        body = await _body(request)
+        _only(body, {"prompt"})
+        rewritten = await self._editing.rewritten(_id(request), body["prompt"]) if "prompt" in body else None
+        keep = self._keeps_history(request)
+        view = await self._control.resume(_id(request), keep_history=keep, rewritten=rewritten)
         return web.json_response(view.to_json(), status=202)
+
+    async def params(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._editing.params(_id(request)))
+
+    async def put_params(self, request: web.Request) -> web.Response:
+        _only(request.query, {"apply"})
+        apply = request.query.get("apply", "resume")
+        if apply not in ("resume", "next_step"):
+            raise BadRequest(f"apply must be resume or next_step, not {apply[:40]!r}.")
+        body = await _body(request)
+        if not body or not all(isinstance(named, dict) and named for named in body.values()):
+            raise BadRequest("The body must be {node_id: {input: value}}.")
+        view = await self._editing.put(_id(request), body, apply == "next_step")
+        return web.json_response(view.to_json())
+
+    async def undo_all(self, request: web.Request) -> web.Response:
+        return web.json_response((await self._editing.undo_all(_id(request))).to_json())
+
+    async def undo(self, request: web.Request) -> web.Response:
+        node_id, name = request.match_info["node_id"], request.match_info["input"]
+        return web.json_response((await self._editing.undo(_id(request), node_id, name)).to_json())
 
     async def step(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -237,7 +271,7 @@ def _error(error: MidrunError) -> dict[str, Any]:
     told: dict[str, Any] = {"code": error.code, "message": str(error)}
     if isinstance(error, IllegalTransition):
         told["state"] = error.state.value
-    if isinstance(error, RunRefused):
+    if isinstance(error, InvalidParams):
         told["rejected"] = error.rejected
     return told
 

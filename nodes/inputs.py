@@ -8,6 +8,7 @@ from typing import Any
 import comfy.model_management as mm
 import torch
 
+from ..state.edits import was_edited
 from ..state.job import Job
 from ..state.recording import Damaged, Inputs, Recording
 from ..state.warnings import INPUTS_CHANGED, RECORDING_DAMAGED, RECORDING_GONE
@@ -49,7 +50,7 @@ def recorded_inputs(
     """
     now = _now(given, guider, latent_shapes)
     recorded = _read(job, recording)
-    if recorded is None:
+    if recorded is None or not len(recording):  # nothing was computed from them yet
         recording.inputs = now
         return now
     for name in TENSORS:
@@ -102,7 +103,7 @@ def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
         for name in sorted(recorded.fingerprints.keys() | now.fingerprints.keys())
         if recorded.fingerprints.get(name) != now.fingerprints.get(name)
     ]
-    if changed:
+    if changed and not was_edited(job.view().edits):
         job.warn(INPUTS_CHANGED, " and ".join(changed))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
-from .errors import IllegalTransition
+from .edits import Edits, pending, to_json, with_edits, without_pending
+from .errors import IllegalTransition, MidrunError
 from .job import Job, Request
 from .registry import Registry
 from .transitions import Event
@@ -43,6 +44,14 @@ class Run:
     request: Request
 
 
+@dataclass(frozen=True)
+class Rewritten:
+    """A graph that takes the place of the job's, and what that changes of the nodes that are in both."""
+
+    prompt: dict[str, Any]
+    edits: Edits
+
+
 class Queue(Protocol):
     """ComfyUI's prompt queue."""
 
@@ -61,6 +70,7 @@ class Control:
         self.queue = queue
         self._unconfirmed: dict[str, tuple[Job, float]] = {}
         self._follower: asyncio.Task[None] | None = None
+        self._errands: set[asyncio.Task[None]] = set()
 
     # -- verbs -----------------------------------------------------------------------------------------
 
@@ -72,11 +82,25 @@ class Control:
             await self._until_not_pausing(job, wait_s)
         return job.view()
 
-    async def resume(self, any_id: str, steps: int | None = None, keep_history: bool = False) -> JobView:
+    async def resume(
+        self,
+        any_id: str,
+        steps: int | None = None,
+        keep_history: bool = False,
+        rewritten: Rewritten | None = None,
+    ) -> JobView:
+        """`rewritten`: the whole graph as it is to be from now on, instead of the edits that are pending."""
         job = await self.registry.load(any_id)
-        if not job.resume(steps):
-            await self._queue_run(job, keep_history)
+        if not job.resume(steps, rewritten is not None):
+            await self._queue_run(job, keep_history, rewritten)
         return job.view()
+
+    async def resume_when_paused(self, job: Job, keep_history: bool = False) -> None:
+        """Pause the job and let it go on with its edits by itself; nothing is left to do when it ended."""
+        job.pause()
+        task = asyncio.get_running_loop().create_task(self._resume_when_paused(job, keep_history))
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     async def abort(
         self, any_id: str, mode: AbortMode, reason: str | None, keep_history: bool = False
@@ -138,16 +162,33 @@ class Control:
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    async def _queue_run(self, job: Job, keep_history: bool) -> None:
-        earlier = () if keep_history else job.view().prompt_ids
+    async def _queue_run(self, job: Job, keep_history: bool, rewritten: Rewritten | None = None) -> None:
+        view = job.view()
+        earlier = () if keep_history else view.prompt_ids
+        taken = pending(view.edits) if rewritten is None else rewritten.edits
+        prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
+        request = replace(job.request, prompt=prompt)
         try:
-            run = await self.queue.prepare(job.job_id, job.request)
+            run = await self.queue.prepare(job.job_id, request)
         except BaseException:
             job.refuse_run()
             raise
-        self.registry.add_run(job, run.prompt_id)
-        self.queue.put(run, earlier)
+        if rewritten is not None:
+            job.edit(without_pending)
+        self.registry.add_run(job, run.prompt_id, request, taken)
+        self.queue.put(_with_edits_told(run, job), earlier)
         self.follow()
+
+    async def _resume_when_paused(self, job: Job, keep_history: bool) -> None:
+        while job.state is State.PAUSING:
+            await self._until_not_pausing(job, 3600.0)
+        if job.state is not State.PAUSED:
+            return
+        try:
+            if not job.resume():
+                await self._queue_run(job, keep_history)
+        except MidrunError as error:
+            job.note("not_resumed", {"error": str(error)})
 
     async def _until_not_pausing(self, job: Job, wait_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -197,3 +238,15 @@ class Control:
         elif found.where is Where.ABSENT:
             job.run_ended(prompt_id, Event.ABORT)
         self.registry.settle(job)
+
+
+def _with_edits_told(run: Run, job: Job) -> Run:
+    """A picture that the run saves tells how it was made, under the key `midrun` beside its workflow."""
+    edits = job.view().edits
+    if not edits:
+        return run
+    extra = dict(run.request.extra_data)
+    embedded = extra.get("extra_pnginfo")
+    told = {"job_id": job.job_id, "edits": to_json(edits)}
+    extra["extra_pnginfo"] = {**(embedded if isinstance(embedded, dict) else {}), "midrun": told}
+    return replace(run, request=replace(run.request, extra_data=extra))

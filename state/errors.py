@@ -69,14 +69,29 @@ def short(job_id: str) -> str:
     return shown + ("…" if len(job_id) > 36 else "")
 
 
-class RunRefused(MidrunError):
-    """ComfyUI's validation refused another run of the job's workflow."""
+class InvalidParams(MidrunError):
+    """Edits that can not be made. `rejected`: [{node_id, input, reason}]; none of the request was stored."""
 
     code = "invalid_params"
 
-    def __init__(self, job_id: str, because: str, rejected: list[dict[str, Any]]) -> None:
-        super().__init__(
-            f"ComfyUI refused to run job {short(job_id)} again: {because} The job is as it was; resume it "
-            "when that is mended."
-        )
+    def __init__(self, message: str, rejected: list[dict[str, Any]]) -> None:
+        super().__init__(message)
         self.rejected = rejected
+
+
+class EditRefused(InvalidParams):
+    """Midrun refused edits."""
+
+    def __init__(self, job_id: str, rejected: list[dict[str, Any]]) -> None:
+        first = rejected[0]
+        told = f"{first['input']} of node {short(str(first['node_id']))}: {first['reason']}."
+        more = f" {len(rejected) - 1} more of them were refused." if len(rejected) > 1 else ""
+        super().__init__(f"Nothing was changed in job {short(job_id)}. {told}{more}", rejected)
+
+
+class RunRefused(InvalidParams):
+    """ComfyUI's validation refused another run of the job's workflow."""
+
+    def __init__(self, job_id: str, because: str, rejected: list[dict[str, Any]]) -> None:
+        told = f"ComfyUI refused to run job {short(job_id)} again: {because} The job is as it was; resume it "
+        super().__init__(told + "when that is mended.", rejected)

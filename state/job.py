@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from .edits import Edit, Edits, History, Path, applied, pending
 from .errors import IllegalTransition
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .timing import Mode, Stopwatch
@@ -47,6 +48,11 @@ class _NextRun:
     fields: dict[str, Any]
 
 
+def _told(path: Path, edit: Edit | None) -> dict[str, Any]:
+    """For the audit trail; an edit that was taken back has no more to tell."""
+    return {"node_id": path[0], "input": path[1]} | ({"undone": True} if edit is None else edit.to_json())
+
+
 def utc(seconds: float) -> str:
     """ISO 8601, UTC, milliseconds: sorts as text."""
     stamp = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
@@ -80,6 +86,7 @@ class Job:
         self._published = float("-inf")
         self._started = False  # the present run reached the front of the queue
         self._in_call = False  # inside a watched sampling call
+        self._call = self.prompt_id  # the run that it is, or was, a call of
         self._steps_left: int | None = None
         self._ordinals: dict[str, int] = {}  # node_id -> sampling calls that the present run began there
         self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
@@ -121,8 +128,10 @@ class Job:
             self._hurry()
             return self.view()
 
-    def resume(self, steps: int | None = None) -> bool:
+    def resume(self, steps: int | None = None, edited: bool = False) -> bool:
         """Go on, for `steps` steps or to the end. False when a new run has to be queued for that.
+
+        edited: with another graph than before, so that only a new run can go on.
 
         After False the caller validates a run and calls `queue_run` or `refuse_run`: until then
         every other resume is refused.
@@ -130,22 +139,28 @@ class Job:
         verb = "resume" if steps is None else "step"
         with self._lock:
             self._refuse_second_run(verb)
-            if self.state is P and steps is None:
+            edited = edited or bool(pending(self._view.edits))
+            if self.state is P and steps is None and not edited:
                 self._steps_left = None
                 self._fire(Event.UNPAUSE if self._started else Event.UNPAUSE_QUEUED, pause_reason=None)
                 return True
-            self._require((H, F), verb, "it has to be paused for that" if steps else "it is not paused")
+            self._require(
+                (H, F), verb, "it has to be paused for that" if steps or edited else "it is not paused"
+            )
             self._steps_left = steps
-            if self.state is H and self._view.held:
+            if self.state is H and self._view.held and not edited:
                 self._fire(Event.RESUME, held=False, pause_reason=None, gpu_released=False)
                 return True
             self._next_run = _NextRun(
-                Event.QUEUE, {"pause_reason": None, "error": None, "gpu_released": False}
+                Event.QUEUE, {"held": False, "pause_reason": None, "error": None, "gpu_released": False}
             )
             return False
 
-    def queue_run(self, prompt_id: str) -> None:
-        """The run that `resume` or a finishing `abort` asked for is about to be queued as `prompt_id`."""
+    def queue_run(self, prompt_id: str, request: Request | None = None, taken: Edits | None = None) -> None:
+        """The run that `resume` or a finishing `abort` asked for is about to be queued as `prompt_id`.
+
+        request: what later runs repeat, with the edits `taken` made in its graph
+        """
         with self._lock:
             run, self._next_run = self._next_run, None
             if run is None or self.state not in (H, F):
@@ -153,7 +168,10 @@ class Job:
                 raise IllegalTransition("run", self.job_id, self.state, because)
             self._started, self.run_active = False, True
             self._ordinals.clear()
-            self._fire(run.event, prompt_ids=(*self._view.prompt_ids, prompt_id), **run.fields)
+            self.request = request or self.request
+            fields = run.fields | {"edits": applied(self._view.edits, taken or {}, self._view.step)}
+            detail = {"edits": [_told(path, edit) for path, edit in taken.items()]} if taken else None
+            self._fire(run.event, detail, prompt_ids=(*self._view.prompt_ids, prompt_id), **fields)
 
     def refuse_run(self) -> None:
         """ComfyUI did not accept the run: the job stays what it was."""
@@ -185,6 +203,17 @@ class Job:
         with self._lock:
             if prompt_id == self.prompt_id and self.state not in ENDED and not self._out_of_queue():
                 self.abort(AbortMode.STOP, CANCELLED)
+
+    def edit(self, change: Callable[[History], History]) -> JobView:
+        """Change what is pending; `change` sees the edits as they are now. A resume makes them."""
+        with self._lock:
+            self._require((Q, R, P, H, F), "edit", "it has ended; queue its workflow as a new job")
+            before, after = self._view.edits, change(self._view.edits)
+            was, now = pending(before), pending(after)
+            told = [_told(path, now.get(path)) for path in {**was, **now} if was.get(path) != now.get(path)]
+            if told:
+                self._note("edit", {"edits": told}, edits=after)
+            return self.view()
 
     def deletable(self) -> bool:
         with self._lock:
@@ -233,7 +262,7 @@ class Job:
             if self._in_call or prompt_id != self.prompt_id or self.state in (C, F) or self._finished:
                 return None
             self.start(prompt_id)
-            self._in_call = True
+            self._in_call, self._call = True, prompt_id
             ordinal = self._ordinals.get(node_id, 0)
             self._ordinals[node_id] = ordinal + 1
             if self._place is None and node_id == self._view.node_id:
@@ -251,6 +280,8 @@ class Job:
 
     def directive(self) -> Directive:
         with self._lock:
+            if self._call != self.prompt_id:
+                return Directive.PARK  # another run was queued to go on with it
             if self.state in (P, H):
                 return Directive.PAUSE
             if self.state is not A:

@@ -11,9 +11,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from . import graph
+from .edits import Edits
 from .errors import UnknownJob
 from .evaluation import InterruptFlag
 from .job import Job, Request, utc
@@ -70,12 +72,16 @@ class Registry:
 
     def update_request(self, job: Job, request: Request) -> None:
         """What stands in ComfyUI's queue is what a later run repeats."""
-        job.request = request
-        self.store.save_request(job.job_id, request)
+        job.request = replace(request, outputs=job.request.outputs)  # None: all outputs, also added ones
+        self.store.save_request(job.job_id, job.request)
 
-    def add_run(self, job: Job, prompt_id: str) -> None:
-        """From now on that prompt id means this job."""
-        job.queue_run(prompt_id)
+    def add_run(
+        self, job: Job, prompt_id: str, request: Request | None = None, taken: Edits | None = None
+    ) -> None:
+        """From now on that prompt id means this job; see Job.queue_run."""
+        job.queue_run(prompt_id, request, taken)
+        if taken or request is not None:
+            self.store.save_request(job.job_id, job.request)
         with self._lock:
             self._taken.add(prompt_id)
             self._by_prompt[prompt_id] = job

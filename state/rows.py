@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .edits import from_json, to_json
 from .job import Request
 from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
 
@@ -20,7 +21,7 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "evaluations": view.evaluations,
         "sigma": view.sigma,
         "paused_at_step": view.paused_at_step,
-        "modified_params_json": json.dumps(view.modified_params),
+        "modified_params_json": json.dumps(to_json(view.edits)),
         "abort_reason": view.abort_reason,
         "abort_mode": view.abort_mode.value if view.abort_mode else None,
         "error_json": json.dumps(view.error.to_json()) if view.error else None,
@@ -76,7 +77,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         evaluations=row["evaluations"],
         sigma=row["sigma"],
         paused_at_step=row["paused_at_step"],
-        modified_params=json.loads(row["modified_params_json"]),
+        edits=from_json(json.loads(row["modified_params_json"])),
         abort_reason=row["abort_reason"],
         abort_mode=AbortMode(row["abort_mode"]) if row["abort_mode"] else None,
         error=JobError(**error) if error else None,

@@ -116,6 +116,10 @@ class Store:
 
         self._write(job_id, delete)
 
+    def written(self) -> Future[None]:
+        """Done when everything given so far is written."""
+        return self._read(lambda: None)
+
     # -- reads -----------------------------------------------------------------------------------------
 
     def prompt_ids(self) -> set[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from .edits import History, summary
+
 
 class State(str, Enum):
     QUEUED = "queued"
@@ -87,7 +89,7 @@ class JobView:
     evaluations: int = 0
     sigma: float | None = None
     paused_at_step: int | None = None
-    modified_params: dict[str, Any] = field(default_factory=dict)
+    edits: History = field(default_factory=dict)
     abort_reason: str | None = None
     abort_mode: AbortMode | None = None
     error: JobError | None = None
@@ -111,7 +113,7 @@ class JobView:
             "evaluations": self.evaluations,
             "sigma": self.sigma,
             "paused_at_step": self.paused_at_step,
-            "modified_params": self.modified_params,
+            "modified_params": summary(self.edits),
             "abort_reason": self.abort_reason,
             "error": self.error.to_json() if self.error else None,
             "gpu_released": self.gpu_released,

@@ -6,6 +6,7 @@ from .bench import NODES as BENCH_NODES
 from .fickle import NODES as FICKLE_NODES
 from .models import NODES as MODEL_NODES
 from .probes import NODES as PROBE_NODES
+from .switch import NODES as SWITCH_NODES
 
-_NODES = (*MODEL_NODES, *PROBE_NODES, *FICKLE_NODES, *BENCH_NODES)
+_NODES = (*MODEL_NODES, *PROBE_NODES, *FICKLE_NODES, *SWITCH_NODES, *BENCH_NODES)
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in _NODES}

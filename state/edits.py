@@ -1,0 +1,126 @@
+"""Edits of a prompt graph: what was changed, from what to what, from which step on. Plain dictionaries.
+
+A job's history has, for each input, its edits in order. Only the last of them can be pending.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .graph import Prompt, inputs
+
+Path = tuple[str, str]  # (node_id, input name)
+Edits = dict[Path, "Edit"]
+History = dict[str, dict[str, tuple["Edit", ...]]]  # node_id -> input -> edits
+
+
+@dataclass(frozen=True)
+class Edit:
+    """`before`, `after`: values or links, None for an input that is not there.
+
+    from_step: how many steps were done when it was applied; None while it is pending
+    """
+
+    before: Any
+    after: Any
+    from_step: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"from": self.before, "to": self.after, "from_step": self.from_step}
+
+
+def changed(history: History, path: Path, edit: Edit | None) -> History:
+    """A pending edit is replaced, or with None taken back; an applied one is followed by the new one."""
+    node_id, name = path
+    edits = history.get(node_id, {}).get(name, ())
+    if edits and edits[-1].from_step is None:
+        edits = edits[:-1]
+    if edit is not None and edit.before != edit.after:
+        edits = (*edits, edit)
+    of_node = {**history.get(node_id, {}), name: edits}
+    return _without_empty({**history, node_id: of_node})
+
+
+def pending(history: History) -> dict[Path, Edit]:
+    return {
+        (node_id, name): edits[-1]
+        for node_id, named in history.items()
+        for name, edits in named.items()
+        if edits[-1].from_step is None
+    }
+
+
+def applied(history: History, taken: dict[Path, Edit], step: int) -> History:
+    """The same after these pending edits took effect; one that was replaced meanwhile stays pending."""
+    for (node_id, name), edit in taken.items():
+        edits = history.get(node_id, {}).get(name, ())
+        if edit in edits:
+            now = tuple(replace(known, from_step=step) if known is edit else known for known in edits)
+        else:
+            now = (*edits[:-1], replace(edit, from_step=step), *edits[-1:])
+        history = {**history, node_id: {**history.get(node_id, {}), name: now}}
+    return history
+
+
+def was_edited(history: History) -> bool:
+    """Whether an edit has been applied."""
+    return any(edits[0].from_step is not None for named in history.values() for edits in named.values())
+
+
+def without_pending(history: History) -> History:
+    for path in pending(history):
+        history = changed(history, path, None)
+    return history
+
+
+def with_edits(prompt: Prompt, edits: dict[Path, Edit]) -> Prompt:
+    """A copy of the graph with these edits made."""
+    edited = copy.deepcopy(prompt)
+    for (node_id, name), edit in edits.items():
+        inputs(edited, node_id)[name] = copy.deepcopy(edit.after)
+    return edited
+
+
+def difference(before: Prompt, after: Prompt) -> dict[Path, Edit]:
+    """What became of the inputs of the nodes that are in both; values, links and converted widgets alike."""
+    found: dict[Path, Edit] = {}
+    for node_id in before.keys() & after.keys():
+        then, now = inputs(before, node_id), inputs(after, node_id)
+        for name in then.keys() | now.keys():
+            if then.get(name) != now.get(name):
+                found[node_id, name] = Edit(then.get(name), now.get(name))
+    return found
+
+
+def summary(history: History) -> dict[str, dict[str, Any]]:
+    """The newest edit of each input, for the REST API."""
+    return {
+        node_id: {name: edits[-1].to_json() for name, edits in named.items()}
+        for node_id, named in history.items()
+    }
+
+
+def to_json(history: History) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    return {
+        node_id: {name: [edit.to_json() for edit in edits] for name, edits in named.items()}
+        for node_id, named in history.items()
+    }
+
+
+def from_json(stored: dict[str, Any]) -> History:
+    return {
+        node_id: {
+            name: tuple(Edit(edit["from"], edit["to"], edit["from_step"]) for edit in edits)
+            for name, edits in named.items()
+        }
+        for node_id, named in stored.items()
+    }
+
+
+def _without_empty(history: History) -> History:
+    kept = {
+        node_id: {name: edits for name, edits in named.items() if edits} for node_id, named in history.items()
+    }
+    return {node_id: named for node_id, named in kept.items() if named}

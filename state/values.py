@@ -1,0 +1,57 @@
+"""Whether a value fits an input of a node. Each refusal is a sentence for the artist who gave it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Definition:
+    """An input as its node declares it. type: ComfyUI's, COMBO for a choice; None limits are no limits."""
+
+    type: str
+    options: tuple[Any, ...] | None = None
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    multiline: bool = False
+
+    @property
+    def editable(self) -> bool:
+        return self.type in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+
+
+def refusal(definition: Definition, value: Any) -> str | None:
+    """Why the value can not be taken, or None."""
+    if isinstance(value, (list, dict)):
+        return "a value is wanted here, not a link or a structure"
+    if definition.type in ("INT", "FLOAT"):
+        return _number(definition, value)
+    if definition.type == "BOOLEAN":
+        return None if isinstance(value, bool) else f"it is on or off (true or false), not {_short(value)}"
+    if definition.type == "STRING":
+        return None if isinstance(value, str) else f"it is a text, not {_short(value)}"
+    if definition.options is not None and value not in definition.options:
+        known = ", ".join(str(option) for option in definition.options[:8])
+        more = " ..." if len(definition.options) > 8 else ""
+        return f"{_short(value)} is not one of its options: {known}{more}"
+    return None
+
+
+def _number(definition: Definition, value: Any) -> str | None:
+    kinds = (int,) if definition.type == "INT" else (int, float)
+    whole = "a whole number" if definition.type == "INT" else "a number"
+    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        return f"it is {whole}, not {_short(value)}"
+    if definition.min is not None and value < definition.min:
+        return f"{_short(value)} is below its smallest value, {definition.min:g}"
+    if definition.max is not None and value > definition.max:
+        return f"{_short(value)} is above its largest value, {definition.max:g}"
+    return None
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:60] + "…"

@@ -1,0 +1,84 @@
+"""The oracle for edits: one sampling run, in one process, that switches what it samples with on its way."""
+
+import copy
+
+import comfy.model_management as mm
+import comfy.patcher_extension
+import comfy.sampler_helpers
+import comfy.samplers
+
+from .probes import DONE
+
+POST_CFG = "sampler_post_cfg_function"
+
+
+class TestSwitch:
+    """From evaluation `at` on (from 1), the guider has `cfg`, the conditioning `positive` and the weights of
+    `other`. Counts evaluations under `key`."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL",),
+                "other": ("MODEL",),
+                "positive": ("CONDITIONING",),
+                "cfg": ("FLOAT", {"default": 1.0}),
+                "at": ("INT", {"default": 1}),
+                "key": ("STRING", {"default": ""}),
+            }
+        }
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "attach"
+    CATEGORY = "_for_testing"
+
+    def attach(self, model, other, positive, cfg, at, key):
+        count = [0]
+        shared = len(model.model_options.get(POST_CFG, ()))
+        mm.unload_all_models()  # so that the weights that are copied are unpatched
+        other = other.clone()
+        other.model = copy.deepcopy(other.model)
+
+        def switch(executor, x, timestep, model_options, seed):
+            guider = executor.class_obj
+            count[0] += 1
+            DONE[key] += 1
+            if count[0] == at:
+                guider.cfg = cfg
+                mm.load_models_gpu([other])
+                other.pre_run()
+                guider.inner_model = other.model
+                converted = {"positive": comfy.sampler_helpers.convert_cond(positive)}
+                processed = comfy.samplers.process_conds(guider.inner_model, x, converted, x.device)
+                guider.conds["positive"] = processed["positive"]
+            if count[0] >= at:
+                own = model_options.get(POST_CFG, [])[shared:]
+                functions = [*other.model_options.get(POST_CFG, ()), *own]
+                model_options = {**model_options, POST_CFG: functions}
+            return executor(x, timestep, model_options, seed)
+
+        model = model.clone()
+        model.add_wrapper(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, switch)
+        return (model,)
+
+
+class TestScale:
+    """A model patch with a strength, as RescaleCFG is one: scales what the guider answers."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        strength = ("FLOAT", {"default": 1.0, "min": 0.0, "max": 2.0, "step": 0.01, "tooltip": "how much"})
+        return {"required": {"model": ("MODEL",), "strength": strength}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "patch"
+    CATEGORY = "_for_testing"
+
+    def patch(self, model, strength):
+        model = model.clone()
+        model.set_model_sampler_post_cfg_function(lambda args: args["denoised"] * strength)
+        return (model,)
+
+
+NODES = (TestSwitch, TestScale)

@@ -1,0 +1,155 @@
+"""Edits and verdicts over plain graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from midrun.state.edits import (
+    Edit,
+    applied,
+    changed,
+    difference,
+    from_json,
+    pending,
+    summary,
+    to_json,
+    was_edited,
+    with_edits,
+    without_pending,
+)
+from midrun.state.values import Definition, refusal
+from midrun.state.verdicts import Kind, verdict
+
+CFG = ("3", "cfg")
+
+
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+LINKS = {"model": ["2", 0], "positive": ["4", 0]}
+GRAPH = {
+    "1": node("CheckpointLoaderSimple", ckpt_name="a"),
+    "2": node("LoraLoaderModelOnly", model=["1", 0], strength_model=1.0),
+    "4": node("CLIPTextEncode", clip=["1", 1], text="a cat"),
+    "5": node("EmptyLatentImage", width=512),
+    "6": node("PrimitiveInt", value=20),
+    "3": node(
+        "KSampler", model=["2", 0], positive=["4", 0], latent_image=["5", 0], cfg=7.0, steps=["6", 0], seed=1
+    ),
+    "12:7": node("LatentUpscale", samples=["3", 0], width=1024),
+    "13": node(
+        "KSampler", model=["2", 0], positive=["4", 0], latent_image=["12:7", 0], cfg=5.0, steps=4, seed=2
+    ),
+    "8": node("VAEDecode", samples=["13", 0], vae=["1", 2]),
+    "9": node("SaveImage", images=["8", 0], filename_prefix="x"),
+    "20": node("ThirdPartySampler", thing=["21", 0], strange=["22", 0], cfg=3.0, power=1.0),
+    "21": node("MakesModel", x=1),
+    "22": node("MakesSomething", y=1),
+}
+TYPES = {("ThirdPartySampler", "thing"): "MODEL", ("ThirdPartySampler", "strange"): "WIDGET"}
+
+
+@pytest.mark.parametrize(
+    ("node_id", "name", "sampler", "finished", "kind"),
+    [
+        ("3", "cfg", "3", False, Kind.LIVE),
+        ("2", "strength_model", "3", False, Kind.LIVE),
+        ("4", "text", "3", False, Kind.LIVE),
+        ("1", "ckpt_name", "3", False, Kind.LIVE),
+        ("6", "value", "3", False, Kind.SCHEDULE),
+        ("3", "seed", "3", False, Kind.CONSUMED),
+        ("5", "width", "3", False, Kind.CONSUMED),
+        ("12:7", "width", "3", False, Kind.DOWNSTREAM),
+        ("13", "cfg", "3", False, Kind.DOWNSTREAM),
+        ("9", "filename_prefix", "3", False, Kind.DOWNSTREAM),
+        # in the second sampler
+        ("3", "cfg", "13", False, Kind.CONSUMED),
+        ("6", "value", "13", False, Kind.CONSUMED),
+        ("12:7", "width", "13", False, Kind.CONSUMED),
+        ("2", "strength_model", "13", False, Kind.LIVE),
+        ("13", "steps", "13", False, Kind.SCHEDULE),
+        # after it
+        ("13", "cfg", "13", True, Kind.CONSUMED),
+        ("2", "strength_model", "13", True, Kind.CONSUMED),
+        ("1", "ckpt_name", "13", True, Kind.DOWNSTREAM),  # its VAE decodes
+        ("8", "x", "13", True, Kind.DOWNSTREAM),
+        # the first is finished, the second has not begun
+        ("4", "text", "3", True, Kind.DOWNSTREAM),
+        ("5", "width", "3", True, Kind.CONSUMED),
+        # nothing has sampled
+        ("5", "width", None, False, Kind.LIVE),
+        # nodes that another one put in its place
+        ("3", "cfg", "3.0.1", False, Kind.LIVE),
+        # unknown samplers
+        ("21", "x", "20", False, Kind.LIVE),
+        ("20", "cfg", "20", False, Kind.LIVE),
+        ("22", "y", "20", False, Kind.CAUTION),
+        ("20", "power", "20", False, Kind.CAUTION),
+    ],
+)
+def test_a_verdict_follows_the_links(
+    node_id: str, name: str, sampler: str | None, finished: bool, kind: Kind
+) -> None:
+    found = verdict(GRAPH, node_id, name, sampler, finished, lambda *key: TYPES.get(key))
+    assert found.kind is kind and found.reason
+
+
+def test_a_graph_that_runs_in_circles_has_verdicts() -> None:
+    graph = {"1": node("A", x=["2", 0]), "2": node("B", x=["1", 0])}
+    assert verdict(graph, "1", "x", "2", False, lambda *key: None).kind is Kind.CAUTION
+
+
+def test_an_edit_is_pending_then_applied_then_followed_by_the_next() -> None:
+    history = changed({}, CFG, Edit(7.0, 4.0))
+    history = changed(history, CFG, Edit(7.0, 5.0))
+    assert pending(history) == {CFG: Edit(7.0, 5.0)} and not was_edited(history)
+    history = applied(history, pending(history), 8)
+    assert pending(history) == {} and was_edited(history)
+    history = changed(history, CFG, Edit(5.0, 2.0))
+    assert summary(history) == {"3": {"cfg": {"from": 5.0, "to": 2.0, "from_step": None}}}
+    assert to_json(without_pending(history)) == {"3": {"cfg": [{"from": 7.0, "to": 5.0, "from_step": 8}]}}
+    assert from_json(to_json(history)) == history
+
+
+def test_an_edit_back_to_what_is_in_force_is_none() -> None:
+    history = changed({}, CFG, Edit(7.0, 4.0))
+    assert changed(history, CFG, Edit(7.0, 7.0)) == {}
+
+
+def test_an_edit_made_while_another_is_taken_into_a_run_stays_pending() -> None:
+    history = changed({}, CFG, Edit(7.0, 4.0))
+    taken = pending(history)
+    history = applied(changed(history, CFG, Edit(7.0, 2.0)), taken, 8)
+    assert summary(history)["3"]["cfg"] == {"from": 7.0, "to": 2.0, "from_step": None}
+    assert to_json(history)["3"]["cfg"][0] == {"from": 7.0, "to": 4.0, "from_step": 8}
+
+
+def test_edits_are_made_in_a_copy() -> None:
+    edited = with_edits(GRAPH, {CFG: Edit(7.0, 4.0)})
+    assert edited["3"]["inputs"]["cfg"] == 4.0 and GRAPH["3"]["inputs"]["cfg"] == 7.0
+
+
+def test_the_difference_of_two_graphs_knows_links_and_converted_widgets() -> None:
+    after = with_edits(GRAPH, {CFG: Edit(7.0, ["6", 0])})
+    del after["9"]
+    del after["3"]["inputs"]["seed"]
+    after["30"] = node("New", x=1)
+    assert difference(GRAPH, after) == {CFG: Edit(7.0, ["6", 0]), ("3", "seed"): Edit(1, None)}
+
+
+@pytest.mark.parametrize(
+    ("definition", "good", "bad"),
+    [
+        (Definition("INT", min=1, max=10), [1, 10], [0, 11, 1.5, "1", True, None, float("nan"), [1], {}]),
+        (Definition("FLOAT", min=0.0), [0, 2.5], [-0.1, "2", False, float("nan"), float("inf"), ["3", 0]]),
+        (Definition("STRING"), ["", "x" * 10**6], [1, None, True]),
+        (Definition("BOOLEAN"), [True, False], [0, "true", None]),
+        (Definition("COMBO", ("a", "b")), ["a"], ["c", None, 3, ["a"]]),
+    ],
+)
+def test_values_are_refused_in_a_sentence(definition: Definition, good: list[Any], bad: list[Any]) -> None:
+    assert [refusal(definition, value) for value in good] == [None] * len(good)
+    assert all(refusal(definition, value) for value in bad)
