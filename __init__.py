@@ -10,6 +10,7 @@ import json
 import logging
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,16 +131,23 @@ def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Regi
         job = registry.get(job_id)
         return job is not None and (job.run_active or job.state not in (*ENDED, State.FAILED))
 
+    def sweep() -> None:
+        try:
+            retention.sweep()
+        except (OSError, sqlite3.Error):
+            log.exception("Midrun could not look for old recordings")
+
     retention = Retention(recordings, store, retention_limits, busy)
+    thread = ThreadPoolExecutor(1, "midrun-retention")
     swept = [time.monotonic()]
 
     def on_change(job: Job, view: JobView, change: Change | None) -> None:
         if change is not None and view.state in ENDED and time.monotonic() - swept[0] >= SWEEP_EVERY_S:
             swept[0] = time.monotonic()
-            recordings.writer.submit(retention.sweep)
+            thread.submit(sweep)
 
     registry.listen(on_change)
-    recordings.writer.submit(retention.sweep)
+    thread.submit(sweep)
 
 
 def retention_limits() -> Limits:

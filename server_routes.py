@@ -10,6 +10,7 @@ import copy
 import json
 import logging
 import math
+import sqlite3
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
@@ -263,6 +264,10 @@ def _guarded(handler: Handler) -> Handler:
             return await handler(request)
         except MidrunError as error:
             return web.json_response({"error": _error(error)}, status=STATUS.get(error.code, 400))
+        except sqlite3.Error as error:
+            log.exception("Midrun could not read its database")
+            refusal = Unavailable(f"Midrun can not read its database: {error}. ComfyUI's log says more.")
+            return web.json_response({"error": _error(refusal)}, status=503)
 
     return guarded
 

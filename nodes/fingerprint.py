@@ -43,10 +43,8 @@ def _feed(made: Any, value: Any, inside: set[int]) -> None:
     """`inside`: the containers around the value, as a structure may contain itself."""
     made.update(type(value).__name__.encode())
     if isinstance(value, torch.Tensor):
-        flat = value.detach().reshape(-1)
-        chosen = flat[:: max(1, flat.numel() // SAMPLES)].to("cpu").contiguous()
         made.update(f"{tuple(value.shape)}{value.dtype}".encode())
-        made.update(chosen.view(torch.uint8).numpy().tobytes() if chosen.numel() else b"")
+        made.update(_sampled(value))
     elif value is None or isinstance(value, (bool, int, float, str)):
         made.update(repr(value).encode(errors="surrogatepass"))
     elif id(value) not in inside:
@@ -55,6 +53,16 @@ def _feed(made: Any, value: Any, inside: set[int]) -> None:
             made.update(name.encode(errors="surrogatepass"))
             _feed(made, part, inside)
         inside.discard(id(value))
+
+
+def _sampled(tensor: torch.Tensor) -> bytes:
+    """Bytes of some of its elements; none of a kind that can not be read so, as sparse tensors."""
+    try:
+        flat = tensor.detach().reshape(-1)
+        chosen = flat[:: max(1, flat.numel() // SAMPLES)].to("cpu").contiguous()
+        return chosen.view(torch.uint8).numpy().tobytes() if chosen.numel() else b""
+    except (RuntimeError, NotImplementedError, TypeError):
+        return b""
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:

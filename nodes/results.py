@@ -30,7 +30,12 @@ class Results:
 
     def on_change(self, job: Job, view: JobView, change: Change | None) -> None:
         """A listener of the registry: what was stopped is kept, whatever becomes of its recording."""
-        if change is not None and change.kind == "abort" and view.abort_mode is AbortMode.STOP and view.step:
+        if (
+            change is not None
+            and change.kind == "abort"
+            and view.abort_mode is AbortMode.STOP
+            and view.node_id
+        ):
             self._recordings.writer.submit(lambda: self._keep(job, view))
 
     def latent(self, job: Job, node_id: str | None, step: int | None) -> tuple[str, bytes]:
@@ -40,14 +45,17 @@ class Results:
         """
         view = job.view()
         node_id = view.node_id if node_id is None else node_id
-        kept = sorted(self._recordings.kept(job.job_id).glob("*.latent"))
         try:
             inputs, found = self._find(job.job_id, node_id, step)
+            return f"{_name(found)}.latent", latent_file(found.denoised, inputs.latent_format, _metadata(job))
         except NoLatent:
+            kept = sorted(self._recordings.kept(job.job_id).glob("*.latent"))
             if step is not None or node_id != view.node_id or not kept:
                 raise
             return kept[-1].name, kept[-1].read_bytes()
-        return f"{_name(found)}.latent", latent_file(found.denoised, inputs.latent_format, _metadata(job))
+        except Exception as error:
+            log.exception("Midrun could not make a latent file of job %r", job.job_id)
+            raise NoLatent(job.job_id, step) from error
 
     def _find(self, job_id: str, node_id: str | None, number: int | None) -> tuple[Inputs, Step]:
         recording = None if node_id is None else self._recordings.find(job_id, node_id)
@@ -69,7 +77,9 @@ class Results:
                 write(directory / f"{_name(step)}.png", content.getvalue())
                 told["picture"] = str(directory / f"{_name(step)}.png")
             job.note("kept", told)
-        except (NoLatent, OSError, ValueError, RuntimeError) as error:
+        except NoLatent:
+            return  # it had not finished a step
+        except Exception as error:  # noqa: BLE001  a latent format of another pack may raise anything
             log.warning("Midrun could not keep the partial result of job %r: %s", job.job_id, error)
             job.note("not_kept", {"error": str(error)})
 

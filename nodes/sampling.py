@@ -190,6 +190,7 @@ class SamplingCall:
         """Give the GPU back and wait, for as long as the queue policy lets us."""
         if self.denoised is not None:
             self.denoised = self.denoised.cpu()
+        self.answer = None
         released = gpu.release()
         directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
         while directive is Directive.PAUSE:

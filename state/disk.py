@@ -12,6 +12,7 @@ import logging
 import re
 import shutil
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,7 @@ from .tensor_file import SUFFIX, Tensors
 log = logging.getLogger(__name__)
 RESERVE = 2 * 1024**3  # bytes that are left free on the disk
 UNWRITTEN = 64 * 1024**2  # bytes that may wait for the disk before the sampler waits for them
+UNWRITTEN_COUNT = 16  # evaluations that a crash may cost where the disk is slower than the model
 LONGEST_WAIT_S = 5.0  # a disk that hangs must not stop the sampling for good
 INPUTS = "inputs"
 Trouble = Callable[[str, str | None], None]  # (job_id, what keeps it from the disk; None: it is over)
@@ -39,12 +41,15 @@ class Writer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "midrun-writer")
         self._room = threading.Condition()
-        self._waiting = 0
+        self._waiting = 0  # bytes
+        self._count = 0  # of works with a size
 
     def submit(self, work: Callable[[], Any], size: int = 0) -> Future[Any]:
-        """`size`: bytes that stay in memory until it is done."""
+        """`size`: bytes that stay in memory until it is done; without any it never waits."""
         with self._room:
-            self._room.wait_for(lambda: self._waiting + size <= max(size, UNWRITTEN), LONGEST_WAIT_S)
+            if size:
+                self._room.wait_for(lambda: self._has_room(size), LONGEST_WAIT_S)
+                self._count += 1
             self._waiting += size
         future = self._thread.submit(work)
         future.add_done_callback(lambda done: self._done(done, size))
@@ -57,11 +62,15 @@ class Writer:
     def close(self) -> None:
         self._thread.shutdown()
 
+    def _has_room(self, size: int) -> bool:
+        return self._count < UNWRITTEN_COUNT and self._waiting + size <= max(size, UNWRITTEN)
+
     def _done(self, future: Future[Any], size: int) -> None:
         if future.exception() is not None:
             log.error("Midrun's writer failed", exc_info=future.exception())
         with self._room:
             self._waiting -= size
+            self._count -= bool(size)
             self._room.notify_all()
 
 
@@ -99,20 +108,31 @@ class DiskRecordings:
             return job_id in self._open or self.of_job(job_id).is_dir()
 
     def close(self, job_id: str) -> None:
-        with self._lock:
-            self._open.pop(job_id, None)
+        self.writer.submit(lambda: self._close(job_id))  # after what is yet to be made of it
 
-    def forget(self, job_id: str) -> None:
-        """Delete the recording of a job that ended; on the writer's thread. Its kept results stay."""
-        self.close(job_id)
-        shutil.rmtree(self.of_job(job_id), ignore_errors=True)
+    def set_aside(self, job_id: str) -> None:
+        """Whatever lies where the recording of a new job will be belongs to another."""
+        place = self.of_job(job_id)
+        if place.exists():
+            place.rename(place.with_name(f"={uuid.uuid4().hex}"))
 
-    def drop(self, job_id: str) -> None:
+    def forget(self, name: str, job_id: str | None) -> None:
+        """Delete that directory, of a job that ended or of none. Its kept results stay. Takes its time."""
+        if job_id is not None:
+            self._close(job_id)
+        shutil.rmtree(self.directory / "recordings" / name, ignore_errors=True)
+
+    def drop(self, job_id: str, then: Callable[[], None] = lambda: None) -> None:
         with self._lock:
             for recording in self._open.pop(job_id, {}).values():
                 recording.abandon()
         for place in (self.of_job(job_id), self.kept(job_id)):
             self.writer.submit(partial(shutil.rmtree, place, ignore_errors=True))
+        self.writer.submit(then)
+
+    def _close(self, job_id: str) -> None:
+        with self._lock:
+            self._open.pop(job_id, None)
 
     def of_job(self, job_id: str) -> Path:
         return self.directory / "recordings" / directory_name(job_id)
@@ -156,13 +176,12 @@ class DiskRecording:
 
     @inputs.setter
     def inputs(self, inputs: Inputs) -> None:
-        self._inputs_known = True
         self._put(INPUTS, inputs)
+        self._inputs_known = True
 
     def append(self, evaluation: Evaluation) -> None:
-        index = self._length
+        self._put(_evaluation(self._length), evaluation)
         self._length += 1
-        self._put(_evaluation(index), evaluation)
 
     def read(self, index: int) -> Evaluation:
         if not 0 <= index < self._length:
@@ -182,8 +201,8 @@ class DiskRecording:
 
     def mark(self, step: Step) -> None:
         if step.number not in self._steps:
-            self._steps.add(step.number)
             self._put(_step(step.number), step)
+            self._steps.add(step.number)
 
     def steps(self) -> list[int]:
         return sorted(self._steps)
@@ -269,7 +288,7 @@ class DiskRecording:
 def _names(directory: Path) -> list[str]:
     try:
         return [path.name for path in directory.iterdir()]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

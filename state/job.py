@@ -18,7 +18,7 @@ from .evaluation import InFlight, InterruptFlag, Outcome
 from .timing import Mode, Stopwatch
 from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State
-from .warnings import Warning
+from .warnings import OF_A_RUN, Warning
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
@@ -169,7 +169,12 @@ class Job:
             self._started, self.run_active = False, True
             self._ordinals.clear()
             self.request = request or self.request
-            fields = run.fields | {"edits": applied(self._view.edits, taken or {}, self._view.step)}
+            gone = {code for code, _ in OF_A_RUN}
+            warnings = {code: told for code, told in self._view.warnings.items() if code not in gone}
+            fields = run.fields | {
+                "warnings": warnings,
+                "edits": applied(self._view.edits, taken or {}, self._view.step),
+            }
             detail = {"edits": [_told(path, edit) for path, edit in taken.items()]} if taken else None
             self._fire(run.event, detail, prompt_ids=(*self._view.prompt_ids, prompt_id), **fields)
 
@@ -261,6 +266,8 @@ class Job:
         with self._lock:
             if self._in_call or prompt_id != self.prompt_id or self.state in (C, F) or self._finished:
                 return None
+            if self.state is H and not self.run_active:
+                return None  # another prompt with the id of a parked job's run
             self.start(prompt_id)
             self._in_call, self._call = True, prompt_id
             ordinal = self._ordinals.get(node_id, 0)
@@ -280,8 +287,8 @@ class Job:
 
     def directive(self) -> Directive:
         with self._lock:
-            if self._call != self.prompt_id:
-                return Directive.PARK  # another run was queued to go on with it
+            if self._call != self.prompt_id or (self.state is H and not self._view.held):
+                return Directive.PARK  # this run is to end, and so is what a node samples on although it was
             if self.state in (P, H):
                 return Directive.PAUSE
             if self.state is not A:

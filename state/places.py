@@ -73,6 +73,8 @@ def _locked(directory: Path) -> Any:
             file.close()
             return None
         log.warning("Midrun: %s can not be locked (%s); let no second server use it", file.name, error)
+    if hasattr(os, "register_at_fork"):  # a child that outlives this server must not keep the lock
+        os.register_at_fork(after_in_child=file.close)
     file.truncate(0)
     file.write(f"process {os.getpid()}\n")
     file.flush()

@@ -8,6 +8,7 @@ Written and read by ComfyUI's worker thread; dropped from any thread. With disk.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -117,7 +118,13 @@ class Recordings(Protocol):
         """The job ended: nothing of it needs to stay in memory."""
         ...
 
-    def drop(self, job_id: str) -> None: ...
+    def drop(self, job_id: str, then: Callable[[], None] = ...) -> None:
+        """Delete all of the job's, and call `then`."""
+        ...
+
+    def set_aside(self, job_id: str) -> None:
+        """A new job has that id: what is there of it belongs to another."""
+        ...
 
 
 class MemoryRecording:
@@ -175,9 +182,13 @@ class MemoryRecordings:
     def close(self, job_id: str) -> None:
         self.drop(job_id)
 
-    def drop(self, job_id: str) -> None:
+    def set_aside(self, job_id: str) -> None:
+        self.drop(job_id)
+
+    def drop(self, job_id: str, then: Callable[[], None] = lambda: None) -> None:
         with self._lock:
             self._jobs.pop(job_id, None)
+        then()
 
 
 def with_denoised(step: Step, recording: Recording) -> Step:

@@ -28,7 +28,7 @@ from .warnings import NOT_IN_DATABASE, RECORDING_GONE, WITHOUT_SECRETS, Warning
 log = logging.getLogger(__name__)
 Listener = Callable[[Job, JobView, Change | None], None]
 RESUMABLE = (State.PAUSED, State.FAILED)
-SAVE_PROGRESS_EVERY = 10  # published progress reports, so about once a second
+SAVE_PROGRESS_EVERY_S = 1.0
 
 
 class Registry:
@@ -42,7 +42,8 @@ class Registry:
         self._by_prompt: dict[str, Job] = {}
         self._taken = store.prompt_ids()  # by every job there is, in memory or stored
         self._listeners: list[Listener] = []
-        self._unsaved: dict[str, int] = {}
+        self._saved: dict[str, float] = {}  # job_id -> when its row was written, by the clock
+        self._forgotten = 0  # how many jobs were let go of
         store.trouble = partial(self.trouble, NOT_IN_DATABASE)
 
     # -- a job's life ----------------------------------------------------------------------------------
@@ -59,6 +60,7 @@ class Registry:
         with self._lock:
             if prompt_id in self._taken:
                 return None
+            self.recordings.set_aside(prompt_id)  # of a job that the database does not know
             self._taken.add(prompt_id)
             self._by_prompt[prompt_id] = job
         self.store.add(view, request)
@@ -87,9 +89,10 @@ class Registry:
             self._by_prompt[prompt_id] = job
 
     def delete(self, job: Job) -> None:
-        self._release(job)
-        self.recordings.drop(job.job_id)
+        """Its ids are free again when its files are gone."""
+        self._forget(job)
         self.store.delete(job.job_id)
+        self.recordings.drop(job.job_id, lambda: self._release(job))
 
     def settle(self, job: Job) -> None:
         """Let go of a job that ended and whose last run left ComfyUI. What is on disk stays there."""
@@ -112,13 +115,17 @@ class Registry:
 
     async def load(self, any_id: str) -> Job:
         """Any job, from memory or from the store; raises UnknownJob."""
-        job = self.get(any_id)
-        if job is not None:
-            return job
-        try:
-            stored = await asyncio.wrap_future(self.store.find(any_id))
-        except UnicodeEncodeError:  # a lone surrogate: no such id was ever stored
-            stored = None
+        while True:
+            job = self.get(any_id)
+            if job is not None:
+                return job
+            forgotten = self._forgotten
+            try:
+                stored = await asyncio.wrap_future(self.store.find(any_id))
+            except UnicodeEncodeError:  # a lone surrogate: no such id was ever stored
+                stored = None
+            if forgotten == self._forgotten:  # else what was read may be older than what became of the job
+                break
         if stored is None:
             raise UnknownJob(any_id)
         job = self._revive(stored)
@@ -150,7 +157,7 @@ class Registry:
 
     def _changed(self, job: Job, view: JobView, change: Change | None) -> None:
         if change is not None:
-            self._unsaved[job.job_id] = 0
+            self._saved[job.job_id] = time.monotonic()
             self.store.save(view, change)
             if change.state_to in (State.ABORTED, State.FAILED):
                 node_id = (view.error.node_id if view.error else None) or view.node_id
@@ -158,8 +165,8 @@ class Registry:
                 blamed = graph.class_type(prompt, node_id), graph.model_file(prompt, view.node_id)
                 self.store.blame(job.job_id, *blamed)
         else:
-            self._unsaved[job.job_id] = reports = self._unsaved.get(job.job_id, 0) + 1
-            if reports % SAVE_PROGRESS_EVERY == 0:
+            if time.monotonic() - self._saved.get(job.job_id, 0.0) >= SAVE_PROGRESS_EVERY_S:
+                self._saved[job.job_id] = time.monotonic()
                 self.store.save(view, None)
         for listener in list(self._listeners):
             listener(job, view, change)
@@ -168,7 +175,11 @@ class Registry:
 
     def _present(self, stored: StoredJob) -> JobView:
         job = self.get(stored.view.job_id)
-        return job.view() if job is not None else stored.view
+        if job is not None:
+            return job.view()
+        if stored.secret_keys and stored.view.state in RESUMABLE:
+            return replace(stored.view, warnings=stored.view.warnings | dict([WITHOUT_SECRETS]))
+        return stored.view
 
     def _revive(self, stored: StoredJob) -> Job:
         job = self._make_job(stored.view, stored.request)
@@ -202,4 +213,5 @@ class Registry:
             for prompt_id in prompt_ids:
                 if self._by_prompt.get(prompt_id) is job:
                     del self._by_prompt[prompt_id]
-        self._unsaved.pop(job.job_id, None)
+            self._forgotten += 1
+        self._saved.pop(job.job_id, None)

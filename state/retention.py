@@ -1,4 +1,4 @@
-"""Which recordings have to go: by age and by total size. On the recordings' writer thread.
+"""Which recordings have to go: by age and by total size. On a thread of its own.
 
 What can still be resumed as it stands is never touched, nor are the kept results of aborted jobs.
 """
@@ -21,6 +21,7 @@ from .view import State
 
 log = logging.getLogger(__name__)
 SWEEP_EVERY_S = 60.0
+ORPHANED_S = 86400.0  # a directory without a job is left alone for so long
 ORDER = (State.COMPLETED, State.ABORTED, State.FAILED)  # the first go first
 
 
@@ -48,8 +49,8 @@ def limits_from(settings: Any) -> Limits:
 
 @dataclass(frozen=True)
 class _Candidate:
-    job_id: str
-    state: State
+    name: str  # of its directory
+    job_id: str | None
     ended: float  # seconds since the epoch
 
 
@@ -69,32 +70,47 @@ class Retention:
         self._busy = busy
 
     def sweep(self) -> list[str]:
-        """Delete what is too old or too much; the jobs whose recordings went."""
+        """Delete what is too old or too much; the names of the directories that went."""
         limits = self._limits()
-        sizes = {
-            place.name: _size(place) for place in _directories(self._recordings.directory / "recordings")
-        }
+        places = _directories(self._recordings.directory / "recordings")
+        sizes = {place.name: _size(place) for place in places}
         total = sum(sizes.values())
         gone = []
-        for candidate in self._candidates():
-            name = directory_name(candidate.job_id)
+        for candidate in (*self._orphans(places), *self._candidates()):
+            size = sizes.get(candidate.name)
             too_old = time.time() - candidate.ended > limits.age_s
-            if name not in sizes or not (too_old or total > limits.size) or self._busy(candidate.job_id):
+            if size is None or not (too_old or total > limits.size):
                 continue
-            self._recordings.forget(candidate.job_id)
-            total -= sizes[name]
-            gone.append(candidate.job_id)
+            if candidate.job_id is not None and self._busy(candidate.job_id):
+                continue
+            self._recordings.forget(candidate.name, candidate.job_id)
+            total -= size
+            gone.append(candidate.name)
         if gone:
             log.info("Midrun deleted %d old recordings; %.1f GB are left", len(gone), total / 1000**3)
         return gone
 
+    def _orphans(self, places: list[Path]) -> list[_Candidate]:
+        """Directories that no job has, the oldest first: their database was set aside."""
+        known = {directory_name(job_id) for job_id in self._store.job_ids().result()}
+        found = [(_modified(place), place.name) for place in places if place.name not in known]
+        return [_Candidate(name, None, at) for at, name in sorted(found) if time.time() - at > ORPHANED_S]
+
     def _candidates(self) -> list[_Candidate]:
-        """In the order in which they go."""
-        ended = [
-            _Candidate(job_id, state, datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp())
-            for job_id, state, at in self._store.ended().result()
-        ]
-        return sorted(ended, key=lambda candidate: (ORDER.index(candidate.state), candidate.ended))
+        """Jobs, in the order in which they go."""
+        ended = sorted(self._store.ended().result(), key=lambda row: (ORDER.index(row[1]), row[2]))
+        return [_Candidate(directory_name(job_id), job_id, _timestamp(at)) for job_id, _, at in ended]
+
+
+def _timestamp(at: str) -> float:
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+
+
+def _modified(directory: Path) -> float:
+    try:
+        return directory.stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def _directories(directory: Path) -> list[Path]:

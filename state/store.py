@@ -6,9 +6,11 @@ its job goes on in memory; the thread survives.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,9 +33,11 @@ from .rows import (
     view_of,
 )
 from .view import Change, JobView, PauseReason, State
+from .warnings import NOT_IN_DATABASE, NOT_ON_DISK
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+RETRY_S = 2.0
 BUSY_S = 5.0  # how long another program may lock the database before a write is given up
 
 # A paused job's row is not written while time goes by, so what was written last is told from updated_at.
@@ -64,19 +68,23 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.trouble: Callable[[str, str | None], None] = lambda job_id, told: None  # None: it is over
         self.trouble_at_start: str | None = None
-        self._failing: dict[str, tuple[JobView, Request] | None] = {}  # job_id -> its row, if that is missing
+        self._failed: dict[str, list[Callable[[], object]]] = {}  # job_id -> writes to be tried again
+        self._retry: threading.Timer | None = None
+        self._suspect = path.with_name(path.name + ".suspect")  # there after a sign of corruption
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="midrun-store")
         self._thread.submit(self._open, path).result()
 
     def close(self) -> None:
         """Write what is queued, then close."""
+        if self._retry is not None:
+            self._retry.cancel()
         self._thread.submit(self._db.close)
         self._thread.shutdown()
 
     # -- writes: never wait ----------------------------------------------------------------------------
 
     def add(self, view: JobView, request: Request) -> None:
-        self._write(view.job_id, lambda: self._insert(view, request), (view, request))
+        self._write(view.job_id, lambda: self._insert(view, request))
 
     def save(self, view: JobView, change: Change | None) -> None:
         """Bring the job's row up to date, with a line of its audit trail."""
@@ -85,9 +93,6 @@ class Store:
             columns = view_columns(view)
             assignments = ", ".join(f"{name} = :{name}" for name in columns)
             sql = f"UPDATE job_debug_state SET {assignments} WHERE job_id = :job_id"
-            missing = self._failing.get(view.job_id)
-            if missing is not None:
-                self._insert(*missing)
             if self._db.execute(sql, columns | {"job_id": view.job_id}).rowcount == 0:
                 return  # deleted meanwhile
             for prompt_id in view.prompt_ids[1:]:
@@ -96,7 +101,7 @@ class Store:
             if change is not None:
                 self._table("job_events").insert(event_columns(view.job_id, change))
 
-        self._write(view.job_id, update)
+        self._write(view.job_id, update, again=change is not None)
 
     def save_request(self, job_id: str, request: Request) -> None:
         columns = request_columns(request)
@@ -124,11 +129,10 @@ class Store:
 
     def prompt_ids(self) -> set[str]:
         """Of all runs of all jobs. Waits; for start-up."""
+        return self._column("prompt_id", "job_runs").result()
 
-        def prompt_ids() -> set[str]:
-            return {row["prompt_id"] for row in self._db.query("SELECT prompt_id FROM job_runs")}
-
-        return self._read(prompt_ids).result()
+    def job_ids(self) -> Future[set[str]]:
+        return self._column("job_id", "job_debug_state")
 
     def find(self, any_id: str) -> Future[StoredJob | None]:
         """By job_id, or by the prompt_id of any of its runs."""
@@ -229,7 +233,14 @@ class Store:
         migrations.apply(db)
         with db.atomic():
             self._pause_interrupted()
-        db.execute("SELECT COUNT(*) FROM job_runs")  # raises where it is corrupt
+        for table in ("job_runs", "job_events"):
+            db.execute(f"SELECT MAX(id) FROM {table}").fetchall()  # raises where it is corrupt
+        db.execute("SELECT prompt_id FROM job_runs").fetchall()
+        if self._suspect.exists():
+            (told,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            if told != "ok":
+                raise sqlite3.DatabaseError(f"malformed: {told}")
+            self._suspect.unlink()
 
     def _insert(self, view: JobView, request: Request) -> None:
         row = {"job_id": view.job_id, "created_at": view.created_at}
@@ -253,6 +264,11 @@ class Store:
             [reason, *_INTERRUPTED],
         )
         self._db.execute(
+            "UPDATE job_debug_state SET warnings_json = json_remove(warnings_json, ?, ?) "
+            "WHERE warnings_json <> '{}'",
+            [f"$.{code}" for code, _ in (NOT_ON_DISK, NOT_IN_DATABASE)],  # of that server
+        )
+        self._db.execute(
             f"UPDATE job_debug_state SET held = 0, gpu_released = 1, paused_s = {_PAUSED_S} WHERE held = 1"
         )
 
@@ -264,24 +280,52 @@ class Store:
         view = view_of(row, tuple(run["prompt_id"] for run in runs))
         return StoredJob(row["id"], view, request_of(row), json.loads(row["secret_keys_json"]))
 
-    def _write(
-        self, job_id: str, work: Callable[[], object], row: tuple[JobView, Request] | None = None
-    ) -> None:
-        """`row`: what the job's next write has to insert if this one fails."""
+    def _write(self, job_id: str, work: Callable[[], object], again: bool = True) -> None:
+        """What the database does not take now is written later, in order, before what follows of that job.
 
-        def guarded() -> None:
-            try:
-                with self._db.atomic():
-                    work()
-            except (sqlite3.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
-                log.exception("Midrun could not store job %r; it goes on in memory", job_id)
-                self._failing.setdefault(job_id, row)
-                self.trouble(job_id, str(error))
-            else:
-                if self._failing.pop(job_id, self) is not self:
-                    self.trouble(job_id, None)
+        again: False for what the next write of the job tells as well
+        """
+        self._thread.submit(self._try, job_id, work, again)
 
-        self._thread.submit(guarded)
+    def _try(self, job_id: str, work: Callable[[], object], again: bool) -> None:
+        try:
+            with self._db.atomic():
+                for earlier in self._failed.get(job_id, ()):
+                    earlier()
+                work()
+        except (sqlite3.IntegrityError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            log.exception("Midrun could not store something of job %r", job_id)
+            self.trouble(job_id, str(error))
+        except sqlite3.Error as error:
+            log.exception("Midrun could not store job %r; it goes on in memory", job_id)
+            if "malformed" in str(error) or "corrupt" in str(error):
+                self._suspect.touch()
+            known = self._failed.setdefault(job_id, [])
+            if again:
+                known.append(work)
+            self._try_again_later()
+            self.trouble(job_id, str(error))
+        else:
+            if self._failed.pop(job_id, None) is not None:
+                self.trouble(job_id, None)
+
+    def _try_again_later(self) -> None:
+        if self._retry is None or not self._retry.is_alive():
+            self._retry = threading.Timer(RETRY_S, self._submit_failed)
+            self._retry.daemon = True
+            self._retry.start()
+
+    def _submit_failed(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the store was closed
+            self._thread.submit(self._try_failed)
+
+    def _try_failed(self) -> None:
+        self._retry = None
+        for job_id in list(self._failed):
+            self._try(job_id, lambda: None, False)
+
+    def _column(self, column: str, table: str) -> Future[set[str]]:
+        return self._read(lambda: {row[column] for row in self._db.query(f"SELECT {column} FROM {table}")})
 
     def _read(self, work: Callable[[], T]) -> Future[T]:
         return self._thread.submit(work)
@@ -294,7 +338,7 @@ def _database(path: Path) -> Database:
 def _set_aside(path: Path) -> Path:
     """Rename the database and the files beside it; nothing is deleted."""
     kept = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", ".suspect"):
         file = path.with_name(path.name + suffix)
         if file.exists():
             file.rename(kept.with_name(kept.name + suffix))

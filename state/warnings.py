@@ -15,7 +15,7 @@ NOT_IN_DATABASE: Warning = (
 )
 RECORDING_GONE: Warning = (
     "recording_gone",
-    "The recording of this job's {} evaluations is gone from the disk. A resume starts again from step 0.",
+    "The recording of this job's {} evaluations was gone from the disk, so it starts again from step 0.",
 )
 RECORDING_DAMAGED: Warning = (
     "recording_damaged",
@@ -32,3 +32,5 @@ WITHOUT_SECRETS: Warning = (
     "This job was queued with a Comfy.org sign-in, which Midrun does not store. Nodes that need it will fail "
     "when it is resumed; queue the workflow as a new job for those.",
 )
+
+OF_A_RUN = (RECORDING_GONE, RECORDING_DAMAGED, INPUTS_CHANGED, WITHOUT_SECRETS)  # told anew if still true

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -47,8 +48,8 @@ def recorded(recordings: DiskRecordings, evaluations: int = 5, job_id: str = JOB
     for value in range(evaluations):
         recording.append(Evaluation(torch.full((4,), float(value))))
         recording.mark(Step(value + 1, value + 1, 1.0))
-    recordings.writer.flush()
     recordings.close(job_id)
+    recordings.writer.flush()
     return recording.directory
 
 
@@ -107,8 +108,8 @@ def test_what_lies_behind_a_gap_never_becomes_part_of_a_recording(recordings: Di
     tape.position = 1
     assert tape.next() is None
     tape.recording.append(Evaluation(torch.full((4,), 7.0)))
-    recordings.writer.flush()
     recordings.close(JOB)
+    recordings.writer.flush()
     reopened = recordings.open(JOB, "3", 0)
     assert (len(reopened), reopened.read(1).answer[0].item()) == (2, 7.0)
 
@@ -242,6 +243,23 @@ def test_too_much_goes_completed_first_then_aborted_then_failed_and_paused_never
     assert went == ["completed-1", "completed-2", "aborted-1", "failed-1"][:gone]
     assert [job for job in went if recordings.of_job(job).exists()] == []
     assert recordings.of_job("paused-1").exists()
+
+
+def test_directories_that_no_job_has_go_first_and_not_before_a_day(
+    recordings: DiskRecordings, jobs: Store
+) -> None:
+    orphans = [recorded(recordings, job_id=name).parent for name in ("orphan-new", "orphan-old")]
+    os.utime(orphans[1], (0, 0))
+    one = sum(file.stat().st_size for file in orphans[0].rglob("*.safetensors"))
+    limits = Limits(size=6 * one, age_s=1e12)
+    assert Retention(recordings, jobs, lambda: limits, lambda job_id: False).sweep() == ["orphan-old"]
+
+
+def test_the_recording_of_a_new_job_never_begins_with_another_s(recordings: DiskRecordings) -> None:
+    directory = recorded(recordings)
+    recordings.set_aside(JOB)
+    assert len(recordings.open(JOB, "3", 0)) == 0
+    assert not directory.exists() and len(list(directory.parent.parent.glob("=*/3.0/0*"))) == 5
 
 
 def test_what_is_too_old_goes_unless_it_was_taken_up_again(recordings: DiskRecordings, jobs: Store) -> None:

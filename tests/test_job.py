@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from midrun.state.edits import Edit, pending
 from midrun.state.errors import IllegalTransition
 from midrun.state.evaluation import Outcome
 from midrun.state.job import CANCELLED, PAUSE_BUDGET_S, Job, Request
@@ -798,3 +799,29 @@ def test_threads_that_fire_verbs_at_a_worker_never_block_it_or_break_the_table()
         assert change.state_from is state
         state = change.state_to
     assert state is job.state is State.ABORTED
+
+
+def test_a_node_that_swallows_the_interrupt_of_a_parked_job_is_told_to_end_again() -> None:
+    job = World().parked()
+    assert job.enter_call("j", "3", 10, QueuePolicy.AUTO) == 1
+    assert job.directive() is Directive.PARK
+
+
+def test_another_prompt_with_the_id_of_a_parked_run_is_not_watched() -> None:
+    job = World().parked()
+    job.run_ended("j", Event.ABORT)
+    assert job.enter_call("j", "3", 10, QueuePolicy.AUTO) is None
+
+
+def test_a_held_job_with_edits_goes_on_as_a_new_run_and_its_old_one_ends() -> None:
+    job = World().held()
+    job.edit(lambda history: {"3": {"cfg": (Edit(7.0, 4.0),)}})
+    taken = pending(job.view().edits)
+    assert job.resume() is False
+    job.queue_run("r2", None, taken)
+    assert job.directive() is Directive.PARK and job.state is State.QUEUED
+    assert (job.view().held, job.view().edits["3"]["cfg"][0].from_step) == (False, 1)
+    job.leave_call()
+    job.run_ended("j", Event.ABORT)
+    assert job.enter_call("r2", "3", 10, QueuePolicy.AUTO) == 0
+    assert job.directive() is Directive.GO

@@ -20,8 +20,8 @@ class Reopened(DiskRecordings):
     """As after a restart: whoever opens a recording finds what is on the disk, and nothing else."""
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> Any:
-        self.writer.flush()
         self.close(job_id)
+        self.writer.flush()
         return super().open(job_id, node_id, ordinal)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -286,3 +287,65 @@ def test_failures_are_listed_newest_first_and_counted(store: Store) -> None:
         "model": {"sd.safetensors": 2},
         "step": {7: 2, 3: 1},
     }
+
+
+def test_nothing_is_forgotten_that_was_to_be_written_while_the_database_was_locked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("midrun.state.store.BUSY_S", 0.05)
+    monkeypatch.setattr("midrun.state.store.RETRY_S", 0.1)
+    store = Store(path)
+    told: list[Any] = []
+    store.trouble = lambda job_id, why: told.append(why)
+    store.add(view("old"), REQUEST)
+    with sqlite3.connect(path, isolation_level=None) as other:
+        store.written().result()
+        other.execute("BEGIN IMMEDIATE")
+        store.add(view("j"), REQUEST)
+        store.save(view("old", State.COMPLETED), Change("complete", State.RUNNING, State.COMPLETED, 9, "t"))
+        store.written().result()
+        other.execute("ROLLBACK")
+    store.blame("j", "KSampler", None)  # no write that could insert the row
+    end = time.monotonic() + 10
+    while told.count(None) < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    stored = [store.find(name).result() for name in ("j", "old")]
+    assert [found.view.state for found in stored if found] == [State.QUEUED, State.COMPLETED]
+    assert [event["kind"] for event in store.events("old").result()] == ["complete"]
+    store.close()
+
+
+def test_a_restart_takes_back_the_warnings_of_the_server_before(path: Path) -> None:
+    store = Store(path)
+    store.add(view("j"), REQUEST)
+    store.save(view("j", State.PAUSED, warnings={"not_on_disk": "x", "recording_gone": "y"}), None)
+    store.close()
+    store = Store(path)
+    stored = store.find("j").result()
+    assert stored is not None and stored.view.warnings == {"recording_gone": "y"}
+    store.close()
+
+
+@pytest.mark.parametrize("table", ["job_runs", "job_events", "uq_job_runs_prompt_id"])
+def test_corruption_that_shows_later_is_mended_by_the_next_start(path: Path, table: str) -> None:
+    store = Store(path)
+    for number in range(200):
+        store.add(view(f"j{number}"), REQUEST)
+        store.save(view(f"j{number}"), Change("x", State.QUEUED, State.QUEUED, 0, "t"))
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xaa" * 4096
+    path.write_bytes(content)
+    for name in ("first", "second", "third"):  # mended at once, or once a write has met it
+        store = Store(path)
+        store.add(view(name), REQUEST)
+        store.save(view(name), Change("x", State.QUEUED, State.QUEUED, 0, "t"))
+        store.close()
+    store = Store(path)
+    assert store.find("third").result() is not None
+    assert store.events("third").result()[0]["kind"] == "x"
+    store.close()
+    assert len(list(path.parent.glob("midrun.corrupt-*.db"))) == 1
