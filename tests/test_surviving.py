@@ -83,13 +83,13 @@ def test_inputs_that_differ_a_little_are_replaced_by_the_recorded_ones(comfy: Co
 
 
 def test_conditioning_that_changed_by_itself_is_told(comfy: Comfy) -> None:
-    graph = graphs.varying(graphs.base(key="other", gates="4", queue_policy="park"), "other")
-    job_id = parked_at(comfy, "other", 4, graph)
-    comfy.open_gate("other", "other")
+    graph = graphs.varying(graphs.base(key="wildcard", gates="4", queue_policy="park"), "wildcard")
+    job_id = parked_at(comfy, "wildcard", 4, graph)
+    comfy.open_gate("wildcard", "other")
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert "changed its positive:" in warnings(job)["inputs_changed"]
-    assert comfy.probe("other")["done"] == 6
+    assert comfy.probe("wildcard")["done"] == 6
 
 
 def test_a_disk_that_can_not_be_written_is_told_and_sampling_goes_on(comfy: Comfy) -> None:
