@@ -90,3 +90,21 @@ def m0002_warnings(db: Database) -> None:
         "ALTER TABLE job_debug_state ADD COLUMN model_file TEXT",
         "CREATE INDEX idx_job_debug_state_updated_at ON job_debug_state(updated_at)",
     )
+
+
+@migrations()
+def m0003_many_jobs(db: Database) -> None:
+    """Failures and ended jobs are told from indexes: a row is mostly prompt, which is slow to read past."""
+    _run(
+        db,
+        """
+        CREATE INDEX idx_job_debug_state_failures
+        ON job_debug_state(updated_at, step, node_class, model_file, abort_reason, error_json)
+        WHERE state IN ('aborted', 'failed')
+        """,
+        """
+        CREATE INDEX idx_job_debug_state_ended ON job_debug_state(updated_at, state, job_id)
+        WHERE state IN ('completed', 'aborted', 'failed')
+        """,
+        "DROP INDEX idx_job_debug_state_updated_at",
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,7 +76,7 @@ class Retention:
         sizes = {place.name: _size(place) for place in places}
         total = sum(sizes.values())
         gone = []
-        for candidate in (*self._orphans(places), *self._candidates()):
+        for candidate in (*self._orphans(places), *self._candidates(sizes)):
             size = sizes.get(candidate.name)
             too_old = time.time() - candidate.ended > limits.age_s
             if size is None or not (too_old or total > limits.size):
@@ -96,10 +96,17 @@ class Retention:
         found = [(_modified(place), place.name) for place in places if place.name not in known]
         return [_Candidate(name, None, at) for at, name in sorted(found) if time.time() - at > ORPHANED_S]
 
-    def _candidates(self) -> list[_Candidate]:
-        """Jobs, in the order in which they go."""
-        ended = sorted(self._store.ended().result(), key=lambda row: (ORDER.index(row[1]), row[2]))
-        return [_Candidate(directory_name(job_id), job_id, _timestamp(at)) for job_id, _, at in ended]
+    def _candidates(self, names: Container[str]) -> list[_Candidate]:
+        """Jobs that have a directory, in the order in which they go."""
+        ended = [row for row in self._all_ended() if directory_name(row[2]) in names]
+        ended.sort(key=lambda row: (ORDER.index(State(row[3])), row[0]))
+        return [_Candidate(directory_name(job_id), job_id, _timestamp(at)) for at, _, job_id, _ in ended]
+
+    def _all_ended(self) -> Iterator[tuple[str, int, str, str]]:
+        some = self._store.ended().result()
+        while some:
+            yield from some
+            some = self._store.ended(some[-1][:2]).result()
 
 
 def _timestamp(at: str) -> float:

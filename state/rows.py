@@ -94,6 +94,13 @@ def request_of(row: dict[str, Any]) -> Request:
     return Request(prompt, extra, None if outputs is None else tuple(outputs))
 
 
+# Told by their indexes: left to itself, SQLite reads every such row past its prompt, and takes seconds.
+FAILED = "FROM job_debug_state INDEXED BY idx_job_debug_state_failures WHERE state IN ('aborted', 'failed')"
+ENDED = (
+    "FROM job_debug_state INDEXED BY idx_job_debug_state_ended "
+    "WHERE state IN ('completed', 'aborted', 'failed')"
+)
+
 COUNTED_BY = {
     "reason": "COALESCE(abort_reason, json_extract(error_json, '$.type'), 'no reason given')",
     "node": "node_class",

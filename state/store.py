@@ -24,6 +24,8 @@ from .job import Request
 from .migrations import migrations
 from .rows import (
     COUNTED_BY,
+    ENDED,
+    FAILED,
     event_columns,
     event_json,
     failure_json,
@@ -45,6 +47,8 @@ _PAUSED_S = (
     "paused_s + CASE state WHEN 'paused' THEN "
     "max(0, (julianday('now') - julianday(updated_at)) * 86400) ELSE 0 END"
 )
+
+ENDED_AT_ONCE = 5000
 
 _INTERRUPTED = (State.QUEUED.value, State.RUNNING.value, State.PAUSING.value)
 
@@ -171,35 +175,29 @@ class Store:
         """Aborted and failed jobs, the newest first, and how many of all there are by what they share."""
 
         def failures() -> dict[str, Any]:
-            failed = "FROM job_debug_state WHERE state IN ('aborted', 'failed')"
-            sql = f"SELECT * {failed} ORDER BY updated_at DESC, id DESC LIMIT ?"
+            sql = f"SELECT * {FAILED} ORDER BY updated_at DESC, id DESC LIMIT ?"
             counts = {
                 name: {
                     row["value"]: row["jobs"]
                     for row in self._db.query(
-                        f"SELECT {column} AS value, COUNT(*) AS jobs {failed} GROUP BY 1 ORDER BY 2 DESC"
+                        f"SELECT {column} AS value, COUNT(*) AS jobs {FAILED} GROUP BY 1 ORDER BY 2 DESC"
                     )
                     if row["value"] is not None
                 }
                 for name, column in COUNTED_BY.items()
             }
-            return {
-                "failures": [failure_json(row) for row in self._db.query(sql, [limit])],
-                "counts": counts,
-            }
+            return {"failures": [failure_json(row) for row in self._db.query(sql, [limit])], "counts": counts}
 
         return self._read(failures)
 
-    def ended(self) -> Future[list[tuple[str, State, str]]]:
-        """(job_id, state, updated_at) of what retention may touch, the oldest first."""
-        sql = (
-            "SELECT job_id, state, updated_at FROM job_debug_state "
-            "WHERE state IN ('completed', 'aborted', 'failed') ORDER BY updated_at"
-        )
-        read = lambda: [  # noqa: E731
-            (row["job_id"], State(row["state"]), row["updated_at"]) for row in self._db.query(sql)
-        ]
-        return self._read(read)
+    def ended(self, after: tuple[str, int] = ("", 0)) -> Future[list[tuple[str, int, str, str]]]:
+        """(updated_at, cursor, job_id, state) of the next jobs that retention may touch, the oldest first.
+
+        Some at a time, so that nobody waits long behind it. `after`: the first two of the last one before.
+        """
+        following = "AND (updated_at, id) > (?, ?) ORDER BY updated_at, id LIMIT ?"
+        sql = f"SELECT updated_at, id, job_id, state {ENDED} {following}"
+        return self._read(lambda: self._db.execute(sql, [*after, ENDED_AT_ONCE]).fetchall())
 
     def events(self, job_id: str) -> Future[list[dict[str, Any]]]:
         def events() -> list[dict[str, Any]]:
@@ -265,11 +263,12 @@ class Store:
         )
         self._db.execute(
             "UPDATE job_debug_state SET warnings_json = json_remove(warnings_json, ?, ?) "
-            "WHERE warnings_json <> '{}'",
+            "WHERE state IN ('paused', 'failed') AND warnings_json <> '{}'",
             [f"$.{code}" for code, _ in (NOT_ON_DISK, NOT_IN_DATABASE)],  # of that server
         )
         self._db.execute(
-            f"UPDATE job_debug_state SET held = 0, gpu_released = 1, paused_s = {_PAUSED_S} WHERE held = 1"
+            f"UPDATE job_debug_state SET held = 0, gpu_released = 1, paused_s = {_PAUSED_S} "
+            "WHERE state = 'paused' AND held = 1"
         )
 
     def _table(self, name: str) -> Any:

@@ -262,6 +262,21 @@ def test_the_recording_of_a_new_job_never_begins_with_another_s(recordings: Disk
     assert not directory.exists() and len(list(directory.parent.parent.glob("=*/3.0/0*"))) == 5
 
 
+def test_what_ended_is_told_some_at_a_time_the_oldest_first(
+    jobs: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("midrun.state.store.ENDED_AT_ONCE", 3)
+    first = jobs.ended().result()
+    rest = jobs.ended(first[-1][:2]).result()
+    assert [(job_id, state) for _, _, job_id, state in first + rest] == [
+        ("failed-1", "failed"),
+        ("aborted-1", "aborted"),
+        ("completed-1", "completed"),
+        ("completed-2", "completed"),
+    ]
+    assert len(first) == 3 and jobs.ended(rest[-1][:2]).result() == []
+
+
 def test_what_is_too_old_goes_unless_it_was_taken_up_again(recordings: DiskRecordings, jobs: Store) -> None:
     kept = recordings.kept("aborted-1")
     kept.mkdir(parents=True)

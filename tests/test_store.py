@@ -236,7 +236,7 @@ def test_what_could_not_be_written_is_told_and_written_later(
     store.close()
 
 
-@pytest.mark.parametrize("statement", range(14))
+@pytest.mark.parametrize("statement", range(17))
 def test_a_server_killed_while_it_migrates_leaves_a_database_that_opens(path: Path, statement: int) -> None:
     code = f"""
 import importlib.util, os, sys
