@@ -35,10 +35,16 @@ class Comfy:
     """One server process on its own base directory."""
 
     def __init__(
-        self, base: Path, packs: tuple[Path, ...] = (ROOT, TEST_PACK), args: tuple[str, ...] = ()
+        self,
+        base: Path,
+        packs: tuple[Path, ...] = (ROOT, TEST_PACK),
+        args: tuple[str, ...] = (),
+        evidence: Path | None = None,
     ) -> None:
+        """`evidence`: a directory in which TestProbe notes the evaluations where a kill can not lose them."""
         self.base = base
         self.args = args
+        self.environ = {"MIDRUN_TEST_EVIDENCE": str(evidence)} if evidence is not None else {}
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = base / f"server-{self.port}.log"
@@ -53,7 +59,7 @@ class Comfy:
         command += ["--database-url", f"sqlite:///{(self.base / 'comfyui.db').as_posix()}", *self.args]
         with self.log.open("ab") as log:
             # One thread: tiny models gain nothing by more, and on a busy machine threads that spin crawl.
-            environ = os.environ | {"OMP_NUM_THREADS": "1"}
+            environ = os.environ | {"OMP_NUM_THREADS": "1"} | self.environ
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ)
         end = time.monotonic() + START_S
         while time.monotonic() < end:
