@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -14,16 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 
-def _as_package(name: str, path: Path) -> None:
-    """Make `path` importable as `name` without running its __init__.py, which needs ComfyUI."""
-    spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
-    spec.submodule_search_locations = [str(path)]
-    sys.modules[name] = importlib.util.module_from_spec(spec)
+from harness import Comfy, as_package  # noqa: E402
 
-
-_as_package("midrun", ROOT)
-
-from harness import Comfy  # noqa: E402
+as_package()
 
 
 @pytest.fixture(scope="session")

@@ -198,6 +198,15 @@ def packed(graph: Graph) -> Graph:
     }
 
 
+def video(graph: Graph) -> Graph:
+    """81 frames of 832x480. Only with a hollow probe: the model has no layers for it."""
+    return {
+        **graph,
+        "model": node("TestModel", kind="FLOW", seed=1, packed=False, video=True),
+        "latent": node("TestVideoLatent", frames=81, width=832, height=480),
+    }
+
+
 def tiles(graph: Graph) -> Graph:
     """A third-party node that samples four times in one execution."""
     old = graph["sampler"]["inputs"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import shutil
@@ -29,6 +31,13 @@ def comfyui_path() -> Path:
             "MIDRUN_COMFYUI is not set: run this through `python dev.py test`, `demo` or `bench`."
         )
     return Path(path)
+
+
+def as_package() -> None:
+    """Make the pack importable as `midrun` without running its __init__.py, which needs ComfyUI."""
+    spec = importlib.machinery.ModuleSpec("midrun", None, is_package=True)
+    spec.submodule_search_locations = [str(ROOT)]
+    sys.modules.setdefault("midrun", importlib.util.module_from_spec(spec))
 
 
 class Comfy:
@@ -88,6 +97,10 @@ class Comfy:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
 
     @property
     def pid(self) -> int:

@@ -1,11 +1,16 @@
-"""A node that samples stock and watched in turns, in one process, and reports what each took."""
+"""What takes the time inside the server: a node that samples stock and watched in turns, and a clock around
+what sampling waits for."""
 
 import random
+import sys
 import time
 
 import comfy.patcher_extension
 import nodes
 import torch
+from aiohttp import web
+from comfy_execution.utils import get_executing_context
+from server import PromptServer
 
 ORDER_SEED = 17
 WARM_UP_STEPS = 3
@@ -71,6 +76,40 @@ def _sample(model, seconds, steps, positive, negative):
     nodes.common_ksampler(model, 1, steps, 1.0, "euler", "normal", positive, negative, latent)
     took = time.perf_counter() - began
     return took, [later - earlier for earlier, later in zip(moments[1::2], moments[2::2], strict=False)]
+
+
+class DiskClock:
+    """Times what a sampling thread spends in handing things to Midrun's writer, waiting included."""
+
+    def __init__(self):
+        self.told = {"seconds": 0.0, "longest": 0.0, "calls": 0}
+
+    def around(self, submit):
+        def timed(writer, work, size=0):
+            began = time.perf_counter()
+            try:
+                return submit(writer, work, size)
+            finally:
+                if get_executing_context() is not None:  # not a listener on the event loop
+                    took = time.perf_counter() - began
+                    self.told["seconds"] += took
+                    self.told["longest"] = max(self.told["longest"], took)
+                    self.told["calls"] += 1
+
+        return timed
+
+
+CLOCKS = []
+
+
+@PromptServer.instance.routes.post("/midrun_test/disk_clock")
+async def disk_clock(request):
+    """Begins at the first call; answers what was measured since."""
+    if not CLOCKS:
+        CLOCKS.append(DiskClock())
+        module = next(module for name, module in list(sys.modules.items()) if name.endswith(".state.disk"))
+        module.Writer.submit = CLOCKS[0].around(module.Writer.submit)
+    return web.json_response(CLOCKS[0].told)
 
 
 NODES = (TestBench,)

@@ -2,6 +2,7 @@
 
 import comfy.cldm.cldm
 import comfy.controlnet
+import comfy.latent_formats
 import comfy.model_base
 import comfy.model_management as mm
 import comfy.model_patcher
@@ -64,9 +65,11 @@ def _patcher(model):
     )
 
 
-def build_model(kind="EPS", seed=1, unet=UNET, packed=False):
+def build_model(kind="EPS", seed=1, unet=UNET, packed=False, video=False):
     config = comfy.supported_models.SD15(dict(unet))
     config.unet_config = dict(unet)
+    if video:
+        config.latent_format = comfy.latent_formats.Wan21()
     config.sampling_settings = {"shift": 3.0} if kind == "FLOW" else {}
     unet_class = {"unet_model": PackedModel} if packed else {}
     model = comfy.model_base.BaseModel(config, model_type=comfy.model_base.ModelType[kind], **unet_class)
@@ -77,6 +80,8 @@ def build_model(kind="EPS", seed=1, unet=UNET, packed=False):
 
 
 class TestModel:
+    """`video` takes latents of Wan 2.1's format, for TestProbe's `hollow`: its layers would not."""
+
     @classmethod
     def INPUT_TYPES(cls):
         return {
@@ -84,15 +89,16 @@ class TestModel:
                 "kind": (KINDS,),
                 "seed": ("INT", {"default": 1}),
                 "packed": ("BOOLEAN", {"default": False}),
-            }
+            },
+            "optional": {"video": ("BOOLEAN", {"default": False})},
         }
 
     RETURN_TYPES = ("MODEL",)
     FUNCTION = "load"
     CATEGORY = "_for_testing"
 
-    def load(self, kind, seed, packed):
-        return (build_model(kind, seed, packed=packed),)
+    def load(self, kind, seed, packed, video=False):
+        return (build_model(kind, seed, packed=packed, video=video),)
 
 
 class TestConditioning:
@@ -141,6 +147,22 @@ class TestLatent:
         if second:
             latent["samples"] = comfy.nested_tensor.NestedTensor((samples, torch.zeros((batch, 2, 10))))
         return (latent,)
+
+
+class TestVideoLatent:
+    """An empty latent of Wan 2.1: 16 channels, one frame for the first picture and for each four after it."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        sizes = {"frames": 81, "width": 832, "height": 480}
+        return {"required": {name: ("INT", {"default": default}) for name, default in sizes.items()}}
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "make"
+    CATEGORY = "_for_testing"
+
+    def make(self, frames, width, height):
+        return ({"samples": torch.zeros((1, 16, (frames - 1) // 4 + 1, height // 8, width // 8))},)
 
 
 class TestUnpack:
@@ -199,4 +221,4 @@ class TestHint:
         )
 
 
-NODES = (TestModel, TestConditioning, TestLatent, TestUnpack, TestControlNet, TestHint)
+NODES = (TestModel, TestConditioning, TestLatent, TestVideoLatent, TestUnpack, TestControlNet, TestHint)
