@@ -44,12 +44,12 @@ def run_interrupted(
     return latent(comfy, job["prompt_id"]), job
 
 
-def check(comfy: Comfy, key: str, make: Make) -> str | None:
+def check(comfy: Comfy, key: str, make: Make, policies: tuple[str, ...] = ("hold", "park")) -> str | None:
     """What is wrong with holding and with parking, or None."""
     expected, evaluations = run_stock(comfy, make(False, key, "", "auto"), key)
     points = interruption_points(evaluations)
     gates = ",".join(str(point) for point in points)
-    for policy in ("hold", "park"):
+    for policy in policies:
         run = f"{key}-{policy}"
         got, job = run_interrupted(comfy, make(True, run, gates, policy), run, points)
         if not torch.equal(got, expected):

@@ -81,7 +81,7 @@ def cases() -> list[tuple[str, str, str]]:
     """All with MIDRUN_FULL=1; in an ordinary run one point for each edit and sampler."""
     points = ("first", "half", "last")
     full = [(what, sampler, point) for what in EDITS for sampler in SAMPLERS for point in points]
-    return full if os.environ.get("MIDRUN_FULL") else full[:: len(points) + 1]
+    return full if os.environ.get("MIDRUN_FULL") else full[::7]
 
 
 @pytest.mark.parametrize(("what", "sampler", "point"), cases())
