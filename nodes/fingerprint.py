@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 SAMPLES = 4096  # elements of a tensor
+SAMPLER = "sampler"  # the name of the one that tells of a new segment, too
 CHANGING = frozenset({"uuid", "hooks"})  # new in every run
 _newest: tuple[Any, str] = None, ""  # (patches_uuid, digest)
 CONTROL = ("strength", "timestep_percent_range", "cond_hint_original", "previous_controlnet")
@@ -31,6 +32,13 @@ def _of_patches(patcher: Any) -> str:
     if uuid is None or _newest[0] != uuid:
         _newest = uuid, digest(getattr(patcher, "patches", {}))
     return _newest[1]
+
+
+def sampler_digest(sampler: Any) -> str:
+    """Of a ComfyUI Sampler: its function and options."""
+    function = getattr(sampler, "sampler_function", None)
+    options = [getattr(sampler, name, None) for name in ("extra_options", "inpaint_options")]
+    return digest([type(sampler).__qualname__, getattr(function, "__qualname__", None), options])
 
 
 def digest(value: Any) -> str:

@@ -16,13 +16,15 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.job import Job
-from ..state.recording import Recordings
+from ..state.recording import Inputs, Recording, Recordings, Segment
 from ..state.view import JobError, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
-from .inputs import Given, InputsChanged, recorded_inputs
+from .fingerprint import sampler_digest
+from .inputs import Given, recorded_inputs
 from .queue import ComfyQueue
-from .replay import Tape, restore_rng
+from .replay import InputsChanged, Tape, capture_rng, restore_rng
 from .sampling import KEY, SamplingCall, put_first
+from .segments import segment_for, starting_at
 
 
 @dataclass(frozen=True)
@@ -83,15 +85,22 @@ class _OuterSample:
             recording = runtime.recordings.open(job.job_id, node_id, ordinal)
             given = Given(noise, latent_image, sigmas, denoise_mask)
             guider = executor.class_obj
-            inputs = recorded_inputs(job, recording, given, guider, kwargs.get("latent_shapes"))
+            inputs = recorded_inputs(job, recording, given, guider, sampler, kwargs.get("latent_shapes"))
+            seed = kwargs.get("seed") or (args[1] if len(args) > 1 else 0)
+            segment = self._segment(job, recording, inputs, sigmas, sampler, guider, int(seed or 0))
             pause_at = self.options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
             call = SamplingCall(job, guider, tape, callback, pause_at, runtime.queue.somebody_waits)
+            schedule, rng = inputs.sigmas, inputs.rng
+            if segment is not None:
+                schedule, rng, sampler = segment.sigmas, segment.rng, starting_at(sampler, segment.x)
+                call.begin_at(segment)
 
             def sample() -> torch.Tensor:
-                restore_rng(inputs.rng, mm.get_torch_device())
-                *again, mask = given.again(inputs)
-                return executor(again[0], again[1], sampler, again[2], mask, call.on_step, *args, **kwargs)
+                restore_rng(rng, mm.get_torch_device())
+                again, latent, mask = given.again(inputs)
+                levels = schedule.to(sigmas.device, copy=True)  # uni_pc writes into it
+                return executor(again, latent, sampler, levels, mask, call.on_step, *args, **kwargs)
 
             return call.run(sample)
         except InputsChanged as error:
@@ -105,3 +114,25 @@ class _OuterSample:
             raise
         finally:
             job.leave_call()
+
+    def _segment(
+        self,
+        job: Job,
+        recording: Recording,
+        inputs: Inputs,
+        sigmas: torch.Tensor,
+        sampler: Any,
+        guider: Any,
+        seed: int,
+    ) -> Segment | None:
+        """The stretch to sample, where the schedule was edited; a new one is told."""
+        model_sampling = guider.model_patcher.get_model_object("model_sampling")
+        rng = capture_rng(mm.get_torch_device())
+        kind, edits = sampler_digest(sampler), job.view().edits
+        before = recording.segment() if len(recording) else None
+        segment = segment_for(recording, inputs, sigmas, kind, edits, model_sampling, seed, rng)
+        if segment is not None:
+            job.reschedule(segment.step + len(segment.sigmas) - 1)
+            if before is None or before.first != segment.first or before.sampler != segment.sampler:
+                job.note("segment", {"step": segment.step, "sigma": float(segment.sigmas[0])})
+        return segment

@@ -12,15 +12,11 @@ from ..state.edits import was_edited
 from ..state.job import Job
 from ..state.recording import Damaged, Inputs, Recording
 from ..state.warnings import INPUTS_CHANGED, RECORDING_DAMAGED, RECORDING_GONE
-from .fingerprint import fingerprints
+from .fingerprint import SAMPLER, fingerprints, sampler_digest
 from .latents import describe
-from .replay import capture_rng, host_copy
+from .replay import InputsChanged, capture_rng, host_copy
 
-TENSORS = ("noise", "latent_image", "sigmas", "denoise_mask")
-
-
-class InputsChanged(ValueError):
-    """A resumed call was given inputs of another shape than the recorded ones."""
+TENSORS = ("noise", "latent_image", "denoise_mask")  # the sigmas may change: see segments.py
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Given:
     denoise_mask: torch.Tensor | None
 
     def again(self, recorded: Inputs) -> tuple[Any, ...]:
-        """Fresh copies of the recorded ones, on the devices of these."""
+        """Fresh copies of the recorded noise, latent_image and denoise_mask, on the devices of these."""
         given = (getattr(self, name) for name in TENSORS)
         return tuple(
             None if now is None else getattr(recorded, name).to(now.device, copy=True)
@@ -42,13 +38,13 @@ class Given:
 
 
 def recorded_inputs(
-    job: Job, recording: Recording, given: Given, guider: Any, latent_shapes: list[Any] | None
+    job: Job, recording: Recording, given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None
 ) -> Inputs:
     """The recorded inputs of this call; what ComfyUI passes now is recorded the first time.
 
     Raises InputsChanged. What differs and still fits is told to the job.
     """
-    now = _now(given, guider, latent_shapes)
+    now = _now(given, guider, sampler, latent_shapes)
     recorded = _read(job, recording)
     if recorded is None or not len(recording):  # nothing was computed from them yet
         recording.inputs = now
@@ -65,7 +61,7 @@ def recorded_inputs(
     return recorded
 
 
-def _now(given: Given, guider: Any, latent_shapes: list[Any] | None) -> Inputs:
+def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None) -> Inputs:
     patcher = guider.model_patcher
     mask = None if given.denoise_mask is None else host_copy(given.denoise_mask)
     return Inputs(
@@ -75,7 +71,7 @@ def _now(given: Given, guider: Any, latent_shapes: list[Any] | None) -> Inputs:
         mask,
         capture_rng(mm.get_torch_device()),
         describe(patcher.model.latent_format, latent_shapes),
-        fingerprints(guider.conds, patcher),
+        fingerprints(guider.conds, patcher) | {SAMPLER: sampler_digest(sampler)},
     )
 
 
@@ -101,7 +97,7 @@ def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
     changed = [
         name
         for name in sorted(recorded.fingerprints.keys() | now.fingerprints.keys())
-        if recorded.fingerprints.get(name) != now.fingerprints.get(name)
+        if name != SAMPLER and recorded.fingerprints.get(name) != now.fingerprints.get(name)
     ]
     if changed and not was_edited(job.view().edits):
         job.warn(INPUTS_CHANGED, " and ".join(changed))

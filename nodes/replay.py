@@ -17,6 +17,10 @@ PostCfg = Callable[[Args], torch.Tensor]
 TAPPED = ("denoised", "cond_denoised", "uncond_denoised")
 
 
+class InputsChanged(ValueError):
+    """A resumed sampling call was given something that it can not go on with."""
+
+
 def host_copy(tensor: torch.Tensor) -> torch.Tensor:
     """A copy on the CPU with the same dtype and strides, sharing no memory."""
     return tensor.detach().to("cpu", copy=True)
@@ -50,11 +54,12 @@ class Tape:
     def __init__(self, recording: Recording, lost: Callable[[int, int, str], object]) -> None:
         """`lost(count, first, why)` is told of evaluations that can not be read back; they count from 1."""
         self.recording = recording
+        self.first = 0  # evaluations before the stretch that is sampled
         self.position = 0
         self._lost = lost
 
     def rewind(self) -> None:
-        self.position = 0
+        self.position = self.first
 
     def next(self) -> Evaluation | None:
         """What is to be replayed now, or None where the recording ends.

@@ -16,7 +16,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_wit
 
 from ..state.evaluation import Outcome
 from ..state.job import Job
-from ..state.recording import Step
+from ..state.recording import Approach, Segment, Step
 from ..state.transitions import Directive
 from ..state.view import QueuePolicy
 from . import gpu
@@ -65,7 +65,12 @@ class SamplingCall:
         self.denoised: torch.Tensor | None = None  # of the newest step
         self.answer: torch.Tensor | None = None  # of the newest evaluation
         self.sigma = 0.0
+        self.step = 0  # steps before the stretch that is sampled
         self.live = False  # whether the newest evaluation was
+
+    def begin_at(self, segment: Segment) -> None:
+        """Sample that stretch, after what was done before it."""
+        self.tape.first, self.step = segment.first, segment.step
 
     def run(self, sample: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Attempt until the sampler ends and nobody wants it paused."""
@@ -124,13 +129,15 @@ class SamplingCall:
         own = options.get(OWN_POST_CFG, [])[self.shared_post_cfg :]
         recorded = self.tape.next()
         self.live = recorded is None
+        sigma = float(timestep.reshape(-1)[0])
         if recorded is None:
+            self.tape.recording.approach = Approach(self.tape.position, sigma, host_copy(x))
             self.answer = self._evaluate(executor, x, timestep, options, seed, own)
         else:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             args["model"] = self.guider.inner_model
             self.answer = self.tape.replay(recorded, own, args, x.device)
-        self.sigma = float(timestep.reshape(-1)[0])
+        self.sigma = sigma
         self.job.recorded(self.tape.position, self.sigma, self.live)
         return self.answer
 
@@ -161,10 +168,11 @@ class SamplingCall:
         """The sampler's callback: passed on while live, silent while replaying."""
         self.denoised = denoised.detach().clone()
         kept = None if denoised is self.answer else host_copy(denoised)
-        self.tape.recording.mark(Step(step + 1, self.tape.position, self.sigma, kept))
-        self.job.stepped(step + 1, self.live, self.pause_at)
+        number = self.step + step + 1
+        self.tape.recording.mark(Step(number, self.tape.position, self.sigma, kept))
+        self.job.stepped(number, self.live, self.pause_at)
         if self.live and self.callback is not None:
-            self.callback(step, denoised, x, total_steps)
+            self.callback(number - 1, denoised, x, self.step + total_steps)
 
     def _cfg(self) -> float:
         return getattr(self.guider, "cfg", 1.0)

@@ -21,9 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from . import tensor_file
-from .item_file import Item, about_of, decode_evaluation, decode_inputs, decode_step, tensors_of
+from .item_file import (
+    Item,
+    about_of,
+    decode_approach,
+    decode_evaluation,
+    decode_inputs,
+    decode_segment,
+    decode_step,
+    tensors_of,
+)
 from .places import directory_name
-from .recording import Damaged, Evaluation, Inputs, Step, with_denoised
+from .recording import Approach, Damaged, Evaluation, Inputs, Segment, Step, with_denoised
 from .tensor_file import SUFFIX, Tensors
 
 log = logging.getLogger(__name__)
@@ -31,7 +40,7 @@ RESERVE = 2 * 1024**3  # bytes that are left free on the disk
 UNWRITTEN = 64 * 1024**2  # bytes that may wait for the disk before the sampler waits for them
 UNWRITTEN_COUNT = 16  # evaluations that a crash may cost where the disk is slower than the model
 LONGEST_WAIT_S = 5.0  # a disk that hangs must not stop the sampling for good
-INPUTS = "inputs"
+INPUTS, APPROACH = "inputs", "approach"
 Trouble = Callable[[str, str | None], None]  # (job_id, what keeps it from the disk; None: it is over)
 
 
@@ -161,6 +170,8 @@ class DiskRecording:
         self._in_trouble = False
         stems = {name.removesuffix(SUFFIX) for name in _names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
+        self._approached = APPROACH in stems
+        self._segments = {int(m[1]) for stem in stems if (m := re.fullmatch(r"segment-(\d+)", stem))}
         self._steps = {int(match[1]) for stem in stems if (match := re.fullmatch(r"step-(\d+)", stem))}
         # A file that is missing in between is found, and told, when it is to be read.
         self._length = max((int(stem) + 1 for stem in stems if stem.isdigit()), default=0)
@@ -190,6 +201,8 @@ class DiskRecording:
 
     def truncate(self, length: int) -> None:
         gone = [_evaluation(index) for index in range(length, self._length)]
+        gone += [_segment(first) for first in self._segments if first > length]
+        self._segments = {first for first in self._segments if first <= length}
         gone += [_step(number) for number in self._steps if self._ended_after(number, length)]
         self._length = min(length, self._length)
         self._steps -= {int(name[len("step-") :]) for name in gone if name.startswith("step-")}
@@ -203,6 +216,22 @@ class DiskRecording:
         if step.number not in self._steps:
             self._put(_step(step.number), step)
             self._steps.add(step.number)
+
+    @property
+    def approach(self) -> Approach | None:
+        return self._get(APPROACH, decode_approach) if self._approached else None
+
+    @approach.setter
+    def approach(self, approach: Approach) -> None:
+        self._put(APPROACH, approach)
+        self._approached = True
+
+    def begin(self, segment: Segment) -> None:
+        self._put(_segment(segment.first), segment)
+        self._segments.add(segment.first)
+
+    def segment(self) -> Segment | None:
+        return self._get(_segment(max(self._segments)), decode_segment) if self._segments else None
 
     def steps(self) -> list[int]:
         return sorted(self._steps)
@@ -294,6 +323,10 @@ def _names(directory: Path) -> list[str]:
 
 def _evaluation(index: int) -> str:
     return f"{index:06}"
+
+
+def _segment(first: int) -> str:
+    return f"segment-{first:06}"
 
 
 def _step(number: int) -> str:

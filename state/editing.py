@@ -146,7 +146,7 @@ class Editing:
 
     def _ineffective(self, prompt: Prompt, view: JobView, path: Path) -> dict[str, Any] | None:
         found = self._verdict(prompt, view, *path)
-        if found.kind not in (Kind.CONSUMED, Kind.SCHEDULE):
+        if found.kind is not Kind.CONSUMED:
             return None
         return {"node_id": path[0], "input": path[1], "reason": found.reason.rstrip(".")}
 

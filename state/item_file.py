@@ -6,17 +6,21 @@ from typing import Any
 
 import torch
 
-from .recording import Evaluation, Inputs, RngState, Step
+from .recording import Approach, Evaluation, Inputs, RngState, Segment, Step
 from .tensor_file import Tensors
 
-Item = Inputs | Evaluation | Step
+Item = Inputs | Evaluation | Step | Approach | Segment
 
 
 def tensors_of(item: Item) -> Tensors:
     if isinstance(item, Step):
         return {} if item.denoised is None else {"denoised": item.denoised}
+    if isinstance(item, Approach):
+        return {"x": item.x}
     tensors: dict[str, torch.Tensor | None]
-    if isinstance(item, Evaluation):
+    if isinstance(item, Segment):
+        tensors = {"x": item.x, "origin": item.origin.x, "sigmas": item.sigmas, "given": item.given}
+    elif isinstance(item, Evaluation):
         taps = enumerate(item.taps)
         tensors = {"answer": item.answer}
         tensors |= {f"tap.{index}.{name}": tensor for index, tap in taps for name, tensor in tap.items()}
@@ -33,6 +37,11 @@ def about_of(item: Item) -> dict[str, Any]:
         return {"number": item.number, "evaluations": item.evaluations, "sigma": item.sigma}
     if isinstance(item, Evaluation):
         return {"taps": len(item.taps)}
+    if isinstance(item, Approach):
+        return {"evaluations": item.evaluations, "sigma": item.sigma}
+    if isinstance(item, Segment):
+        origin = {"evaluations": item.origin.evaluations, "sigma": item.origin.sigma}
+        return {"first": item.first, "step": item.step, "sampler": item.sampler, "origin": origin}
     return {"latent_format": item.latent_format, "fingerprints": item.fingerprints}
 
 
@@ -55,6 +64,19 @@ def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
         raise KeyError("rng.cpu")
     given = (tensors["noise"], tensors["latent_image"], tensors["sigmas"], tensors.get("denoise_mask"))
     return Inputs(*given, rng, about["latent_format"], about["fingerprints"])
+
+
+def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:
+    return Approach(about["evaluations"], about["sigma"], tensors["x"])
+
+
+def decode_segment(tensors: Tensors, about: dict[str, Any]) -> Segment:
+    origin = Approach(about["origin"]["evaluations"], about["origin"]["sigma"], tensors["origin"])
+    rng = _rng(tensors)
+    if rng is None:
+        raise KeyError("rng.cpu")
+    given = (tensors["x"], tensors["sigmas"], tensors["given"])
+    return Segment(about["first"], about["step"], origin, *given, about["sampler"], rng)
 
 
 def _rng(tensors: Tensors) -> RngState | None:

@@ -90,6 +90,7 @@ class Job:
         self._steps_left: int | None = None
         self._ordinals: dict[str, int] = {}  # node_id -> sampling calls that the present run began there
         self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
+        self._total_before: int | None = None  # of the call as it was in the run before
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
@@ -277,9 +278,16 @@ class Job:
             if self._place != (node_id, ordinal):
                 self._place = (node_id, ordinal)
                 self._set(step=0, evaluations=0)
+            self._total_before = self._view.total_steps
             self._set(node_id=node_id, total_steps=total_steps, queue_policy=policy)
             self._publish(None)
             return ordinal
+
+    def reschedule(self, total_steps: int) -> None:
+        """The call has another number of steps than its sigmas tell, as its schedule was edited."""
+        with self._lock:
+            self._set(total_steps=total_steps)
+            self._publish(None)
 
     def leave_call(self) -> None:
         with self._lock:
@@ -378,6 +386,7 @@ class Job:
                 self._fire(Event.PAUSE, pause_reason=PauseReason.USER)
             if self.state is P:
                 fields = {"held": False, "error": error, "paused_at_step": self._view.step}
+                fields["total_steps"] = self._total_before
                 self._fire(Event.STOPPED, {"error": error.to_json()}, **fields)
 
     def warn(self, warning: Warning, *told: object) -> None:

@@ -81,6 +81,34 @@ class Step:
     denoised: torch.Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Approach:
+    """Where the sampler was when it asked for the evaluation after so many others: x at noise level sigma."""
+
+    evaluations: int
+    sigma: float
+    x: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a sampling call with a sampler and a schedule of its own.
+
+    first: evaluations before it; step: steps before it
+    origin: where the stretch before it had come to; x: where this one starts, at noise level sigmas[0]
+    sigmas: its own; given: those of the sampling call it was made from; sampler: a digest
+    """
+
+    first: int
+    step: int
+    origin: Approach
+    x: torch.Tensor
+    sigmas: torch.Tensor
+    given: torch.Tensor
+    sampler: str
+    rng: RngState
+
+
 class Recording(Protocol):
     """Append-only, but for `truncate`. Reading raises Damaged."""
 
@@ -97,6 +125,21 @@ class Recording(Protocol):
 
     def mark(self, step: Step) -> None:
         """A step was finished; one that is known already is left as it is."""
+        ...
+
+    @property
+    def approach(self) -> Approach | None:
+        """The newest."""
+        ...
+
+    @approach.setter
+    def approach(self, approach: Approach) -> None: ...
+    def begin(self, segment: Segment) -> None:
+        """One that begins where another does takes its place."""
+        ...
+
+    def segment(self) -> Segment | None:
+        """The newest."""
         ...
 
     def steps(self) -> list[int]: ...
@@ -133,7 +176,9 @@ class MemoryRecording:
     def __init__(self) -> None:
         self.inputs: Inputs | None = None
         self._evaluations: list[Evaluation] = []
+        self.approach: Approach | None = None
         self._steps: dict[int, Step] = {}
+        self._segments: dict[int, Segment] = {}
 
     def __len__(self) -> int:
         return len(self._evaluations)
@@ -147,9 +192,16 @@ class MemoryRecording:
     def truncate(self, length: int) -> None:
         del self._evaluations[length:]
         self._steps = {step.number: step for step in self._steps.values() if step.evaluations <= length}
+        self._segments = {first: segment for first, segment in self._segments.items() if first <= length}
 
     def mark(self, step: Step) -> None:
         self._steps.setdefault(step.number, step)
+
+    def begin(self, segment: Segment) -> None:
+        self._segments[segment.first] = segment
+
+    def segment(self) -> Segment | None:
+        return self._segments[max(self._segments)] if self._segments else None
 
     def steps(self) -> list[int]:
         return sorted(self._steps)

@@ -49,10 +49,7 @@ _BY_TYPE: dict[str, Kind] = {
 }
 _REASON = {
     Kind.LIVE: "It applies from the next evaluation.",
-    Kind.SCHEDULE: (
-        "The sampler and its noise levels are fixed once sampling began. Queue the workflow as a new job "
-        "for that."
-    ),
+    Kind.SCHEDULE: "The steps that are left are sampled anew from here, with another sampler or schedule.",
     Kind.CONSUMED: (
         "It was used up when sampling began, so it can not change the steps that are done. Queue the "
         "workflow as a new job for that."

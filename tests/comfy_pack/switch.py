@@ -6,6 +6,7 @@ import comfy.model_management as mm
 import comfy.patcher_extension
 import comfy.sampler_helpers
 import comfy.samplers
+import torch
 
 from .probes import DONE
 
@@ -81,4 +82,20 @@ class TestScale:
         return (model,)
 
 
-NODES = (TestSwitch, TestScale)
+class TestContinued:
+    """The sigmas of `after` below the one that `before` has after `step` steps, from that one on."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"before": ("SIGMAS",), "after": ("SIGMAS",), "step": ("INT", {"default": 1})}}
+
+    RETURN_TYPES = ("SIGMAS",)
+    FUNCTION = "join"
+    CATEGORY = "_for_testing"
+
+    def join(self, before, after, step):
+        level = before[step]
+        return (torch.cat([level[None], after[after < level]]),)
+
+
+NODES = (TestSwitch, TestScale, TestContinued)

@@ -1,0 +1,225 @@
+"""Schedule edits: what a new stretch starts from, by formula and on a real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from resuming import latent
+from test_control import expected, pause_at, start
+from test_editing import put
+
+import graphs
+from harness import Comfy
+from midrun.nodes.replay import InputsChanged
+from midrun.nodes.segments import continued, moved, starting_at
+from midrun.state.recording import Approach
+
+
+class Eps:
+    def noise_scaling(self, sigma: Any, noise: Any, latent_image: Any) -> Any:
+        return noise * sigma + latent_image
+
+
+class Flow:
+    def noise_scaling(self, sigma: Any, noise: Any, latent_image: Any) -> Any:
+        return sigma * noise + (1.0 - sigma) * latent_image
+
+
+def test_a_schedule_continues_below_the_noise_level_it_starts_from() -> None:
+    assert continued(torch.tensor([9.0, 5.0, 2.0, 0.0]), 5.0).tolist() == [5.0, 2.0, 0.0]
+    assert continued(torch.tensor([9.0, 5.0, 2.0, 0.0]), 4.0).tolist() == [4.0, 2.0, 0.0]
+    assert continued(torch.tensor([9.0, 5.0]), 1.0).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(("sigma", "new"), [(0.5, 0.2), (0.5, 0.8), (0.5, 0.5)])
+@pytest.mark.parametrize("kind", [Eps, Flow])
+def test_x_moves_to_another_noise_level_by_the_formula(kind: Any, sigma: float, new: float) -> None:
+    torch.manual_seed(0)
+    denoised, eps = torch.randn(1, 4, 64, 64), torch.randn(1, 4, 64, 64)
+    scale = kind().noise_scaling
+    x = scale(sigma, eps, denoised)
+    got = moved(Approach(3, sigma, x), denoised, torch.tensor([new, 0.0]), kind(), seed=1)
+    a, b = (sigma, 1.0) if kind is Eps else (sigma, 1.0 - sigma)
+    a_new, b_new = (new, 1.0) if kind is Eps else (new, 1.0 - new)
+    implied = (x.double().numpy() - b * denoised.double().numpy()) / a
+    if new <= sigma:
+        want = a_new * implied + b_new * denoised.double().numpy()
+        assert np.allclose(got.numpy(), want, atol=1e-6)
+    else:
+        kept = (a / b) / (a_new / b_new)
+        noise = (got.double().numpy() - b_new * denoised.double().numpy()) / a_new
+        fresh = (noise - kept * implied) / np.sqrt(1 - kept**2)
+        assert abs(fresh.mean()) < 0.03 and abs(fresh.std() - 1) < 0.03
+        assert abs(np.corrcoef(fresh.ravel(), implied.ravel())[0, 1]) < 0.03
+        again = moved(Approach(3, sigma, x), denoised, torch.tensor([new, 0.0]), kind(), seed=1)
+        assert torch.equal(got, again)
+    assert got.dtype == x.dtype
+
+
+def test_a_sampler_that_can_not_start_from_x_is_refused() -> None:
+    with pytest.raises(InputsChanged, match="object can not begin"):
+        starting_at(object(), torch.zeros(1))
+
+
+def resumed(comfy: Comfy, job_id: str) -> tuple[dict[str, Any], torch.Tensor]:
+    assert comfy.verb(job_id, "resume")[0] == 202
+    job = comfy.wait_for(job_id, "completed")
+    assert job["error"] is None and job["warnings"] == []
+    return job, latent(comfy, job["prompt_id"])
+
+
+def test_splitting_a_run_where_it_stands_changes_nothing(comfy: Comfy) -> None:
+    # ddim is euler by another name where nothing is masked: a new segment that computes the same.
+    job_id = start(comfy, "split", "4", steps=8)
+    pause_at(comfy, job_id, "split", 4)
+    assert put(comfy, job_id, ("sampler", "sampler_name", "ddim"))[0] == 200
+    job, got = resumed(comfy, job_id)
+    want = expected(comfy, steps=8)
+    assert torch.allclose(got, want, rtol=1e-6, atol=1e-6 * want.abs().max().item())
+    assert (job["step"], job["total_steps"], comfy.probe("split")["done"]) == (8, 8, 8)
+
+
+def test_a_masked_run_keeps_its_originals_when_it_is_split(comfy: Comfy) -> None:
+    # euler_ancestral with eta 0 is euler, too.
+    image = {"empty": False, "seed": 4, "masked": True}
+    graph = graphs.custom(graphs.base(watched=False, key="masked-split", gates="4", steps=8, latent=image))
+    job_id = comfy.queue(graphs.behind_attach(graph))
+    pause_at(comfy, job_id, "masked-split", 4)
+    edited = graphs.behind_attach(graph)
+    edited["choice"] = graphs.node("SamplerEulerAncestral", eta=0.0, s_noise=1.0)
+    status, told = comfy.verb(job_id, "resume", {"prompt": edited})
+    assert status == 202, told
+    job = comfy.wait_for(job_id, "completed")
+    stock = graphs.custom(graphs.base(watched=False, steps=8, latent=image))
+    want, got = latent(comfy, comfy.queue(stock)), latent(comfy, job["prompt_id"])
+    assert torch.allclose(got, want, rtol=1e-5, atol=1e-6 * want.abs().max().item())
+    events = comfy.get(f"/midrun/jobs/{job_id}/events")["events"]
+    assert comfy.probe("masked-split")["done"] == 8 and "segment" in [event["kind"] for event in events]
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "eps": {},
+    "v-prediction": {"kind": "V_PREDICTION"},
+    "EDM": {"kind": "EDM"},
+    "flow": {"kind": "FLOW", "scheduler": "simple"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_steps_equal_two_stock_samplers_chained_by_hand(comfy: Comfy, kind: str) -> None:
+    options = KINDS[kind]
+    key = f"more-{kind}"
+    job_id = start(comfy, key, "6", steps=10, **options)
+    pause_at(comfy, job_id, key, 6)
+    assert put(comfy, job_id, ("sampler", "steps", 15))[0] == 200
+    job, got = resumed(comfy, job_id)
+    want = latent(comfy, comfy.queue(chained(options)))
+    assert torch.allclose(got, want, rtol=1e-5, atol=2e-6 * want.abs().max().item())
+    left = job["total_steps"] - 5
+    assert job["step"] == job["total_steps"] and comfy.probe(key)["done"] == 5 + left > 10
+
+
+def chained(options: dict[str, Any]) -> graphs.Graph:
+    """Five of ten steps, then the rest of fifteen from that noise level on, in two stock nodes."""
+    graph = graphs.base(watched=False, steps=10, **options)
+    scheduler = graph["sampler"]["inputs"]["scheduler"]
+    old = graph["sampler"]["inputs"]
+    for name, steps in (("ten", 10), ("fifteen", 15)):
+        given = {"scheduler": scheduler, "steps": steps, "denoise": 1.0}
+        graph[name] = graphs.node("BasicScheduler", model=["probe", 0], **given)
+    graph["head"] = graphs.node("SplitSigmas", sigmas=["ten", 0], step=5)
+    graph["tail"] = graphs.node("TestContinued", before=["ten", 0], after=["fifteen", 0], step=5)
+    graph["euler"] = graphs.node("KSamplerSelect", sampler_name="euler")
+    kept = {name: old[name] for name in ("model", "positive", "negative", "cfg")}
+    common = kept | {"noise_seed": old["seed"], "sampler": ["euler", 0]}
+    graph["first"] = graphs.node(
+        "SamplerCustom", **common, add_noise=True, sigmas=["head", 0], latent_image=["latent", 0]
+    )
+    graph["sampler"] = graphs.node(
+        "SamplerCustom", **common, add_noise=False, sigmas=["tail", 0], latent_image=["first", 0]
+    )
+    return graph
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.5, 0.8), (0.8, 0.5)])
+def test_denoise_is_edited_up_and_down(comfy: Comfy, before: float, after: float) -> None:
+    key = f"denoise-{before}"
+    image = {"empty": False, "seed": 4}
+    job_id = start(comfy, key, "4", steps=8, denoise=before, latent=image)
+    pause_at(comfy, job_id, key, 4)
+    assert put(comfy, job_id, ("sampler", "denoise", after))[0] == 200
+    job, got = resumed(comfy, job_id)
+    assert (job["step"], job["total_steps"], comfy.probe(key)["done"]) == (8, 8, 8)
+    assert torch.isfinite(got).all()
+    assert not torch.equal(got, expected(comfy, steps=8, denoise=before, latent=image))
+
+
+def edited_thrice(server: Comfy, key: str, crash: bool) -> torch.Tensor:
+    """Steps, sampler and denoise edited at three pauses, with cfg in between."""
+    job_id = server.queue(graphs.base("dpmpp_2m", key=key, steps=8, pause_at_step=2, queue_policy="hold"))
+    server.wait_for(job_id, "paused")
+    for number, edit in enumerate(
+        (("sampler", "steps", 12), ("sampler", "sampler_name", "dpmpp_2m_sde"), ("sampler", "denoise", 0.9))
+    ):
+        assert put(server, job_id, edit)[0] == 200
+        put(server, job_id, ("sampler", "cfg", 3.0 + number))
+        if crash:
+            server.until(lambda: server.job(job_id)["state"] == "paused", "the pause")
+            server.kill()
+            server.start()
+        before = server.job(job_id)["step"]
+        assert server.verb(job_id, "step", {"count": 2})[0] == 202
+        job = server.until(
+            lambda before=before: (
+                (job := server.job(job_id))["paused_at_step"] == before + 2
+                and job["state"] == "paused"
+                and job
+            ),
+            "two steps",
+        )
+        assert job["step"] == before + 2
+        place = server.base / "user" / "__midrun" / "recordings" / job_id
+        server.until(
+            lambda before=before, place=place: list(place.glob(f"*/step-{before + 2:06}*")), "the recording"
+        )
+    return resumed(server, job_id)[1]
+
+
+def test_schedule_edits_survive_crashes_and_follow_one_another(comfy: Comfy, tmp_path: Path) -> None:
+    want = edited_thrice(comfy, "thrice", crash=False)
+    server = Comfy(tmp_path).start()
+    try:
+        assert torch.equal(edited_thrice(server, "thrice", crash=True), want)
+    finally:
+        server.stop()
+
+
+def test_undoing_a_schedule_edit_before_it_was_applied_changes_nothing(comfy: Comfy) -> None:
+    job_id = start(comfy, "undo-steps", "3")
+    pause_at(comfy, job_id, "undo-steps", 3)
+    put(comfy, job_id, ("sampler", "steps", 9))
+    comfy.call("DELETE", f"/midrun/jobs/{job_id}/params")
+    assert torch.equal(resumed(comfy, job_id)[1], expected(comfy))
+
+
+def test_a_schedule_with_no_step_left_pauses_the_job_again_with_its_edit(comfy: Comfy) -> None:
+    graph = graphs.custom_advanced(graphs.base(watched=False, key="nothing-left", gates="5"))
+    graph = graphs.behind_attach(graph)
+    job_id = comfy.queue(graph)
+    pause_at(comfy, job_id, "nothing-left", 5)
+    edited = dict(graph)
+    edited["short"] = graphs.node("SplitSigmas", sigmas=["schedule", 0], step=2)  # ends far above
+    edited["sampler"] = {**graph["sampler"], "inputs": {**graph["sampler"]["inputs"], "sigmas": ["short", 0]}}
+    assert comfy.verb(job_id, "resume", {"prompt": edited})[0] == 202
+    job = comfy.until(lambda: (job := comfy.job(job_id))["error"] and job, "the attempt to fail")
+    assert (job["state"], job["step"], job["evaluations"]) == ("paused", 4, 4)
+    assert "no step left" in job["error"]["message"] and job["modified_params"]["sampler"]["sigmas"]
+    comfy.until(lambda: not comfy.get("/queue")["queue_running"], "the worker to be free")
+    assert comfy.verb(job_id, "resume", {"prompt": graph})[0] == 202  # the edit undone
+    job = comfy.wait_for(job_id, "completed")
+    stock = graphs.custom_advanced(graphs.base(watched=False))
+    assert torch.equal(latent(comfy, job["prompt_id"]), latent(comfy, comfy.queue(stock)))
