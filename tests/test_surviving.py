@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,9 +38,19 @@ def home(comfy: Comfy) -> Path:
 
 
 def written(comfy: Comfy, job_id: str, evaluations: int) -> Path:
-    """The directory of the job's recording, once so much of it is on the disk."""
+    """The directory of the job's recording, once so much of it is on the disk and no more is written."""
     place = home(comfy) / "recordings" / job_id
-    comfy.until(lambda: len(list(place.glob("*/0*.safetensors"))) >= evaluations, "the recording")
+
+    def listed() -> set[str]:
+        return {file.name for file in place.glob("*/*")}
+
+    def quiet() -> bool:
+        before = listed()
+        time.sleep(0.2)
+        written = sum(name[0] == "0" and name.endswith(".safetensors") for name in before)
+        return written >= evaluations and listed() == before and not any("tmp" in name for name in before)
+
+    comfy.until(quiet, "the recording")
     return next(place.iterdir())
 
 
@@ -213,6 +224,7 @@ def test_jobs_killed_in_every_state_come_back(mortal: Comfy) -> None:
     jobs["held"] = start(mortal, "held", "3", queue_policy="hold")
     pause_at(mortal, jobs["held"], "held", 3)
     mortal.verb(jobs["resuming"], "resume")
+    assert "queue" in kinds(mortal, jobs["resuming"])  # told from the database: it is written
     for key, job_id in jobs.items():
         written(mortal, job_id, 6 - lives[key] if key != "gone" else 2)
     mortal.kill()
