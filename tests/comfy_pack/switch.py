@@ -1,13 +1,12 @@
 """The oracle for edits: one sampling run, in one process, that switches what it samples with on its way."""
 
-import copy
-
 import comfy.model_management as mm
 import comfy.patcher_extension
 import comfy.sampler_helpers
 import comfy.samplers
 import torch
 
+from .models import build_model
 from .probes import DONE
 
 POST_CFG = "sampler_post_cfg_function"
@@ -37,9 +36,9 @@ class TestSwitch:
     def attach(self, model, other, positive, cfg, at, key):
         count = [0]
         shared = len(model.model_options.get(POST_CFG, ()))
-        mm.unload_all_models()  # so that the weights that are copied are unpatched
-        other = other.clone()
-        other.model = copy.deepcopy(other.model)
+        twin = build_model()  # the same weights in another place, as both are needed at once
+        twin.patches, twin.patches_uuid = dict(other.patches), other.patches_uuid
+        twin.model_options = other.model_options
 
         def switch(executor, x, timestep, model_options, seed):
             guider = executor.class_obj
@@ -47,15 +46,15 @@ class TestSwitch:
             DONE[key] += 1
             if count[0] == at:
                 guider.cfg = cfg
-                mm.load_models_gpu([other])
-                other.pre_run()
-                guider.inner_model = other.model
+                mm.load_models_gpu([twin])
+                twin.pre_run()
+                guider.inner_model = twin.model
                 converted = {"positive": comfy.sampler_helpers.convert_cond(positive)}
                 processed = comfy.samplers.process_conds(guider.inner_model, x, converted, x.device)
                 guider.conds["positive"] = processed["positive"]
             if count[0] >= at:
                 own = model_options.get(POST_CFG, [])[shared:]
-                functions = [*other.model_options.get(POST_CFG, ()), *own]
+                functions = [*twin.model_options.get(POST_CFG, ()), *own]
                 model_options = {**model_options, POST_CFG: functions}
             return executor(x, timestep, model_options, seed)
 
