@@ -175,7 +175,8 @@ class Control:
             raise
         if rewritten is not None:
             job.edit(without_pending)
-        self.registry.add_run(job, run.prompt_id, request, taken)
+        edited = bool(taken) or rewritten is not None
+        self.registry.add_run(job, run.prompt_id, request if edited else None, taken)
         self.queue.put(_with_edits_told(run, job), earlier)
         self.follow()
 

@@ -91,6 +91,7 @@ class Job:
         self._ordinals: dict[str, int] = {}  # node_id -> sampling calls that the present run began there
         self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
         self._total_before: int | None = None  # of the call as it was in the run before
+        self._trial = False  # the run tries edits, and has not answered an evaluation with them
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
@@ -168,6 +169,7 @@ class Job:
                 because = f"it is {self.state.value} meanwhile."
                 raise IllegalTransition("run", self.job_id, self.state, because)
             self._started, self.run_active = False, True
+            self._trial, self._total_before = bool(taken or request), self._view.total_steps
             self._ordinals.clear()
             self.request = request or self.request
             gone = {code for code, _ in OF_A_RUN}
@@ -253,6 +255,8 @@ class Job:
             self.run_active, self._started = False, True  # a late report of its start changes nothing
             if self.state not in (Q, R, P) and not (self.state is H and self._view.held):
                 self._note("run_ended", {"error": error.to_json()} if error else None)
+            elif event is Event.FAIL and self._trial and error is not None:
+                self.set_back(error)
             elif event is Event.FAIL:
                 self._fire(event, error=error, held=False)
             elif event is Event.ABORT:
@@ -278,7 +282,6 @@ class Job:
             if self._place != (node_id, ordinal):
                 self._place = (node_id, ordinal)
                 self._set(step=0, evaluations=0)
-            self._total_before = self._view.total_steps
             self._set(node_id=node_id, total_steps=total_steps, queue_policy=policy)
             self._publish(None)
             return ordinal
@@ -329,6 +332,7 @@ class Job:
         A replay on its way to where the job stopped does not count backwards.
         """
         with self._lock:
+            self._trial = self._trial and not live
             if live or evaluations > self._view.evaluations:
                 self._set(evaluations=evaluations, sigma=sigma)
 
@@ -375,14 +379,17 @@ class Job:
             return True
 
     def fail(self, error: JobError) -> None:
+        """A sampling call raised that. Where edits were tried, the job is set back to their step."""
         with self._lock:
-            if self.state in (Q, R, P, H):
+            if self._trial:
+                self.set_back(error)
+            elif self.state in (Q, R, P, H):
                 self._fire(Event.FAIL, {"error": error.to_json()}, error=error, held=False)
 
     def set_back(self, error: JobError) -> None:
         """The run can not go on where the job stopped: it is paused there again, and the run ends."""
         with self._lock:
-            if self.state is R:
+            if self.state in (Q, R):
                 self._fire(Event.PAUSE, pause_reason=PauseReason.USER)
             if self.state is P:
                 fields = {"held": False, "error": error, "paused_at_step": self._view.step}

@@ -24,6 +24,7 @@ EDITS: dict[str, tuple[str, str, Any]] = {
     "prompt": ("positive", "seed", 99),
     "LoRA strength": ("lora", "strength_model", 1.0),
     "model patch": ("scale", "strength", 0.7),
+    "RescaleCFG": ("rescale", "multiplier", 0.7),
 }
 LORA = "tiny.safetensors"
 TO_Q = "lora_unet_input_blocks_1_1_transformer_blocks_0_attn{}_to_q"
@@ -49,7 +50,8 @@ def workflow(sampler: str, watched: bool = True, **options: Any) -> graphs.Graph
     graph = graphs.base(sampler, watched=watched, **options)
     lora = {"lora_name": LORA, "strength_model": 0.0}
     graph["lora"] = graphs.node("LoraLoaderModelOnly", model=["model", 0], **lora)
-    graph["scale"] = graphs.node("TestScale", model=["lora", 0], strength=1.0)
+    graph["rescale"] = graphs.node("RescaleCFG", model=["lora", 0], multiplier=0.1)
+    graph["scale"] = graphs.node("TestScale", model=["rescale", 0], strength=1.0)
     graph["probe"]["inputs"]["model"] = ["scale", 0]
     return graph
 
@@ -64,8 +66,9 @@ def oracle(comfy: Comfy, sampler: str, edit: tuple[str, str, Any], at: int) -> t
     """The latent of one uninterrupted stock run that switches at its evaluation number `at`."""
     graph = workflow(sampler, watched=False)
     after = edited(graph, edit)
-    both = graph | {f"after-{name}": after[name] for name in ("lora", "scale", "positive")}
-    both["after-scale"]["inputs"]["model"] = ["after-lora", 0]
+    both = graph | {f"after-{name}": after[name] for name in ("lora", "rescale", "scale", "positive")}
+    both["after-rescale"]["inputs"]["model"] = ["after-lora", 0]
+    both["after-scale"]["inputs"]["model"] = ["after-rescale", 0]
     links = {"model": ["scale", 0], "other": ["after-scale", 0], "positive": ["after-positive", 0]}
     both["switch"] = graphs.node("TestSwitch", **links, cfg=after["sampler"]["inputs"]["cfg"], at=at, key="")
     both["sampler"]["inputs"]["model"] = ["switch", 0]
@@ -270,6 +273,40 @@ def test_a_graph_that_can_not_go_on_is_refused_and_nothing_is_lost(comfy: Comfy,
     assert comfy.verb(job_id, "resume")[0] == 202
     job = comfy.wait_for(job_id, "completed")
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
+
+
+def test_only_what_depends_on_an_edit_is_executed_again(comfy: Comfy, lora: str) -> None:
+    job_id = comfy.queue(workflow("euler", key="cached", gates="4"))
+    pause_at(comfy, job_id, "cached", 4)
+    put(comfy, job_id, EDITS["prompt"])
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    messages = dict(comfy.wait_ended(job["prompt_id"])["status"]["messages"])
+    cached = set(messages["execution_cached"]["nodes"])
+    assert cached == {"model", "lora", "rescale", "scale", "probe", "negative", "latent"}
+
+
+@pytest.mark.parametrize("edit", [("model", "packed", True), ("fickle", "key", "edit-raises")])
+def test_an_edit_that_fails_sets_the_job_back_and_can_be_undone(comfy: Comfy, edit: Any) -> None:
+    """In the sampling, with a model of another kind, or in a node before it."""
+    key = f"fails-{edit[0]}"
+    graph = graphs.base(key=key, gates="4")
+    graph["fickle"] = graphs.node("TestFickle", samples=["latent", 0], key="edit-ok")
+    graph["sampler"]["inputs"]["latent_image"] = ["fickle", 0]
+    graph["extra"] = graphs.node("SaveLatent", samples=["fickle", 0], filename_prefix="latents/extra")
+    job_id = comfy.queue(graph)
+    pause_at(comfy, job_id, key, 4)
+    assert put(comfy, job_id, edit)[0] == 200
+    comfy.open_gate("edit-raises", "raises")
+    comfy.verb(job_id, "resume")
+    job = comfy.until(lambda: (job := comfy.job(job_id))["error"] and job, "the attempt to fail")
+    assert (job["state"], job["held"], job["step"], job["evaluations"]) == ("paused", False, 3, 3)
+    assert job["modified_params"][edit[0]][edit[1]]["to"] == edit[2]
+    comfy.until(lambda: not comfy.get("/queue")["queue_running"], "the worker to be free")
+    assert comfy.call("DELETE", f"/midrun/jobs/{job_id}/params/{edit[0]}/{edit[1]}")[0] == 200
+    assert comfy.verb(job_id, "resume")[0] == 202
+    job = comfy.wait_for(job_id, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy)) and comfy.probe(key)["done"] == 6
 
 
 def test_a_picture_tells_how_it_was_made(comfy: Comfy) -> None:

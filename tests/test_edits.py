@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from midrun.state.edits import (
     Edit,
@@ -20,7 +22,7 @@ from midrun.state.edits import (
     without_pending,
 )
 from midrun.state.values import Definition, refusal
-from midrun.state.verdicts import Kind, verdict
+from midrun.state.verdicts import Kind, ancestors, verdict
 
 CFG = ("3", "cfg")
 
@@ -153,3 +155,33 @@ def test_the_difference_of_two_graphs_knows_links_and_converted_widgets() -> Non
 def test_values_are_refused_in_a_sentence(definition: Definition, good: list[Any], bad: list[Any]) -> None:
     assert [refusal(definition, value) for value in good] == [None] * len(good)
     assert all(refusal(definition, value) for value in bad)
+
+
+NAMES = ("model", "positive", "latent_image", "sigmas", "cfg", "samples", "x")
+
+
+@given(st.data())
+def test_what_a_verdict_says_of_any_graph_is_true(data: Any) -> None:
+    """downstream: no way leads to the sampler but to what is used up; consumed: no other way does."""
+    size = data.draw(st.integers(2, 8))
+    graph: dict[str, Any] = {}
+    for number in range(size):
+        names = data.draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=4))
+        links = {name: [str(data.draw(st.integers(0, max(0, number - 1)))), 0] for name in names if number}
+        graph[str(number)] = node("N", value=1, **links)
+    sampler, edited = (str(data.draw(st.integers(0, size - 1))) for _ in range(2))
+    found = verdict(graph, edited, "value", sampler, False, lambda *key: None).kind
+    slots = {
+        name
+        for name, value in graph[sampler]["inputs"].items()
+        if isinstance(value, list) and edited in ancestors(graph, value[0])
+    }
+    consumed = {"latent_image", "samples"}
+    if edited == sampler:
+        assert found is Kind.CAUTION
+    elif found is Kind.DOWNSTREAM:
+        assert slots <= consumed
+    elif found is Kind.CONSUMED:
+        assert slots and slots <= consumed
+    else:
+        assert slots - consumed

@@ -825,3 +825,22 @@ def test_a_held_job_with_edits_goes_on_as_a_new_run_and_its_old_one_ends() -> No
     job.run_ended("j", Event.ABORT)
     assert job.enter_call("r2", "3", 10, QueuePolicy.AUTO) == 0
     assert job.directive() is Directive.GO
+
+
+def test_what_fails_before_an_edited_run_answered_anything_sets_the_job_back() -> None:
+    for live in (False, True):
+        job = World().parked()
+        job.edit(lambda history: {"3": {"cfg": (Edit(7.0, 4.0),)}})
+        job.resume()
+        job.queue_run("r2", None, pending(job.view().edits))
+        job.enter_call("r2", "3", 10, QueuePolicy.AUTO)
+        job.recorded(2, 1.0, live)
+        job.fail(ERROR)
+        assert job.state is (State.FAILED if live else State.PAUSED)
+        assert job.view().error == ERROR and job.view().held is False
+    early = World().parked()
+    early.edit(lambda history: {"3": {"cfg": (Edit(7.0, 4.0),)}})
+    early.resume()
+    early.queue_run("r2", None, pending(early.view().edits))
+    early.run_ended("r2", Event.FAIL, ERROR)
+    assert (early.state, early.view().total_steps) == (State.PAUSED, 10)

@@ -6,7 +6,8 @@ from .probes import OPENED
 
 
 class TestFickle:
-    """Stands for a file that is there when a prompt is queued and gone later: `broken` under `key`."""
+    """Stands for a file that is there when a prompt is queued and gone later: `broken` under `key`. `raises`
+    under it makes the node fail."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -21,6 +22,8 @@ class TestFickle:
     CATEGORY = "_for_testing"
 
     def work(self, samples, key):
+        if "raises" in OPENED[key]:
+            raise RuntimeError("simulated failure of a node before the sampler")
         return (samples,)
 
 

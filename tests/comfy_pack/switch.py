@@ -9,7 +9,7 @@ import torch
 from .models import build_model
 from .probes import DONE
 
-POST_CFG = "sampler_post_cfg_function"
+POST_CFG, CFG = "sampler_post_cfg_function", "sampler_cfg_function"
 
 
 class TestSwitch:
@@ -56,6 +56,8 @@ class TestSwitch:
                 own = model_options.get(POST_CFG, [])[shared:]
                 functions = [*twin.model_options.get(POST_CFG, ()), *own]
                 model_options = {**model_options, POST_CFG: functions}
+                if CFG in twin.model_options:
+                    model_options[CFG] = twin.model_options[CFG]
             return executor(x, timestep, model_options, seed)
 
         model = model.clone()
