@@ -21,7 +21,8 @@ from aiohttp import web
 from .state.control import Control
 from .state.editing import Editing
 from .state.errors import BadRequest, IllegalTransition, InvalidParams, MidrunError, TooLarge, Unavailable
-from .state.job import Job, Request
+from .state.job import Job
+from .state.request import Request
 from .state.view import AbortMode, QueuePolicy, State
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from comfy_execution.utils import get_executing_context
 
 from ..state.control import Presence, Run, Where
 from ..state.errors import RunRefused
-from ..state.job import Request
+from ..state.request import Request
 from ..state.transitions import Event
 from ..state.view import JobError
 

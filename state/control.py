@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from .edits import Edits, pending, to_json, with_edits, without_pending
 from .errors import IllegalTransition, MidrunError
-from .job import Job, Request
+from .job import Job
 from .registry import Registry
+from .request import Request
 from .transitions import Event
 from .view import AbortMode, JobError, JobView, QueuePolicy, State
 

@@ -8,36 +8,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import dataclass
 from typing import Any
 
+from .core import Core
 from .edits import Edit, Edits, History, Path, applied, pending
 from .errors import IllegalTransition
 from .evaluation import InFlight, InterruptFlag, Outcome
-from .timing import Mode, Stopwatch
-from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
-from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State
-from .warnings import OF_A_RUN, Warning
+from .request import Request
+from .timing import Mode
+from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
+from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy
+from .warnings import OF_A_RUN
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
 CANCELLED = "cancelled in ComfyUI"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What ComfyUI needs to run the job again. Only `secrets` may hold API tokens; it never leaves memory."""
-
-    prompt: dict[str, Any]
-    extra_data: dict[str, Any]
-    outputs: tuple[str, ...] | None = None
-    secrets: dict[str, Any] | None = None
-
-    @property
-    def client_id(self) -> str | None:
-        client_id = self.extra_data.get("client_id")
-        return client_id if isinstance(client_id, str) else None
 
 
 @dataclass(frozen=True)
@@ -53,13 +39,7 @@ def _told(path: Path, edit: Edit | None) -> dict[str, Any]:
     return {"node_id": path[0], "input": path[1]} | ({"undone": True} if edit is None else edit.to_json())
 
 
-def utc(seconds: float) -> str:
-    """ISO 8601, UTC, milliseconds: sorts as text."""
-    stamp = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
-    return stamp.replace("+00:00", "Z")
-
-
-class Job:
+class Job(Core):
     """A prompt that Midrun watches, through all its runs.
 
     `listener(view, change)` is called under the lock, in order, on every change; it must not block.
@@ -77,14 +57,9 @@ class Job:
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
     ) -> None:
         self.request = request
-        self._view = view
-        self._listener = listener
-        self._clock, self._wall, self._timer = clock, wall, timer
-        self._lock = threading.Condition(threading.RLock())
+        super().__init__(view, listener, clock, wall)
+        self._timer = timer
         self._in_flight = InFlight(flag, clock)
-        self._watch = Stopwatch(clock, view.timing, Mode.PAUSED if view.state is H else Mode.IDLE)
-        self._published = float("-inf")
-        self._started = False  # the present run reached the front of the queue
         self._in_call = False  # inside a watched sampling call
         self._call = self.prompt_id  # the run that it is, or was, a call of
         self._steps_left: int | None = None
@@ -95,28 +70,6 @@ class Job:
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
-
-    # -- reading ---------------------------------------------------------------------------------------
-
-    @property
-    def job_id(self) -> str:
-        return self._view.job_id
-
-    @property
-    def prompt_id(self) -> str:
-        return self._view.prompt_ids[-1]
-
-    @property
-    def state(self) -> State:
-        return self._view.state
-
-    def view(self) -> JobView:
-        with self._lock:
-            view = self._view
-            known = view.total_steps is not None and view.state not in ENDED
-            left = max(0, (view.total_steps or 0) - view.step) if known else None
-            self._view = replace(view, timing=self._watch.read(left))
-            return self._view
 
     # -- asked for by people and scripts ---------------------------------------------------------------
 
@@ -396,32 +349,7 @@ class Job:
                 fields["total_steps"] = self._total_before
                 self._fire(Event.STOPPED, {"error": error.to_json()}, **fields)
 
-    def warn(self, warning: Warning, *told: object) -> None:
-        """Tell the user of something that is not as it should be, until `unwarn`."""
-        code, message = warning[0], warning[1].format(*told)
-        with self._lock:
-            if self._view.warnings.get(code) != message:
-                self._note(code, {"warning": message}, warnings=self._view.warnings | {code: message})
-
-    def unwarn(self, warning: Warning) -> None:
-        with self._lock:
-            warnings = dict(self._view.warnings)
-            if warnings.pop(warning[0], None) is not None:
-                self._note(f"{warning[0]}_over", warnings=warnings)
-
-    def note(self, kind: str, detail: dict[str, Any]) -> None:
-        """Add a line to the audit trail that is no transition."""
-        with self._lock:
-            self._note(kind, detail)
-
     # -- under the lock --------------------------------------------------------------------------------
-
-    def _require(self, states: tuple[State, ...], verb: str, because: str) -> None:
-        if self.state not in states:
-            hint = " Pause it first." if self.state is R and verb in ("resume", "step") else ""
-            raise IllegalTransition(
-                verb, self.job_id, self.state, f"it is {self.state.value}; {because}.{hint}"
-            )
 
     def _require_denoised(self) -> None:
         between_calls = self._started and bool(self._ordinals) and not self._in_call
@@ -457,37 +385,3 @@ class Job:
         with self._lock:
             if self.state is P and self._in_flight.running and self._in_flight.serial == serial:
                 self._in_flight.interrupt()
-
-    def _set(self, **fields: Any) -> None:
-        self._view = replace(self._view, **fields)
-
-    def _fire(self, event: Event, detail: dict[str, Any] | None = None, **fields: Any) -> None:
-        before = self.state
-        after = TRANSITIONS.get((before, event))
-        if after is None:
-            raise IllegalTransition(event.value, self.job_id, before, f"it is {before.value}.")
-        self._set(state=after, **fields)
-        active = after in (R, P) and (self._started or after is R)
-        self._watch.switch(Mode.ACTIVE if active else Mode.PAUSED if after is H else Mode.IDLE)
-        self._announce(event.value, before, detail)
-        self._lock.notify_all()
-
-    def _note(self, kind: str, detail: dict[str, Any] | None = None, **fields: Any) -> None:
-        self._set(**fields)
-        self._announce(kind, self.state, detail)
-
-    def _announce(self, kind: str, before: State, detail: dict[str, Any] | None) -> None:
-        detail = dict(detail or {})
-        for name in ("pause_reason", "abort_mode"):
-            value = getattr(self._view, name)
-            if value is not None:
-                detail[name] = value.value
-        if self._view.abort_reason is not None:
-            detail["abort_reason"] = self._view.abort_reason
-        at = utc(self._wall())
-        self._publish(Change(kind, before, self.state, self._view.step, at, detail))
-
-    def _publish(self, change: Change | None) -> None:
-        self._published = self._clock()
-        self._set(updated_at=utc(self._wall()))
-        self._listener(self, self.view(), change)

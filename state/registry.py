@@ -15,11 +15,13 @@ from dataclasses import replace
 from functools import partial
 
 from . import graph
+from .core import utc
 from .edits import Edits
 from .errors import UnknownJob
 from .evaluation import InterruptFlag
-from .job import Job, Request, utc
+from .job import Job
 from .recording import Recordings
+from .request import Request
 from .store import Store, StoredJob
 from .transitions import ENDED
 from .view import Change, JobView, QueuePolicy, State

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .edits import from_json, to_json
-from .job import Request
+from .request import Request
 from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
 
 

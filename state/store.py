@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from .job import Request
 from .migrations import migrations
+from .request import Request
 from .rows import (
     COUNTED_BY,
     ENDED,

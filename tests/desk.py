@@ -11,9 +11,10 @@ from typing import Any
 from test_job import Flag
 
 from midrun.state.control import Control, Presence, Run, Where
-from midrun.state.job import Job, Request
+from midrun.state.job import Job
 from midrun.state.recording import MemoryRecordings
 from midrun.state.registry import Registry
+from midrun.state.request import Request
 from midrun.state.store import Store
 from midrun.state.transitions import Event
 from midrun.state.view import QueuePolicy

@@ -17,7 +17,8 @@ from test_job import ERROR
 from midrun.state import control as control_module
 from midrun.state.control import Presence, Where
 from midrun.state.errors import IllegalTransition, RunRefused, UnknownJob
-from midrun.state.job import CANCELLED, Request
+from midrun.state.job import CANCELLED
+from midrun.state.request import Request
 from midrun.state.transitions import Event
 from midrun.state.view import AbortMode, QueuePolicy, State
 

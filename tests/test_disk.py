@@ -15,9 +15,9 @@ import torch
 from midrun.nodes.replay import Tape
 from midrun.state import disk
 from midrun.state.disk import DiskRecordings, Writer
-from midrun.state.job import Request
 from midrun.state.places import Home, directory_name
 from midrun.state.recording import Damaged, Evaluation, Step
+from midrun.state.request import Request
 from midrun.state.retention import Limits, Retention, limits_from
 from midrun.state.store import Store
 from midrun.state.view import Change, JobView, QueuePolicy, State

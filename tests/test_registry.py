@@ -10,9 +10,9 @@ import pytest
 from test_job import Flag
 
 from midrun.state.errors import UnknownJob
-from midrun.state.job import Request
 from midrun.state.recording import MemoryRecordings
 from midrun.state.registry import Registry
+from midrun.state.request import Request
 from midrun.state.store import Store
 from midrun.state.transitions import Event
 from midrun.state.view import AbortMode, JobView, QueuePolicy, State

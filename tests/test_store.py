@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from midrun.state.job import Request
+from midrun.state.request import Request
 from midrun.state.store import Store
 from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
 
