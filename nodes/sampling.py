@@ -113,6 +113,7 @@ class SamplingCall:
             yield
         finally:
             wrappers.pop(KEY, None)
+            self.tape.recording.save()
 
     # -- an evaluation ---------------------------------------------------------------------------------
 
@@ -132,6 +133,7 @@ class SamplingCall:
         sigma = float(timestep.reshape(-1)[0])
         if recorded is None:
             self.tape.recording.approach = Approach(self.tape.position, sigma, host_copy(x))
+            self.tape.recording.save()
             self.answer = self._evaluate(executor, x, timestep, options, seed, own)
         else:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
@@ -199,6 +201,7 @@ class SamplingCall:
         if self.denoised is not None:
             self.denoised = self.denoised.cpu()
         self.answer = None
+        self.tape.recording.save()
         released = gpu.release()
         directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
         while directive is Directive.PAUSE:

@@ -128,7 +128,8 @@ class DiskRecordings:
     def forget(self, name: str, job_id: str | None) -> None:
         """Delete that directory, of a job that ended or of none. Its kept results stay. Takes its time."""
         if job_id is not None:
-            self._close(job_id)
+            with self._lock:
+                self._open.pop(job_id, None)
         shutil.rmtree(self.directory / "recordings" / name, ignore_errors=True)
 
     def drop(self, job_id: str, then: Callable[[], None] = lambda: None) -> None:
@@ -141,7 +142,9 @@ class DiskRecordings:
 
     def _close(self, job_id: str) -> None:
         with self._lock:
-            self._open.pop(job_id, None)
+            closed = self._open.pop(job_id, {})
+        for recording in closed.values():
+            recording.write()
 
     def of_job(self, job_id: str) -> Path:
         return self.directory / "recordings" / directory_name(job_id)
@@ -167,6 +170,7 @@ class DiskRecording:
         self._lock = threading.Lock()
         self._unwritten: dict[str, Item] = {}
         self._todo: deque[tuple[str, Item | None]] = deque()  # None: delete the file
+        self._size = 0  # bytes put since the last save
         self._in_trouble = False
         stems = {name.removesuffix(SUFFIX) for name in _names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
@@ -210,7 +214,7 @@ class DiskRecording:
             for name in sorted(gone, reverse=True):  # the last first, so that a crash leaves no gap
                 self._unwritten.pop(name, None)
                 self._todo.append((name, None))
-        self._writer.submit(self._work)
+        self._writer.submit(self.write)
 
     def mark(self, step: Step) -> None:
         if step.number not in self._steps:
@@ -241,6 +245,12 @@ class DiskRecording:
             raise KeyError(number)
         return with_denoised(self._get(_step(number), decode_step), self)
 
+    def save(self) -> None:
+        with self._lock:
+            size, self._size = self._size, 0
+        if size:
+            self._writer.submit(self.write, size)
+
     def abandon(self) -> None:
         """Nothing of it is written any more."""
         with self._lock:
@@ -270,9 +280,9 @@ class DiskRecording:
         with self._lock:
             self._unwritten[name] = item
             self._todo.append((name, item))
-        self._writer.submit(self._work, sum(tensor.nbytes for tensor in tensors_of(item).values()))
+            self._size += sum(tensor.nbytes for tensor in tensors_of(item).values())
 
-    def _work(self) -> None:
+    def write(self) -> None:
         """Do what is to do, in order, until that is impossible. On the writer's thread."""
         try:
             while todo := self._next():

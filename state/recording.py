@@ -142,6 +142,11 @@ class Recording(Protocol):
         """The newest."""
         ...
 
+    def save(self) -> None:
+        """Write what there is. Not at each part, so that the sampler shares the interpreter with the writer
+        when it waits for the model, and not between two evaluations."""
+        ...
+
     def steps(self) -> list[int]: ...
     def step(self, number: int) -> Step:
         """With its `denoised`. Raises KeyError where there is no such step."""
@@ -196,6 +201,9 @@ class MemoryRecording:
 
     def mark(self, step: Step) -> None:
         self._steps.setdefault(step.number, step)
+
+    def save(self) -> None:
+        pass
 
     def begin(self, segment: Segment) -> None:
         self._segments[segment.first] = segment

@@ -126,16 +126,19 @@ def test_a_full_disk_keeps_evaluations_in_memory_until_there_is_room(
 ) -> None:
     recording = recordings.open(JOB, "3", 0)
     recording.append(Evaluation(torch.zeros(1)))
+    recording.save()
     recordings.writer.flush()
     recording._reserve = 1 << 60
     for value in (1.0, 2.0):
         recording.append(Evaluation(torch.full((1,), value)))
+    recording.save()
     recordings.writer.flush()
     assert [recording.read(index).answer.item() for index in range(3)] == [0, 1, 2]
     assert len(list(recording.directory.glob("0*"))) == 1
     assert {job_id for job_id, _ in troubles} == {JOB} and "are free" in troubles[0][1]
     recording._reserve = 0
     recording.append(Evaluation(torch.full((1,), 3.0)))
+    recording.save()
     recordings.writer.flush()
     assert len(list(recording.directory.glob("0*"))) == 4 and troubles[-1] == (JOB, None)
 
@@ -147,6 +150,7 @@ def test_a_place_that_can_not_be_written_is_told_and_nothing_is_raised(
     recordings.of_job(JOB).write_text("a file where the directory belongs")
     recording = recordings.open(JOB, "3", 0)
     recording.append(Evaluation(torch.ones(1)))
+    recording.save()
     recordings.writer.flush()
     assert troubles and recording.read(0).answer.item() == 1
 
