@@ -276,8 +276,8 @@ def test_a_graph_that_can_not_go_on_is_refused_and_nothing_is_lost(comfy: Comfy,
 
 
 def test_only_what_depends_on_an_edit_is_executed_again(comfy: Comfy, lora: str) -> None:
-    job_id = comfy.queue(workflow("euler", key="cached", gates="4"))
-    pause_at(comfy, job_id, "cached", 4)
+    job_id = comfy.queue(workflow("euler", key="execute", gates="4"))
+    pause_at(comfy, job_id, "execute", 4)
     put(comfy, job_id, EDITS["prompt"])
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
