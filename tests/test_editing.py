@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ EDITS: dict[str, tuple[str, str, Any]] = {
     "LoRA strength": ("lora", "strength_model", 1.0),
     "model patch": ("scale", "strength", 0.7),
     "RescaleCFG": ("rescale", "multiplier", 0.7),
+    "ControlNet strength": ("control", "strength", 0.9),
 }
+SWITCHED = ("lora", "rescale", "scale", "positive", "control")
 LORA = "tiny.safetensors"
 TO_Q = "lora_unet_input_blocks_1_1_transformer_blocks_0_attn{}_to_q"
 
@@ -46,13 +49,18 @@ def lora(comfy: Comfy) -> str:
 
 
 def workflow(sampler: str, watched: bool = True, **options: Any) -> graphs.Graph:
-    """model -> LoRA -> patch -> probe -> sampler."""
+    """model -> LoRA -> patch -> probe -> sampler <- ControlNet <- positive."""
     graph = graphs.base(sampler, watched=watched, **options)
     lora = {"lora_name": LORA, "strength_model": 0.0}
     graph["lora"] = graphs.node("LoraLoaderModelOnly", model=["model", 0], **lora)
     graph["rescale"] = graphs.node("RescaleCFG", model=["lora", 0], multiplier=0.1)
     graph["scale"] = graphs.node("TestScale", model=["rescale", 0], strength=1.0)
     graph["probe"]["inputs"]["model"] = ["scale", 0]
+    graph |= {"net": graphs.node("TestControlNet", seed=3), "hint": graphs.node("TestHint", size=128)}
+    links = {"positive": ["positive", 0], "negative": ["negative", 0], "control_net": ["net", 0]}
+    span = {"strength": 0.3, "start_percent": 0.0, "end_percent": 1.0}
+    graph["control"] = graphs.node("ControlNetApplyAdvanced", image=["hint", 0], **links, **span)
+    graph["sampler"]["inputs"]["positive"] = ["control", 0]
     return graph
 
 
@@ -66,10 +74,11 @@ def oracle(comfy: Comfy, sampler: str, edit: tuple[str, str, Any], at: int) -> t
     """The latent of one uninterrupted stock run that switches at its evaluation number `at`."""
     graph = workflow(sampler, watched=False)
     after = edited(graph, edit)
-    both = graph | {f"after-{name}": after[name] for name in ("lora", "rescale", "scale", "positive")}
+    both = graph | {f"after-{name}": after[name] for name in SWITCHED}
+    both["after-control"]["inputs"]["positive"] = ["after-positive", 0]
     both["after-rescale"]["inputs"]["model"] = ["after-lora", 0]
     both["after-scale"]["inputs"]["model"] = ["after-rescale", 0]
-    links = {"model": ["scale", 0], "other": ["after-scale", 0], "positive": ["after-positive", 0]}
+    links = {"model": ["scale", 0], "other": ["after-scale", 0], "positive": ["after-control", 0]}
     both["switch"] = graphs.node("TestSwitch", **links, cfg=after["sampler"]["inputs"]["cfg"], at=at, key="")
     both["sampler"]["inputs"]["model"] = ["switch", 0]
     return latent(comfy, comfy.queue(both))
@@ -235,6 +244,38 @@ def oracle_plain(comfy: Comfy, cfg: float, at: int) -> torch.Tensor:
     graph["switch"] = graphs.node("TestSwitch", **links, cfg=cfg, at=at, key="")
     graph["sampler"]["inputs"]["model"] = ["switch", 0]
     return latent(comfy, comfy.queue(graph))
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_an_edit_that_races_a_resume_is_made_or_stays_pending(comfy: Comfy, number: int) -> None:
+    """Policies in turn; the edit and the resume are sent at once, three times each."""
+    key, policy = f"race-{number}", ("hold", "park")[number % 2]
+    job_id = start(comfy, key, "3", queue_policy=policy)
+    pause_at(comfy, job_id, key, 3)
+    with ThreadPoolExecutor(6) as pool:
+        puts = [pool.submit(put, comfy, job_id, EDITS["cfg"]) for _ in range(3)]
+        resumes = [pool.submit(comfy.verb, job_id, "resume") for _ in range(3)]
+    assert {told.result()[0] for told in puts} <= {200, 409}
+    assert {told.result()[0] for told in resumes} <= {202, 409}
+    job = comfy.wait_for(job_id, "completed")
+    edit = job["modified_params"].get("sampler", {}).get("cfg", {"from_step": None})
+    want = expected(comfy) if edit["from_step"] is None else oracle_plain(comfy, 1.5, 3)
+    assert torch.equal(latent(comfy, job["prompt_id"]), want)
+    assert edit["from_step"] in (None, 2) and comfy.probe(key)["done"] == 6
+
+
+def test_a_text_of_a_million_characters_is_an_edit_like_any_other(comfy: Comfy) -> None:
+    graph = graphs.base(key="long", gates="3")
+    graph["fickle"] = graphs.node("TestFickle", samples=["sampler", 0], key="short")
+    graph["save"]["inputs"]["samples"] = ["fickle", 0]
+    job_id = comfy.queue(graph)
+    pause_at(comfy, job_id, "long", 3)
+    assert put(comfy, job_id, ("fickle", "key", "a long prompt " * 72000))[0] == 200
+    assert put(comfy, job_id, ("fickle", "key", "x" * (4 << 20)))[0] == 413
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert len(job["modified_params"]["fickle"]["key"]["to"]) > 10**6
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
 
 
 def test_a_whole_graph_can_take_the_place_of_the_job_s(comfy: Comfy) -> None:

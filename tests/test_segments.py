@@ -16,6 +16,7 @@ import graphs
 from harness import Comfy
 from midrun.nodes.replay import InputsChanged
 from midrun.nodes.segments import continued, moved, starting_at
+from midrun.state import tensor_file
 from midrun.state.recording import Approach
 
 
@@ -145,6 +146,60 @@ def chained(options: dict[str, Any]) -> graphs.Graph:
     return graph
 
 
+def advanced(**inputs: Any) -> graphs.Graph:
+    """KSamplerAdvanced on a schedule whose noise levels do not depend on the number of steps."""
+    return graphs.advanced(graphs.base(watched=False, scheduler="simple"), **inputs)
+
+
+def in_two(first: dict[str, Any], second: dict[str, Any]) -> graphs.Graph:
+    """Two stock KSamplerAdvanced, the second going on where the first ended."""
+    graph = advanced(**{"return_with_leftover_noise": "enable"} | first)
+    graph["first"] = graph["sampler"]
+    graph["sampler"] = advanced(add_noise="disable", **second)["sampler"]
+    graph["sampler"]["inputs"]["latent_image"] = ["first", 0]
+    return graph
+
+
+def assert_same(got: torch.Tensor, want: torch.Tensor) -> None:
+    assert torch.allclose(got, want, rtol=1e-6, atol=1e-6 * want.abs().max().item())
+
+
+def test_thirty_steps_instead_of_twenty_equal_two_stock_nodes(comfy: Comfy) -> None:
+    job_id = start(comfy, "thirty", "11", steps=20, scheduler="simple")
+    pause_at(comfy, job_id, "thirty", 11)
+    assert put(comfy, job_id, ("sampler", "steps", 30))[0] == 200
+    job, got = resumed(comfy, job_id)
+    want = in_two({"steps": 20, "end_at_step": 10}, {"steps": 30, "start_at_step": 15})
+    assert_same(got, latent(comfy, comfy.queue(want)))
+    assert (job["step"], job["total_steps"], comfy.probe("thirty")["done"]) == (25, 25, 25)
+
+
+def test_the_schedule_of_ksampler_advanced_is_edited_within_its_start_and_end(comfy: Comfy) -> None:
+    span = {"steps": 10, "start_at_step": 2, "end_at_step": 8, "return_with_leftover_noise": "enable"}
+    graph = advanced(**span)
+    graph["probe"]["inputs"] |= {"key": "span", "gates": "4"}
+    job_id = comfy.queue(graphs.behind_attach(graph))
+    pause_at(comfy, job_id, "span", 4)
+    edits = {"sampler": {"steps": 20, "end_at_step": 16}}
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", edits)[0] == 200
+    job, got = resumed(comfy, job_id)
+    rest = span | {"steps": 20, "start_at_step": 10, "end_at_step": 16}
+    assert_same(got, latent(comfy, comfy.queue(in_two(span | {"end_at_step": 5}, rest))))
+    assert (job["step"], job["total_steps"], comfy.probe("span")["done"]) == (9, 9, 9)
+
+
+def test_a_run_that_was_to_end_early_can_be_made_to_go_on(comfy: Comfy) -> None:
+    span = {"steps": 10, "start_at_step": 2, "end_at_step": 6, "return_with_leftover_noise": "enable"}
+    graph = advanced(**span)
+    graph["probe"]["inputs"] |= {"key": "longer", "gates": "3"}
+    job_id = comfy.queue(graphs.behind_attach(graph))
+    pause_at(comfy, job_id, "longer", 3)
+    assert put(comfy, job_id, ("sampler", "end_at_step", 10000))[0] == 200
+    job, got = resumed(comfy, job_id)
+    assert_same(got, latent(comfy, comfy.queue(advanced(**span | {"end_at_step": 10000}))))
+    assert (job["step"], job["total_steps"], comfy.probe("longer")["done"]) == (8, 8, 8)
+
+
 @pytest.mark.parametrize(("before", "after"), [(0.5, 0.8), (0.8, 0.5)])
 def test_denoise_is_edited_up_and_down(comfy: Comfy, before: float, after: float) -> None:
     key = f"denoise-{before}"
@@ -156,6 +211,24 @@ def test_denoise_is_edited_up_and_down(comfy: Comfy, before: float, after: float
     assert (job["step"], job["total_steps"], comfy.probe(key)["done"]) == (8, 8, 8)
     assert torch.isfinite(got).all()
     assert not torch.equal(got, expected(comfy, steps=8, denoise=before, latent=image))
+    place = next((comfy.base / "user" / "__midrun" / "recordings" / job_id).iterdir())
+    begun, about = read_doubles(place / "segment-000003.safetensors")
+    denoised = read_doubles(place / "000002.safetensors")[0]["answer"]
+    sigma, level = about["origin"]["sigma"], begun["given"][3]
+    eps = (begun["origin"] - denoised) / sigma
+    noise = (begun["x"] - denoised) / level
+    assert np.array_equal(begun["sigmas"], begun["given"][3:]) and (level < sigma) == (after < before)
+    if after < before:
+        assert np.allclose(noise, eps, atol=1e-5)
+    else:
+        fresh = (noise - sigma / level * eps) / np.sqrt(1 - (sigma / level) ** 2)
+        assert abs(fresh.mean()) < 0.15 and abs(fresh.std() - 1) < 0.15
+        assert abs(np.corrcoef(fresh.ravel(), eps.ravel())[0, 1]) < 0.15
+
+
+def read_doubles(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    tensors, about = tensor_file.read(file)
+    return {name: tensor.double().numpy() for name, tensor in tensors.items()}, about
 
 
 def edited_thrice(server: Comfy, key: str, crash: bool) -> torch.Tensor:
