@@ -47,6 +47,10 @@ def recorded_inputs(
     now = _now(given, guider, sampler, latent_shapes)
     recorded = _read(job, recording)
     if recorded is None or not len(recording):  # nothing was computed from them yet
+        if recorded is not None and recording.rewound and not _different(recorded, now):
+            return recorded
+        if recording.rewound:
+            recording.truncate(0)
         recording.inputs = now
         return now
     for name in TENSORS:
@@ -91,7 +95,7 @@ def _read(job: Job, recording: Recording) -> Inputs | None:
 
 
 def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
-    names = [name for name in TENSORS if not _equal(getattr(recorded, name), getattr(now, name))]
+    names = _different(recorded, now)
     if names:
         job.note("inputs_differ", {"inputs": names, "used": "recorded"})
     changed = [
@@ -101,6 +105,10 @@ def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
     ]
     if changed and not was_edited(job.view().edits):
         job.warn(INPUTS_CHANGED, " and ".join(changed))
+
+
+def _different(recorded: Inputs, now: Inputs) -> list[str]:
+    return [name for name in TENSORS if not _equal(getattr(recorded, name), getattr(now, name))]
 
 
 def _equal(then: torch.Tensor | None, now: torch.Tensor | None) -> bool:

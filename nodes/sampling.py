@@ -132,7 +132,7 @@ class SamplingCall:
         self.live = recorded is None
         sigma = float(timestep.reshape(-1)[0])
         if recorded is None:
-            self.tape.recording.approach = Approach(self.tape.position, sigma, host_copy(x))
+            self.tape.recording.approached(Approach(self.tape.position, sigma, host_copy(x)))
             self.tape.recording.save()
             self.answer = self._evaluate(executor, x, timestep, options, seed, own)
         else:

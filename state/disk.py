@@ -1,8 +1,8 @@
 """Recordings on disk, written by one thread; what is written leaves the memory.
 
 `<directory>/<job>/<node>.<ordinal>/` holds inputs.safetensors, a file an evaluation (000000.safetensors, ...)
-and a small file a step. Where the disk can not be written, evaluations stay in memory, and are tried again
-with each further one.
+and one with the x that it was asked for (x-000000.safetensors, ...), and a small file a step. Where the disk
+can not be written, evaluations stay in memory, and are tried again with each further one.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from .item_file import (
     decode_approach,
     decode_evaluation,
     decode_inputs,
+    decode_rewound,
     decode_segment,
     decode_step,
     tensors_of,
 )
 from .places import directory_name
-from .recording import Approach, Damaged, Evaluation, Inputs, Segment, Step, with_denoised
+from .recording import Approach, Damaged, Evaluation, Inputs, Rewound, Segment, Step, visible, with_denoised
 from .tensor_file import SUFFIX, Tensors
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ RESERVE = 2 * 1024**3  # bytes that are left free on the disk
 UNWRITTEN = 64 * 1024**2  # bytes that may wait for the disk before the sampler waits for them
 UNWRITTEN_COUNT = 16  # evaluations that a crash may cost where the disk is slower than the model
 LONGEST_WAIT_S = 5.0  # a disk that hangs must not stop the sampling for good
-INPUTS, APPROACH = "inputs", "approach"
+INPUTS, REWOUND = "inputs", "rewound"
 Trouble = Callable[[str, str | None], None]  # (job_id, what keeps it from the disk; None: it is over)
 
 
@@ -174,14 +175,16 @@ class DiskRecording:
         self._in_trouble = False
         stems = {name.removesuffix(SUFFIX) for name in _names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
-        self._approached = APPROACH in stems
+        self._rewound: Rewound | None = None
         self._segments = {int(m[1]) for stem in stems if (m := re.fullmatch(r"segment-(\d+)", stem))}
         self._steps = {int(match[1]) for stem in stems if (match := re.fullmatch(r"step-(\d+)", stem))}
         # A file that is missing in between is found, and told, when it is to be read.
         self._length = max((int(stem) + 1 for stem in stems if stem.isdigit()), default=0)
+        if REWOUND in stems:
+            self._rewound = self._read_rewound()
 
     def __len__(self) -> int:
-        return self._length
+        return self._length if self._rewound is None else min(self._length, self._rewound.evaluations)
 
     @property
     def inputs(self) -> Inputs | None:
@@ -195,55 +198,81 @@ class DiskRecording:
         self._inputs_known = True
 
     def append(self, evaluation: Evaluation) -> None:
+        if self._rewound is not None:
+            self.truncate(len(self))
         self._put(_evaluation(self._length), evaluation)
         self._length += 1
 
     def read(self, index: int) -> Evaluation:
-        if not 0 <= index < self._length:
+        if not 0 <= index < len(self):
             raise IndexError(index)
         return self._get(_evaluation(index), decode_evaluation)
 
     def truncate(self, length: int) -> None:
         gone = [_evaluation(index) for index in range(length, self._length)]
+        gone += [_x(index) for index in range(length + 1, self._length + 1)]
         gone += [_segment(first) for first in self._segments if first > length]
         self._segments = {first for first in self._segments if first <= length}
-        gone += [_step(number) for number in self._steps if self._ended_after(number, length)]
+        gone += [_step(number) for number in self._steps if self._is_beyond(number, length)]
         self._length = min(length, self._length)
         self._steps -= {int(name[len("step-") :]) for name in gone if name.startswith("step-")}
         with self._lock:
             for name in sorted(gone, reverse=True):  # the last first, so that a crash leaves no gap
                 self._unwritten.pop(name, None)
                 self._todo.append((name, None))
+            if self._rewound is not None:
+                self._todo.append((REWOUND, None))  # after what it hid, which must not come back
+                self._rewound = None
         self._writer.submit(self.write)
 
     def mark(self, step: Step) -> None:
-        if step.number not in self._steps:
+        if self._rewound is None and step.number not in self._steps:
             self._put(_step(step.number), step)
             self._steps.add(step.number)
 
-    @property
-    def approach(self) -> Approach | None:
-        return self._get(APPROACH, decode_approach) if self._approached else None
+    def approach(self, evaluations: int) -> Approach | None:
+        name = _x(evaluations)
+        known = name in self._unwritten or (self.directory / (name + SUFFIX)).exists()
+        return self._get(name, decode_approach) if known else None
 
-    @approach.setter
-    def approach(self, approach: Approach) -> None:
-        self._put(APPROACH, approach)
-        self._approached = True
+    def approached(self, approach: Approach) -> None:
+        self._put(_x(approach.evaluations), approach)
 
     def begin(self, segment: Segment) -> None:
         self._put(_segment(segment.first), segment)
         self._segments.add(segment.first)
 
     def segment(self) -> Segment | None:
-        return self._get(_segment(max(self._segments)), decode_segment) if self._segments else None
+        firsts = [first for first in self._segments if first <= len(self)]
+        return self._get(_segment(max(firsts)), decode_segment) if firsts else None
 
     def steps(self) -> list[int]:
-        return sorted(self._steps)
+        return sorted(number for number in self._steps if visible(number, self._rewound))
 
     def step(self, number: int) -> Step:
-        if number not in self._steps:
+        if number not in self._steps or not visible(number, self._rewound):
             raise KeyError(number)
         return with_denoised(self._get(_step(number), decode_step), self)
+
+    def rewind(self, step: int) -> None:
+        if step and step not in self._steps:
+            raise KeyError(step)
+        evaluations = self._get(_step(step), decode_step).evaluations if step else 0
+        self._rewound = Rewound(step, evaluations)
+        self._put(REWOUND, self._rewound)
+        self._writer.submit(self.write)
+
+    def restore(self) -> None:
+        if self._rewound is not None:
+            self._rewound = None
+            with self._lock:
+                self._unwritten.pop(REWOUND, None)
+                self._todo.append((REWOUND, None))
+            self._writer.submit(self.write)
+
+    @property
+    def rewound(self) -> bool:
+        return self._rewound is not None
 
     def save(self) -> None:
         with self._lock:
@@ -259,7 +288,16 @@ class DiskRecording:
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _ended_after(self, number: int, length: int) -> bool:
+    def _read_rewound(self) -> Rewound | None:
+        try:
+            return self._get(REWOUND, decode_rewound)
+        except Damaged:
+            return None
+
+    def _is_beyond(self, number: int, length: int) -> bool:
+        """Whether the step needed more evaluations than that."""
+        if self._rewound is not None and length == self._rewound.evaluations:
+            return number > self._rewound.step  # without a look at the disk
         try:
             return self._get(_step(number), decode_step).evaluations > length
         except Damaged:
@@ -333,6 +371,10 @@ def _names(directory: Path) -> list[str]:
 
 def _evaluation(index: int) -> str:
     return f"{index:06}"
+
+
+def _x(evaluations: int) -> str:
+    return f"x-{evaluations:06}"
 
 
 def _segment(first: int) -> str:

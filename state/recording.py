@@ -109,8 +109,19 @@ class Segment:
     rng: RngState
 
 
+@dataclass(frozen=True)
+class Rewound:
+    """A recording ends, for now, after that step and so many evaluations."""
+
+    step: int
+    evaluations: int
+
+
 class Recording(Protocol):
-    """Append-only, but for `truncate`. Reading raises Damaged."""
+    """Append-only, but for `truncate`. Reading raises Damaged.
+
+    A rewound one ends at an earlier step; what comes after it, the take, is kept until something is appended.
+    """
 
     @property
     def inputs(self) -> Inputs | None: ...
@@ -127,13 +138,11 @@ class Recording(Protocol):
         """A step was finished; one that is known already is left as it is."""
         ...
 
-    @property
-    def approach(self) -> Approach | None:
-        """The newest."""
+    def approach(self, evaluations: int) -> Approach | None:
+        """To the evaluation after so many."""
         ...
 
-    @approach.setter
-    def approach(self, approach: Approach) -> None: ...
+    def approached(self, approach: Approach) -> None: ...
     def begin(self, segment: Segment) -> None:
         """One that begins where another does takes its place."""
         ...
@@ -142,6 +151,16 @@ class Recording(Protocol):
         """The newest."""
         ...
 
+    def rewind(self, step: int) -> None:
+        """End after that step from now on; 0 is before the first. Raises KeyError for an unknown one."""
+        ...
+
+    def restore(self) -> None:
+        """Take a rewind back, if its take is still there."""
+        ...
+
+    @property
+    def rewound(self) -> bool: ...
     def save(self) -> None:
         """Write what there is. Not at each part, so that the sampler shares the interpreter with the writer
         when it waits for the model, and not between two evaluations."""
@@ -181,26 +200,40 @@ class MemoryRecording:
     def __init__(self) -> None:
         self.inputs: Inputs | None = None
         self._evaluations: list[Evaluation] = []
-        self.approach: Approach | None = None
+        self._approaches: dict[int, Approach] = {}
         self._steps: dict[int, Step] = {}
         self._segments: dict[int, Segment] = {}
+        self._rewound: Rewound | None = None
 
     def __len__(self) -> int:
-        return len(self._evaluations)
+        return len(self._evaluations) if self._rewound is None else self._rewound.evaluations
 
     def append(self, evaluation: Evaluation) -> None:
+        if self._rewound is not None:
+            self.truncate(len(self))
         self._evaluations.append(evaluation)
 
     def read(self, index: int) -> Evaluation:
+        if index >= len(self):
+            raise IndexError(index)
         return self._evaluations[index]
 
     def truncate(self, length: int) -> None:
+        self._rewound = None
         del self._evaluations[length:]
+        self._approaches = {n: approach for n, approach in self._approaches.items() if n <= length}
         self._steps = {step.number: step for step in self._steps.values() if step.evaluations <= length}
         self._segments = {first: segment for first, segment in self._segments.items() if first <= length}
 
     def mark(self, step: Step) -> None:
-        self._steps.setdefault(step.number, step)
+        if self._rewound is None:
+            self._steps.setdefault(step.number, step)
+
+    def approach(self, evaluations: int) -> Approach | None:
+        return self._approaches.get(evaluations)
+
+    def approached(self, approach: Approach) -> None:
+        self._approaches[approach.evaluations] = approach
 
     def save(self) -> None:
         pass
@@ -209,13 +242,26 @@ class MemoryRecording:
         self._segments[segment.first] = segment
 
     def segment(self) -> Segment | None:
-        return self._segments[max(self._segments)] if self._segments else None
+        firsts = [first for first in self._segments if first <= len(self)]
+        return self._segments[max(firsts)] if firsts else None
 
     def steps(self) -> list[int]:
-        return sorted(self._steps)
+        return sorted(number for number in self._steps if visible(number, self._rewound))
 
     def step(self, number: int) -> Step:
+        if not visible(number, self._rewound):
+            raise KeyError(number)
         return with_denoised(self._steps[number], self)
+
+    def rewind(self, step: int) -> None:
+        self._rewound = Rewound(step, self._steps[step].evaluations if step else 0)
+
+    def restore(self) -> None:
+        self._rewound = None
+
+    @property
+    def rewound(self) -> bool:
+        return self._rewound is not None
 
 
 class MemoryRecordings:
@@ -249,6 +295,11 @@ class MemoryRecordings:
         with self._lock:
             self._jobs.pop(job_id, None)
         then()
+
+
+def visible(number: int, rewound: Rewound | None) -> bool:
+    """Whether a step is not of the take that a rewind left behind."""
+    return rewound is None or number <= rewound.step
 
 
 def with_denoised(step: Step, recording: Recording) -> Step:
