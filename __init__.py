@@ -87,7 +87,9 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .state.disk import DiskRecordings
     from .state.editing import Editing
     from .state.registry import Registry
+    from .state.timetravel import TimeTravel
     from .state.warnings import NOT_ON_DISK
+    from .travel_routes import TravelRoutes
 
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
     registry = Registry(store, recordings, ProcessingFlag())
@@ -95,7 +97,9 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     control = Control(registry, queue)
     results = Results(recordings)
     editing = Editing(control, Definitions())
-    routes = Routes(control, editing, results, server.user_manager.settings.get_settings)
+    settings = server.user_manager.settings.get_settings
+    routes = Routes(control, editing, results, settings)
+    travel = TravelRoutes(control, TimeTravel(control, editing), routes.keeps_history)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach"), SECRET_KEYS)
 
     def find_job(prompt_id: str) -> Job | None:
@@ -115,7 +119,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     )
     registry.listen(results.on_change)
     _sweep_now_and_then(recordings, store, registry)
-    _route(server, routes.table())
+    _route(server, [*routes.table(), *travel.table()])
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)

@@ -47,6 +47,13 @@ class Runtime:
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
 
 
+def present_take() -> str:
+    """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
+    prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
+    job = runtime.find_job(prompt_id) if runtime and prompt_id else None
+    return prompt_id if job is not None and job.travelled else ""
+
+
 def attach(model: Any, options: Options) -> Any:
     """A clone of `model` (ModelPatcher) whose every sampling call is watched; attached again, once."""
     watched = model.clone()

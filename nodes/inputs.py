@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,7 @@ def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | Non
         capture_rng(mm.get_torch_device()),
         describe(patcher.model.latent_format, latent_shapes),
         fingerprints(guider.conds, patcher) | {SAMPLER: sampler_digest(sampler)},
+        time.time(),
     )
 
 

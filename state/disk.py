@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import shutil
 import threading
@@ -33,7 +34,19 @@ from .item_file import (
     tensors_of,
 )
 from .places import directory_name
-from .recording import Approach, Damaged, Evaluation, Inputs, Rewound, Segment, Step, visible, with_denoised
+from .recording import (
+    Approach,
+    Call,
+    Damaged,
+    Evaluation,
+    Inputs,
+    Recording,
+    Rewound,
+    Segment,
+    Step,
+    visible,
+    with_denoised,
+)
 from .tensor_file import SUFFIX, Tensors
 
 log = logging.getLogger(__name__)
@@ -93,25 +106,36 @@ class DiskRecordings:
         self._trouble = trouble
         self._reserve = reserve
         self._lock = threading.Lock()
-        self._open: dict[str, dict[tuple[str, int], DiskRecording]] = {}
+        self._open: dict[str, dict[Call, DiskRecording]] = {}
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> DiskRecording:
-        with self._lock:
-            calls = self._open.setdefault(job_id, {})
-            if (node_id, ordinal) not in calls:
-                calls[node_id, ordinal] = self._recording(job_id, node_id, ordinal)
-            return calls[node_id, ordinal]
+        return self._opened(job_id, (directory_name(node_id), ordinal))
+
+    def calls(self, job_id: str) -> dict[Call, Recording]:
+        return {call: self._opened(job_id, call) for call in self._known(job_id)}
+
+    def share(self, job_id: str, with_id: str, calls: dict[Call, Rewound | None]) -> None:
+        """By hard links: a file of a recording is never written into. On the writer's thread."""
+
+        def link() -> None:
+            for (node, ordinal), end in calls.items():
+                name = f"{node}.{ordinal}"
+                target = self.of_job(with_id) / name
+                target.mkdir(parents=True)
+                for file in (self.of_job(job_id) / name).glob("*" + SUFFIX):
+                    if is_within(file.stem, end):
+                        _link(file, target / file.name)
+
+        self.writer.submit(link).result()
 
     def find(self, job_id: str, node_id: str) -> DiskRecording | None:
+        mine = [call for call in self._known(job_id) if call[0] == directory_name(node_id)]
+        if not mine:
+            return None
+        newest = max(mine)
         with self._lock:
-            ordinals = {ordinal for node, ordinal in self._open.get(job_id, {}) if node == node_id}
-        if ordinals:
-            return self.open(job_id, node_id, max(ordinals))
-        prefix = directory_name(node_id) + "."
-        for name in _names(self.of_job(job_id)):
-            if name.startswith(prefix) and name[len(prefix) :].isdigit():
-                ordinals.add(int(name[len(prefix) :]))
-        return self._recording(job_id, node_id, max(ordinals)) if ordinals else None
+            opened = self._open.get(job_id, {}).get(newest)
+        return opened or self._recording(job_id, newest)
 
     def exists(self, job_id: str) -> bool:
         with self._lock:
@@ -153,8 +177,24 @@ class DiskRecordings:
     def kept(self, job_id: str) -> Path:
         return self.directory / "kept" / directory_name(job_id)
 
-    def _recording(self, job_id: str, node_id: str, ordinal: int) -> DiskRecording:
-        place = self.of_job(job_id) / f"{directory_name(node_id)}.{ordinal}"
+    def _known(self, job_id: str) -> set[Call]:
+        with self._lock:
+            calls = set(self._open.get(job_id, ()))
+        for name in _names(self.of_job(job_id)):
+            node, _, number = name.rpartition(".")
+            if number.isdigit():
+                calls.add((node, int(number)))
+        return calls
+
+    def _opened(self, job_id: str, call: Call) -> DiskRecording:
+        with self._lock:
+            calls = self._open.setdefault(job_id, {})
+            if call not in calls:
+                calls[call] = self._recording(job_id, call)
+            return calls[call]
+
+    def _recording(self, job_id: str, call: Call) -> DiskRecording:
+        place = self.of_job(job_id) / f"{call[0]}.{call[1]}"
         return DiskRecording(place, self.writer, partial(self._trouble, job_id), self._reserve)
 
 
@@ -242,8 +282,9 @@ class DiskRecording:
         self._put(_segment(segment.first), segment)
         self._segments.add(segment.first)
 
-    def segment(self) -> Segment | None:
-        firsts = [first for first in self._segments if first <= len(self)]
+    def segment(self, length: int | None = None) -> Segment | None:
+        end = len(self) if length is None else length
+        firsts = [first for first in self._segments if first <= end]
         return self._get(_segment(max(firsts)), decode_segment) if firsts else None
 
     def steps(self) -> list[int]:
@@ -367,6 +408,26 @@ def _names(directory: Path) -> list[str]:
         return [path.name for path in directory.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def is_within(stem: str, end: Rewound | None) -> bool:
+    """Whether a file of a recording is of what comes up to there."""
+    if stem == REWOUND:
+        return False
+    kind, _, number = stem.rpartition("-")
+    if end is None or not number.isdigit():
+        return True
+    if kind == "step":
+        return int(number) <= end.step
+    return int(number) < end.evaluations if not kind else int(number) <= end.evaluations
+
+
+def _link(file: Path, target: Path) -> None:
+    """A hard link, or a copy on a file system that has none."""
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copy2(file, target)
 
 
 def _evaluation(index: int) -> str:

@@ -57,6 +57,19 @@ class NoLatent(MidrunError):
         )
 
 
+class NoStep(MidrunError):
+    """There is no such step to go back to."""
+
+    code = "no_step"
+
+    def __init__(self, job_id: str, step: int, node_id: str | None) -> None:
+        of = f" of node {short(node_id)}" if node_id is not None else ""
+        super().__init__(
+            f"Job {short(job_id)} has no step {step}{of} on record: it has not got that far, its recording "
+            "is gone, or that was in an earlier sampling call."
+        )
+
+
 class Unavailable(MidrunError):
     """Midrun could not start; ComfyUI works without it."""
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .core import Core
-from .edits import Edit, Edits, History, Path, applied, pending
+from .edits import Edit, Edits, History, Path, applied, pending, taken_back, with_edits
 from .errors import IllegalTransition
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .request import Request
 from .timing import Mode
 from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
-from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy
+from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, QueuePolicy, Take
 from .warnings import OF_A_RUN
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
@@ -70,6 +70,7 @@ class Job(Core):
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
+        self.travelled = False  # rewound or forked: what ComfyUI has in its cache is of another time
 
     # -- asked for by people and scripts ---------------------------------------------------------------
 
@@ -129,7 +130,7 @@ class Job(Core):
             warnings = {code: told for code, told in self._view.warnings.items() if code not in gone}
             fields = run.fields | {
                 "warnings": warnings,
-                "edits": applied(self._view.edits, taken or {}, self._view.step),
+                "edits": applied(self._view.edits, taken or {}, self._view.step, self._view.node_id),
             }
             detail = {"edits": [_told(path, edit) for path, edit in taken.items()]} if taken else None
             self._fire(run.event, detail, prompt_ids=(*self._view.prompt_ids, prompt_id), **fields)
@@ -175,6 +176,33 @@ class Job(Core):
             if told:
                 self._note("edit", {"edits": told}, edits=after)
             return self.view()
+
+    def reserve(self, verb: str) -> None:
+        """Refuse every resume and the like until `refuse_run`. Raises IllegalTransition."""
+        with self._lock:
+            self._refuse_second_run(verb)
+            self._require((H, C, A, F), verb, "pause it first")
+            if self.state in ENDED and self.run_active:
+                because = "its last run is about to leave ComfyUI; ask again in a moment."
+                raise IllegalTransition(verb, self.job_id, self.state, because)
+            self._next_run = _NextRun(Event.REWIND, {})
+
+    def rewind(self, to: Moment, later: Callable[[Edit], bool]) -> None:
+        """Be paused there, with the edits that were in force there; after `reserve`."""
+        with self._lock:
+            view = self._view
+            edits, undoing = taken_back(view.edits, later)
+            take = view.take or Take(view.moment, view.edits, self.request.prompt)
+            self._be_at(Event.REWIND, to, edits, with_edits(self.request.prompt, undoing), take)
+
+    def restore(self) -> None:
+        """Be paused where the job had come to before it was rewound; after `reserve`."""
+        with self._lock:
+            take = self._view.take
+            if take is None:
+                because = "nothing is left of what it was rewound from."
+                raise IllegalTransition("restore", self.job_id, self.state, because)
+            self._be_at(Event.RESTORE, take.moment, take.edits, take.prompt, None)
 
     def deletable(self) -> bool:
         with self._lock:
@@ -286,6 +314,8 @@ class Job(Core):
         """
         with self._lock:
             self._trial = self._trial and not live
+            if live and self._view.take is not None:
+                self._note("take_dropped", {"node_id": self._view.take.moment.node_id}, take=None)
             if live or evaluations > self._view.evaluations:
                 self._set(evaluations=evaluations, sigma=sigma)
 
@@ -351,6 +381,19 @@ class Job(Core):
 
     # -- under the lock --------------------------------------------------------------------------------
 
+    def _be_at(
+        self, event: Event, at: Moment, edits: History, prompt: dict[str, Any], take: Take | None
+    ) -> None:
+        if self.state is H and self._view.held:
+            self._fire(Event.PARK, held=False)
+        self.travelled, self._finished = True, False
+        self.request = replace(self.request, prompt=prompt)
+        told = {"node_id": at.node_id, "to": at.step}
+        fields = asdict(at) | {"paused_at_step": at.step, "edits": edits, "take": take, "held": False}
+        fields |= {"pause_reason": PauseReason.USER, "error": None, "gpu_released": True}
+        fields |= {"abort_reason": None, "abort_mode": None}
+        self._fire(event, told, **fields)
+
     def _require_denoised(self) -> None:
         between_calls = self._started and bool(self._ordinals) and not self._in_call
         if self._view.step == 0 or (self.state in (R, P) and between_calls):
@@ -365,7 +408,8 @@ class Job(Core):
 
     def _refuse_second_run(self, verb: str) -> None:
         if self._next_run is not None:
-            raise IllegalTransition(verb, self.job_id, self.state, "a new run of it is being queued already.")
+            because = "a new run of it is being prepared already."
+            raise IllegalTransition(verb, self.job_id, self.state, because)
 
     def _hurry(self) -> None:
         """Let the evaluation in flight end if that is soon, else interrupt it."""

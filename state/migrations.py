@@ -108,3 +108,15 @@ def m0003_many_jobs(db: Database) -> None:
         """,
         "DROP INDEX idx_job_debug_state_updated_at",
     )
+
+
+@migrations()
+def m0004_time_travel(db: Database) -> None:
+    """What a rewind left behind, and which job another was forked from."""
+    _run(
+        db,
+        "ALTER TABLE job_debug_state ADD COLUMN take_json TEXT",
+        "ALTER TABLE job_debug_state ADD COLUMN parent_id TEXT",
+        "ALTER TABLE job_debug_state ADD COLUMN parent_step INTEGER",
+        "CREATE INDEX idx_job_debug_state_parent_id ON job_debug_state(parent_id)",
+    )

@@ -7,12 +7,15 @@ Written and read by ComfyUI's worker thread; dropped from any thread. With disk.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
+
+from .places import directory_name
 
 
 class Damaged(Exception):
@@ -42,6 +45,7 @@ class Inputs:
     sigmas: [steps + 1]; denoise_mask: broadcastable to the latent, or None
     latent_format: plain JSON that tells how a latent of the model becomes one of a workflow
     fingerprints: name -> digest, of inputs that are not recorded themselves
+    begun: when the call began, seconds since the epoch
     """
 
     noise: torch.Tensor
@@ -51,6 +55,7 @@ class Inputs:
     rng: RngState
     latent_format: dict[str, Any] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    begun: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -147,8 +152,8 @@ class Recording(Protocol):
         """One that begins where another does takes its place."""
         ...
 
-    def segment(self) -> Segment | None:
-        """The newest."""
+    def segment(self, length: int | None = None) -> Segment | None:
+        """The newest, or the newest that begins within so many evaluations."""
         ...
 
     def rewind(self, step: int) -> None:
@@ -172,8 +177,19 @@ class Recording(Protocol):
         ...
 
 
+Call = tuple[str, int]  # (a node's directory_name, ordinal): one sampling call of a job
+
+
 class Recordings(Protocol):
     """All recordings, keyed by (job_id, node_id, ordinal)."""
+
+    def calls(self, job_id: str) -> dict[Call, Recording]:
+        """All there are of the job. May read the disk."""
+        ...
+
+    def share(self, job_id: str, with_id: str, calls: dict[Call, Rewound | None]) -> None:
+        """Give a new job these calls of another, whole or up to there. Raises OSError. Takes its time."""
+        ...
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> Recording: ...
     def find(self, job_id: str, node_id: str) -> Recording | None:
@@ -241,8 +257,9 @@ class MemoryRecording:
     def begin(self, segment: Segment) -> None:
         self._segments[segment.first] = segment
 
-    def segment(self) -> Segment | None:
-        firsts = [first for first in self._segments if first <= len(self)]
+    def segment(self, length: int | None = None) -> Segment | None:
+        end = len(self) if length is None else length
+        firsts = [first for first in self._segments if first <= end]
         return self._segments[max(firsts)] if firsts else None
 
     def steps(self) -> list[int]:
@@ -263,6 +280,15 @@ class MemoryRecording:
     def rewound(self) -> bool:
         return self._rewound is not None
 
+    def up_to(self, end: Rewound | None) -> MemoryRecording:
+        """Another one with the same beginning."""
+        other = MemoryRecording()
+        other.__dict__ |= {name: copy.copy(value) for name, value in self.__dict__.items()}
+        if end is not None:
+            other.truncate(end.evaluations)
+            other._steps = {number: step for number, step in other._steps.items() if number <= end.step}
+        return other
+
 
 class MemoryRecordings:
     """Recordings that live as long as their job and the server."""
@@ -274,6 +300,18 @@ class MemoryRecordings:
     def open(self, job_id: str, node_id: str, ordinal: int) -> MemoryRecording:
         with self._lock:
             return self._jobs.setdefault(job_id, {}).setdefault((node_id, ordinal), MemoryRecording())
+
+    def calls(self, job_id: str) -> dict[Call, Recording]:
+        with self._lock:
+            calls = self._jobs.get(job_id, {})
+            return {(directory_name(node_id), ordinal): found for (node_id, ordinal), found in calls.items()}
+
+    def share(self, job_id: str, with_id: str, calls: dict[Call, Rewound | None]) -> None:
+        with self._lock:
+            for (node_id, ordinal), found in self._jobs.get(job_id, {}).items():
+                if (call := (directory_name(node_id), ordinal)) in calls:
+                    shared = self._jobs.setdefault(with_id, {})
+                    shared[node_id, ordinal] = found.up_to(calls[call])
 
     def find(self, job_id: str, node_id: str) -> MemoryRecording | None:
         with self._lock:

@@ -69,6 +69,31 @@ class Registry:
         self._changed(job, view, Change("queued", State.QUEUED, State.QUEUED, 0, now))
         return job
 
+    def draft(self, view: JobView, request: Request) -> Job:
+        """A job that nobody knows of yet."""
+        job = self._make_job(view, request)
+        job.travelled = True
+        return job
+
+    def admit(self, job: Job, change: Change) -> None:
+        """A draft becomes a job like any other."""
+        view = job.view()
+        with self._lock:
+            self._taken.add(job.job_id)
+            self._by_prompt[job.job_id] = job
+        self.store.add(view, job.request)
+        self._changed(job, view, change)
+
+    def enlist(self, job: Job) -> Job:
+        """Keep a job that ended at hand again; the one that is, where another was quicker."""
+        prompt_ids = job.view().prompt_ids
+        with self._lock:
+            if job.job_id not in self._taken:
+                raise UnknownJob(job.job_id)
+            known = self._by_prompt.setdefault(job.job_id, job)
+            self._by_prompt |= dict.fromkeys(prompt_ids, known)
+        return known
+
     def withdraw(self, job: Job) -> None:
         """ComfyUI refused the prompt: there never was a job."""
         self._release(job)

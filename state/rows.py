@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from .edits import from_json, to_json
 from .request import Request
-from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
+from .view import (
+    AbortMode,
+    Change,
+    JobError,
+    JobView,
+    Moment,
+    PauseReason,
+    QueuePolicy,
+    State,
+    Take,
+    Timing,
+)
 
 
 def view_columns(view: JobView) -> dict[str, Any]:
@@ -31,8 +43,19 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "paused_s": view.timing.paused_s,
         "mean_step_s": view.timing.mean_step_s,
         "warnings_json": json.dumps(view.warnings),
+        "take_json": json.dumps(_take_json(view.take)) if view.take else None,
+        "parent_id": view.parent_id,
+        "parent_step": view.parent_step,
         "updated_at": view.updated_at,
     }
+
+
+def _take_json(take: Take) -> dict[str, Any]:
+    return {"moment": asdict(take.moment), "edits": to_json(take.edits), "prompt": take.prompt}
+
+
+def _take_of(stored: dict[str, Any]) -> Take:
+    return Take(Moment(**stored["moment"]), from_json(stored["edits"]), stored["prompt"])
 
 
 def request_columns(request: Request) -> dict[str, Any]:
@@ -85,6 +108,9 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         queue_policy=QueuePolicy(row["queue_policy"]),
         timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
         warnings=json.loads(row["warnings_json"]),
+        take=_take_of(json.loads(row["take_json"])) if row["take_json"] else None,
+        parent_id=row["parent_id"],
+        parent_step=row["parent_step"],
     )
 
 

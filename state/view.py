@@ -73,6 +73,29 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """A place in a job: after that step of the newest sampling call of that node."""
+
+    node_id: str | None
+    step: int
+    evaluations: int
+    total_steps: int | None
+    sigma: float | None
+
+
+@dataclass(frozen=True)
+class Take:
+    """What a rewind left behind: where the job had come to, its edits and its graph then."""
+
+    moment: Moment
+    edits: History
+    prompt: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"node_id": self.moment.node_id, "step": self.moment.step}
+
+
+@dataclass(frozen=True)
 class JobView:
     """A job at one moment. `step` and `evaluations` count within the present sampling call."""
 
@@ -97,6 +120,13 @@ class JobView:
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     timing: Timing = Timing()
     warnings: dict[str, str] = field(default_factory=dict)  # code -> sentence
+    take: Take | None = None  # until the next live evaluation
+    parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
+    parent_step: int | None = None
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.node_id, self.step, self.evaluations, self.total_steps, self.sigma)
 
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
@@ -120,6 +150,8 @@ class JobView:
             "queue_policy": self.queue_policy.value,
             "timing": self.timing.to_json(),
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
+            "take": self.take.to_json() if self.take else None,
+            "parent": {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None,
             "source_url": None,
             "preview_url": None,
             "created_at": self.created_at,

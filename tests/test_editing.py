@@ -362,7 +362,7 @@ def test_a_picture_tells_how_it_was_made(comfy: Comfy) -> None:
         metadata = {name: json.loads(value) for name, value in file.metadata().items()}
     assert metadata["prompt"]["sampler"]["inputs"]["cfg"] == 1.5
     assert metadata["workflow"] == {"id": "w"}
-    edits = {"sampler": {"cfg": [{"from": 4.0, "to": 1.5, "from_step": 3}]}}
+    edits = {"sampler": {"cfg": [{"from": 4.0, "to": 1.5, "from_step": 3, "in_node": "sampler"}]}}
     assert metadata["midrun"] == {"job_id": job_id, "edits": edits}
 
 
