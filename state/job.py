@@ -11,18 +11,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .core import Core
 from .edits import Edit, Edits, History, Path, applied, pending, taken_back, with_edits
 from .errors import IllegalTransition
-from .evaluation import InFlight, InterruptFlag, Outcome
+from .evaluation import InterruptFlag
 from .request import Request
-from .timing import Mode
-from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
-from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, QueuePolicy, Take
+from .transitions import ENDED, A, C, Event, F, H, P, Q, R
+from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Take
 from .warnings import OF_A_RUN
+from .watched import Watched
 
-PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
-PUBLISH_EVERY_S = 0.1
 CANCELLED = "cancelled in ComfyUI"
 
 
@@ -39,7 +36,7 @@ def _told(path: Path, edit: Edit | None) -> dict[str, Any]:
     return {"node_id": path[0], "input": path[1]} | ({"undone": True} if edit is None else edit.to_json())
 
 
-class Job(Core):
+class Job(Watched):
     """A prompt that Midrun watches, through all its runs.
 
     `listener(view, change)` is called under the lock, in order, on every change; it must not block.
@@ -57,19 +54,8 @@ class Job(Core):
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
     ) -> None:
         self.request = request
-        super().__init__(view, listener, clock, wall)
-        self._timer = timer
-        self._in_flight = InFlight(flag, clock)
-        self._in_call = False  # inside a watched sampling call
-        self._call = self.prompt_id  # the run that it is, or was, a call of
-        self._steps_left: int | None = None
-        self._ordinals: dict[str, int] = {}  # node_id -> sampling calls that the present run began there
-        self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
-        self._total_before: int | None = None  # of the call as it was in the run before
-        self._trial = False  # the run tries edits, and has not answered an evaluation with them
+        super().__init__(view, flag, listener, clock, wall, timer)
         self._next_run: _NextRun | None = None  # while a new run is being validated
-        self._finished = False  # an abort with mode finish has been carried out
-        self.run_active = False  # the present run is in ComfyUI's queue or executing
         self.travelled = False  # rewound or forked: what ComfyUI has in its cache is of another time
 
     # -- asked for by people and scripts ---------------------------------------------------------------
@@ -217,17 +203,6 @@ class Job(Core):
             if len(self._view.prompt_ids) == 1 and self.state not in ENDED:
                 self.run_active = True
 
-    def start(self, prompt_id: str) -> None:
-        """The run reached the front of the queue."""
-        with self._lock:
-            if prompt_id != self.prompt_id or self._started:
-                return
-            self._started = self.run_active = True
-            if self.state is Q:
-                self._fire(Event.START)
-            elif self.state is P:
-                self._watch.switch(Mode.ACTIVE)
-
     def run_ended(self, prompt_id: str, event: Event, error: JobError | None = None) -> None:
         """The run left ComfyUI: COMPLETE, ABORT (interrupted or deleted there) or FAIL with its error."""
         with self._lock:
@@ -244,140 +219,6 @@ class Job(Core):
                 self._fire(event, abort_reason=CANCELLED, abort_mode=AbortMode.STOP, held=False)
             elif self.state is not H:
                 self._fire(event, pause_reason=None)
-
-    # -- the worker thread, inside a sampling call -----------------------------------------------------
-
-    def enter_call(self, prompt_id: str, node_id: str, total_steps: int, policy: QueuePolicy) -> int | None:
-        """A sampling call begins: its ordinal in the node, or None when it is not to be watched."""
-        with self._lock:
-            if self._in_call or prompt_id != self.prompt_id or self.state in (C, F) or self._finished:
-                return None
-            if self.state is H and not self.run_active:
-                return None  # another prompt with the id of a parked job's run
-            self.start(prompt_id)
-            self._in_call, self._call = True, prompt_id
-            ordinal = self._ordinals.get(node_id, 0)
-            self._ordinals[node_id] = ordinal + 1
-            if self._place is None and node_id == self._view.node_id:
-                self._place = node_id, ordinal  # where an earlier server left it
-            if self._place != (node_id, ordinal):
-                self._place = (node_id, ordinal)
-                self._set(step=0, evaluations=0)
-            self._set(node_id=node_id, total_steps=total_steps, queue_policy=policy)
-            self._publish(None)
-            return ordinal
-
-    def reschedule(self, total_steps: int) -> None:
-        """The call has another number of steps than its sigmas tell, as its schedule was edited."""
-        with self._lock:
-            self._set(total_steps=total_steps)
-            self._publish(None)
-
-    def leave_call(self) -> None:
-        with self._lock:
-            self._in_call = False
-
-    def directive(self) -> Directive:
-        with self._lock:
-            if self._call != self.prompt_id or (self.state is H and not self._view.held):
-                return Directive.PARK  # this run is to end, and so is what a node samples on although it was
-            if self.state in (P, H):
-                return Directive.PAUSE
-            if self.state is not A:
-                return Directive.GO
-            return Directive.FINISH if self._view.abort_mode is AbortMode.FINISH else Directive.STOP
-
-    def finished(self) -> None:
-        """The call returned the newest `denoised`: what samples after it is none of Midrun's business."""
-        with self._lock:
-            self._finished = True
-
-    def begin_evaluation(self) -> Directive:
-        with self._lock:
-            directive = self.directive()
-            if directive is Directive.GO:
-                self._in_flight.begin()
-            return directive
-
-    def end_evaluation(self, outcome: Outcome) -> bool:
-        """Whether the answer is void: it was interrupted here, to pause or to abort."""
-        with self._lock:
-            void, seconds = self._in_flight.end(outcome)
-            if outcome is Outcome.ANSWERED and not void:
-                self._watch.evaluated(seconds)
-            return void
-
-    def recorded(self, evaluations: int, sigma: float, live: bool) -> None:
-        """So many evaluations of this call have been answered; the newest was at noise level `sigma`.
-
-        A replay on its way to where the job stopped does not count backwards.
-        """
-        with self._lock:
-            self._trial = self._trial and not live
-            if live and self._view.take is not None:
-                self._note("take_dropped", {"node_id": self._view.take.moment.node_id}, take=None)
-            if live or evaluations > self._view.evaluations:
-                self._set(evaluations=evaluations, sigma=sigma)
-
-    def stepped(self, step: int, live: bool, pause_at: int) -> None:
-        """The sampler finished its step number `step` (from 1). Only a live one can pause the job."""
-        with self._lock:
-            total = self._view.total_steps
-            if live or step > self._view.step:
-                self._set(step=step, total_steps=None if total is None or step > total else total)
-            if not live:
-                return
-            self._watch.stepped()
-            if self._steps_left is not None:
-                self._steps_left -= 1
-            if self.state is R and self._steps_left == 0:
-                self._fire(Event.PAUSE, pause_reason=PauseReason.STEP)
-            elif self.state is R and step == pause_at:
-                self._fire(Event.PAUSE, pause_reason=PauseReason.BREAKPOINT)
-            elif self._clock() - self._published >= PUBLISH_EVERY_S:
-                self._publish(None)
-
-    def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
-        """The sampler was left and its models were unloaded. `park`: do not even begin to hold."""
-        with self._lock:
-            if self.state is not P:
-                return self.directive()
-            self._steps_left = None
-            fields = {"held": not park, "gpu_released": gpu_released, "paused_at_step": self._view.step}
-            self._fire(Event.STOPPED, detail, **fields)
-            return Directive.PARK if park else Directive.PAUSE
-
-    def wait(self, timeout_s: float) -> Directive:
-        with self._lock:
-            if self.state is H:
-                self._lock.wait(timeout_s)
-            return self.directive()
-
-    def park(self) -> bool:
-        """Give the queue worker back. False when the job was resumed or aborted meanwhile."""
-        with self._lock:
-            if self.state is not H or not self._view.held:
-                return False
-            self._fire(Event.PARK, held=False)
-            return True
-
-    def fail(self, error: JobError) -> None:
-        """A sampling call raised that. Where edits were tried, the job is set back to their step."""
-        with self._lock:
-            if self._trial:
-                self.set_back(error)
-            elif self.state in (Q, R, P, H):
-                self._fire(Event.FAIL, {"error": error.to_json()}, error=error, held=False)
-
-    def set_back(self, error: JobError) -> None:
-        """The run can not go on where the job stopped: it is paused there again, and the run ends."""
-        with self._lock:
-            if self.state in (Q, R):
-                self._fire(Event.PAUSE, pause_reason=PauseReason.USER)
-            if self.state is P:
-                fields = {"held": False, "error": error, "paused_at_step": self._view.step}
-                fields["total_steps"] = self._total_before
-                self._fire(Event.STOPPED, {"error": error.to_json()}, **fields)
 
     # -- under the lock --------------------------------------------------------------------------------
 
@@ -410,22 +251,3 @@ class Job(Core):
         if self._next_run is not None:
             because = "a new run of it is being prepared already."
             raise IllegalTransition(verb, self.job_id, self.state, because)
-
-    def _hurry(self) -> None:
-        """Let the evaluation in flight end if that is soon, else interrupt it."""
-        if not self._in_flight.running:
-            return
-        remaining = self._in_flight.remaining_s()
-        if remaining > PAUSE_BUDGET_S:
-            self._in_flight.interrupt()
-            return
-        serial = self._in_flight.serial
-        patience = min(PAUSE_BUDGET_S, remaining + self._in_flight.slack_s())
-        timer = self._timer(patience, lambda: self._overdue(serial))
-        timer.daemon = True
-        timer.start()
-
-    def _overdue(self, serial: int) -> None:
-        with self._lock:
-            if self.state is P and self._in_flight.running and self._in_flight.serial == serial:
-                self._in_flight.interrupt()

@@ -12,7 +12,7 @@ from test_job import Flag
 
 from midrun.state.control import Control, Presence, Run, Where
 from midrun.state.job import Job
-from midrun.state.recording import MemoryRecordings
+from midrun.state.memory import MemoryRecordings
 from midrun.state.registry import Registry
 from midrun.state.request import Request
 from midrun.state.store import Store

@@ -11,7 +11,7 @@ import yaml
 
 import graphs
 from harness import Comfy
-from midrun import server_routes
+from midrun import server_routes, travel_routes
 
 ROOT = Path(__file__).resolve().parent.parent
 ON_EVENT_LOOP = [path for path in sorted(ROOT.glob("*.py")) if path.stem not in ("__init__", "dev")]
@@ -51,7 +51,7 @@ def test_a_module_imports_only_what_its_room_may_know(path: Path) -> None:
             assert name != banned and not name.startswith(
                 (banned + ".", "comfy_api" if banned == "comfy" else "\0")
             )
-    if room == "state" and path.stem not in ("recording", "item_file", "tensor_file", "disk"):
+    if room == "state" and path.stem not in ("recording", "item_file", "tensor_file", "disk_recording"):
         assert "torch" not in imported(path)
     if path.stem not in ("hooks", "sampling"):
         assert "comfy.patcher_extension" not in imported(path)
@@ -67,8 +67,9 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 
 
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
-    table = server_routes.Routes(None, None, None, lambda request: {}).table()  # type: ignore[arg-type]
-    registered = {(route.method, route.path) for route in table}
+    routes = server_routes.Routes(None, None, None, lambda request: {})  # type: ignore[arg-type]
+    travel = travel_routes.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
+    registered = {(route.method, route.path) for route in (*routes.table(), *travel.table())}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")
     described = {(verb.upper(), path) for path, item in paths.items() for verb in item if verb in verbs}

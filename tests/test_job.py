@@ -16,10 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from midrun.state.edits import Edit, pending
 from midrun.state.errors import IllegalTransition
 from midrun.state.evaluation import Outcome
-from midrun.state.job import CANCELLED, PAUSE_BUDGET_S, Job
+from midrun.state.job import CANCELLED, Job
 from midrun.state.request import Request
 from midrun.state.transitions import TRANSITIONS, Directive, Event
 from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
+from midrun.state.watched import PAUSE_BUDGET_S
 
 ERROR = JobError("RuntimeError", "out of memory", "3")
 

@@ -11,11 +11,11 @@ import torch
 
 from midrun.nodes.replay import Tap, Tape, capture_rng, host_copy
 from midrun.state.disk import DiskRecordings
+from midrun.state.memory import MemoryRecordings
 from midrun.state.recording import (
     Approach,
     Evaluation,
     Inputs,
-    MemoryRecordings,
     Recording,
     RngState,
     Segment,
