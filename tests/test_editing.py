@@ -324,7 +324,7 @@ def test_only_what_depends_on_an_edit_is_executed_again(comfy: Comfy, lora: str)
     job = comfy.wait_for(job_id, "completed")
     messages = dict(comfy.wait_ended(job["prompt_id"])["status"]["messages"])
     cached = set(messages["execution_cached"]["nodes"])
-    assert cached == {"model", "lora", "rescale", "scale", "probe", "negative", "latent"}
+    assert cached == {"model", "lora", "rescale", "scale", "probe", "negative", "latent", "net", "hint"}
 
 
 @pytest.mark.parametrize("edit", [("model", "packed", True), ("fickle", "key", "edit-raises")])
