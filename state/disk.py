@@ -35,6 +35,9 @@ class DiskRecordings:
         self._lock = threading.Lock()
         self._open: dict[str, dict[Call, DiskRecording]] = {}
 
+    def flush(self) -> None:
+        self.writer.flush()
+
     def open(self, job_id: str, node_id: str, ordinal: int) -> DiskRecording:
         return self._opened(job_id, (directory_name(node_id), ordinal))
 

@@ -108,6 +108,9 @@ class MemoryRecordings:
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[tuple[str, int], MemoryRecording]] = {}
 
+    def flush(self) -> None:
+        pass
+
     def open(self, job_id: str, node_id: str, ordinal: int) -> MemoryRecording:
         with self._lock:
             return self._jobs.setdefault(job_id, {}).setdefault((node_id, ordinal), MemoryRecording())

@@ -186,6 +186,10 @@ class Recordings(Protocol):
         """Give a new job these calls of another, whole or up to there. Raises OSError. Takes its time."""
         ...
 
+    def flush(self) -> None:
+        """Wait until everything put so far is where it survives a crash, if that can be."""
+        ...
+
     def open(self, job_id: str, node_id: str, ordinal: int) -> Recording: ...
     def find(self, job_id: str, node_id: str) -> Recording | None:
         """The newest call's of that node, if it has any."""

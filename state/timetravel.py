@@ -67,9 +67,9 @@ class TimeTravel:
         try:
             number = max(0, job.view().step + step) if step < 0 else step
             place = await asyncio.to_thread(self._find, job, node_id, number)
-            await asyncio.to_thread(_rewind, place)
+            await asyncio.to_thread(self._rewind, place)
             job.rewind(place.moment, place.is_later)
-            self._registry.store.save_request(job.job_id, job.request)
+            await self._save(job)
         finally:
             job.refuse_run()
             self._registry.settle(job)
@@ -81,8 +81,8 @@ class TimeTravel:
         job.reserve("restore")
         try:
             job.restore()
-            await asyncio.to_thread(_restore, self._recordings.calls(job.job_id))
-            self._registry.store.save_request(job.job_id, job.request)
+            await asyncio.to_thread(self._restore, job.job_id)
+            await self._save(job)
         finally:
             job.refuse_run()
             self._registry.settle(job)
@@ -135,6 +135,24 @@ class TimeTravel:
             raise NoStep(job.job_id, step, node_id) from error
         later = frozenset(other for other in calls if begun.get(other, 0.0) > begun[call])
         return _Place(moment, call, calls, later)
+
+    def _rewind(self, place: _Place) -> None:
+        """What began later is not computed yet, at that moment."""
+        for call in place.later:
+            place.calls[call].rewind(0)
+        if place.call is not None:
+            place.calls[place.call].rewind(place.moment.step)
+        self._recordings.flush()
+
+    def _restore(self, job_id: str) -> None:
+        for recording in self._recordings.calls(job_id).values():
+            recording.restore()
+        self._recordings.flush()
+
+    async def _save(self, job: Job) -> None:
+        """Whoever is told where the job is can rely on it."""
+        self._registry.store.save_request(job.job_id, job.request)
+        await asyncio.wrap_future(self._registry.store.written())
 
     def _draft(self, parent: Job, place: _Place) -> Job:
         view, now = parent.view(), utc(time.time())
@@ -191,19 +209,6 @@ def _moment(recording: Recording, node_id: str | None, number: int) -> Moment:
     sigmas, before = (inputs.sigmas, 0) if segment is None else (segment.sigmas, segment.step)
     sigma = float(sigmas[0]) if step is None else step.sigma
     return Moment(node_id, number, evaluations, before + len(sigmas) - 1, sigma)
-
-
-def _rewind(place: _Place) -> None:
-    """What began later is not computed yet, at that moment."""
-    for call in place.later:
-        place.calls[call].rewind(0)
-    if place.call is not None:
-        place.calls[place.call].rewind(place.moment.step)
-
-
-def _restore(calls: dict[Call, Recording]) -> None:
-    for recording in calls.values():
-        recording.restore()
 
 
 def _grid(vary: dict[str, dict[str, list[Any]]]) -> list[Wanted]:
