@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .state.breakpoints import Breakpoints
     from .state.disk import DiskRecordings
     from .state.job import Job
     from .state.places import Home
@@ -76,6 +77,7 @@ def _start() -> None:
 
 
 def _wire(server: Any, home: Home, store: Store) -> None:
+    from .breakpoint_routes import BreakpointRoutes
     from .ears import Ears
     from .nodes import hooks
     from .nodes.definitions import Definitions
@@ -92,7 +94,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .travel_routes import TravelRoutes
 
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
-    registry = Registry(store, recordings, ProcessingFlag())
+    registry = Registry(store, recordings, ProcessingFlag(), usual_breakpoints)
     queue = ComfyQueue(server)
     control = Control(registry, queue)
     results = Results(recordings)
@@ -119,7 +121,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     )
     registry.listen(results.on_change)
     _sweep_now_and_then(recordings, store, registry)
-    _route(server, [*routes.table(), *travel.table()])
+    _route(server, [*routes.table(), *travel.table(), *BreakpointRoutes(registry).table()])
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
@@ -156,17 +158,28 @@ def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Regi
 
 
 def retention_limits() -> Limits:
-    """From ComfyUI's settings; of the first user, where there are several."""
-    import folder_paths
+    from .state.retention import limits_from
 
-    from .state.retention import Limits, limits_from
+    return limits_from(_settings())
+
+
+def usual_breakpoints() -> Breakpoints:
+    """Of every new job: a NaN pauses it, unless the user does not want that."""
+    from .state.breakpoints import DEFAULT
+
+    return () if _settings().get("Midrun.PauseOnNaN") is False else DEFAULT
+
+
+def _settings() -> dict[str, Any]:
+    """ComfyUI's settings; of the first user, where there are several."""
+    import folder_paths
 
     file = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Limits()
-    return limits_from(settings)
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _route(server: Any, table: list[Any]) -> None:

@@ -14,13 +14,14 @@ import comfy.sampler_helpers
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
 
+from ..state.breakpoints import Kind, Observation
 from ..state.evaluation import Outcome
 from ..state.job import Job
 from ..state.recording import Approach, Segment, Step
 from ..state.transitions import Directive
-from ..state.view import QueuePolicy
+from ..state.view import JobError, QueuePolicy
 from . import gpu
-from .replay import Tap, Tape, capture_rng, host_copy
+from .replay import Tap, Tape, capture_rng, finite, host_copy
 
 KEY = "midrun"
 POLL_S = 0.1  # how often a held job looks at ComfyUI's interrupt flag and queue
@@ -67,6 +68,7 @@ class SamplingCall:
         self.sigma = 0.0
         self.step = 0  # steps before the stretch that is sampled
         self.live = False  # whether the newest evaluation was
+        self.seen: Observation | None = None  # of the newest step
 
     def begin_at(self, segment: Segment) -> None:
         """Sample that stretch, after what was done before it."""
@@ -160,21 +162,38 @@ class SamplingCall:
         except mm.InterruptProcessingException:
             outcome = Outcome.INTERRUPTED
             raise
+        except Exception as error:
+            if self.job.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
+                raise Unwound(self.job.directive()) from error
+            raise
         finally:
             if self.job.end_evaluation(outcome):
                 raise Unwound(self.job.directive())
+        if not finite(kept) and self.job.hit(Kind.NAN):
+            raise Unwound(self.job.directive())
         self.tape.record(kept, tap.calls, before, x.device)
         return answer
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""
+        change = self._change(denoised) if self.live and self.job.wants_change() else None
         self.denoised = denoised.detach().clone()
         kept = None if denoised is self.answer else host_copy(denoised)
         number = self.step + step + 1
         self.tape.recording.mark(Step(number, self.tape.position, self.sigma, kept))
-        self.job.stepped(number, self.live, self.pause_at)
+        before = self.seen
+        self.seen = Observation(number, self.sigma, before and before.sigma, change, before and before.change)
+        self.job.stepped(self.seen, self.live, self.pause_at)
         if self.live and self.callback is not None:
             self.callback(number - 1, denoised, x, self.step + total_steps)
+
+    def _change(self, denoised: torch.Tensor) -> float | None:
+        """How much of `denoised` is new since the step before: a ratio of norms."""
+        if self.denoised is None:
+            return None
+        new = denoised.to(torch.float32)
+        difference = new - self.denoised.to(new.device, torch.float32)
+        return float(difference.norm() / new.norm().clamp_min(1e-12))
 
     def _cfg(self) -> float:
         return getattr(self.guider, "cfg", 1.0)

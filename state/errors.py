@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .view import State
+if TYPE_CHECKING:
+    from .view import State
 
 
 class MidrunError(Exception):

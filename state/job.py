@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .breakpoints import Breakpoints
 from .edits import Edit, Edits, History, Path, applied, pending, taken_back, with_edits
 from .errors import IllegalTransition
 from .evaluation import InterruptFlag
@@ -161,6 +162,13 @@ class Job(Watched):
             told = [_told(path, now.get(path)) for path in {**was, **now} if was.get(path) != now.get(path)]
             if told:
                 self._note("edit", {"edits": told}, edits=after)
+            return self.view()
+
+    def set_breakpoints(self, breakpoints: Breakpoints) -> JobView:
+        """In the place of those it has; they hold from the next step on."""
+        with self._lock:
+            told = [breakpoint.to_json() for breakpoint in breakpoints]
+            self._note("breakpoints", {"breakpoints": told}, breakpoints=breakpoints)
             return self.view()
 
     def reserve(self, verb: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from . import graph
+from .breakpoints import DEFAULT, Breakpoints, of_workflow
 from .core import utc
 from .edits import Edits
 from .errors import UnknownJob
@@ -36,7 +37,15 @@ SAVE_PROGRESS_EVERY_S = 1.0
 class Registry:
     """job_id -> Job."""
 
-    def __init__(self, store: Store, recordings: Recordings, flag: InterruptFlag) -> None:
+    def __init__(
+        self,
+        store: Store,
+        recordings: Recordings,
+        flag: InterruptFlag,
+        breakpoints: Callable[[], Breakpoints] = lambda: DEFAULT,
+    ) -> None:
+        """`breakpoints`: those that every new job has."""
+        self._breakpoints = breakpoints
         self.recordings = recordings
         self.store = store
         self._make_job = partial(Job, flag=flag, listener=self._changed)
@@ -56,7 +65,14 @@ class Registry:
         trouble = self.store.trouble_at_start
         warnings = {NOT_IN_DATABASE[0]: NOT_IN_DATABASE[1].format(trouble)} if trouble else {}
         view = JobView(
-            prompt_id, (prompt_id,), State.QUEUED, now, now, queue_policy=policy, warnings=warnings
+            prompt_id,
+            (prompt_id,),
+            State.QUEUED,
+            now,
+            now,
+            queue_policy=policy,
+            warnings=warnings,
+            breakpoints=(*self._breakpoints(), *of_workflow(request.extra_data)),
         )
         job = self._make_job(view, request)
         with self._lock:

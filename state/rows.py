@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from .breakpoints import parsed
 from .edits import from_json, to_json
 from .request import Request
 from .view import (
@@ -46,6 +47,7 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "take_json": json.dumps(_take_json(view.take)) if view.take else None,
         "parent_id": view.parent_id,
         "parent_step": view.parent_step,
+        "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
     }
 
@@ -111,6 +113,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         take=_take_of(json.loads(row["take_json"])) if row["take_json"] else None,
         parent_id=row["parent_id"],
         parent_step=row["parent_step"],
+        breakpoints=parsed(json.loads(row["breakpoints_json"])),
     )
 
 

@@ -176,6 +176,7 @@ class TimeTravel:
             queue_policy=view.queue_policy,
             parent_id=parent.job_id,
             parent_step=moment.step,
+            breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
         request: Request = replace(parent.request, prompt=with_edits(parent.request.prompt, undoing))
         return self._registry.draft(fork, request)

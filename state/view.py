@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from .breakpoints import Breakpoints
 from .edits import History, summary
 
 
@@ -23,6 +24,7 @@ class PauseReason(str, Enum):
     USER = "user"
     STEP = "step"
     BREAKPOINT = "breakpoint"
+    NAN = "nan"
     SERVER_RESTART = "server_restart"
 
 
@@ -123,6 +125,7 @@ class JobView:
     take: Take | None = None  # until the next live evaluation
     parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
     parent_step: int | None = None
+    breakpoints: Breakpoints = ()
 
     @property
     def moment(self) -> Moment:
@@ -152,6 +155,7 @@ class JobView:
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
             "take": self.take.to_json() if self.take else None,
             "parent": {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None,
+            "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "source_url": None,
             "preview_url": None,
             "created_at": self.created_at,

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .timing import Mode
@@ -127,8 +128,26 @@ class Watched(Core):
             if live or evaluations > self._view.evaluations:
                 self._set(evaluations=evaluations, sigma=sigma)
 
-    def stepped(self, step: int, live: bool, pause_at: int) -> None:
-        """The sampler finished its step number `step` (from 1). Only a live one can pause the job."""
+    def wants_change(self) -> bool:
+        """Whether somebody waits for a step that changes little."""
+        return any(one.enabled and one.kind is Kind.CHANGE_BELOW for one in self._view.breakpoints)
+
+    def hit(self, kind: Kind, error: JobError | None = None) -> bool:
+        """That happened in an evaluation. Whether it is to be void, and the job paused before it."""
+        with self._lock:
+            node_id = self._view.node_id
+            which = [one for one in self._view.breakpoints if one.kind is kind and one.enabled]
+            which = [one for one in which if one.node_id in (None, node_id)]
+            told = {"error": error.to_json()} if error else {}
+            reason = PauseReason.NAN if kind is Kind.NAN else PauseReason.BREAKPOINT
+            stops = self._count(which, told, reason)
+            if stops:
+                self._set(error=error)
+            return stops
+
+    def stepped(self, seen: Observation, live: bool, pause_at: int) -> None:
+        """The sampler finished a step. Only a live one can pause the job."""
+        step = seen.step
         with self._lock:
             total = self._view.total_steps
             if live or step > self._view.step:
@@ -142,7 +161,10 @@ class Watched(Core):
                 self._fire(Event.PAUSE, pause_reason=PauseReason.STEP)
             elif self.state is R and step == pause_at:
                 self._fire(Event.PAUSE, pause_reason=PauseReason.BREAKPOINT)
-            elif self._clock() - self._published >= PUBLISH_EVERY_S:
+            which = [one for one in self._view.breakpoints if met(one, self._view.node_id, seen)]
+            if self._count(which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT):
+                return
+            if self._clock() - self._published >= PUBLISH_EVERY_S:
                 self._publish(None)
 
     def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
@@ -188,6 +210,19 @@ class Watched(Core):
                 self._fire(Event.STOPPED, {"error": error.to_json()}, **fields)
 
     # -- under the lock --------------------------------------------------------------------------------
+
+    def _count(self, which: list[Breakpoint], told: dict[str, Any], reason: PauseReason) -> bool:
+        """Note those breakpoints; whether one of them pauses the job."""
+        if not which:
+            return False
+        self._set(breakpoints=hit(self._view.breakpoints, which))
+        told = {"breakpoints": [one.to_json() for one in which], **told}
+        stops = any(not one.log_only for one in which)
+        if stops and self.state is R:
+            self._fire(Event.PAUSE, told, pause_reason=reason)
+        else:
+            self._note("breakpoint", told)
+        return stops
 
     def _hurry(self) -> None:
         """Let the evaluation in flight end if that is soon, else interrupt it."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from test_job import Flag
+from test_job import Flag, seen
 
 from midrun.state.control import Control, Presence, Run, Where
 from midrun.state.job import Job
@@ -72,7 +72,7 @@ class Desk:
         self.queue.places[prompt_id] = RUNNING
         job.enter_queue()
         job.enter_call(prompt_id, "3", 10, QueuePolicy.AUTO)
-        job.stepped(1, True, 0)
+        job.stepped(seen(1), True, 0)
         return job
 
     def held(self, prompt_id: str = "p") -> Job:

@@ -11,7 +11,7 @@ import yaml
 
 import graphs
 from harness import Comfy
-from midrun import server_routes, travel_routes
+from midrun import breakpoint_routes, server_routes, travel_routes
 
 ROOT = Path(__file__).resolve().parent.parent
 ON_EVENT_LOOP = [path for path in sorted(ROOT.glob("*.py")) if path.stem not in ("__init__", "dev")]
@@ -69,7 +69,8 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
     routes = server_routes.Routes(None, None, None, lambda request: {})  # type: ignore[arg-type]
     travel = travel_routes.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
-    registered = {(route.method, route.path) for route in (*routes.table(), *travel.table())}
+    breaks = breakpoint_routes.BreakpointRoutes(None)  # type: ignore[arg-type]
+    registered = {(route.method, route.path) for route in (*routes.table(), *travel.table(), *breaks.table())}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")
     described = {(verb.upper(), path) for path, item in paths.items() for verb in item if verb in verbs}

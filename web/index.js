@@ -11,6 +11,12 @@ app.registerExtension({
       defaultValue: false,
     },
     {
+      id: "Midrun.PauseOnNaN",
+      name: "Pause a job when the model answers NaN",
+      type: "boolean",
+      defaultValue: true,
+    },
+    {
       id: "Midrun.RecordingsSize",
       name: "Disk space for the recordings of ended jobs, in GB",
       type: "number",
