@@ -92,7 +92,7 @@ class Job(Watched):
             )
             self._steps_left = steps
             if self.state is H and self._view.held and not edited:
-                self._fire(Event.RESUME, held=False, pause_reason=None, gpu_released=False)
+                self._fire(Event.RESUME, held=False, pause_reason=None, error=None, gpu_released=False)
                 return True
             self._next_run = _NextRun(
                 Event.QUEUE, {"held": False, "pause_reason": None, "error": None, "gpu_released": False}

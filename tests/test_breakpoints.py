@@ -123,7 +123,7 @@ def queued(comfy: Comfy, *given: dict[str, Any], **options: Any) -> str:
         ([{"kind": "step", "value": 2}], [2]),
         ([{"kind": "every", "value": 2}], [2, 4, 6]),
         ([{"kind": "sigma_below", "value": 3.0}, {"kind": "step", "value": 1, "enabled": False}], None),
-        ([{"kind": "change_below", "value": 0.9}], None),
+        ([{"kind": "change_below", "value": 100}], [2]),
     ],
 )
 def test_a_job_pauses_by_itself_and_goes_on_as_if_it_had_not(
@@ -180,9 +180,8 @@ def test_without_the_breakpoint_a_nan_is_sampled_to_the_end(comfy: Comfy) -> Non
 
 
 def test_an_exception_pauses_a_job_that_waits_for_one(comfy: Comfy) -> None:
-    job_id = queued(
-        comfy, {"kind": "exception"}, key="break-error", probe={"fail_at": 4, "out_of_memory": True}
-    )
+    fails = {"fail_at": 4, "out_of_memory": True}
+    job_id = queued(comfy, {"kind": "exception"}, key="break-error", probe=fails)
     job = comfy.wait_for(job_id, "paused")
     assert (job["pause_reason"], job["step"], job["held"]) == ("breakpoint", 3, True)
     assert "simulated" in job["error"]["message"] and job["gpu_released"]
