@@ -94,6 +94,7 @@ class SamplingCall:
     def _attempt(self, sample: Callable[[], torch.Tensor]) -> tuple[torch.Tensor | None, Directive]:
         """Sample from the start. Without output the sampler was left before its end."""
         self.tape.rewind()
+        self.seen = None
         self.guider.conds = _copy_conds(self.conds)  # processing them happens in place
         try:
             return sample(), self.job.directive()
@@ -176,7 +177,7 @@ class SamplingCall:
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""
-        change = self._change(denoised) if self.live and self.job.wants_change() else None
+        change = self._change(denoised) if self.job.wants_change() else None
         self.denoised = denoised.detach().clone()
         kept = None if denoised is self.answer else host_copy(denoised)
         number = self.step + step + 1
@@ -189,7 +190,7 @@ class SamplingCall:
 
     def _change(self, denoised: torch.Tensor) -> float | None:
         """How much of `denoised` is new since the step before: a ratio of norms."""
-        if self.denoised is None:
+        if self.denoised is None or self.seen is None:
             return None
         new = denoised.to(torch.float32)
         difference = new - self.denoised.to(new.device, torch.float32)

@@ -53,8 +53,8 @@ def _wait_until_interrupted(key, number, seconds, checks):
 
 class TestProbe:
     """Counts the live evaluations under `key`; those in `gates` (from 1) wait to be interrupted
-    or their gate is opened. The answer number `nan_at` is not a number. `seconds` makes a model slow, a bit at
-    a time, as layers are. `deaf` waits without looking at ComfyUI's interrupt flag. `hollow` leaves the model
+    or their gate is opened. The answer number `nan_at` is not a number. `seconds` makes a model slow, a bit
+    at a time, as layers are. `deaf` waits without looking at the interrupt flag. `hollow` leaves the model
     out, which would take seconds on the CPU for a latent of usual size."""
 
     @classmethod
