@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from .edits import History, summary
+from .previews import InForce
 
 
 class State(str, Enum):
@@ -97,6 +98,9 @@ class JobView:
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     timing: Timing = Timing()
     warnings: dict[str, str] = field(default_factory=dict)  # code -> sentence
+    previews: InForce | None = None  # of the present sampling call
+    preview_url: str | None = None  # of the newest
+    source_url: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
@@ -120,8 +124,9 @@ class JobView:
             "queue_policy": self.queue_policy.value,
             "timing": self.timing.to_json(),
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
-            "source_url": None,
-            "preview_url": None,
+            "previews": self.previews.to_json() if self.previews else None,
+            "source_url": self.source_url,
+            "preview_url": self.preview_url,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
