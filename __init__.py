@@ -81,13 +81,18 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .ears import Ears
     from .nodes import hooks
     from .nodes.definitions import Definitions
+    from .nodes.full import FullQuality
+    from .nodes.gallery import Gallery
     from .nodes.interrupt import ProcessingFlag
+    from .nodes.node_picture import event_to
+    from .nodes.previews import Previews
     from .nodes.queue import SECRET_KEYS, ComfyQueue
     from .nodes.results import Results
     from .server_routes import Routes
     from .state.control import Control
     from .state.disk import DiskRecordings
     from .state.editing import Editing
+    from .state.preview_files import PreviewFiles
     from .state.registry import Registry
     from .state.timetravel import TimeTravel
     from .state.warnings import NOT_ON_DISK
@@ -98,9 +103,13 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     queue = ComfyQueue(server)
     control = Control(registry, queue)
     results = Results(recordings)
+    files = PreviewFiles(home.path, store)
+    recordings.dropped = files.drop
+    previews, full = Previews(files, event_to(server)), FullQuality(recordings)
+    gallery = Gallery(previews, recordings, full)
     editing = Editing(control, Definitions())
     settings = server.user_manager.settings.get_settings
-    routes = Routes(control, editing, results, settings)
+    routes = Routes(control, editing, results, gallery, settings)
     travel = TravelRoutes(control, TimeTravel(control, editing), routes.keeps_history)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach"), SECRET_KEYS)
 
@@ -112,6 +121,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
         return job
 
     async def close(_: object) -> None:
+        await asyncio.to_thread(previews.thread.close)
         await asyncio.to_thread(recordings.writer.close)
         await asyncio.to_thread(store.close)
         home.close()  # another server may use it from now on
@@ -125,7 +135,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
-    hooks.runtime = hooks.Runtime(find_job, recordings, queue)
+    hooks.runtime = hooks.Runtime(find_job, recordings, queue, previews, full)
 
 
 def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Registry) -> None:

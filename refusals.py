@@ -17,6 +17,7 @@ STATUS = {
     "unknown_job": 404,
     "no_latent": 404,
     "no_step": 404,
+    "no_preview": 404,
     "illegal_transition": 409,
     "too_large": 413,
     "invalid_params": 422,

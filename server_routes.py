@@ -15,10 +15,12 @@ from .state.control import Control
 from .state.editing import Editing
 from .state.errors import BadRequest, Unavailable
 from .state.job import Job
+from .state.previews import LABEL, Preview, Shown, Wanted
 from .state.view import AbortMode, State
 
 MAX_WAIT_S = 30.0
 MAX_LIMIT = 500
+FOR_EVER = "private, max-age=31536000, immutable"
 KEEP_HISTORY = "Midrun.KeepInterruptedHistory"
 
 
@@ -26,6 +28,13 @@ class Latents(Protocol):
     """Gives out what was recorded as ComfyUI's latent files."""
 
     def latent(self, job: Job, node_id: str | None, step: int | None) -> tuple[str, bytes]: ...
+
+
+class Pictures(Protocol):
+    """Gives out previews."""
+
+    async def picture(self, job: Job, wanted: Wanted) -> Shown: ...
+    async def listed(self, job: Job) -> list[Preview]: ...
 
 
 class Routes:
@@ -36,11 +45,13 @@ class Routes:
         control: Control,
         editing: Editing,
         latents: Latents,
+        pictures: Pictures,
         settings: Callable[[web.Request], dict[str, Any]],
     ) -> None:
         self._control = control
         self._editing = editing
         self._latents = latents
+        self._pictures = pictures
         self._settings = settings
 
     def table(self) -> list[web.RouteDef]:
@@ -56,6 +67,8 @@ class Routes:
             web.delete("/midrun/jobs/{id}/params", guarded(self.undo_all)),
             web.delete("/midrun/jobs/{id}/params/{node_id}/{input}", guarded(self.undo)),
             web.get("/midrun/jobs/{id}/latent", guarded(self.latent)),
+            web.get("/midrun/jobs/{id}/preview", guarded(self.preview)),
+            web.get("/midrun/jobs/{id}/previews", guarded(self.previews)),
             web.get("/midrun/jobs/{id}/events", guarded(self.events)),
             web.get("/midrun/failures", guarded(self.failures)),
         ]
@@ -138,6 +151,24 @@ class Routes:
         name, content = await asyncio.to_thread(self._latents.latent, job, node_id, number)
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return web.Response(body=content, content_type="application/octet-stream", headers=headers)
+
+    async def preview(self, request: web.Request) -> web.StreamResponse:
+        wanted = parsing.wanted(request)
+        job = await self._control.registry.load(parsing.job_id(request))
+        shown = await self._pictures.picture(job, wanted)
+        etag = f'"{shown.digest}{"-still" if wanted.still else ""}"'
+        this_very = wanted.version == shown.digest
+        headers = {"ETag": etag, "Cache-Control": FOR_EVER if this_very else "private, no-cache"}
+        headers |= {"Midrun-Label": LABEL} | ({} if shown.step is None else {"Midrun-Step": str(shown.step)})
+        if etag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=shown.content, content_type="image/webp", headers=headers)
+
+    async def previews(self, request: web.Request) -> web.Response:
+        parsing.only(request.query, set())
+        job = await self._control.registry.load(parsing.job_id(request))
+        listed = await self._pictures.listed(job)
+        return web.json_response({"previews": [preview.to_json(job.job_id) for preview in listed]})
 
     async def failures(self, request: web.Request) -> web.Response:
         parsing.only(request.query, {"limit"})

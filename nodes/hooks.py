@@ -16,14 +16,17 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.job import Job
+from ..state.previews import PreviewOptions
 from ..state.recording import Inputs, Recording, Recordings, Segment
 from ..state.view import JobError, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
 from .fingerprint import sampler_digest
+from .full import FullQuality
 from .inputs import Given, recorded_inputs
+from .previews import Previews
 from .queue import ComfyQueue
 from .replay import InputsChanged, Tape, capture_rng, restore_rng
-from .sampling import KEY, SamplingCall, put_first
+from .sampling import KEY, Aside, SamplingCall, put_first
 from .segments import segment_for, starting_at
 
 
@@ -33,6 +36,7 @@ class Options:
 
     pause_at_step: int = 0
     queue_policy: QueuePolicy = QueuePolicy.AUTO
+    previews: PreviewOptions = PreviewOptions()
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Runtime:
     find_job: Callable[[str], Job | None]  # by prompt_id
     recordings: Recordings
     queue: ComfyQueue
+    previews: Previews
+    full: FullQuality
 
 
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
@@ -97,7 +103,9 @@ class _OuterSample:
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, int(seed or 0))
             pause_at = self.options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
-            call = SamplingCall(job, guider, tape, callback, pause_at, runtime.queue.somebody_waits)
+            shown = runtime.previews.call(job, node_id, ordinal, inputs, self.options.previews)
+            aside = Aside(shown, runtime.full, runtime.queue.somebody_waits)
+            call = SamplingCall(job, guider, tape, callback, pause_at, aside)
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:
                 schedule, rng, sampler = segment.sigmas, segment.rng, starting_at(sampler, segment.x)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management as mm
@@ -21,6 +22,8 @@ from ..state.recording import Approach, Segment, Step
 from ..state.transitions import Directive
 from ..state.view import JobError, QueuePolicy
 from . import gpu
+from .full import FullQuality
+from .previews import CallPreviews
 from .replay import Tap, Tape, capture_rng, finite, host_copy
 
 KEY = "midrun"
@@ -34,6 +37,15 @@ def put_first(wrappers: dict[str | None, list[Any]]) -> None:
     others = dict(wrappers)
     wrappers.clear()
     wrappers.update({KEY: ours, **others})
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What a call deals with beside sampling."""
+
+    previews: CallPreviews
+    full: FullQuality
+    somebody_waits: Callable[[], bool]  # in ComfyUI's queue
 
 
 class Unwound(BaseException):
@@ -53,18 +65,19 @@ class SamplingCall:
         tape: Tape,
         callback: Callable[..., Any] | None,
         pause_at: int,
-        somebody_waits: Callable[[], bool],
+        aside: Aside,
     ) -> None:
         self.job = job
         self.guider = guider
         self.tape = tape
-        self.somebody_waits = somebody_waits
+        self.aside = aside
         self.callback = callback
         self.pause_at = pause_at
         self.conds = _copy_conds(guider.conds)
         self.shared_post_cfg = len(guider.model_options.get(OWN_POST_CFG, ()))
-        self.denoised: torch.Tensor | None = None  # of the newest step
+        self.denoised: torch.Tensor | None = None  # of the newest step, on the host
         self.answer: torch.Tensor | None = None  # of the newest evaluation
+        self.kept: torch.Tensor | None = None  # the same on the host, as it is recorded
         self.sigma = 0.0
         self.step = 0  # steps before the stretch that is sampled
         self.live = False  # whether the newest evaluation was
@@ -117,6 +130,7 @@ class SamplingCall:
         finally:
             wrappers.pop(KEY, None)
             self.tape.recording.save()
+            self.aside.previews.ended()
 
     # -- an evaluation ---------------------------------------------------------------------------------
 
@@ -142,6 +156,7 @@ class SamplingCall:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             args["model"] = self.guider.inner_model
             self.answer = self.tape.replay(recorded, own, args, x.device)
+            self.kept = recorded.answer
         self.sigma = sigma
         self.job.recorded(self.tape.position, self.sigma, self.live)
         return self.answer
@@ -173,28 +188,29 @@ class SamplingCall:
         if not finite(kept) and self.job.hit(Kind.NAN):
             raise Unwound(self.job.directive())
         self.tape.record(kept, tap.calls, before, x.device)
+        self.kept = kept
         return answer
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""
-        change = self._change(denoised) if self.job.wants_change() else None
-        self.denoised = denoised.detach().clone()
-        kept = None if denoised is self.answer else host_copy(denoised)
+        other = None if denoised is self.answer else host_copy(denoised)
         number = self.step + step + 1
-        self.tape.recording.mark(Step(number, self.tape.position, self.sigma, kept))
-        before = self.seen
-        self.seen = Observation(number, self.sigma, before and before.sigma, change, before and before.change)
+        self.seen = self._observed(number, self.kept if other is None else other)
+        self.denoised = self.kept if other is None else other
+        self.tape.recording.mark(Step(number, self.tape.position, self.sigma, other))
+        self.aside.previews.stepped(number, self.sigma, self.denoised, self.live)
         self.job.stepped(self.seen, self.live, self.pause_at)
         if self.live and self.callback is not None:
             self.callback(number - 1, denoised, x, self.step + total_steps)
 
-    def _change(self, denoised: torch.Tensor) -> float | None:
-        """How much of `denoised` is new since the step before: a ratio of norms."""
-        if self.denoised is None or self.seen is None:
-            return None
+    def _observed(self, number: int, denoised: torch.Tensor) -> Observation:
+        """denoised: on the host."""
+        before = self.seen
+        if before is None or self.denoised is None or not self.job.wants_change():
+            return Observation(number, self.sigma, before and before.sigma)
         new = denoised.to(torch.float32)
-        difference = new - self.denoised.to(new.device, torch.float32)
-        return float(difference.norm() / new.norm().clamp_min(1e-12))
+        change = float((new - self.denoised.to(torch.float32)).norm() / new.norm().clamp_min(1e-12))
+        return Observation(number, self.sigma, before.sigma, change, before.change)
 
     def _cfg(self) -> float:
         return getattr(self.guider, "cfg", 1.0)
@@ -218,24 +234,25 @@ class SamplingCall:
 
     def _hold(self) -> Directive:
         """Give the GPU back and wait, for as long as the queue policy lets us."""
-        if self.denoised is not None:
-            self.denoised = self.denoised.cpu()
         self.answer = None
         self.tape.recording.save()
+        self.aside.previews.paused()
         released = gpu.release()
-        directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
-        while directive is Directive.PAUSE:
-            if mm.processing_interrupted():
-                self.job.cancel(self.job.prompt_id)
-            elif self._should_park() and self.job.park():
-                return Directive.PARK
-            directive = self.job.wait(POLL_S)
+        with self.aside.full.held(self.job):
+            directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
+            while directive is Directive.PAUSE:
+                if mm.processing_interrupted():
+                    self.job.cancel(self.job.prompt_id)
+                elif self._should_park() and self.job.park():
+                    return Directive.PARK
+                self.aside.full.serve(self.job)
+                directive = self.job.wait(POLL_S)
         return directive
 
     def _should_park(self) -> bool:
         policy = self.job.view().queue_policy
         if policy is QueuePolicy.AUTO:
-            return self.somebody_waits()
+            return self.aside.somebody_waits()
         return policy is QueuePolicy.PARK
 
 

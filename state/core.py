@@ -80,6 +80,11 @@ class Core:
         with self._lock:
             self._note(kind, detail)
 
+    def tell(self, **fields: Any) -> None:
+        """Change what the view tells beside the state; the next that is published carries it."""
+        with self._lock:
+            self._set(**fields)
+
     # -- under the lock --------------------------------------------------------------------------------
 
     def _require(self, states: tuple[State, ...], verb: str, because: str) -> None:

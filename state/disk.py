@@ -30,6 +30,7 @@ class DiskRecordings:
     def __init__(self, directory: Path, trouble: Trouble, reserve: int = RESERVE) -> None:
         self.directory = directory
         self.writer = Writer()
+        self.dropped: Callable[[str], None] = lambda job_id: None  # a job was deleted
         self._trouble = trouble
         self._reserve = reserve
         self._lock = threading.Lock()
@@ -93,6 +94,7 @@ class DiskRecordings:
                 recording.abandon()
         for place in (self.of_job(job_id), self.kept(job_id)):
             self.writer.submit(partial(shutil.rmtree, place, ignore_errors=True))
+        self.writer.submit(partial(self.dropped, job_id))
         self.writer.submit(then)
 
     def _close(self, job_id: str) -> None:

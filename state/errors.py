@@ -71,6 +71,15 @@ class NoStep(MidrunError):
         )
 
 
+class NoPreview(MidrunError):
+    """There is no such picture to give out; `because` is a sentence."""
+
+    code = "no_preview"
+
+    def __init__(self, job_id: str, because: str) -> None:
+        super().__init__(f"Job {short(job_id)} has no such preview: {because}")
+
+
 class Unavailable(MidrunError):
     """Midrun could not start; ComfyUI works without it."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .breakpoints import parsed
 from .edits import from_json, to_json
+from .previews import Preview, newest_step, preview_of, source_url
 from .request import Request
 from .view import (
     AbortMode,
@@ -114,7 +115,31 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         parent_id=row["parent_id"],
         parent_step=row["parent_step"],
         breakpoints=parsed(json.loads(row["breakpoints_json"])),
+        **_preview_urls(row),
     )
+
+
+def _preview_urls(row: dict[str, Any]) -> dict[str, Any]:
+    job_id, node_id = row["job_id"], row["node_id"]
+    previews = [one for one in previews_of(row["intermediate_previews_json"]) if one.node_id == node_id]
+    newest = newest_step(previews)
+    told = {} if newest is None else {"preview_url": newest.url(job_id)}
+    return told | ({"source_url": source_url(job_id, node_id)} if previews else {})
+
+
+def previews_of(told: str) -> list[Preview]:
+    """In the order in which they were made; what can not be read is left out."""
+    found = []
+    for row in json.loads(told):
+        try:
+            found.append(preview_of(row))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def previews_column(previews: list[Preview]) -> str:
+    return json.dumps([preview.to_row() for preview in previews])
 
 
 def request_of(row: dict[str, Any]) -> Request:

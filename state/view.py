@@ -8,6 +8,7 @@ from typing import Any
 
 from .breakpoints import Breakpoints
 from .edits import History, summary
+from .previews import InForce
 
 
 class State(str, Enum):
@@ -126,6 +127,9 @@ class JobView:
     parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
     parent_step: int | None = None
     breakpoints: Breakpoints = ()
+    previews: InForce | None = None  # of the present sampling call
+    preview_url: str | None = None  # of the newest
+    source_url: str | None = None
 
     @property
     def moment(self) -> Moment:
@@ -156,8 +160,9 @@ class JobView:
             "take": self.take.to_json() if self.take else None,
             "parent": {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
-            "source_url": None,
-            "preview_url": None,
+            "previews": self.previews.to_json() if self.previews else None,
+            "source_url": self.source_url,
+            "preview_url": self.preview_url,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }

@@ -67,7 +67,7 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 
 
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
-    routes = server_routes.Routes(None, None, None, lambda request: {})  # type: ignore[arg-type]
+    routes = server_routes.Routes(None, None, None, None, lambda request: {})  # type: ignore[arg-type]
     travel = travel_routes.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
     breaks = breakpoint_routes.BreakpointRoutes(None)  # type: ignore[arg-type]
     registered = {(route.method, route.path) for route in (*routes.table(), *travel.table(), *breaks.table())}
@@ -107,5 +107,11 @@ def test_the_midrun_ksampler_has_the_inputs_of_ksampler_in_its_order(comfy: Comf
     ours = comfy.get("/object_info/MidrunKSampler")["MidrunKSampler"]
     stock = comfy.get("/object_info/KSampler")["KSampler"]
     assert ours["input_order"]["required"] == stock["input_order"]["required"]
-    assert ours["input_order"]["optional"] == ["pause_at_step", "queue_policy"]
+    assert ours["input_order"]["optional"] == [
+        "pause_at_step",
+        "queue_policy",
+        "preview_method",
+        "preview_every",
+        "preview_max_size",
+    ]
     assert ours["output"] == stock["output"]
