@@ -33,11 +33,12 @@ async def comfy_entrypoint() -> Any:
     from comfy_api.latest import ComfyExtension
 
     from .nodes.attach import MidrunAttach
+    from .nodes.breakpoint import MidrunBreakpoint
     from .nodes.ksampler import MidrunKSampler
 
     class MidrunExtension(ComfyExtension):
         async def get_node_list(self) -> list[type]:
-            return [MidrunKSampler, MidrunAttach]
+            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint]
 
     # Not in on_load, which ComfyUI 0.3.75 never calls.
     try:
@@ -83,6 +84,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .nodes.definitions import Definitions
     from .nodes.full import FullQuality
     from .nodes.gallery import Gallery
+    from .nodes.holding import Holding
     from .nodes.interrupt import ProcessingFlag
     from .nodes.node_picture import event_to
     from .nodes.previews import Previews
@@ -92,6 +94,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .state.control import Control
     from .state.disk import DiskRecordings
     from .state.editing import Editing
+    from .state.instrument import Instruments
     from .state.preview_files import PreviewFiles
     from .state.registry import Registry
     from .state.timetravel import TimeTravel
@@ -101,17 +104,18 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
     registry = Registry(store, recordings, ProcessingFlag(), usual_breakpoints)
     queue = ComfyQueue(server)
-    control = Control(registry, queue)
+    definitions = Definitions()
+    control = Control(registry, queue, Instruments(definitions.types, definitions.lazy, watches_everything))
     results = Results(recordings)
     files = PreviewFiles(home.path, store)
     recordings.dropped = files.drop
     previews, full = Previews(files, event_to(server)), FullQuality(recordings)
     gallery = Gallery(previews, recordings, full)
-    editing = Editing(control, Definitions())
+    editing = Editing(control, definitions)
     settings = server.user_manager.settings.get_settings
     routes = Routes(control, editing, results, gallery, settings)
     travel = TravelRoutes(control, TimeTravel(control, editing), routes.keeps_history)
-    ears = Ears(control, ("MidrunKSampler", "MidrunAttach"), SECRET_KEYS)
+    ears = Ears(control, ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint"), SECRET_KEYS)
 
     def find_job(prompt_id: str) -> Job | None:
         job = registry.get(prompt_id)
@@ -135,7 +139,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
-    hooks.runtime = hooks.Runtime(find_job, recordings, queue, previews, full)
+    hooks.runtime = hooks.Runtime(find_job, recordings, queue, previews, Holding(full, queue.somebody_waits))
 
 
 def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Registry) -> None:
@@ -178,6 +182,11 @@ def usual_breakpoints() -> Breakpoints:
     from .state.breakpoints import DEFAULT
 
     return () if _settings().get("Midrun.PauseOnNaN") is False else DEFAULT
+
+
+def watches_everything() -> bool:
+    """Whether every sampler of every prompt is to be watched."""
+    return _settings().get("Midrun.WatchEverything") is True
 
 
 def _settings() -> dict[str, Any]:

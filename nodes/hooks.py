@@ -18,10 +18,11 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from ..state.job import Job
 from ..state.previews import PreviewOptions
 from ..state.recording import Inputs, Recording, Recordings, Segment
+from ..state.transitions import Directive
 from ..state.view import JobError, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
 from .fingerprint import sampler_digest
-from .full import FullQuality
+from .holding import Holding, leave
 from .inputs import Given, recorded_inputs
 from .previews import Previews
 from .queue import ComfyQueue
@@ -47,7 +48,7 @@ class Runtime:
     recordings: Recordings
     queue: ComfyQueue
     previews: Previews
-    full: FullQuality
+    holding: Holding
 
 
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
@@ -58,6 +59,22 @@ def present_take() -> str:
     prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
     job = runtime.find_job(prompt_id) if runtime and prompt_id else None
     return prompt_id if job is not None and job.travelled else ""
+
+
+def reach(node_id: str, always: bool) -> None:
+    """That node is about to run: its job pauses there if it has a breakpoint, or `always`.
+
+    Raises InterruptProcessingException where the prompt is to end.
+    """
+    prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
+    job = runtime.find_job(prompt_id) if runtime and prompt_id else None
+    if runtime is None or job is None or not job.reach(prompt_id, node_id, always):
+        return
+    directive = runtime.holding.hold(job)
+    if directive in (Directive.STOP, Directive.PARK):
+        leave()
+    if directive is Directive.FINISH:
+        job.finished()  # which what comes after this node is about
 
 
 def attach(model: Any, options: Options) -> Any:
@@ -104,8 +121,7 @@ class _OuterSample:
             pause_at = self.options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
             shown = runtime.previews.call(job, node_id, ordinal, inputs, self.options.previews)
-            aside = Aside(shown, runtime.full, runtime.queue.somebody_waits)
-            call = SamplingCall(job, guider, tape, callback, pause_at, aside)
+            call = SamplingCall(job, guider, tape, callback, pause_at, Aside(shown, runtime.holding))
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:
                 schedule, rng, sampler = segment.sigmas, segment.rng, starting_at(sampler, segment.x)

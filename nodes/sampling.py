@@ -20,14 +20,12 @@ from ..state.evaluation import Outcome
 from ..state.job import Job
 from ..state.recording import Approach, Segment, Step
 from ..state.transitions import Directive
-from ..state.view import JobError, QueuePolicy
-from . import gpu
-from .full import FullQuality
+from ..state.view import JobError
+from .holding import Holding, leave
 from .previews import CallPreviews
 from .replay import Tap, Tape, capture_rng, finite, host_copy
 
 KEY = "midrun"
-POLL_S = 0.1  # how often a held job looks at ComfyUI's interrupt flag and queue
 OWN_POST_CFG = "sampler_post_cfg_function"
 
 
@@ -44,8 +42,7 @@ class Aside:
     """What a call deals with beside sampling."""
 
     previews: CallPreviews
-    full: FullQuality
-    somebody_waits: Callable[[], bool]  # in ComfyUI's queue
+    holding: Holding
 
 
 class Unwound(BaseException):
@@ -96,8 +93,7 @@ class SamplingCall:
                     output = None
                     directive = self._hold()
                 if directive in (Directive.STOP, Directive.PARK):
-                    mm.interrupt_current_processing(False)  # a Cancel that got us here is served
-                    raise mm.InterruptProcessingException()
+                    leave()
                 if directive is Directive.FINISH:
                     self.job.finished()
                     return self._unfinished() if output is None else output
@@ -233,27 +229,10 @@ class SamplingCall:
         return self.guider.model_patcher.model.process_latent_out(self.denoised.to(torch.float32))
 
     def _hold(self) -> Directive:
-        """Give the GPU back and wait, for as long as the queue policy lets us."""
         self.answer = None
         self.tape.recording.save()
         self.aside.previews.paused()
-        released = gpu.release()
-        with self.aside.full.held(self.job):
-            directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
-            while directive is Directive.PAUSE:
-                if mm.processing_interrupted():
-                    self.job.cancel(self.job.prompt_id)
-                elif self._should_park() and self.job.park():
-                    return Directive.PARK
-                self.aside.full.serve(self.job)
-                directive = self.job.wait(POLL_S)
-        return directive
-
-    def _should_park(self) -> bool:
-        policy = self.job.view().queue_policy
-        if policy is QueuePolicy.AUTO:
-            return self.aside.somebody_waits()
-        return policy is QueuePolicy.PARK
+        return self.aside.holding.hold(self.job)
 
 
 @contextmanager

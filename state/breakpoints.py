@@ -22,6 +22,7 @@ class Kind(str, Enum):
     CHANGE_BELOW = "change_below"  # when a step's relative change of `denoised` falls below a value
     NAN = "nan"  # when an answer of the model has a NaN or an infinity
     EXCEPTION = "exception"  # when the sampling raises one
+    NODE = "node"  # before a node of the workflow runs
 
 
 COUNTED = (Kind.STEP, Kind.EVERY)
@@ -115,8 +116,16 @@ def _parsed(one: Any) -> Breakpoint:
         raise BadRequest("enabled and log_only of a breakpoint are true or false.")
     hits = one.get("hits", 0)
     hits = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits >= 0 else 0
+    if kind is Kind.NODE and texts["node_id"] is None:
+        raise BadRequest("A breakpoint of the kind node needs a node_id.")
     name = texts["id"] or uuid.uuid4().hex[:8]
     return Breakpoint(name, kind, _value(kind, one.get("value")), texts["node_id"], **flags, hits=hits)
+
+
+def nodes_of(breakpoints: Breakpoints) -> list[str]:
+    """The nodes before which to pause."""
+    found = [one.node_id for one in breakpoints if one.kind is Kind.NODE and one.enabled]
+    return [node_id for node_id in found if node_id is not None]
 
 
 def _value(kind: Kind, value: Any) -> float | None:
@@ -136,7 +145,8 @@ def of_workflow(extra_data: dict[str, Any]) -> Breakpoints:
         given = properties.get(OF_A_NODE)
         for one in given if isinstance(given, list) else ():
             try:
-                found.append(replace(_parsed(one), node_id=node_id, hits=0))
+                one = one | {"node_id": node_id} if isinstance(one, dict) else one
+                found.append(replace(_parsed(one), hits=0))
             except BadRequest:
                 continue
     return tuple({breakpoint.id: breakpoint for breakpoint in found}.values())[:MOST]

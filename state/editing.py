@@ -26,6 +26,7 @@ from .edits import (
 )
 from .errors import EditRefused, IllegalTransition, RunRefused
 from .graph import Prompt
+from .instrument import WATCH
 from .job import Job
 from .transitions import ENDED
 from .values import Definition, refusal
@@ -52,7 +53,13 @@ class Editing:
         job = await self._control.registry.load(any_id)
         view = job.view()
         prompt = with_edits(job.request.prompt, pending(view.edits))
-        return {"nodes": {node_id: self._node(prompt, view, node_id) for node_id in prompt}}
+        return {
+            "nodes": {
+                node_id: self._node(prompt, view, node_id)
+                for node_id in prompt
+                if not node_id.startswith(WATCH)
+            }
+        }
 
     async def put(self, any_id: str, wanted: dict[str, Any], at_once: bool) -> JobView:
         """Store edits, {node_id: {input: value}}; at_once: pause, and go on with them."""

@@ -110,6 +110,8 @@ class Job(Watched):
                 because = f"it is {self.state.value} meanwhile."
                 raise IllegalTransition("run", self.job_id, self.state, because)
             self._started, self.run_active = False, True
+            if self._view.paused_before is not None:
+                self._passed.add(self._view.paused_before)  # by an earlier server, perhaps
             self._trial, self._total_before = bool(taken or request), self._view.total_steps
             self._ordinals.clear()
             self.request = request or self.request
@@ -236,11 +238,12 @@ class Job(Watched):
         if self.state is H and self._view.held:
             self._fire(Event.PARK, held=False)
         self.travelled, self._finished = True, False
+        self._passed.clear()
         self.request = replace(self.request, prompt=prompt)
         told = {"node_id": at.node_id, "to": at.step}
         fields = asdict(at) | {"paused_at_step": at.step, "edits": edits, "take": take, "held": False}
         fields |= {"pause_reason": PauseReason.USER, "error": None, "gpu_released": True}
-        fields |= {"abort_reason": None, "abort_mode": None}
+        fields |= {"abort_reason": None, "abort_mode": None, "paused_before": None}
         self._fire(event, told, **fields)
 
     def _require_denoised(self) -> None:

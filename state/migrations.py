@@ -118,6 +118,7 @@ def m0004_time_travel(db: Database) -> None:
         "ALTER TABLE job_debug_state ADD COLUMN take_json TEXT",
         "ALTER TABLE job_debug_state ADD COLUMN parent_id TEXT",
         "ALTER TABLE job_debug_state ADD COLUMN parent_step INTEGER",
+        "ALTER TABLE job_debug_state ADD COLUMN paused_before TEXT",
         "ALTER TABLE job_debug_state ADD COLUMN breakpoints_json TEXT NOT NULL DEFAULT '[]'",
         "CREATE INDEX idx_job_debug_state_parent_id ON job_debug_state(parent_id)",
     )

@@ -48,6 +48,7 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "take_json": json.dumps(_take_json(view.take)) if view.take else None,
         "parent_id": view.parent_id,
         "parent_step": view.parent_step,
+        "paused_before": view.paused_before,
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
     }
@@ -114,6 +115,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         take=_take_of(json.loads(row["take_json"])) if row["take_json"] else None,
         parent_id=row["parent_id"],
         parent_step=row["parent_step"],
+        paused_before=row["paused_before"],
         breakpoints=parsed(json.loads(row["breakpoints_json"])),
         **_preview_urls(row),
     )

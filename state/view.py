@@ -127,6 +127,7 @@ class JobView:
     parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
     parent_step: int | None = None
     breakpoints: Breakpoints = ()
+    paused_before: str | None = None  # the node that is to run next, where it is paused before one
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
     source_url: str | None = None
@@ -159,6 +160,7 @@ class JobView:
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
             "take": self.take.to_json() if self.take else None,
             "parent": {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None,
+            "paused_before": self.paused_before,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,
             "source_url": self.source_url,

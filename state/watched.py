@@ -13,7 +13,7 @@ from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .timing import Mode
-from .transitions import A, C, Directive, Event, F, H, P, Q, R
+from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
@@ -42,6 +42,7 @@ class Watched(Core):
         self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
         self._total_before: int | None = None  # of the call as it was in the run before
         self._trial = False  # the run tries edits, and has not answered an evaluation with them
+        self._passed: set[str] = set()  # nodes before which the job was paused, and went on
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
 
@@ -75,6 +76,28 @@ class Watched(Core):
             self._set(node_id=node_id, total_steps=total_steps, queue_policy=policy)
             self._publish(None)
             return ordinal
+
+    def reach(self, prompt_id: str, node_id: str, always: bool) -> bool:
+        """A node is about to run. Whether the job is to be paused before it: once, until it is rewound.
+
+        A pause that was asked for takes effect here, too. always: without a breakpoint as well
+        """
+        with self._lock:
+            if self._in_call or prompt_id != self.prompt_id or self.state in ENDED or self._finished:
+                return False
+            self.start(prompt_id)
+            self._call = prompt_id
+            if node_id not in self._passed:
+                self._passed.add(node_id)
+                which = [one for one in self._view.breakpoints if one.kind is Kind.NODE and one.enabled]
+                which = [one for one in which if one.node_id == node_id]
+                told = {"before": node_id}
+                if always and not which and self.state is R:
+                    self._fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT)
+                self._count(which, told, PauseReason.BREAKPOINT)
+            if self.state is P:
+                self._set(paused_before=node_id)
+            return self.state is P
 
     def reschedule(self, total_steps: int) -> None:
         """The call has another number of steps than its sigmas tell, as its schedule was edited."""

@@ -11,6 +11,7 @@ from typing import Any
 from test_job import Flag, seen
 
 from midrun.state.control import Control, Presence, Run, Where
+from midrun.state.instrument import Instruments
 from midrun.state.job import Job
 from midrun.state.memory import MemoryRecordings
 from midrun.state.registry import Registry
@@ -64,7 +65,11 @@ class Desk:
         self.registry = Registry(store, MemoryRecordings(), Flag())
         self.queue = FakeQueue()
         self.queue.known = self.registry.get
-        self.control = Control(self.registry, self.queue)
+        self.control = Control(
+            self.registry,
+            self.queue,
+            Instruments(lambda kind: ({}, ()), lambda kind: frozenset(), lambda: False),
+        )
 
     def running(self, prompt_id: str = "p") -> Job:
         job = self.registry.add(prompt_id, GRAPH, QueuePolicy.AUTO)

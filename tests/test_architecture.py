@@ -91,14 +91,17 @@ def test_openapi_describes_the_job_that_the_server_sends(comfy: Comfy) -> None:
 
 
 def test_every_node_has_help_a_locale_and_tooltips(comfy: Comfy) -> None:
-    nodes = {name: comfy.get(f"/object_info/{name}")[name] for name in ("MidrunKSampler", "MidrunAttach")}
+    nodes = {
+        name: comfy.get(f"/object_info/{name}")[name]
+        for name in ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint")
+    }
     locale = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
     for name, info in nodes.items():
         assert (ROOT / "web" / "docs" / f"{name}.md").is_file() and name in locale
         assert info["category"] == "sampling/midrun" and info["display_name"] == locale[name]["display_name"]
-        for inputs in info["input"].values():
+        for kind, inputs in info["input"].items():
             for key, spec in inputs.items():
-                assert key == "noise_seed" or spec[1].get("tooltip"), (name, key)
+                assert kind == "hidden" or key == "noise_seed" or spec[1].get("tooltip"), (name, key)
         help_page = comfy.call("GET", f"/extensions/ComfyUI-Midrun/docs/{name}.md")
         assert help_page[0] == 200
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midrun.state.instrument import break_before, breakable, plain, watch_all
+from midrun.state.instrument import break_before, plain, watch_all
 
 TYPES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "Loader": ({"name": "STRING"}, ("MODEL", "CLIP", "VAE")),
@@ -56,13 +56,21 @@ def test_every_sampler_and_guider_gets_its_models_watched_once() -> None:
     assert plain(made) == GRAPH
 
 
-def test_a_break_is_on_every_link_into_its_node_and_on_no_other() -> None:
+def test_a_break_is_on_one_link_and_waits_for_the_others() -> None:
     made = break_before(GRAPH, ["8", "nobody", "1", "8"])
-    assert made.keys() - GRAPH.keys() == {"midrun-break-8-samples", "midrun-break-8-vae"}
-    assert made["8"]["inputs"] == {"samples": ["midrun-break-8-samples", 0], "vae": ["midrun-break-8-vae", 0]}
-    assert made["midrun-break-8-vae"]["inputs"] == {"value": ["1", 2], "before": "8"}
+    first, last = "midrun-break-8-samples", "midrun-break-8-vae"
+    assert made.keys() - GRAPH.keys() == {first, last}
+    assert made["8"]["inputs"] == {"samples": ["7", 0], "vae": [last, 0]}
+    assert made[first]["inputs"] == {"value": ["7", 0], "before": "8", "stops": False}
+    assert made[last]["inputs"] == {"value": ["1", 2], "before": "8", "stops": True, "after": [first, 0]}
     assert plain(made) == GRAPH
-    assert breakable(GRAPH, "8") and not breakable(GRAPH, "1") and not breakable(GRAPH, "nobody")
+
+
+def test_a_break_does_not_wait_for_lazy_links() -> None:
+    made = break_before(GRAPH, ["8"], lambda kind: frozenset({"vae"}))
+    assert made.keys() - GRAPH.keys() == {"midrun-break-8-samples"}
+    made = break_before(GRAPH, ["8"], lambda kind: frozenset({"vae", "samples"}))
+    assert made.keys() - GRAPH.keys() == {"midrun-break-8-samples"}
 
 
 def test_a_node_that_the_user_put_there_stays() -> None:

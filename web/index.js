@@ -11,6 +11,13 @@ app.registerExtension({
       defaultValue: false,
     },
     {
+      id: "Midrun.WatchEverything",
+      name: "Watch every sampler of every prompt",
+      type: "boolean",
+      defaultValue: false,
+      tooltip: "As if each had a Midrun Attach before it; the workflow stays as it is.",
+    },
+    {
       id: "Midrun.PauseOnNaN",
       name: "Pause a job when the model answers NaN",
       type: "boolean",
