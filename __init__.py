@@ -139,7 +139,9 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
-    hooks.runtime = hooks.Runtime(find_job, recordings, queue, previews, Holding(full, queue.somebody_waits))
+    hooks.runtime = hooks.Runtime(
+        find_job, recordings, queue, previews, Holding(full, recordings, queue.somebody_waits)
+    )
 
 
 def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Registry) -> None:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import comfy.model_management as mm
 
 from ..state.job import Job
+from ..state.recording import Recordings
 from ..state.transitions import Directive
 from ..state.view import QueuePolicy
 from . import gpu
 from .full import FullQuality
 
+FLUSH_S = 0.3  # that a pause may take longer for what was computed to reach the disk
 POLL_S = 0.1  # how often a held job looks at ComfyUI's interrupt flag and queue
 
 
@@ -21,11 +23,13 @@ class Holding:
     """Of all jobs."""
 
     full: FullQuality
+    recordings: Recordings
     somebody_waits: Callable[[], bool]  # in ComfyUI's queue
 
     def hold(self, job: Job) -> Directive:
         """Until the job goes on, ends or makes way. A user's own Cancel cancels it."""
         released = gpu.release()
+        self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
         with self.full.held(job):
             told = {"gpu": released.to_json()}
             directive = job.stopped(released.complete, told, self._should_park(job))

@@ -36,8 +36,8 @@ class DiskRecordings:
         self._lock = threading.Lock()
         self._open: dict[str, dict[Call, DiskRecording]] = {}
 
-    def flush(self) -> None:
-        self.writer.flush()
+    def flush(self, timeout_s: float | None = None) -> None:
+        self.writer.flush(timeout_s)
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> DiskRecording:
         return self._opened(job_id, (directory_name(node_id), ordinal))

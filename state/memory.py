@@ -108,7 +108,7 @@ class MemoryRecordings:
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[tuple[str, int], MemoryRecording]] = {}
 
-    def flush(self) -> None:
+    def flush(self, timeout_s: float | None = None) -> None:
         pass
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> MemoryRecording:

@@ -186,8 +186,8 @@ class Recordings(Protocol):
         """Give a new job these calls of another, whole or up to there. Raises OSError. Takes its time."""
         ...
 
-    def flush(self) -> None:
-        """Wait until everything put so far is where it survives a crash, if that can be."""
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until everything put so far is where it survives a crash, or until it takes too long."""
         ...
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> Recording: ...

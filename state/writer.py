@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,10 @@ class Writer:
         future.add_done_callback(lambda done: self._done(done, size))
         return future
 
-    def flush(self) -> None:
-        """Wait until everything given so far is done."""
-        self._thread.submit(lambda: None).result()
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until everything given so far is done, or until it takes too long."""
+        with contextlib.suppress(TimeoutError):
+            self._thread.submit(lambda: None).result(timeout_s)
 
     def close(self) -> None:
         self._thread.shutdown()
