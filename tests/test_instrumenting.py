@@ -105,6 +105,7 @@ def test_a_job_paused_before_a_node_survives_a_restart(tmp_path: Path) -> None:
     try:
         job_id = queue(server, graphs.base(key="node-crash", queue_policy="park"), "save")
         server.wait_for(job_id, "paused")
+        server.get(f"/midrun/jobs/{job_id}/events")  # which waits for what is to be written
         server.kill()
         server.start()
         assert (job := server.job(job_id))["state"] == "paused" and job["paused_before"] == "save"
