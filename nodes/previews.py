@@ -68,7 +68,7 @@ class Previews:
             created_at=utc(time.time()),
             reason=made.reason,
         )
-        if not made.finite:
+        if not made.finite and NAN_LATENT[0] not in job.view().warnings:
             job.warn(NAN_LATENT, made.reason, preview.step)
         try:
             self.files.add(job.job_id, preview, content)

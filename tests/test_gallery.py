@@ -297,7 +297,7 @@ def test_a_decode_takes_no_interrupt_that_is_meant_for_the_sampler(studio: Comfy
     with ThreadPoolExecutor() as pool:  # each layer of these decodes could take what comes now
         asked = [pool.submit(studio.fetch, step_url(job, step)) for step in range(1, 6)]
         studio.until(lambda: any(one.done() for one in asked), "a decode")
-        studio.post("/interrupt", {})
+        studio.post("/midrun_test/raise_flag")
         assert studio.wait_for(job["job_id"], "aborted", timeout=30)
         assert {one.result()[0] for one in asked} == {200}
 

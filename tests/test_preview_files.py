@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from midrun.state.disk import DiskRecordings
 from midrun.state.preview_files import LISTED, Content, PreviewFiles
 from midrun.state.previews import Kind, Preview
 from midrun.state.request import Request
+from midrun.state.retention import Limits, Retention
 from midrun.state.store import Store
 from midrun.state.view import JobView, State
 
@@ -96,6 +98,31 @@ def test_a_deleted_job_leaves_nothing(store: Store, tmp_path: Path) -> None:
     files.add("job", preview(1), Content(b"x"))
     files.drop("job")
     assert not list((tmp_path / "previews").iterdir())
+
+
+@pytest.mark.parametrize(("size", "left"), [(10 * 10_000, ["newer"]), (10**9, ["older", "newer"])])
+def test_too_many_pictures_go_the_oldest_first(
+    store: Store, tmp_path: Path, size: int, left: list[str]
+) -> None:
+    files = PreviewFiles(tmp_path, store, 0)
+    for job_id, at in (("older", "2026-01-01T00:00:00.000Z"), ("newer", "2026-01-02T00:00:00.000Z")):
+        store.add(JobView(job_id, (job_id,), State.COMPLETED, at, at, node_id="3"), Request({}, {}))
+        files.add(job_id, preview(1), Content(b"x" * 8000))
+        files.save(job_id)
+    recordings = DiskRecordings(tmp_path, lambda *told: None)
+    limits = Limits(size, 10**12)
+    Retention(recordings, store, lambda: limits, lambda job_id: False, files).sweep()
+    recordings.writer.close()
+    assert [job_id for job_id in ("older", "newer") if files.listed(job_id)] == left
+
+
+def test_looking_at_a_job_does_not_make_it_newer(store: Store, tmp_path: Path) -> None:
+    store.add(JobView("over", ("over",), State.COMPLETED, AT, AT, node_id="3"), Request({}, {}))
+    files = PreviewFiles(tmp_path, store, 0)
+    files.add("over", preview(1), Content(b"x"))
+    files.save("over")
+    found = store.find("over").result()
+    assert found is not None and found.view.updated_at == AT and found.view.preview_url
 
 
 def test_a_row_that_can_not_be_read_is_left_out(store: Store, tmp_path: Path) -> None:
