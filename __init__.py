@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .state.disk import DiskRecordings
     from .state.job import Job
     from .state.places import Home
+    from .state.preview_files import PreviewFiles
     from .state.registry import Registry
     from .state.retention import Limits
     from .state.store import Store
@@ -134,7 +135,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
         lambda job, view, _: server.send_sync("midrun.job", view.to_json(), job.request.client_id)
     )
     registry.listen(results.on_change)
-    _sweep_now_and_then(recordings, store, registry)
+    _sweep_now_and_then(recordings, store, registry, files)
     _route(server, [*routes.table(), *travel.table(), *BreakpointRoutes(registry).table()])
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
@@ -144,7 +145,9 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     )
 
 
-def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Registry) -> None:
+def _sweep_now_and_then(
+    recordings: DiskRecordings, store: Store, registry: Registry, files: PreviewFiles
+) -> None:
     """Old recordings go at the start and whenever a job ends, but not more than once a minute."""
     from .state.retention import SWEEP_EVERY_S, Retention
     from .state.transitions import ENDED
@@ -160,7 +163,7 @@ def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Regi
         except (OSError, sqlite3.Error):
             log.exception("Midrun could not look for old recordings")
 
-    retention = Retention(recordings, store, retention_limits, busy)
+    retention = Retention(recordings, store, retention_limits, busy, files)
     thread = ThreadPoolExecutor(1, "midrun-retention")
     swept = [time.monotonic()]
 

@@ -6,13 +6,14 @@ ComfyUI's event loop; files are read on other threads, and latents decoded on th
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..state import graph
 from ..state.disk import DiskRecordings
-from ..state.errors import NoPreview
+from ..state.errors import MidrunError, NoPreview
 from ..state.job import Job
 from ..state.preview_files import PreviewFiles
 from ..state.previews import Kind, Method, Preview, PreviewOptions, Quality, Shown, Wanted
@@ -22,6 +23,7 @@ from .previewer import Made
 from .previews import Previews, unmade
 from .source import as_one, source_of
 
+log = logging.getLogger(__name__)
 OFF = "its preview_method is none."
 TOO_EARLY = "no step is done yet, or its recording is gone."
 
@@ -45,22 +47,31 @@ class Gallery:
             return await self._full.picture(job, wanted)
         found = await asyncio.to_thread(self._stored, job, wanted)
         if found is None:
-            made = await asyncio.wrap_future(
-                self._previews.thread.submit(partial(self._developed, job, wanted))
-            )
+            made = await self._made(job, wanted)
             found = await asyncio.to_thread(self._read, job, made, wanted)
         if found is None:
             raise NoPreview(job.job_id, "its file is gone.")
         return found
 
+    async def _made(self, job: Job, wanted: Wanted) -> Preview:
+        try:
+            return await asyncio.wrap_future(
+                self._previews.thread.submit(partial(self._developed, job, wanted))
+            )
+        except MidrunError:
+            raise
+        except Exception as error:
+            log.exception("Midrun could not make a preview of job %r", job.job_id)
+            raise NoPreview(job.job_id, f"it could not be made: {error}.") from error
+
     # -- on a thread of its own ------------------------------------------------------------------------
 
     def _stored(self, job: Job, wanted: Wanted) -> Shown | None:
         """What is there already and as good as can be."""
-        kind, step = _where(wanted)
-        preview = self._files.find(job.job_id, wanted.node_id, kind, step)
+        preview = self._files.find(job.job_id, wanted.node_id, *_where(wanted))
         if preview is None:
             return None
+        step = wanted.step
         rough = preview.method == Method.LATENT2RGB.value and preview.digest != wanted.version
         if rough and step is not None and self._options(job, preview.node_id).method is not Method.LATENT2RGB:
             return None
@@ -74,13 +85,23 @@ class Gallery:
     # -- on the preview thread -------------------------------------------------------------------------
 
     def _developed(self, job: Job, wanted: Wanted) -> Preview:
+        """As good as can be, else what is stored."""
+        try:
+            return self._decoded(job, wanted)
+        except NoPreview:
+            stored = self._files.find(job.job_id, wanted.node_id, *_where(wanted))
+            if stored is None:
+                raise
+            return stored
+
+    def _decoded(self, job: Job, wanted: Wanted) -> Preview:
         node_id = wanted.node_id
         options = self._options(job, node_id)
         if node_id is None or options.method is Method.NONE:
             raise NoPreview(job.job_id, TOO_EARLY if node_id is None else OFF)
         recording = self._recordings.find(job.job_id, node_id)
         if recording is None:
-            return self._what_is_left(job, wanted, TOO_EARLY)
+            raise NoPreview(job.job_id, TOO_EARLY)
         ordinal = int(recording.directory.name.rpartition(".")[2])
         if wanted.kind is Kind.SOURCE and (made := self._source(job, node_id, recording, options)):
             return self._keep(job, unmade(node_id, ordinal, Kind.SOURCE, 0, None), made)
@@ -92,14 +113,6 @@ class Gallery:
             return stored
         made = self._make(found.denoised, inputs, method, options)
         return self._keep(job, unmade(node_id, ordinal, Kind.STEP, found.number, found.sigma), made)
-
-    def _what_is_left(self, job: Job, wanted: Wanted, because: str) -> Preview:
-        """A stored picture, although a better one was to be made."""
-        kind, step = _where(wanted)
-        stored = self._files.find(job.job_id, wanted.node_id, kind, step)
-        if stored is None:
-            raise NoPreview(job.job_id, because)
-        return stored
 
     def _recorded(self, job: Job, recording: Recording, number: int | None) -> tuple[Inputs, Step]:
         steps = recording.steps()

@@ -24,6 +24,7 @@ class PreviewThread:
         self._newest: Work | None = None
         self._todo: deque[tuple[Work, Future[Any] | None]] = deque()
         self._thread: threading.Thread | None = None
+        self._turn = False  # of what is newest
         self._closed = False
 
     def show(self, work: Work) -> None:
@@ -49,9 +50,12 @@ class PreviewThread:
         return future
 
     def close(self) -> None:
-        """Do what is to do, then end."""
+        """Finish what running jobs left to do, but nothing that was only asked for; then end."""
         with self._changed:
             self._closed = True
+            for _, future in self._todo:
+                if future is not None:
+                    future.cancel()
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
@@ -64,22 +68,21 @@ class PreviewThread:
 
     def _run(self) -> None:
         with torch.inference_mode():
-            while (next_works := self._next()) is not None:
-                newest, asked = next_works
-                if newest is not None:
-                    _do(newest, None)
-                if asked is not None and (asked[1] is None or asked[1].set_running_or_notify_cancel()):
-                    _do(*asked)
-                del newest, asked, next_works  # what they hold is not kept while nothing is to do
+            while (chosen := self._next()) is not None:
+                work, future = chosen
+                if future is None or future.set_running_or_notify_cancel():
+                    _do(work, future)
+                del work, future, chosen  # what they hold is not kept while nothing is to do
 
-    def _next(self) -> tuple[Work | None, tuple[Work, Future[Any] | None] | None] | None:
-        """The newest picture and one thing that was asked for: neither keeps the other waiting for long."""
+    def _next(self) -> tuple[Work, Future[Any] | None] | None:
+        """In turn what is newest and what was asked for: neither keeps the other waiting for long."""
         with self._changed:
             self._changed.wait_for(lambda: self._newest or self._todo or self._closed)
-            newest, self._newest = self._newest, None
-            if newest is None and not self._todo:
-                return None
-            return newest, self._todo.popleft() if self._todo else None
+            self._turn = not self._turn
+            if self._newest is not None and (self._turn or not self._todo):
+                newest, self._newest = self._newest, None
+                return newest, None
+            return self._todo.popleft() if self._todo else None
 
 
 def _do(work: Work, future: Future[Any] | None) -> None:
@@ -88,7 +91,7 @@ def _do(work: Work, future: Future[Any] | None) -> None:
     except mm.InterruptProcessingException:
         mm.interrupt_current_processing(True)  # it was meant for the sampling thread
         if future is not None:
-            future.cancel()
+            future.set_exception(RuntimeError("ComfyUI was interrupted"))
     except Exception as error:  # noqa: BLE001  the thread survives; whoever asked gets the error
         if future is None:
             log.warning("Midrun: a preview failed", exc_info=error)

@@ -117,6 +117,8 @@ class Previewer:
                 return Made(picture, method.value, reasons[0] if reasons else None)
             except (Missing, Unusable) as error:
                 reasons.append(str(error))
+            except mm.InterruptProcessingException:
+                raise  # the preview thread hands it on
             except Exception as error:  # noqa: BLE001  a decoder must never harm the job
                 log.warning("Midrun: a preview by %s failed: %s", method.value, error)
                 reasons.append(f"{method.value} failed: {error}")

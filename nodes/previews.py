@@ -68,7 +68,7 @@ class Previews:
             created_at=utc(time.time()),
             reason=made.reason,
         )
-        if not made.finite:
+        if not made.finite and NAN_LATENT[0] not in job.view().warnings:
             job.warn(NAN_LATENT, made.reason, preview.step)
         try:
             self.files.add(job.job_id, preview, content)
@@ -103,11 +103,15 @@ class CallPreviews:
         self._pace = Pace(options.every)
         self._newest: Shot | None = None
         self._handed: Shot | None = None  # to the preview thread
-        self._went_on = False  # beyond what was replayed
+        self._latent_image: torch.Tensor | None = inputs.latent_image  # until the preview thread has seen it
+        self._first: int | None = (
+            None  # step beyond what was replayed, until pictures of it and later ones went
+        )
+        self._went_on = False  # to that step
         self._best: Best | None = None
         self._tiny_s: list[float] = []  # what decodes by TAESD took while it sampled
         self._frame_s = 0.0  # that a frame takes
-        previews.thread.then(partial(self._begin, inputs.latent_image))
+        previews.thread.then(self._prepare)
 
     # -- the sampling thread ---------------------------------------------------------------------------
 
@@ -117,9 +121,8 @@ class CallPreviews:
             return
         self._newest = Shot(step, sigma, latent)
         if live and not self._went_on:
-            self._went_on = True
-            files, job_id = self._previews.files, self._job.job_id
-            self._previews.thread.then(partial(files.forget_from, job_id, self._node_id, step))
+            self._went_on, self._first = True, step
+            self._previews.thread.then(self._prepare)
         if live and self._pace.due(step):
             self._handed = self._newest
             self._previews.thread.show(partial(self._show, self._newest))
@@ -139,6 +142,15 @@ class CallPreviews:
         self._previews.thread.then(self._rest)
 
     # -- the preview thread ----------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Before anything is shown: a picture may overtake what was to be done before it."""
+        latent_image, self._latent_image = self._latent_image, None
+        if latent_image is not None:
+            self._begin(latent_image)
+        first, self._first = self._first, None
+        if first is not None:
+            self._previews.files.forget_from(self._job.job_id, self._node_id, first)
 
     def _begin(self, latent_image: torch.Tensor) -> None:
         """The present call of the node, whatever was shown of others, and what it is shown with."""
@@ -162,6 +174,7 @@ class CallPreviews:
         self._previews.files.save(self._job.job_id)
 
     def _show(self, shot: Shot) -> None:
+        self._prepare()
         method, _ = self._live_method()
         began, busy = time.perf_counter(), time.thread_time()
         device = self._previews.previewer.live_device

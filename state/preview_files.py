@@ -40,7 +40,7 @@ class _Listed:
 
     def __init__(self, previews: list[Preview]) -> None:
         self.previews: dict[Key, Preview] = {_key(preview): preview for preview in previews}
-        self.newest: tuple[Preview, Content] | None = None
+        self.newest: tuple[Preview, Content] | None = None  # where it is not written
         self.saved = float("-inf")
         self.changed = False  # since then
 
@@ -54,7 +54,7 @@ class PreviewFiles:
     """Of all jobs. The database has the lists; those of the jobs at work are in memory, too."""
 
     def __init__(self, directory: Path, store: Store, reserve: int = RESERVE) -> None:
-        self._directory = directory
+        self.directory = directory / "previews"
         self._store = store
         self._reserve = reserve
         self._lock = threading.RLock()
@@ -85,6 +85,8 @@ class PreviewFiles:
             if time.monotonic() - listed.saved >= SAVE_EVERY_S:
                 self.save(job_id)
         self._write(job_id, preview, content)
+        with self._lock:
+            listed.newest = None
 
     def save(self, job_id: str) -> None:
         """Store the list as it is; `add` does so only now and then."""
@@ -117,16 +119,22 @@ class PreviewFiles:
 
     def drop(self, job_id: str) -> None:
         """The job is deleted."""
+        self.forget(directory_name(job_id), job_id)
+
+    def forget(self, name: str, job_id: str | None) -> None:
+        """Delete that directory, of a job or of none."""
         with self._lock:
-            self._jobs.pop(job_id, None)
-            shutil.rmtree(self._of_job(job_id), ignore_errors=True)
+            if job_id is not None:
+                self._jobs.pop(job_id, None)
+            shutil.rmtree(self.directory / name, ignore_errors=True)
 
     # -- inside ----------------------------------------------------------------------------------------
 
     def _of(self, job_id: str) -> _Listed:
         listed = self._jobs.get(job_id)
         if listed is None:
-            listed = self._jobs[job_id] = _Listed(self._store.previews(job_id).result())
+            stored = self._store.previews(job_id).result() if self._of_job(job_id).is_dir() else []
+            listed = self._jobs[job_id] = _Listed(stored)
         self._jobs.move_to_end(job_id)
         while len(self._jobs) > REMEMBERED:
             self._save(*self._jobs.popitem(last=False))
@@ -153,13 +161,13 @@ class PreviewFiles:
         file = self._file(job_id, preview, False)
         file.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(file.parent).free < self._reserve:
-            raise OSError(f"too little is free on the disk of {self._directory}")
+            raise OSError(f"too little is free on the disk of {self.directory}")
         write(file, content.picture)
         if content.still is not None:
             write(self._file(job_id, preview, True), content.still)
 
     def _of_job(self, job_id: str) -> Path:
-        return self._directory / "previews" / directory_name(job_id)
+        return self.directory / directory_name(job_id)
 
     def _file(self, job_id: str, preview: Preview, still: bool) -> Path:
         name = "source" if preview.kind is Kind.SOURCE else f"step-{preview.step:06}"

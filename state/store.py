@@ -117,10 +117,18 @@ class Store:
         self._write(job_id, lambda: self._db.execute(sql, columns | {"job_id": job_id}))
 
     def save_previews(self, job_id: str, previews: list[Preview]) -> None:
+        """Looking at a job changes nothing of it: `updated_at` stays what it was."""
         column = previews_column(previews)
-        changed = f"intermediate_previews_json = ?, paused_s = {_PAUSED_S}"
-        sql = f"UPDATE job_debug_state SET {changed} WHERE job_id = ?"
-        self._write(job_id, lambda: self._db.execute(sql, [column, job_id]))
+
+        def update() -> None:
+            where = "WHERE job_id = ?"
+            found = self._db.execute(f"SELECT updated_at FROM job_debug_state {where}", [job_id]).fetchone()
+            if found is None:
+                return  # deleted meanwhile
+            for name, value in (("intermediate_previews_json", column), ("updated_at", found[0])):
+                self._db.execute(f"UPDATE job_debug_state SET {name} = ? {where}", [value, job_id])
+
+        self._write(job_id, update)
 
     def blame(self, job_id: str, node_class: str | None, model_file: str | None) -> None:
         """What an aborted or failed job is counted under."""

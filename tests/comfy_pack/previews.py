@@ -162,6 +162,13 @@ async def reference(request):
     return web.Response(body=content.getvalue(), content_type="image/png")
 
 
+@routes.post("/midrun_test/raise_flag")
+async def raise_flag(request):
+    """As another node pack may do it, past ComfyUI's routes."""
+    mm.interrupt_current_processing(True)
+    return web.json_response({})
+
+
 @routes.get("/midrun_test/process")
 async def process(request):
     """What must not grow: threads, file handles, and the memory that the process has, in MB."""
