@@ -76,12 +76,13 @@ def _start() -> None:
 
 
 def _wire(server: Any, home: Home, store: Store) -> None:
+    from .ears import Ears
     from .nodes import hooks
     from .nodes.definitions import Definitions
     from .nodes.interrupt import ProcessingFlag
     from .nodes.queue import SECRET_KEYS, ComfyQueue
     from .nodes.results import Results
-    from .server_routes import Ears, Routes
+    from .server_routes import Routes
     from .state.control import Control
     from .state.disk import DiskRecordings
     from .state.editing import Editing

@@ -14,8 +14,10 @@ from harness import Comfy
 from midrun import server_routes
 
 ROOT = Path(__file__).resolve().parent.parent
+ON_EVENT_LOOP = [path for path in sorted(ROOT.glob("*.py")) if path.stem not in ("__init__", "dev")]
+ROUTES = tuple(f".{path.stem}" for path in ON_EVENT_LOOP)
 MODULES = [
-    ROOT / "server_routes.py",
+    *ON_EVENT_LOOP,
     *sorted((ROOT / "nodes").glob("*.py")),
     *sorted((ROOT / "state").glob("*.py")),
 ]
@@ -40,8 +42,8 @@ def imported(path: Path) -> set[str]:
 def test_a_module_imports_only_what_its_room_may_know(path: Path) -> None:
     room = path.parent.name if path.parent != ROOT else "routes"
     forbidden = {
-        "state": (".nodes", ".server_routes", "comfy", "aiohttp", "server", "nodes", "execution"),
-        "nodes": (".server_routes", "aiohttp", "server"),
+        "state": (".nodes", *ROUTES, "comfy", "aiohttp", "server", "nodes", "execution"),
+        "nodes": (*ROUTES, "aiohttp", "server"),
         "routes": (".nodes", "comfy", "torch", "server", "nodes", "execution"),
     }[room]
     for name in imported(path):
