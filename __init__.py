@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .state.instrument import Instruments
     from .state.preview_files import PreviewFiles
     from .state.registry import Registry
+    from .state.retention import usage
     from .state.timetravel import TimeTravel
     from .state.warnings import NOT_ON_DISK
     from .travel_routes import TravelRoutes
@@ -114,7 +116,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     gallery = Gallery(previews, recordings, full)
     editing = Editing(control, definitions)
     settings = server.user_manager.settings.get_settings
-    routes = Routes(control, editing, results, gallery, settings)
+    routes = Routes(control, editing, results, gallery, settings, partial(usage, home.path))
     travel = TravelRoutes(control, TimeTravel(control, editing), routes.keeps_history)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint"), SECRET_KEYS)
 

@@ -47,12 +47,14 @@ class Routes:
         latents: Latents,
         pictures: Pictures,
         settings: Callable[[web.Request], dict[str, Any]],
+        usage: Callable[[], dict[str, int]],
     ) -> None:
         self._control = control
         self._editing = editing
         self._latents = latents
         self._pictures = pictures
         self._settings = settings
+        self._usage = usage
 
     def table(self) -> list[web.RouteDef]:
         return [
@@ -71,6 +73,7 @@ class Routes:
             web.get("/midrun/jobs/{id}/previews", guarded(self.previews)),
             web.get("/midrun/jobs/{id}/events", guarded(self.events)),
             web.get("/midrun/failures", guarded(self.failures)),
+            web.get("/midrun/usage", guarded(self.usage)),
         ]
 
     async def jobs(self, request: web.Request) -> web.Response:
@@ -174,6 +177,11 @@ class Routes:
         parsing.only(request.query, {"limit"})
         limit = parsing.integer("limit", request.query.get("limit", "50"), 1, MAX_LIMIT)
         return web.json_response(await asyncio.wrap_future(self._control.registry.store.failures(limit)))
+
+    async def usage(self, request: web.Request) -> web.Response:
+        parsing.only(request.query, set())
+        counts = await asyncio.wrap_future(self._control.registry.store.counts())
+        return web.json_response({"jobs": counts, **await asyncio.to_thread(self._usage)})
 
     async def events(self, request: web.Request) -> web.Response:
         job = await self._control.registry.load(parsing.job_id(request))

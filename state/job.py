@@ -54,10 +54,21 @@ class Job(Watched):
         wall: Callable[[], float] = time.time,
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
     ) -> None:
-        self.request = request
         super().__init__(view, flag, listener, clock, wall, timer)
+        self.request = request
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self.travelled = False  # rewound or forked: what ComfyUI has in its cache is of another time
+
+    @property
+    def request(self) -> Request:
+        """What ComfyUI needs to run it again."""
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        with self._lock:
+            self._request = request
+            self._set(origin=request.origin)
 
     # -- asked for by people and scripts ---------------------------------------------------------------
 

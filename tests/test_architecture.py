@@ -67,7 +67,7 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 
 
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
-    routes = server_routes.Routes(None, None, None, None, lambda request: {})  # type: ignore[arg-type]
+    routes = server_routes.Routes(None, None, None, None, lambda request: {}, dict)  # type: ignore[arg-type]
     travel = travel_routes.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
     breaks = breakpoint_routes.BreakpointRoutes(None)  # type: ignore[arg-type]
     registered = {(route.method, route.path) for route in (*routes.table(), *travel.table(), *breaks.table())}
