@@ -230,6 +230,9 @@ def test_a_pause_s_better_picture_is_not_replaced_when_the_job_goes_on(studio: C
     decoder(studio, "image")
     job = paused(studio, noted("goes-on", pause_at_step=3, preview={"every": 1}))
     ended(studio, job)
-    studio.until(lambda: len(previews(studio, job)) >= 4, "previews of the other steps")
-    methods = {preview["step"]: preview["method"] for preview in previews(studio, job)}
-    assert methods[3] == "taesd" and methods[4] == "latent2rgb"
+
+    def methods() -> dict[int, str]:
+        return {preview["step"]: preview["method"] for preview in previews(studio, job)}
+
+    studio.until(lambda: 6 in methods(), "a preview of the last step")
+    assert methods()[3] == "taesd" and methods()[6] == "latent2rgb"
