@@ -105,9 +105,7 @@ class CallPreviews:
         self._due: Shot | None = None  # what waits to be handed over
         self._handed: Shot | None = None  # to the preview thread
         self._latent_image: torch.Tensor | None = inputs.latent_image  # until it was looked at
-        self._first: int | None = (
-            None  # step beyond what was replayed, until pictures of it and later ones went
-        )
+        self._first: int | None = None  # step that was not replayed, until older pictures of it went
         self._went_on = False  # to that step
         self._best: Best | None = None
         self._tiny_s: list[float] = []  # what decodes by TAESD took while it sampled
