@@ -88,7 +88,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .nodes.gallery import Gallery
     from .nodes.holding import Holding
     from .nodes.interrupt import ProcessingFlag
-    from .nodes.node_picture import event_to
+    from .nodes.node_picture import Announcer
     from .nodes.previews import Previews
     from .nodes.queue import SECRET_KEYS, ComfyQueue
     from .nodes.results import Results
@@ -112,7 +112,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     results = Results(recordings)
     files = PreviewFiles(home.path, store)
     recordings.dropped = files.drop
-    previews, full = Previews(files, event_to(server)), FullQuality(recordings)
+    previews, full = Previews(files, Announcer(server)), FullQuality(recordings)
     gallery = Gallery(previews, recordings, full)
     editing = Editing(control, definitions)
     settings = server.user_manager.settings.get_settings

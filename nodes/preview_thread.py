@@ -27,11 +27,12 @@ class PreviewThread:
         self._turn = False  # of what is newest
         self._closed = False
 
-    def show(self, work: Work) -> None:
-        """Takes the place of what waits to be shown. Never waits."""
+    def show(self, work: Work | None) -> None:
+        """Takes the place of what waits to be shown; None: nothing does any more. Never waits."""
         with self._changed:
             self._newest = work
-            self._wake()
+            if work is not None:
+                self._wake()
 
     def then(self, work: Work) -> None:
         """Do that in its turn. What goes wrong is logged."""

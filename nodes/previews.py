@@ -102,11 +102,10 @@ class CallPreviews:
         self._options = options
         self._pace = Pace(options.every)
         self._newest: Shot | None = None
+        self._due: Shot | None = None  # what waits to be handed over
         self._handed: Shot | None = None  # to the preview thread
-        self._latent_image: torch.Tensor | None = inputs.latent_image  # until the preview thread has seen it
-        self._first: int | None = (
-            None  # step beyond what was replayed, until pictures of it and later ones went
-        )
+        self._latent_image: torch.Tensor | None = inputs.latent_image  # until it was looked at
+        self._first: int | None = None  # step that was not replayed, until older pictures of it went
         self._went_on = False  # to that step
         self._best: Best | None = None
         self._tiny_s: list[float] = []  # what decodes by TAESD took while it sampled
@@ -120,15 +119,26 @@ class CallPreviews:
         if self._options.method is Method.NONE:
             return
         self._newest = Shot(step, sigma, latent)
-        if live and not self._went_on:
+        if not live:
+            return
+        if not self._went_on:
             self._went_on, self._first = True, step
+        if self._pace.due(step):
+            self._due = self._newest
+
+    def hand_over(self) -> None:
+        """The model is about to work: what the preview thread does then keeps nobody waiting."""
+        due, self._due = self._due, None
+        if due is not None:
+            self._handed = due
+            self._previews.thread.show(partial(self._show, due))
+        elif self._first is not None:
             self._previews.thread.then(self._prepare)
-        if live and self._pace.due(step):
-            self._handed = self._newest
-            self._previews.thread.show(partial(self._show, self._newest))
 
     def paused(self) -> None:
         """The step it stopped at is shown as well as can be, and no decoder is left on the GPU."""
+        self._due = None
+        self._previews.thread.show(None)
         if self._newest is not None:
             self._handed = self._newest
             self._previews.thread.then(partial(self._show_exactly, self._newest))
@@ -188,6 +198,7 @@ class CallPreviews:
             del self._tiny_s[:-3]
 
     def _show_exactly(self, shot: Shot) -> None:
+        self._prepare()
         self._publish(shot, self._make(shot, self._exact_method(), MOST_FRAMES, None))
         self._previews.files.save(self._job.job_id)
 

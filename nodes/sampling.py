@@ -163,6 +163,7 @@ class SamplingCall:
         directive = self.job.begin_evaluation()
         if directive is not Directive.GO:
             raise Unwound(directive)
+        self.aside.previews.hand_over()
         before = capture_rng(x.device)
         tap = Tap()
         outcome = Outcome.RAISED

@@ -17,7 +17,6 @@ from pathlib import Path
 from .places import directory_name
 from .previews import Kind, Preview, newest_step
 from .store import Store
-from .tensor_file import write
 
 log = logging.getLogger(__name__)
 RESERVE = 2 * 1024**3  # bytes that are left free on the disk, as by recordings
@@ -162,9 +161,9 @@ class PreviewFiles:
         file.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(file.parent).free < self._reserve:
             raise OSError(f"too little is free on the disk of {self.directory}")
-        write(file, content.picture)
+        _write(file, content.picture)
         if content.still is not None:
-            write(self._file(job_id, preview, True), content.still)
+            _write(self._file(job_id, preview, True), content.still)
 
     def _of_job(self, job_id: str) -> Path:
         return self.directory / directory_name(job_id)
@@ -173,6 +172,17 @@ class PreviewFiles:
         name = "source" if preview.kind is Kind.SOURCE else f"step-{preview.step:06}"
         directory = self._of_job(job_id) / directory_name(preview.node_id)
         return directory / f"{name}{'.still' if still else ''}.webp"
+
+
+def _write(file: Path, content: bytes) -> None:
+    """At once or not at all. Not flushed to the disk: pictures can be made anew."""
+    temporary = file.with_name(file.name + ".tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _key(preview: Preview) -> Key:

@@ -224,3 +224,15 @@ def test_without_previews_there_is_none(studio: Comfy) -> None:
     status, refused = studio.call("GET", step_url(job, 2))
     assert (status, refused["error"]["code"]) == (404, "no_preview")
     ended(studio, job)
+
+
+def test_a_pause_s_better_picture_is_not_replaced_when_the_job_goes_on(studio: Comfy) -> None:
+    decoder(studio, "image")
+    job = paused(studio, noted("goes-on", pause_at_step=3, preview={"every": 1}))
+    ended(studio, job)
+
+    def methods() -> dict[int, str]:
+        return {preview["step"]: preview["method"] for preview in previews(studio, job)}
+
+    studio.until(lambda: 6 in methods(), "a preview of the last step")
+    assert methods()[3] == "taesd" and methods()[6] == "latent2rgb"

@@ -16,8 +16,8 @@ SIZE = 64  # latent pixels: a picture of 512
 class TestPreviewBench:
     """`none`, `auto` and `taesd` are `model` behind a Midrun Attach by that method; taesd at each step.
 
-    An evaluation computes what takes `seconds` when nothing else runs. A pair is one call each of none, again
-    (none once more), auto, taesd, and stock (no Midrun, ComfyUI's own TAESD previews), in random order.
+    An evaluation computes what takes `seconds` when nothing else runs. A pair is one call of each of `turns`,
+    in random order: none, again (none once more), auto, taesd, stock (ComfyUI's own TAESD previews).
     Answers (ui): seconds a sampling call, by pair; gaps_*: seconds between two evaluations.
     """
 
@@ -26,6 +26,7 @@ class TestPreviewBench:
         models = {name: ("MODEL",) for name in ("model", "none", "auto", "taesd")}
         more = {"positive": ("CONDITIONING",), "negative": ("CONDITIONING",)}
         numbers = {"seconds": ("FLOAT", {"default": 0.1}), "steps": ("INT",), "pairs": ("INT",)}
+        more["turns"] = ("STRING", {"default": "none,again,auto,taesd,stock"})
         return {"required": {**models, **numbers, **more}}
 
     RETURN_TYPES = ()
@@ -33,9 +34,10 @@ class TestPreviewBench:
     FUNCTION = "measure"
     CATEGORY = "_for_testing"
 
-    def measure(self, model, none, auto, taesd, seconds, steps, pairs, positive, negative):
+    def measure(self, model, none, auto, taesd, seconds, steps, pairs, positive, negative, turns):
         work = _work(seconds)
-        turns = [(none, "none"), (none, "again"), (auto, "auto"), (taesd, "taesd"), (model, "stock")]
+        models = {"none": none, "again": none, "auto": auto, "taesd": taesd, "stock": model}
+        turns = [(models[name], name) for name in turns.split(",")]
         told = {name: [] for _, name in turns} | {f"gaps_{name}": [] for _, name in turns}
         order = random.Random(ORDER_SEED)
         for pair in range(-1, pairs):

@@ -63,9 +63,10 @@ class TestReference:
 
     def attach(self, model, key, nan_from, latent_format):
         model = model.clone()
-        if latent_format:
-            kind = OWN_FORMATS.get(latent_format) or getattr(comfy.latent_formats, latent_format)
-            model.model.latent_format = kind()
+        inner = model.model  # the same for all tests, as ComfyUI caches it
+        inner.own_format = getattr(inner, "own_format", inner.latent_format)
+        kind = OWN_FORMATS.get(latent_format) or getattr(comfy.latent_formats, latent_format or "SD15")
+        inner.latent_format = kind() if latent_format else inner.own_format
         kinds = comfy.patcher_extension.WrappersMP
         count = [0]
 
