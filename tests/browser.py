@@ -178,7 +178,7 @@ def wait_until_ready(page: Page) -> None:
 
 
 def _uncaught(shown: Screen, told: str) -> None:
-    """Newer frontends fetch a WebAssembly module from a data URL, which the policy of test servers forbids."""
+    """Newer frontends fetch a WebAssembly module from a data URL, which a strict policy forbids."""
     if "__wbg_init" not in told:
         shown.errors.append(f"uncaught: {told}")
 
