@@ -36,11 +36,15 @@ async def comfy_entrypoint() -> Any:
 
     from .nodes.attach import MidrunAttach
     from .nodes.breakpoint import MidrunBreakpoint
+    from .nodes.demo_loading import register_folders
+    from .nodes.demo_model import MidrunDemoModel
     from .nodes.ksampler import MidrunKSampler
+
+    register_folders()
 
     class MidrunExtension(ComfyExtension):
         async def get_node_list(self) -> list[type]:
-            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint]
+            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunDemoModel]
 
     # Not in on_load, which ComfyUI 0.3.75 never calls.
     try:
