@@ -111,7 +111,7 @@ def test_pause_edit_undo_resume_and_abort_by_mouse(served: Comfy, browser: Brows
         served.wait_at_gate(f"{key}-2", 3)
         shown.state("running")
         shown.verb("abort").click()
-        shown.dialog.get_by_label("Reason").fill(HOSTILE)
+        shown.dialog.get_by_role("combobox").fill(HOSTILE)
         shown.picture(f"abort-{renderer}")
         shown.dialog.locator('[data-verb="confirm"]').click()
         job = served.wait_for(job_id, "aborted")
