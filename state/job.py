@@ -15,6 +15,7 @@ from .breakpoints import Breakpoints
 from .edits import Edit, Edits, History, Path, applied, pending, taken_back, with_edits
 from .errors import IllegalTransition
 from .evaluation import InterruptFlag
+from .previews import step_url
 from .request import Request
 from .transitions import ENDED, A, C, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Take
@@ -254,6 +255,7 @@ class Job(Watched):
         told = {"node_id": at.node_id, "to": at.step}
         fields = asdict(at) | {"paused_at_step": at.step, "edits": edits, "take": take, "held": False}
         fields |= {"pause_reason": PauseReason.USER, "error": None, "gpu_released": True}
+        fields |= {"preview_url": step_url(self.job_id, at.node_id, at.step)}
         fields |= {"abort_reason": None, "abort_mode": None, "paused_before": None}
         self._fire(event, told, **fields)
 

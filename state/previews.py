@@ -135,6 +135,11 @@ def preview_url(job_id: str, node_id: str) -> str:
     return f"/midrun/jobs/{_quoted(job_id)}/preview?node_id={_quoted(node_id)}"
 
 
+def step_url(job_id: str, node_id: str | None, step: int) -> str | None:
+    """Of a step that can be shown, whether it was or not; before the first there is none."""
+    return f"{preview_url(job_id, node_id)}&step={step}" if node_id is not None and step else None
+
+
 def source_url(job_id: str, node_id: str) -> str:
     return f"{preview_url(job_id, node_id)}&kind=source"
 

@@ -20,6 +20,7 @@ from .edits import Edit, Edits, taken_back, with_edits
 from .errors import BadRequest, MidrunError, NoStep
 from .job import Job
 from .places import directory_name
+from .previews import step_url
 from .recording import Call, Damaged, Recording, Rewound
 from .request import Request
 from .view import Change, JobView, Moment, PauseReason, State
@@ -176,6 +177,7 @@ class TimeTravel:
             queue_policy=view.queue_policy,
             parent_id=parent.job_id,
             parent_step=moment.step,
+            preview_url=step_url(job_id, moment.node_id, moment.step),
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
         request: Request = replace(parent.request, prompt=with_edits(parent.request.prompt, undoing))

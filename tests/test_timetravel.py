@@ -86,6 +86,7 @@ def test_a_held_job_goes_back_and_forth(comfy: Comfy) -> None:
     assert job["take"] == {"node_id": "sampler", "step": 4}
     job = rewind(comfy, job_id, 1)
     assert (job["step"], job["take"]["step"]) == (1, 4)
+    assert job["preview_url"].endswith("step=1") and comfy.fetch(job["preview_url"])[0] == 200
     status, job = comfy.call("DELETE", f"/midrun/jobs/{job_id}/rewind")
     assert (status, job["step"], job["evaluations"], job["take"]) == (200, 4, 4, None)
     assert comfy.call("DELETE", f"/midrun/jobs/{job_id}/rewind")[0] == 409
