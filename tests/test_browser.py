@@ -10,6 +10,7 @@ import pytest
 from browser import FRONTENDS, RENDERERS, Screen, chromium, frontend_root, launch, screen
 from playwright.sync_api import Browser, expect, sync_playwright
 
+import examples
 import graphs
 from harness import Comfy
 
@@ -142,3 +143,23 @@ def _edit_by_mouse(shown: Screen, comfy: Comfy, job_id: str, ids: dict[str, str]
     shown.verb("undo", steps).click()
     expect(steps).not_to_have_attribute("data-status", "pending")
     assert edits(comfy, job_id) == {f"{ids['sampler']}.cfg": (7.5, None)}
+
+
+# -- the example workflows -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", examples.names())
+def test_an_example_opens_as_it_was_saved(served: Comfy, browser: Browser, name: str) -> None:
+    workflow = examples.saved(name)
+    with screen(browser, served, "nodes2") as shown:
+        shown.expected = "https://api.comfy.org"  # the oldest frontend looks nodes up there
+        output = shown.page.evaluate(
+            """async workflow => {
+                await app.loadGraphData(workflow, true, true, 'Example');
+                return (await app.graphToPrompt()).output;
+            }""",
+            workflow,
+        )
+        shown.picture(f"example-{name}")
+    plain = {key: {part: node[part] for part in ("class_type", "inputs")} for key, node in output.items()}
+    assert plain == examples.as_prompt(served, workflow)
