@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .state.disk import DiskRecordings
     from .state.editing import Editing
     from .state.registry import Registry
+    from .state.retention import usage
     from .state.warnings import NOT_ON_DISK
 
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
@@ -95,7 +97,8 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     control = Control(registry, queue)
     results = Results(recordings)
     editing = Editing(control, Definitions())
-    routes = Routes(control, editing, results, server.user_manager.settings.get_settings)
+    settings = server.user_manager.settings.get_settings
+    routes = Routes(control, editing, results, settings, partial(usage, home.path))
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach"), SECRET_KEYS)
 
     def find_job(prompt_id: str) -> Job | None:

@@ -49,11 +49,13 @@ class Routes:
         editing: Editing,
         latents: Latents,
         settings: Callable[[web.Request], dict[str, Any]],
+        usage: Callable[[], dict[str, int]],
     ) -> None:
         self._control = control
         self._editing = editing
         self._latents = latents
         self._settings = settings
+        self._usage = usage
 
     def table(self) -> list[web.RouteDef]:
         return [
@@ -71,6 +73,7 @@ class Routes:
             web.get("/midrun/jobs/{id}/latent", _guarded(self.latent)),
             web.get("/midrun/jobs/{id}/events", _guarded(self.events)),
             web.get("/midrun/failures", _guarded(self.failures)),
+            web.get("/midrun/usage", _guarded(self.usage)),
         ]
 
     async def jobs(self, request: web.Request) -> web.Response:
@@ -165,6 +168,11 @@ class Routes:
         parsing.only(request.query, {"limit"})
         limit = parsing.integer("limit", request.query.get("limit", "50"), 1, MAX_LIMIT)
         return web.json_response(await asyncio.wrap_future(self._control.registry.store.failures(limit)))
+
+    async def usage(self, request: web.Request) -> web.Response:
+        parsing.only(request.query, set())
+        counts = await asyncio.wrap_future(self._control.registry.store.counts())
+        return web.json_response({"jobs": counts, **await asyncio.to_thread(self._usage)})
 
     async def events(self, request: web.Request) -> web.Response:
         job = await self._control.registry.load(parsing.job_id(request))

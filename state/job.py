@@ -56,8 +56,8 @@ class Job(Core):
         wall: Callable[[], float] = time.time,
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
     ) -> None:
-        self.request = request
         super().__init__(view, listener, clock, wall)
+        self.request = request
         self._timer = timer
         self._in_flight = InFlight(flag, clock)
         self._in_call = False  # inside a watched sampling call
@@ -70,6 +70,17 @@ class Job(Core):
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
+
+    @property
+    def request(self) -> Request:
+        """What ComfyUI needs to run it again."""
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        with self._lock:
+            self._request = request
+            self._set(origin=request.origin)
 
     # -- asked for by people and scripts ---------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
@@ -107,6 +108,12 @@ class Retention:
         while some:
             yield from some
             some = self._store.ended(some[-1][:2]).result()
+
+
+def usage(directory: Path) -> dict[str, int]:
+    """Bytes that recordings and kept results take below it, and bytes that are free on its disk."""
+    used = sum(_size(place) for place in _directories(directory))
+    return {"bytes": used, "free": shutil.disk_usage(directory).free}
 
 
 def _timestamp(at: str) -> float:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -190,6 +190,11 @@ class Store:
 
         return self._read(failures)
 
+    def counts(self) -> Future[dict[str, int]]:
+        """State -> how many jobs are in it."""
+        sql = "SELECT state, COUNT(*) FROM job_debug_state GROUP BY state"
+        return self._read(lambda: dict(self._db.execute(sql).fetchall()))
+
     def ended(self, after: tuple[str, int] = ("", 0)) -> Future[list[tuple[str, int, str, str]]]:
         """(updated_at, cursor, job_id, state) of the next jobs that retention may touch, the oldest first.
 
@@ -276,8 +281,9 @@ class Store:
 
     def _stored(self, row: dict[str, Any]) -> StoredJob:
         runs = self._db.query("SELECT prompt_id FROM job_runs WHERE job_id = ? ORDER BY id", [row["job_id"]])
-        view = view_of(row, tuple(run["prompt_id"] for run in runs))
-        return StoredJob(row["id"], view, request_of(row), json.loads(row["secret_keys_json"]))
+        view, request = view_of(row, tuple(run["prompt_id"] for run in runs)), request_of(row)
+        view = replace(view, origin=request.origin)
+        return StoredJob(row["id"], view, request, json.loads(row["secret_keys_json"]))
 
     def _write(self, job_id: str, work: Callable[[], object], again: bool = True) -> None:
         """What the database does not take now is written later, in order, before what follows of that job.

@@ -73,6 +73,15 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The workflow that a job was queued from, and its nodes that sample under Midrun by themselves."""
+
+    workflow_id: str | None = None
+    workflow_name: str | None = None
+    sampler_nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class JobView:
     """A job at one moment. `step` and `evaluations` count within the present sampling call."""
 
@@ -97,6 +106,7 @@ class JobView:
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     timing: Timing = Timing()
     warnings: dict[str, str] = field(default_factory=dict)  # code -> sentence
+    origin: Origin = Origin()
 
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
@@ -104,6 +114,8 @@ class JobView:
             "job_id": self.job_id,
             "prompt_id": self.prompt_ids[-1],
             "prompt_ids": list(self.prompt_ids),
+            "workflow": {"id": self.origin.workflow_id, "name": self.origin.workflow_name},
+            "sampler_nodes": list(self.origin.sampler_nodes),
             "state": self.state.value,
             "held": self.held,
             "pause_reason": self.pause_reason.value if self.pause_reason else None,

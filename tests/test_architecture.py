@@ -67,7 +67,7 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 
 
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
-    table = server_routes.Routes(None, None, None, lambda request: {}).table()  # type: ignore[arg-type]
+    table = server_routes.Routes(None, None, None, lambda request: {}, dict).table()  # type: ignore[arg-type]
     registered = {(route.method, route.path) for route in table}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")

@@ -148,6 +148,30 @@ def test_a_hundred_prompts_become_a_hundred_jobs_newest_first(comfy: Comfy) -> N
     assert listed == ids[::-1]
 
 
+def test_a_job_tells_the_workflow_that_it_came_from(comfy: Comfy) -> None:
+    workflow = {"id": "w-1", "name": "<b>Tides</b>"}
+    extra = {"extra_pnginfo": {"workflow": workflow}}
+    job = comfy.job(comfy.queue(graphs.base(key="origin", steps=1), extra_data=extra))
+    assert job["workflow"] == workflow and job["sampler_nodes"] == ["sampler"]
+    comfy.wait_for(job["job_id"], "completed")
+    assert comfy.job(job["job_id"])["workflow"] == workflow  # read back from the database
+    graph = graphs.behind_attach(graphs.base(key="origin-none", steps=1, watched=False))
+    job = comfy.job(comfy.queue(graph, extra_data={"extra_pnginfo": {"workflow": {"id": 7, "name": [1]}}}))
+    assert job["workflow"] == {"id": None, "name": None} and job["sampler_nodes"] == []
+    comfy.wait_for(job["job_id"], "completed")
+
+
+def test_the_usage_of_the_disk_is_told(comfy: Comfy) -> None:
+    before = comfy.get("/midrun/usage")
+    comfy.wait_for(comfy.queue(graphs.base(key="usage", steps=1)), "completed")
+    after = comfy.until(
+        lambda: (now := comfy.get("/midrun/usage"))["bytes"] > before["bytes"] and now, "the recording"
+    )
+    assert after["jobs"]["completed"] == before["jobs"].get("completed", 0) + 1
+    assert after["free"] > 0
+    assert code(comfy.call("GET", "/midrun/usage?of=me")) == (400, "bad_request")
+
+
 def test_transitions_are_sent_to_the_client_that_queued_the_job(comfy: Comfy) -> None:
     mine, other = (
         websocket.create_connection(f"ws://127.0.0.1:{comfy.port}/ws?clientId={name}", timeout=30)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_a_job_comes_back_as_it_was(store: Store) -> None:
     store.add(job, REQUEST)
     stored = store.find("j").result()
     assert stored is not None
-    assert stored.view == job
+    assert stored.view == replace(job, origin=REQUEST.origin)
     assert stored.request == Request(REQUEST.prompt, REQUEST.extra_data, REQUEST.outputs)
 
 
