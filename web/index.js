@@ -1,29 +1,118 @@
 // Registers Midrun with ComfyUI's frontend. The only module here with side effects.
 import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+import { createActions } from "./actions.js";
+import { createBadges } from "./badges.js";
+import { createClient, listen } from "./client.js";
+import { createCommands, keybindings, menuCommands } from "./commands.js";
+import { createScreen } from "./draw.js";
+import { createEffects } from "./effects.js";
+import { createNodeWidgets } from "./nodes.js";
+import { createPage } from "./page.js";
+import { initial, reduce } from "./state.js";
+import { settings } from "./settings.js";
+import { createStore } from "./store.js";
+import { overlaysView } from "./views/dialogs.js";
+import { trayView } from "./views/tray.js";
+
+const page = createPage(app, api, import.meta.url);
+const store = createStore(reduce, initial);
+const client = createClient(api);
+const actions = createActions(client, store, { ...page.ports, showPanel });
+const tools = { t: page.t, actions, url: client.url, latentUrl: client.latentUrl, dispatch: store.dispatch };
+const screen = createScreen(store, page.hasTexts);
+const widgets = createNodeWidgets(page, store, screen, tools);
+const badges = createBadges(page, page.t);
+const commands = createCommands(store, actions, page, widgets, togglePanel);
+const effects = createEffects({ store, actions, page, widgets, badges, overlays });
+
+listen(api, store.dispatch, () => void actions.refresh(), page.clock); // at once: unknown events are errors
+store.subscribe(effects.changed);
 
 app.registerExtension({
   name: "midrun",
-  settings: [
-    {
-      id: "Midrun.KeepInterruptedHistory",
-      name: "Keep the interrupted entry of a parked job in the queue history when it is resumed",
-      type: "boolean",
-      defaultValue: false,
-    },
-    {
-      id: "Midrun.RecordingsSize",
-      name: "Disk space for the recordings of ended jobs, in GB",
-      type: "number",
-      defaultValue: 20,
-      attrs: { min: 1, max: 100000 },
-      tooltip: "The oldest completed jobs go first, then aborted, then failed ones; paused jobs never.",
-    },
-    {
-      id: "Midrun.RecordingsAge",
-      name: "Delete the recordings of ended jobs after so many days",
-      type: "number",
-      defaultValue: 30,
-      attrs: { min: 1, max: 3650 },
-    },
-  ],
+  settings,
+  commands,
+  keybindings,
+  menuCommands,
+  async setup() {
+    page.style();
+    app.extensionManager.registerSidebarTab({
+      id: "midrun",
+      icon: "icon-[lucide--step-forward]",
+      title: "Midrun",
+      tooltip: "Midrun",
+      type: "custom",
+      render: showTray,
+      destroy: hideTray,
+    });
+    await actions.refresh();
+  },
+  nodeCreated(/** @type {any} */ node) {
+    if (!widgets.isOwn(node)) return;
+    page.needTexts(screen.refresh);
+    widgets.add(node);
+  },
+  afterConfigureGraph() {
+    widgets.sweep();
+    effects.graphChanged();
+  },
 });
+
+/** @type {(() => void) | null} */ let unmountTray = null;
+
+/** May be called again with another element. @param {HTMLElement} element */
+function showTray(element) {
+  unmountTray?.();
+  page.needTexts(screen.refresh);
+  const panel = element.appendChild(document.createElement("div"));
+  panel.className = "midrun-panel-root";
+  const unmount = screen.mount({
+    element: panel,
+    view: (model) => trayView(tools, model),
+    drawn: effects.trayDrawn,
+  });
+  unmountTray = () => {
+    unmount();
+    panel.remove();
+  };
+  store.dispatch({ type: "tray", shown: true });
+  void actions.usage();
+}
+
+function hideTray() {
+  unmountTray?.();
+  unmountTray = null;
+  store.dispatch({ type: "tray", shown: false });
+}
+
+function togglePanel() {
+  return app.extensionManager.command.execute("Workspace.ToggleSidebarTab.midrun");
+}
+
+function showPanel() {
+  if (!store.get().tray.shown) void togglePanel();
+}
+
+/** @type {(() => void) | null} */ let unmountOverlays = null;
+
+/** Dialogs have a place of their own on the page while one is open. @param {boolean} wanted */
+function overlays(wanted) {
+  if (wanted && unmountOverlays === null) {
+    const host = document.body.appendChild(document.createElement("div"));
+    host.className = "midrun-overlays";
+    const unmount = screen.mount({
+      element: host,
+      view: (model) => overlaysView(tools, model),
+      drawn: effects.overlaysDrawn,
+    });
+    unmountOverlays = () => {
+      for (const dialog of host.querySelectorAll("dialog")) dialog.close(); // gives the focus back
+      unmount();
+      host.remove();
+    };
+  } else if (!wanted && unmountOverlays !== null) {
+    unmountOverlays();
+    unmountOverlays = null;
+  }
+}

@@ -1,0 +1,202 @@
+"""A real Chromium on a real ComfyUI: pages that fail a test on any error of ours, and what to do in them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Route
+
+import graphs
+from harness import Comfy
+
+FRONTENDS = ("1.32.9", "1.49.6", "1.58.1")
+RENDERERS = ("canvas", "nodes2")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+READY_MS = 60_000
+
+
+def chromium() -> str | None:
+    return os.environ.get("MIDRUN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def frontend_root(version: str) -> Path:
+    """Where dev.py unpacked that frontend."""
+    return Path(os.environ["MIDRUN_FRONTENDS"]) / version / "comfyui_frontend_package" / "static"
+
+
+def launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+
+
+@dataclass
+class Screen:
+    """One page on one server, and what went wrong in it."""
+
+    page: Page
+    comfy: Comfy
+    renderer: str
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    expected: str = "\0"  # what an error may say that the test provokes
+
+    # -- ComfyUI ---------------------------------------------------------------------------------------
+
+    def load(self, graph: graphs.Graph, name: str = "Test") -> dict[str, str]:
+        """Put a workflow on the canvas; the graph's names -> node ids."""
+        ids = {key: str(number) for number, key in enumerate(graph, 1)}
+        prompt = {ids[key]: _linked(node, ids) for key, node in graph.items()}
+        self.page.evaluate(
+            """async ([prompt, name]) => {
+                await app.loadApiJson(prompt, name);
+                const workflow = (app.rootGraph ?? app.graph).serialize();
+                workflow.id = crypto.randomUUID();
+                const nodes = workflow.nodes;
+                for (const node of nodes)  // what a seed does after queueing is a test's business
+                    node.widgets_values = (node.widgets_values ?? []).map(
+                        value => value === 'randomize' ? 'fixed' : value);
+                const place = at => [40 + 330 * (at % 4), 60 + 480 * Math.floor(at / 4)];
+                nodes.forEach((node, at) => { node.pos = place(at); });
+                await app.loadGraphData(workflow, true, true, name);
+            }""",
+            [prompt, name],
+        )
+        return ids
+
+    def queue(self) -> str:
+        """Queue what is on the canvas as the button does; the job's id."""
+        before = {job["job_id"] for job in self.comfy.get("/midrun/jobs?limit=500")["jobs"]}
+        self.page.evaluate("app.queuePrompt(0, 1)")
+        newest = lambda: [  # noqa: E731
+            job["job_id"]
+            for job in self.comfy.get("/midrun/jobs?limit=500")["jobs"]
+            if job["job_id"] not in before
+        ]
+        return self.comfy.until(newest, "the prompt to become a job")[0]
+
+    def show(self, node_id: str, scale: float = 1.0) -> None:
+        """Bring a node into sight."""
+        self.page.evaluate(
+            """([id, scale]) => {
+                const graph = app.canvas.graph ?? app.graph;
+                const node = graph.getNodeById(id) ?? graph.getNodeById(Number(id));
+                app.canvas.ds.scale = scale;
+                app.canvas.ds.offset[0] = -node.pos[0] + 420 / scale;
+                app.canvas.ds.offset[1] = -node.pos[1] + 90 / scale;
+                app.canvas.setDirty(true, true);
+            }""",
+            [node_id, scale],
+        )
+
+    def command(self, name: str) -> None:
+        self.page.evaluate("name => app.extensionManager.command.execute(name)", name)
+
+    # -- Midrun ----------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Locator:
+        return self.page.locator(".midrun-node:visible").first
+
+    @property
+    def tray(self) -> Locator:
+        return self.page.locator(".midrun-panel-root")
+
+    @property
+    def dialog(self) -> Locator:
+        return self.page.locator("dialog.midrun-dialog[open]")
+
+    def verb(self, name: str, within: Locator | None = None) -> Locator:
+        return (within or self.node).locator(f'[data-verb="{name}"]').first
+
+    def state(self, state: str, within: Locator | None = None) -> None:
+        """Wait until it shows that state."""
+        mark = (within or self.node).locator(f'.midrun-state[data-state="{state}"]')
+        mark.first.wait_for(timeout=20_000)
+
+    def open_panel(self) -> Locator:
+        if not self.tray.is_visible():
+            self.command("Midrun.TogglePanel")
+            self.tray.wait_for()
+        return self.tray
+
+    def picture(self, name: str) -> None:
+        """Keep a screenshot where MIDRUN_SCREENSHOTS says."""
+        place = os.environ.get("MIDRUN_SCREENSHOTS")
+        if place:
+            Path(place).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=str(Path(place) / f"{name}.png"))
+
+    def check(self) -> None:
+        assert self.errors == [], self.errors
+
+
+@contextmanager
+def screen(
+    browser: Browser,
+    comfy: Comfy,
+    renderer: str,
+    settings: dict[str, Any] | None = None,
+    prepare: Callable[[Page], Any] = lambda page: None,
+    **context: Any,
+) -> Iterator[Screen]:
+    """A page of its own, loaded. Fails at its end on an uncaught error or on a console error of ours."""
+    chosen = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": renderer == "nodes2"}
+    chosen |= {"Comfy.Locale": "en", "Comfy.ColorPalette": "dark"}
+    comfy.post("/api/settings", chosen | (settings or {}))
+    opened = browser.new_context(viewport={"width": 1280, "height": 860}, **context)
+    page = opened.new_page()
+    page.set_default_timeout(15_000)
+    shown = Screen(page, comfy, renderer)
+    page.on("pageerror", lambda error: shown.errors.append(f"uncaught: {error.stack or error}"))
+    page.on("console", lambda message: _listen(shown, message))
+    page.on("request", lambda request: shown.requests.append(f"{request.method} {request.url}"))
+    page.route("**/*", lambda route: _only_local(route, comfy))
+    prepare(page)
+    page.goto(comfy.url)
+    wait_until_ready(page)
+    try:
+        yield shown
+        shown.check()
+    except BaseException:
+        shown.picture(f"failed-{renderer}-{os.getpid()}")
+        raise
+    finally:
+        opened.close()
+
+
+def wait_until_ready(page: Page) -> None:
+    page.wait_for_function(
+        """() => window.app?.extensionManager?.command?.commands?.some?.(
+            command => command.id === 'Workspace.ToggleSidebarTab.midrun')""",
+        timeout=READY_MS,
+    )
+
+
+def _listen(shown: Screen, message: ConsoleMessage) -> None:
+    """Errors and warnings that name us or come from our files; the frontend has some of its own."""
+    told = f"{message.type}: {message.text} ({message.location.get('url', '')})"
+    ours = re.search(r"midrun(?!ksampler|attach)", told, re.IGNORECASE)
+    if message.type in ("error", "warning") and ours and shown.expected not in told:
+        shown.errors.append(told)
+
+
+def _only_local(route: Route, comfy: Comfy) -> None:
+    if route.request.url.startswith((comfy.url, "data:", "blob:")):
+        route.continue_()
+    else:
+        route.abort()
+
+
+def _linked(node: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
+    """Node names in links become ids."""
+    inputs = {
+        name: [ids[value[0]], value[1]] if isinstance(value, list) else value
+        for name, value in node["inputs"].items()
+    }
+    return {**node, "inputs": inputs}

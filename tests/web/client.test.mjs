@@ -1,0 +1,200 @@
+// The client and what users ask for, against a server made of answers.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createActions } from "../../web/actions.js";
+import { createClient, listen, Refused } from "../../web/client.js";
+import { initial, pathKey, reduce } from "../../web/state.js";
+import { createStore } from "../../web/store.js";
+import { job } from "./jobs.mjs";
+
+/** Answers by "METHOD path" (without the query), each a value or [status, value]; records what was asked. */
+function server(answers) {
+  const target = new EventTarget();
+  const asked = [];
+  return {
+    asked,
+    apiURL: (route) => `/api${route}`,
+    addEventListener: target.addEventListener.bind(target),
+    removeEventListener: target.removeEventListener.bind(target),
+    send: (type, detail) => target.dispatchEvent(Object.assign(new Event(type), { detail })),
+    async fetchApi(route, { method, body }) {
+      asked.push(`${method} ${route}${body ? ` ${body}` : ""}`);
+      const answer = answers[`${method} ${route.split("?")[0]}`];
+      if (answer === undefined) throw new TypeError("Failed to fetch");
+      const [status, value] = Array.isArray(answer) ? answer : [200, answer];
+      return new Response(status === 204 ? null : typeof value === "string" ? value : JSON.stringify(value), {
+        status,
+      });
+    },
+  };
+}
+
+function page(answers, ports = {}) {
+  const api = server(answers);
+  const store = createStore(reduce, initial);
+  let now = 0;
+  const all = {
+    t: (key) => key,
+    clock: () => (now += 1),
+    setting: () => undefined,
+    canvas: async () => ({ prompt: {}, automatic: new Set() }),
+    workflowId: () => "w",
+    showPanel() {},
+    insertExample() {},
+    ...ports,
+  };
+  const client = createClient(api);
+  return { api, store, client, actions: createActions(client, store, all), get: store.get };
+}
+
+test("ids are put into paths, never made of them", async () => {
+  const { api, client } = page({});
+  await assert.rejects(client.job("../x?y#z/ü"), Refused);
+  await assert.rejects(client.undo("a", "1:2", "in put"), Refused);
+  assert.deepEqual(api.asked, [
+    "GET /midrun/jobs/..%2Fx%3Fy%23z%2F%C3%BC",
+    "DELETE /midrun/jobs/a/params/1%3A2/in%20put",
+  ]);
+});
+
+test("a refusal is told with the job, and the next try clears it", async () => {
+  const error = {
+    code: "illegal_transition",
+    message: "Cannot pause job a: it is completed.",
+    state: "completed",
+  };
+  const { store, actions, get } = page({
+    "POST /midrun/jobs/a/pause": [409, { error }],
+    "POST /midrun/jobs/a/resume": job("a"),
+  });
+  store.dispatch({ type: "job", job: job("a"), at: 0 });
+  assert.equal(await actions.pause("a"), false);
+  assert.equal(get().told.a, error.message);
+  assert.equal(await actions.resume("a"), true);
+  assert.equal(get().told.a, undefined);
+  assert.deepEqual(get().asked, {});
+});
+
+test("a server that is away, or answers nonsense, is told as a sentence", async () => {
+  const { store, actions, get } = page({ "POST /midrun/jobs/a/step": [502, "<html>"] });
+  store.dispatch({ type: "job", job: job("a"), at: 0 });
+  for (const verb of ["pause", "step"]) {
+    await actions[verb]("a");
+    assert.equal(get().told.a, "error.offline");
+  }
+});
+
+test("a job that the server does not know any more goes", async () => {
+  const { store, actions, get } = page({
+    "POST /midrun/jobs/a/pause": [404, { error: { code: "unknown_job", message: "?" } }],
+  });
+  store.dispatch({ type: "job", job: job("a"), at: 0 });
+  await actions.pause("a");
+  assert.deepEqual(get().order, []);
+});
+
+test("asked twice at once is asked once", async () => {
+  const { api, store, actions } = page({ "POST /midrun/jobs/a/step": job("a") });
+  store.dispatch({ type: "job", job: job("a"), at: 0 });
+  await Promise.all([actions.step("a"), actions.step("a")]);
+  assert.equal(api.asked.length, 1);
+});
+
+test("edits are sent together, refusals stand at their fields, and nothing is resumed then", async () => {
+  const input = (value, type) => ({
+    value,
+    original: value,
+    modified: false,
+    verdict: "live",
+    type,
+    options: null,
+    min: null,
+    max: null,
+    step: null,
+    multiline: false,
+  });
+  const nodes = {
+    3: { class_type: "K", title: "K", inputs: { cfg: input(8, "FLOAT"), text: input("a", "STRING") } },
+  };
+  const rejected = [{ node_id: "3", input: "cfg", reason: "it is below its smallest value" }];
+  const { api, store, actions, get } = page({
+    "GET /midrun/jobs/a/params": { nodes },
+    "PUT /midrun/jobs/a/params": [422, { error: { code: "invalid_params", message: "refused", rejected } }],
+  });
+  store.dispatch({ type: "job", job: job("a"), at: 0 });
+  await actions.params("a");
+  actions.draft("a", "3", "cfg", "-1");
+  actions.draft("a", "3", "text", "b");
+  assert.equal(await actions.resumeWithChanges("a"), false);
+  assert.deepEqual(api.asked.at(-1), 'PUT /midrun/jobs/a/params?apply=resume {"3":{"cfg":-1,"text":"b"}}');
+  assert.equal(get().editors.a.refused[pathKey("3", "cfg")], rejected[0].reason);
+  assert.equal(Object.keys(get().editors.a.drafts).length, 2);
+});
+
+test("a field that is no value yet is not sent", async () => {
+  const nodes = {
+    3: {
+      class_type: "K",
+      title: "K",
+      inputs: { cfg: { value: 8, original: 8, type: "FLOAT", options: null } },
+    },
+  };
+  const { api, store, actions, get } = page({ "GET /midrun/jobs/a/params": { nodes } });
+  store.dispatch({ type: "job", job: job("a"), at: 0 });
+  await actions.params("a");
+  actions.draft("a", "3", "cfg", "");
+  assert.equal(await actions.save("a"), false);
+  assert.equal(api.asked.length, 1);
+  assert.equal(get().editors.a.refused[pathKey("3", "cfg")], "editor.noValue");
+});
+
+test("events become the model, and after a reconnect everything is read again", async () => {
+  const fresh = job("bb", { state: "paused" });
+  const { api, store, actions, get } = page({ "GET /midrun/jobs": { jobs: [fresh], next: null } });
+  const stop = listen(
+    api,
+    store.dispatch,
+    () => actions.refresh(),
+    () => -5,
+  );
+  api.send("midrun.job", job("a", { state: "completed" }));
+  api.send("reconnecting");
+  assert.deepEqual([get().order, get().offline], [["a"], true]);
+  api.send("reconnected");
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual([get().order, get().offline], [["bb"], false]);
+  stop();
+  api.send("midrun.job", job("ccc"));
+  assert.deepEqual(get().order, ["bb"]);
+});
+
+test("jobs of which nothing is heard are asked for together", async () => {
+  const [a, bb] = [job("a"), job("bb")];
+  const { api, store, actions, get } = page({
+    "GET /midrun/jobs": { jobs: [a], next: null },
+    "GET /midrun/jobs/bb": { ...bb, state: "completed" },
+  });
+  for (const one of [a, bb]) store.dispatch({ type: "job", job: one, at: -9999 });
+  await actions.poll();
+  assert.equal(get().jobs.bb.state, "completed");
+  assert.equal(api.asked.length, 2);
+});
+
+test("aborting asks first, with the reasons of earlier aborts, unless the user does not want that", async () => {
+  const failures = [{ reason: "bad hands" }, { reason: null }, { reason: "bad hands" }];
+  const answers = {
+    "GET /midrun/failures": { failures },
+    "POST /midrun/jobs/a/abort": job("a", { state: "aborted" }),
+  };
+  const asking = page(answers);
+  asking.store.dispatch({ type: "job", job: job("a"), at: 0 });
+  await asking.actions.askToAbort("a");
+  assert.deepEqual(asking.get().abort, { job_id: "a", mode: "stop", reason: "", reasons: ["bad hands"] });
+  await asking.actions.abort("a", "", "finish");
+  assert.equal(asking.api.asked.at(-1), 'POST /midrun/jobs/a/abort {"reason":null,"mode":"finish"}');
+  assert.equal(asking.get().abort, null);
+  const direct = page(answers, { setting: () => false });
+  direct.store.dispatch({ type: "job", job: job("a"), at: 0 });
+  await direct.actions.askToAbort("a");
+  assert.deepEqual(direct.api.asked, ['POST /midrun/jobs/a/abort {"reason":null,"mode":"stop"}']);
+});

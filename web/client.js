@@ -1,0 +1,111 @@
+// Midrun's REST API and events, over the frontend's own `api`. No state, no DOM; nothing happens on import.
+
+/**
+ * @typedef {import("./state.js").Job} Job
+ * @typedef {{
+ *   fetchApi: (route: string, options?: RequestInit) => Promise<Response>,
+ *   apiURL: (route: string) => string,
+ *   addEventListener: (type: string, listener: (event: any) => void) => void,
+ *   removeEventListener: (type: string, listener: (event: any) => void) => void,
+ * }} Api  what is used of ComfyUI's `api`
+ */
+
+/** The server refused, or (code "offline") did not answer. */
+export class Refused extends Error {
+  /** @param {number} status @param {{ code: string, message: string, rejected?: any[] }} error */
+  constructor(status, error) {
+    super(error.message);
+    this.name = "Refused";
+    this.status = status;
+    this.code = error.code;
+    this.rejected = error.rejected ?? [];
+  }
+}
+
+/** @param {Api} api */
+export function createClient(api) {
+  /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<any>} */
+  async function call(method, path, body) {
+    /** @type {RequestInit} */ const options = { method, cache: "no-store" };
+    if (body !== undefined) {
+      options.body = JSON.stringify(body);
+      options.headers = { "Content-Type": "application/json" };
+    }
+    /** @type {Response} */ let response;
+    try {
+      response = await api.fetchApi(path, options);
+    } catch (error) {
+      throw new Refused(0, { code: "offline", message: String(error) });
+    }
+    if (response.status === 204) return null;
+    const answer = await response.json().catch(() => null);
+    if (response.ok && answer !== null) return answer;
+    const told = answer?.error;
+    const known = told && typeof told === "object" && typeof told.message === "string";
+    throw new Refused(
+      response.status,
+      known ? told : { code: "offline", message: `${response.status} ${response.statusText}` },
+    );
+  }
+
+  const of = (/** @type {string} */ id, more = "") => `/midrun/jobs/${encodeURIComponent(id)}${more}`;
+
+  return {
+    /** @param {{ state?: string[], limit?: number, before?: string }} [query] @returns {Promise<{ jobs: Job[], next: string | null }>} */
+    jobs({ state = [], limit = 50, before } = {}) {
+      const query = new URLSearchParams({ limit: String(limit) });
+      if (state.length) query.set("state", state.join(","));
+      if (before !== undefined) query.set("before", before);
+      return call("GET", `/midrun/jobs?${query}`);
+    },
+    job: (/** @type {string} */ id) => call("GET", of(id)),
+    pause: (/** @type {string} */ id) => call("POST", of(id, "/pause"), {}),
+    resume: (/** @type {string} */ id, /** @type {any} */ prompt = undefined) =>
+      call("POST", of(id, "/resume"), prompt === undefined ? {} : { prompt }),
+    step: (/** @type {string} */ id, count = 1) => call("POST", of(id, "/step"), { count }),
+    abort: (/** @type {string} */ id, /** @type {string | null} */ reason, /** @type {string} */ mode) =>
+      call("POST", of(id, "/abort"), { reason, mode }),
+    params: (/** @type {string} */ id) => call("GET", of(id, "/params")),
+    edit: (
+      /** @type {string} */ id,
+      /** @type {any} */ edits,
+      /** @type {"resume" | "next_step"} */ apply = "resume",
+    ) => call("PUT", of(id, `/params?apply=${apply}`), edits),
+    undoAll: (/** @type {string} */ id) => call("DELETE", of(id, "/params")),
+    undo: (/** @type {string} */ id, /** @type {string} */ node, /** @type {string} */ input) =>
+      call("DELETE", of(id, `/params/${encodeURIComponent(node)}/${encodeURIComponent(input)}`)),
+    previews: (/** @type {string} */ id) => call("GET", of(id, "/previews")),
+    events: (/** @type {string} */ id) => call("GET", of(id, "/events")),
+    remove: (/** @type {string} */ id) => call("DELETE", of(id)),
+    failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
+    usage: () => call("GET", "/midrun/usage"),
+    /** Where the newest latent is. */
+    latentUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/latent")),
+    /** A URL that the server gave, as the page has to ask for it. */
+    url: (/** @type {string} */ url) => api.apiURL(url),
+  };
+}
+
+/** @typedef {ReturnType<typeof createClient>} Client */
+
+/**
+ * Turn what the server sends into actions.
+ * @param {Api} api
+ * @param {(action: import("./state.js").Action) => void} dispatch
+ * @param {() => void} reconnected after the connection was lost and is back
+ * @param {() => number} clock milliseconds
+ * @returns {() => void} stops it
+ */
+export function listen(api, dispatch, reconnected, clock) {
+  /** @type {[string, (event: any) => void][]} */
+  const listeners = [
+    ["midrun.job", ({ detail }) => dispatch({ type: "job", job: detail, at: clock() })],
+    ["midrun.preview", ({ detail }) => dispatch({ type: "preview", preview: detail })],
+    ["reconnecting", () => dispatch({ type: "offline", offline: true })],
+    ["reconnected", () => reconnected()],
+  ];
+  for (const [type, listener] of listeners) api.addEventListener(type, listener);
+  return () => {
+    for (const [type, listener] of listeners) api.removeEventListener(type, listener);
+  };
+}

@@ -1,0 +1,133 @@
+// Draws trees of plain objects into the page and patches them in place, so that focus, carets and scroll
+// positions stay. Text is only ever text: there is no way to give it markup. No side effects on import.
+
+/** @typedef {{ tag: string, props: Record<string, any>, children: Node_[], key?: string }} VNode */
+/** @typedef {VNode | string} Node_ */
+
+const SVG = "http://www.w3.org/2000/svg";
+/** @type {WeakMap<Node, Node_[]>} */ const drawn = new WeakMap();
+/** @type {WeakMap<Node, Record<string, any>>} */ const propsOf = new WeakMap();
+/** @type {WeakMap<Element, Set<string>>} */ const listening = new WeakMap();
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any> | null} [props] attributes; `onX` handlers; `key`; `class`; `vars` (CSS variables)
+ * @param {...any} children nodes, texts, numbers, arrays of them; false, null and undefined draw nothing
+ * @returns {VNode}
+ */
+export function h(tag, props, ...children) {
+  /** @type {any[]} */
+  const flat = /** @type {any} */ (children).flat(Infinity);
+  const kept = flat
+    .filter((child) => child !== null && child !== undefined && child !== false && child !== true)
+    .map((child) => (typeof child === "object" ? child : String(child)));
+  return { tag, props: props ?? {}, children: kept, key: props?.key };
+}
+
+/**
+ * Make the children of `parent` those of `wanted`.
+ * @param {Element} parent
+ * @param {Node_[]} wanted
+ */
+export function draw(parent, wanted) {
+  const before = drawn.get(parent) ?? [];
+  const nodes = [...parent.childNodes].slice(0, before.length);
+  /** @type {Map<string, number>} */ const keyed = new Map();
+  /** @type {number[]} */ const unkeyed = [];
+  before.forEach((node, index) => {
+    const key = keyOf(node);
+    if (key === null) unkeyed.push(index);
+    else keyed.set(key, index);
+  });
+  /** @type {Set<number>} */ const used = new Set();
+  const next = wanted.map((node) => {
+    const key = keyOf(node);
+    const index =
+      key === null ? unkeyed.find((at) => !used.has(at) && alike(before[at], node)) : keyed.get(key);
+    if (index === undefined || used.has(index) || !alike(before[index], node)) return create(node, parent);
+    used.add(index);
+    patch(nodes[index], before[index], node);
+    return nodes[index];
+  });
+  nodes.forEach((node, index) => {
+    if (!used.has(index)) node.remove();
+  });
+  next.forEach((node, index) => {
+    if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
+  });
+  drawn.set(parent, wanted);
+}
+
+/** @param {Node_} node @returns {string | null} */
+function keyOf(node) {
+  return typeof node === "object" && node.key !== undefined ? String(node.key) : null;
+}
+
+/** @param {Node_} a @param {Node_} b */
+function alike(a, b) {
+  if (typeof a === "string" || typeof b === "string") return typeof a === typeof b;
+  return a.tag === b.tag && a.props.type === b.props.type;
+}
+
+/** @param {Node_} node @param {Element} parent @returns {Node} */
+function create(node, parent) {
+  const owner = parent.ownerDocument;
+  if (typeof node === "string") return owner.createTextNode(node);
+  const inSvg = node.tag === "svg" || parent.namespaceURI === SVG;
+  const element = inSvg ? owner.createElementNS(SVG, node.tag) : owner.createElement(node.tag);
+  patchProps(element, {}, node.props);
+  draw(element, node.children);
+  afterChildren(element, node.props);
+  node.props.ref?.(element);
+  return element;
+}
+
+/** @param {Node} target @param {Node_} before @param {Node_} node */
+function patch(target, before, node) {
+  if (before === node) return;
+  if (typeof node === "string") {
+    if (target.nodeValue !== node) target.nodeValue = node;
+    return;
+  }
+  const element = /** @type {Element} */ (target);
+  patchProps(element, propsOf.get(element) ?? {}, node.props);
+  draw(element, node.children);
+  afterChildren(element, node.props);
+}
+
+/** @param {any} element @param {Record<string, any>} before @param {Record<string, any>} props */
+function patchProps(element, before, props) {
+  propsOf.set(element, props);
+  for (const name of Object.keys(before))
+    if (!(name in props)) setProp(element, name, undefined, before[name]);
+  for (const [name, value] of Object.entries(props)) setProp(element, name, value, before[name]);
+}
+
+/** @param {any} element @param {string} name @param {any} value @param {any} before */
+function setProp(element, name, value, before) {
+  if (name === "key" || name === "ref" || name === "value" || name === "checked") return;
+  if (name.startsWith("on")) {
+    // One listener for the element's life; what it calls is what was drawn last.
+    const names = listening.get(element) ?? new Set();
+    if (value && !names.has(name)) {
+      listening.set(element, names.add(name));
+      element.addEventListener(name.slice(2).toLowerCase(), (/** @type {Event} */ event) =>
+        propsOf.get(element)?.[name]?.(event, element),
+      );
+    }
+  } else if (name === "vars") {
+    for (const [variable, text] of Object.entries(value ?? {})) element.style.setProperty(variable, text);
+  } else if (value === before) {
+    return;
+  } else if (value === undefined || value === null || value === false) {
+    element.removeAttribute(name);
+  } else {
+    element.setAttribute(name, value === true ? "" : String(value));
+  }
+}
+
+/** What depends on the children, such as a select's value. @param {any} element @param {any} props */
+function afterChildren(element, props) {
+  if ("checked" in props && element.checked !== props.checked) element.checked = props.checked;
+  if ("value" in props && element.value !== String(props.value)) element.value = String(props.value);
+}

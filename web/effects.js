@@ -1,0 +1,134 @@
+// What follows from a change of the model, beside drawing: reading more, signs, timers. Nothing on import.
+import { filtered, somethingIsPaused, somethingRuns } from "./select.js";
+import { createTitleMark, tell } from "./signs.js";
+import { ROW } from "./views/tray.js";
+
+const TICK_MS = 1000;
+const SETTLE_MS = 250; // the canvas is compared when it has been left alone for so long
+const NEAR_THE_END = 20; // rows
+
+/**
+ * @typedef {import("./state.js").Model} Model
+ * @typedef {import("./state.js").Job} Job
+ * @param {{
+ *   store: import("./store.js").Store, actions: import("./actions.js").Actions, page: import("./page.js").Page,
+ *   widgets: ReturnType<typeof import("./nodes.js").createNodeWidgets>,
+ *   badges: ReturnType<typeof import("./badges.js").createBadges>, overlays: (wanted: boolean) => void,
+ * }} parts
+ */
+export function createEffects({ store, actions, page, widgets, badges, overlays }) {
+  /** @type {ReturnType<typeof setInterval> | undefined} */ let ticker;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let settling;
+  /** @type {(() => void) | null} */ let deaf = null; // stops listening to the canvas
+  let frame = ""; // of the film strip, that was scrolled to
+  const markTitle = createTitleMark(document);
+
+  function tick() {
+    store.dispatch({ type: "tick", at: page.clock() });
+    if (!document.hidden && somethingRuns(store.get())) void actions.poll();
+  }
+
+  /** Time goes on only while there is something to see of it. @param {Model} model */
+  function keepTime(model) {
+    const wanted = somethingRuns(model) || (model.tray.shown && somethingIsPaused(model));
+    if (wanted && ticker === undefined) ticker = setInterval(tick, TICK_MS);
+    if (!wanted && ticker !== undefined) {
+      clearInterval(ticker);
+      ticker = undefined;
+    }
+  }
+
+  /** The newest job of the graph on screen, if it stands. @param {Model} model @returns {string | null} */
+  function standing(model) {
+    const workflow = page.ports.workflowId();
+    const id = model.order.find((one) => model.jobs[one].workflow.id === workflow);
+    const stands =
+      id !== undefined && (model.jobs[id].state === "paused" || model.jobs[id].state === "failed");
+    return stands && model.jobs[id].evaluations > 0 ? id : null;
+  }
+
+  function compareSoon() {
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      const id = standing(store.get());
+      if (id !== null) void actions.compareCanvas(id);
+    }, SETTLE_MS);
+  }
+
+  /** Listen to the canvas only while a job of its graph stands. @param {Model} model */
+  function watchCanvas(model) {
+    const id = standing(model);
+    if (id !== null && deaf === null) {
+      deaf = page.onGraphChanged(compareSoon);
+      compareSoon();
+    } else if (id === null && deaf !== null) {
+      deaf();
+      deaf = null;
+      clearTimeout(settling);
+    }
+    badges.show(id === null ? [] : (model.canvas[id] ?? []));
+  }
+
+  /** What is open is read again when its job became another. @param {Model} model @param {Model} before */
+  function readAgain(model, before) {
+    const id = model.tray.open ?? model.viewer?.job_id;
+    if (!id) return;
+    const [job, was] = [model.jobs[id], before.jobs[id]];
+    if (!job || !was || job === was) return;
+    const edited = JSON.stringify(job.modified_params) !== JSON.stringify(was.modified_params);
+    if (edited || job.state !== was.state || job.node_id !== was.node_id) {
+      void actions.params(id);
+      if (model.tray.tab === "log") void actions.events(id);
+    }
+  }
+
+  return {
+    /** @param {Model} model @param {Model} before */
+    changed(model, before) {
+      if (model.order.length) page.needTexts(() => store.dispatch({ type: "tick", at: page.clock() }));
+      if (model.order !== before.order) {
+        const added = model.order.some((id) => !(id in before.jobs) && model.jobs[id].state === "queued");
+        const names = added ? page.names() : page.storedNames();
+        store.dispatch({ type: "names", names });
+      }
+      if (model.jobs !== before.jobs) {
+        markTitle(model);
+        widgets.follow();
+        tell(model, before, page.t, page.toast);
+        readAgain(model, before);
+        keepTime(model);
+      } else if (model.tray.shown !== before.tray.shown) keepTime(model);
+      if (model.jobs !== before.jobs || model.canvas !== before.canvas) watchCanvas(model);
+      overlays(model.viewer !== null || model.abort !== null || model.confirm !== null);
+    },
+
+    /** Another graph is on screen. */
+    graphChanged() {
+      const model = store.get();
+      if (!model.order.length) return;
+      widgets.follow();
+      badges.show([]);
+      if (deaf !== null) {
+        deaf();
+        deaf = null;
+      }
+      watchCanvas(model);
+    },
+
+    /** The next page is read when the end of the list comes near. */
+    trayDrawn() {
+      const { tray, next, loading } = store.get();
+      if (tray.open !== null || loading || next === null || next === undefined) return;
+      const rows = filtered(store.get()).length;
+      if ((tray.top + tray.height) / ROW > rows - NEAR_THE_END) queueMicrotask(() => void actions.more());
+    },
+
+    /** @param {Element} host */
+    overlaysDrawn(host) {
+      const current = host.querySelector(".midrun-frame[aria-current]");
+      const label = current?.getAttribute("aria-label") ?? "";
+      if (label !== frame) current?.scrollIntoView({ block: "nearest", inline: "center" });
+      frame = label;
+    },
+  };
+}

@@ -1,0 +1,131 @@
+// What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version. Nothing on import.
+import { nodesOf, prefixes } from "./graph.js";
+import { translator } from "./i18n.js";
+import { pathKey } from "./state.js";
+
+const NAMES = "Midrun.WorkflowNames"; // in the browser's storage: workflow id -> name
+const MOST_NAMES = 200;
+
+/** @param {any} app @param {any} api @param {string} here URL of index.js */
+export function createPage(app, api, here) {
+  /** @type {Record<string, any> | null} */ let texts = null;
+  /** @type {Promise<void> | null} */ let loading = null;
+  /** @type {import("./i18n.js").Translate} */ let translate = (key) => key;
+  const t = (/** @type {string} */ key, /** @type {any} */ values) => translate(key, values);
+  const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
+  const root = () => app.rootGraph ?? app.graph ?? null;
+  const workflowId = () => root()?.id ?? null;
+
+  function choose() {
+    if (texts !== null) translate = translator(texts, setting("Comfy.Locale") ?? "en");
+  }
+
+  return {
+    t,
+    root,
+    clock: () => Date.now(),
+    hasTexts: () => texts !== null,
+    /** Read the texts once, when the first is wanted. @param {() => void} then */
+    needTexts(then) {
+      loading ??= api
+        .fetchApi("/i18n")
+        .then((/** @type {Response} */ response) => response.json())
+        .catch(() => ({}))
+        .then((/** @type {any} */ found) => {
+          texts = found;
+          choose();
+          then();
+          app.ui.settings.addEventListener("Comfy.Locale.change", () => {
+            choose();
+            then();
+          });
+        });
+    },
+    style() {
+      const link = document.createElement("link");
+      link.rel = "stylesheet";
+      link.href = new URL("./midrun.css", here).href;
+      document.head.append(link);
+    },
+    dirty: () => root()?.setDirtyCanvas?.(true, true),
+    /** @param {string} text */
+    badge(text) {
+      const Badge = /** @type {any} */ (globalThis).LGraphBadge;
+      return Badge ? new Badge({ text, fgColor: "#1c1400", bgColor: "#eab308" }) : null;
+    },
+    /** @type {import("./signs.js").Toast} */
+    toast(severity, summary, detail) {
+      const toast = app.extensionManager.toast;
+      if (typeof toast.warning === "function")
+        toast[severity === "warn" ? "warning" : severity](summary, { description: detail, duration: 8000 });
+      else toast.add({ severity, summary, detail, life: 8000 });
+    },
+    /** The nodes that are selected on the canvas. @returns {any[]} */
+    selected: () => [...(app.canvas?.selectedItems ?? [])].filter((item) => item.comfyClass !== undefined),
+    /** Told of changes to the graph on screen. @param {() => void} listener @returns {() => void} */
+    onGraphChanged(listener) {
+      api.addEventListener("graphChanged", listener);
+      return () => api.removeEventListener("graphChanged", listener);
+    },
+    /** The name of the workflow on screen, kept for the jobs that are queued from it. */
+    names() {
+      const known = storedNames();
+      const id = workflowId();
+      const name = app.extensionManager.workflow?.activeWorkflow?.filename;
+      if (typeof name === "string" && id !== null && known[id] !== name) {
+        const { [id]: _, ...rest } = known;
+        const kept = Object.fromEntries([...Object.entries(rest), [id, name]].slice(-MOST_NAMES));
+        localStorage.setItem(NAMES, JSON.stringify(kept));
+        return kept;
+      }
+      return known;
+    },
+    storedNames,
+    ports: {
+      t,
+      clock: () => Date.now(),
+      setting,
+      workflowId,
+      async canvas() {
+        return { prompt: (await app.graphToPrompt()).output, automatic: automatic(root()) };
+      },
+      async insertExample() {
+        const pack = decodeURIComponent(new URL(here).pathname.split("/").at(-2) ?? "");
+        const packs = await (await api.fetchApi("/workflow_templates")).json();
+        const name = packs[pack]?.[0];
+        if (name === undefined) return;
+        const route = `/workflow_templates/${encodeURIComponent(pack)}/${encodeURIComponent(name)}.json`;
+        await app.loadGraphData(await (await api.fetchApi(route)).json(), true, true, name);
+      },
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof createPage>} Page */
+
+/** @returns {Record<string, string>} */
+function storedNames() {
+  try {
+    const found = JSON.parse(localStorage.getItem(NAMES) ?? "{}");
+    return found && typeof found === "object" ? found : {};
+  } catch {
+    return {};
+  }
+}
+
+/** What the frontend changes by itself: widgets with a "control after generate" that is not "fixed". @param {any} root */
+function automatic(root) {
+  /** @type {Set<string>} */ const found = new Set();
+  for (const [graph, places] of root ? prefixes(root) : []) {
+    for (const node of nodesOf(graph)) {
+      for (const widget of node.widgets ?? []) {
+        const controls = (widget.linkedWidgets ?? []).filter(
+          (/** @type {any} */ one) => one.name === "control_after_generate",
+        );
+        if (!controls.some((/** @type {any} */ one) => one.value !== "fixed")) continue;
+        for (const place of places) found.add(pathKey(`${place}${node.id}`, widget.name));
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,154 @@
+// What the views want to know of the model. Pure functions.
+
+/** @typedef {import("./state.js").Model} Model */
+/** @typedef {import("./state.js").Job} Job */
+/** @typedef {import("./state.js").Preview} Preview */
+
+export const ACTIVE = ["queued", "running", "pausing"];
+export const ALIVE = [...ACTIVE, "paused", "failed"];
+/** @type {Record<string, string[]>} */
+export const FILTERS = {
+  all: [],
+  running: ACTIVE,
+  paused: ["paused"],
+  failed: ["failed", "aborted"],
+  done: ["completed"],
+};
+
+/**
+ * The job that a node of the graph on screen shows: the newest of its workflow that samples there.
+ * @param {Model} model
+ * @param {string | null} workflowId
+ * @param {string[]} executionIds the node's, in each instance of its subgraph
+ * @param {boolean} always also jobs that ended
+ * @returns {Job | null}
+ */
+export function jobOfNode(model, workflowId, executionIds, always) {
+  for (const id of model.order) {
+    const job = model.jobs[id];
+    if (job.workflow.id !== workflowId || workflowId === null) continue;
+    if (!always && !ALIVE.includes(job.state)) continue;
+    if (job.node_id !== null && executionIds.includes(job.node_id)) return job;
+    if (job.sampler_nodes.some((node) => executionIds.includes(node))) return job;
+  }
+  return null;
+}
+
+/** The nodes that sample, of jobs that are alive, of that workflow. @param {Model} model @param {string | null} workflowId */
+export function liveNodes(model, workflowId) {
+  const jobs = model.order.map((id) => model.jobs[id]);
+  const alive = jobs.filter(
+    (job) => workflowId !== null && job.workflow.id === workflowId && ALIVE.includes(job.state),
+  );
+  return new Set(alive.map((job) => job.node_id).filter((id) => id !== null));
+}
+
+/**
+ * What a command is about: of those that can take it the one in front.
+ * @param {Model} model @param {string[]} states @param {string | null} [selected] job_id of the selected node
+ */
+export function jobForCommand(model, states, selected = null) {
+  const can = (/** @type {string | null} */ id) => id !== null && states.includes(model.jobs[id]?.state);
+  if (can(selected)) return selected;
+  if (can(model.tray.open)) return model.tray.open;
+  for (const state of states) {
+    const found = model.order.find((id) => model.jobs[id].state === state);
+    if (found !== undefined) return found;
+  }
+  return null;
+}
+
+/** What may be asked of a job in its state. @param {Job} job */
+export function verbs(job) {
+  const { state } = job;
+  const alive = ALIVE.includes(state);
+  return {
+    pause: state === "queued" || state === "running",
+    resume: state === "pausing" || state === "paused" || state === "failed",
+    step: state === "paused" || state === "failed",
+    edit: alive,
+    abort: alive,
+    remove: ["completed", "aborted", "failed"].includes(state) || (state === "paused" && !job.held),
+  };
+}
+
+/** Times as they are now, between what the server tells. @param {Model} model @param {Job} job */
+export function timing(model, job) {
+  const since = Math.max(0, (model.now - (model.received[job.job_id] ?? model.now)) / 1000);
+  const { active_s, paused_s, eta_s } = job.timing;
+  const runs = (job.state === "running" || job.state === "pausing") && job.node_id !== null;
+  return {
+    active: runs ? active_s + since : active_s,
+    paused: job.state === "paused" ? paused_s + since : paused_s,
+    eta: runs && eta_s !== null ? Math.max(0, eta_s - since) : eta_s,
+  };
+}
+
+/** @param {Job} job @returns {number} from 0 to 1 */
+export function progress(job) {
+  if (job.state === "completed") return 1;
+  return job.total_steps ? Math.min(1, job.step / job.total_steps) : 0;
+}
+
+/** Where edits took effect, from 0 to 1. @param {Job} job @returns {number[]} */
+export function editMarks(job) {
+  const steps = Object.values(job.modified_params).flatMap((named) =>
+    Object.values(named).map((edit) => edit.from_step),
+  );
+  const total = job.total_steps;
+  if (!total) return [];
+  return [...new Set(steps)].filter((step) => step !== null).map((step) => Math.min(1, step / total));
+}
+
+/** @param {Job} job @returns {{ pending: number, applied: number }} */
+export function editCounts(job) {
+  const edits = Object.values(job.modified_params).flatMap((named) => Object.values(named));
+  const pending = edits.filter((edit) => edit.from_step === null).length;
+  return { pending, applied: edits.length - pending };
+}
+
+/** Of one node, or of all. @param {Model} model @param {string} jobId @param {string | null} [nodeId] @returns {Preview[]} */
+export function previewsOf(model, jobId, nodeId = null) {
+  const all = model.previews[jobId] ?? [];
+  return nodeId === null ? all : all.filter((preview) => preview.node_id === nodeId);
+}
+
+/** @param {Model} model @param {Job} job @returns {string | null} a URL below ComfyUI's */
+export function newestPicture(model, job) {
+  return previewsOf(model, job.job_id, job.node_id).at(-1)?.url ?? job.preview_url;
+}
+
+/**
+ * Why it stands: a key of the texts and its values.
+ * @param {Job} job @returns {[string, Record<string, string | number>]}
+ */
+export function sentence(job) {
+  const step = job.paused_at_step ?? job.step;
+  if (job.state === "failed") return ["why.failed", { step: job.step, error: job.error?.message ?? "" }];
+  if (job.state === "aborted")
+    return job.abort_reason
+      ? ["why.aborted", { step: job.step, reason: job.abort_reason }]
+      : ["why.abortedPlain", { step: job.step }];
+  if (job.state === "paused" && job.error) return ["why.setBack", { step, error: job.error.message }];
+  if (job.state === "paused") return [`why.${job.pause_reason ?? "user"}`, { step }];
+  if (job.warnings.length) return ["why.warning", { message: job.warnings[0].message }];
+  if (job.state === "running" && job.node_id === null) return ["why.beforeSampling", {}];
+  return [`why.${job.state}`, { step }];
+}
+
+/** @param {Model} model @param {Job} job */
+export function nameOf(model, job) {
+  return job.workflow.name ?? (job.workflow.id !== null ? model.names[job.workflow.id] : undefined) ?? null;
+}
+
+/** @param {Model} model @returns {string[]} */
+export function filtered(model) {
+  const wanted = FILTERS[model.tray.filter] ?? [];
+  return wanted.length ? model.order.filter((id) => wanted.includes(model.jobs[id].state)) : model.order;
+}
+
+/** @param {Model} model */
+export const somethingIsPaused = (model) => model.order.some((id) => model.jobs[id].state === "paused");
+
+/** Whether time has to go on by itself. @param {Model} model */
+export const somethingRuns = (model) => model.order.some((id) => ACTIVE.includes(model.jobs[id].state));

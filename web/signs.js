@@ -1,0 +1,46 @@
+// What the user notices without looking at Midrun: a mark on the tab's title, and toasts. Nothing on import.
+import { nameOf, sentence, somethingIsPaused } from "./select.js";
+
+const MARK = "⏸ ";
+const ASKED_FOR = ["user", "step"];
+
+/** @typedef {(severity: "warn" | "error", summary: string, detail: string) => void} Toast */
+
+/**
+ * Toasts for jobs that paused by themselves or failed; nothing for what the user asked for.
+ * @param {import("./state.js").Model} model @param {import("./state.js").Model} before
+ * @param {import("./i18n.js").Translate} t @param {Toast} toast
+ */
+export function tell(model, before, t, toast) {
+  if (model.jobs === before.jobs) return;
+  for (const id of model.order) {
+    const [job, was] = [model.jobs[id], before.jobs[id]];
+    if (was === undefined || was === job || was.state === job.state) continue;
+    const byItself =
+      job.state === "paused" && (job.error !== null || !ASKED_FOR.includes(job.pause_reason ?? "user"));
+    if (!byItself && job.state !== "failed") continue;
+    const [key, values] = sentence(job);
+    const name = nameOf(model, job) ?? t("tray.unnamed", { id: id.slice(0, 8) });
+    toast(job.state === "failed" ? "error" : "warn", `Midrun · ${name}`, t(key, values));
+  }
+}
+
+/** Keeps the mark on the title while something is paused, whoever writes the title. @param {Document} page */
+export function createTitleMark(page) {
+  /** @type {MutationObserver | null} */ let observer = null;
+  const mark = () => {
+    if (!page.title.startsWith(MARK)) page.title = MARK + page.title;
+  };
+  return (/** @type {import("./state.js").Model} */ model) => {
+    const wanted = somethingIsPaused(model);
+    if (wanted && observer === null) {
+      mark();
+      observer = new MutationObserver(mark);
+      observer.observe(page.head, { subtree: true, childList: true, characterData: true });
+    } else if (!wanted && observer !== null) {
+      observer.disconnect();
+      observer = null;
+      if (page.title.startsWith(MARK)) page.title = page.title.slice(MARK.length);
+    }
+  };
+}

@@ -1,0 +1,332 @@
+// What the page knows, and the one pure function that changes it. No DOM, no requests, no clock.
+
+/**
+ * @typedef {{ id: string | null, name: string | null }} Workflow
+ * @typedef {{ from: any, to: any, from_step: number | null }} Edit
+ * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null }} Timing
+ * @typedef {"queued" | "running" | "pausing" | "paused" | "completed" | "aborted" | "failed"} State
+ * @typedef {{
+ *   job_id: string, prompt_id: string, prompt_ids: string[], workflow: Workflow, sampler_nodes: string[],
+ *   state: State, held: boolean, pause_reason: string | null, node_id: string | null,
+ *   step: number, total_steps: number | null, evaluations: number, sigma: number | null,
+ *   paused_at_step: number | null, modified_params: Record<string, Record<string, Edit>>,
+ *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
+ *   gpu_released: boolean, queue_policy: string, timing: Timing,
+ *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
+ *   created_at: string, updated_at: string,
+ * }} Job
+ * @typedef {{
+ *   job_id?: string, node_id: string, step: number, sigma: number | null, url: string, width: number,
+ *   height: number, frames?: number, method: string, label: string, created_at: string,
+ * }} Preview
+ * @typedef {{
+ *   value: any, original: any, modified: boolean, verdict: string, reason: string, type: string,
+ *   min: number | null, max: number | null, step: number | null, options: any[] | null, multiline: boolean,
+ * }} Input
+ * @typedef {{ class_type: string, title: string, inputs: Record<string, Input> }} ParamNode
+ * @typedef {{ raw: string | boolean, value: any }} Draft  value undefined: what was typed is no value yet
+ * @typedef {{
+ *   nodes: Record<string, ParamNode> | null, drafts: Record<string, Draft>, refused: Record<string, string>,
+ * }} Editor  drafts and refused by `pathKey`
+ * @typedef {{ node_id: string, input: string, title: string, from: any, to: any }} CanvasChange
+ * @typedef {{ job_id: string, mode: "stop" | "finish", reason: string, reasons: string[] }} AbortDialog
+ * @typedef {{
+ *   job_id: string, node_id: string | null, step: number | null, compare: null | "source" | number,
+ *   split: number, zoom: number,
+ * }} Viewer  step null: the newest; zoom 0: fit
+ * @typedef {{
+ *   filter: string, open: string | null, tab: string, search: string, top: number, height: number,
+ *   shown: boolean, step: number | null, folded: boolean,
+ * }} Tray
+ * @typedef {{
+ *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
+ *   received: Record<string, number>, seen: Record<string, Record<string, number>>,
+ *   next: string | null | undefined, loading: boolean, offline: boolean, now: number,
+ *   usage: { jobs: Record<string, number>, bytes: number, free: number } | null,
+ *   previews: Record<string, Preview[]>, editors: Record<string, Editor>, events: Record<string, any[]>,
+ *   asked: Record<string, string>, told: Record<string, string>, names: Record<string, string>,
+ *   canvas: Record<string, CanvasChange[]>, base: Record<string, Record<string, any>>,
+ *   tray: Tray, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
+ *   removing: string | null,
+ * }} Model
+ * @typedef {{ type: string, [more: string]: any }} Action
+ */
+
+/** @type {Model} */
+export const initial = Object.freeze({
+  jobs: {}, // job_id -> Job
+  order: [], // job_ids, newest first
+  byPrompt: {}, // any prompt_id -> job_id
+  received: {}, // job_id -> when it was told, by `now`
+  seen: {}, // job_id -> node_id -> steps it was seen to have done
+  next: undefined, // cursor of the next page; null: there is none; undefined: nothing was read yet
+  loading: false,
+  offline: false,
+  now: 0, // milliseconds
+  usage: null,
+  previews: {},
+  editors: {},
+  events: {},
+  asked: {}, // job_id -> verb that is under way
+  told: {}, // job_id -> what was refused last
+  names: {}, // workflow id -> name, as far as this browser knows it
+  canvas: {}, // job_id -> what differs on the canvas
+  base: {}, // job_id -> pathKey -> value that the canvas had when it was sent last
+  tray: {
+    filter: "all",
+    open: null,
+    tab: "parameters",
+    search: "",
+    top: 0,
+    height: 0,
+    shown: false,
+    step: null,
+    folded: true,
+  },
+  abort: null,
+  viewer: null,
+  confirm: null,
+  removing: null,
+});
+
+/** @type {Editor} */
+export const emptyEditor = Object.freeze({ nodes: null, drafts: {}, refused: {} });
+
+/** @param {string} nodeId @param {string} input */
+export const pathKey = (nodeId, input) => JSON.stringify([nodeId, input]);
+
+/** @type {Record<string, (model: Model, action: any) => Model>} */
+const on = {
+  // -- told by the server --------------------------------------------------------------------------------
+  job: (model, { job, at }) => withJobs(model, [job], at),
+
+  jobs(model, { jobs, next, first, at, since }) {
+    let known = model;
+    if (first) {
+      const oldest = next === null ? "" : (jobs.at(-1)?.created_at ?? "");
+      const there = new Set(jobs.map((/** @type {Job} */ job) => job.job_id));
+      for (const id of model.order) {
+        const gone = !there.has(id) && model.jobs[id].created_at >= oldest && model.received[id] < since;
+        if (gone) known = withoutJob(known, id);
+      }
+    }
+    const further = first && known.next !== undefined && known.next !== null && jobs.length > 0;
+    return { ...withJobs(known, jobs, at), next: further ? known.next : next, loading: false };
+  },
+
+  loading: (model) => ({ ...model, loading: true }),
+  loadingFailed: (model) => ({ ...model, loading: false }),
+
+  preview(model, { preview }) {
+    const jobId = model.byPrompt[preview.job_id] ?? preview.job_id;
+    return {
+      ...model,
+      previews: { ...model.previews, [jobId]: merged(model.previews[jobId] ?? [], [preview]) },
+    };
+  },
+
+  previews: (model, { job_id, previews }) => ({
+    ...model,
+    previews: { ...model.previews, [job_id]: merged([], previews) },
+  }),
+
+  events: (model, { job_id, events }) => ({ ...model, events: { ...model.events, [job_id]: events } }),
+  usage: (model, { usage }) => ({ ...model, usage }),
+
+  params(model, { job_id, nodes }) {
+    const editor = model.editors[job_id] ?? emptyEditor;
+    const drafts = keep(editor.drafts, (key, draft) => {
+      const [nodeId, input] = JSON.parse(key);
+      const known = nodes[nodeId]?.inputs[input];
+      return known !== undefined && !same(known.value, draft.value);
+    });
+    return withEditor(model, job_id, { ...editor, nodes, drafts });
+  },
+
+  gone: (model, { job_id }) => withoutJob(model, job_id),
+  offline: (model, { offline }) => (model.offline === offline ? model : { ...model, offline }),
+  tick: (model, { at }) => ({ ...model, now: at }),
+
+  // -- asked for by the user ------------------------------------------------------------------------------
+  ask: (model, { job_id, verb }) => ({
+    ...model,
+    asked: { ...model.asked, [job_id]: verb },
+    told: without(model.told, job_id),
+  }),
+  answered: (model, { job_id }) => ({ ...model, asked: without(model.asked, job_id) }),
+  refused: (model, { job_id, message }) => ({
+    ...model,
+    asked: without(model.asked, job_id),
+    told: { ...model.told, [job_id]: message },
+  }),
+  understood: (model, { job_id }) => ({ ...model, told: without(model.told, job_id) }),
+
+  // -- the editor -----------------------------------------------------------------------------------------
+  draft(model, { job_id, node_id, input, raw }) {
+    const editor = model.editors[job_id] ?? emptyEditor;
+    const known = editor.nodes?.[node_id]?.inputs[input];
+    const key = pathKey(node_id, input);
+    if (known === undefined) return model;
+    const value = parsed(known, raw);
+    const drafts = same(value, known.value)
+      ? without(editor.drafts, key)
+      : { ...editor.drafts, [key]: { raw, value } };
+    return withEditor(model, job_id, { ...editor, drafts, refused: without(editor.refused, key) });
+  },
+
+  undraft(model, { job_id, node_id, input }) {
+    const editor = model.editors[job_id] ?? emptyEditor;
+    if (node_id === undefined) return withEditor(model, job_id, { ...editor, drafts: {}, refused: {} });
+    const key = pathKey(node_id, input);
+    const drafts = without(editor.drafts, key);
+    return withEditor(model, job_id, { ...editor, drafts, refused: without(editor.refused, key) });
+  },
+
+  saved(model, { job_id, keys }) {
+    const editor = model.editors[job_id] ?? emptyEditor;
+    const drafts = keep(editor.drafts, (key) => !keys.includes(key));
+    return withEditor(model, job_id, { ...editor, drafts, refused: {} });
+  },
+
+  rejected(model, { job_id, rejected }) {
+    const editor = model.editors[job_id] ?? emptyEditor;
+    const told = rejected.map((/** @type {any} */ one) => [pathKey(one.node_id, one.input), one.reason]);
+    return withEditor(model, job_id, { ...editor, refused: Object.fromEntries(told) });
+  },
+
+  // -- the canvas -----------------------------------------------------------------------------------------
+  names: (model, { names }) => ({ ...model, names: { ...model.names, ...names } }),
+  canvas: (model, { job_id, changes }) =>
+    same(model.canvas[job_id] ?? [], changes)
+      ? model
+      : {
+          ...model,
+          canvas: changes.length ? { ...model.canvas, [job_id]: changes } : without(model.canvas, job_id),
+        },
+  canvasSent: (model, { job_id, values }) => ({
+    ...model,
+    base: { ...model.base, [job_id]: { ...model.base[job_id], ...values } },
+    canvas: without(model.canvas, job_id),
+    confirm: null,
+  }),
+  confirm: (model, { job_id }) => ({ ...model, confirm: job_id }),
+
+  // -- the tray, the dialogs, the viewer ------------------------------------------------------------------
+  tray: (model, { type: _, ...changed }) => ({ ...model, tray: { ...model.tray, ...changed } }),
+  open: (model, { job_id }) => ({
+    ...model,
+    tray: { ...model.tray, open: job_id, tab: "parameters", search: "", step: null },
+  }),
+  remove: (model, { job_id }) => ({ ...model, removing: job_id }),
+  abortDialog: (model, { job_id }) => ({
+    ...model,
+    abort: job_id === null ? null : { job_id, mode: "stop", reason: "", reasons: [] },
+  }),
+  abort: (model, { type: _, ...changed }) =>
+    model.abort === null ? model : { ...model, abort: { ...model.abort, ...changed } },
+  view: (model, { job_id, node_id = null, step = null }) => ({
+    ...model,
+    viewer: job_id === null ? null : { job_id, node_id, step, compare: null, split: 0.5, zoom: 0 },
+  }),
+  viewer: (model, { type: _, ...changed }) =>
+    model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
+};
+
+/** @param {Model} model @param {Action} action @returns {Model} */
+export function reduce(model, action) {
+  const change = Object.hasOwn(on, action.type) ? on[action.type] : undefined;
+  if (change === undefined) throw new Error(`Midrun: unknown action ${action.type}`);
+  return change(model, action);
+}
+
+// -- parts --------------------------------------------------------------------------------------------------
+
+/** @param {Model} model @param {Job[]} jobs @param {number} at @returns {Model} */
+function withJobs(model, jobs, at) {
+  const fresh = jobs.filter((job) => !(model.jobs[job.job_id]?.updated_at > job.updated_at));
+  if (!fresh.length) return model;
+  const next = {
+    ...model,
+    jobs: { ...model.jobs },
+    received: { ...model.received },
+    seen: { ...model.seen },
+  };
+  let [order, byPrompt] = [model.order, model.byPrompt];
+  for (const job of fresh) {
+    const before = model.jobs[job.job_id];
+    next.jobs[job.job_id] = job;
+    next.received[job.job_id] = at;
+    if (job.node_id !== null && next.seen[job.job_id]?.[job.node_id] !== job.step)
+      next.seen[job.job_id] = { ...next.seen[job.job_id], [job.node_id]: job.step };
+    if (before === undefined) order = [...order, job.job_id];
+    if (before?.prompt_ids.length !== job.prompt_ids.length)
+      byPrompt = { ...byPrompt, ...Object.fromEntries(job.prompt_ids.map((id) => [id, job.job_id])) };
+  }
+  if (order !== model.order)
+    order = [...order].sort((a, b) => (next.jobs[a].created_at < next.jobs[b].created_at ? 1 : -1));
+  return { ...next, order, byPrompt, now: Math.max(model.now, at) };
+}
+
+/** @param {Model} model @param {string} id @returns {Model} */
+function withoutJob(model, id) {
+  const byPrompt = keep(model.byPrompt, (_, jobId) => jobId !== id);
+  const next = { ...model, byPrompt, order: model.order.filter((known) => known !== id) };
+  for (const name of /** @type {const} */ ([
+    "jobs",
+    "received",
+    "seen",
+    "previews",
+    "editors",
+    "events",
+    "asked",
+    "told",
+    "canvas",
+    "base",
+  ]))
+    /** @type {any} */ (next)[name] = without(/** @type {any} */ (model[name]), id);
+  if (model.tray.open === id) next.tray = { ...model.tray, open: null };
+  if (model.viewer?.job_id === id) next.viewer = null;
+  if (model.abort?.job_id === id) next.abort = null;
+  if (model.removing === id) next.removing = null;
+  if (model.confirm === id) next.confirm = null;
+  return next;
+}
+
+/** @param {Model} model @param {string} jobId @param {Editor} editor @returns {Model} */
+function withEditor(model, jobId, editor) {
+  return { ...model, editors: { ...model.editors, [jobId]: editor } };
+}
+
+/** By node and step; a later one of the same step takes its place. @param {Preview[]} known @param {Preview[]} more */
+function merged(known, more) {
+  const all = new Map([...known, ...more].map((preview) => [`${preview.node_id} ${preview.step}`, preview]));
+  return [...all.values()].sort((a, b) =>
+    a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : a.step - b.step,
+  );
+}
+
+/** What was typed, as a value of the input's type; undefined while it is none. @param {Input} input @param {any} raw */
+export function parsed(input, raw) {
+  if (input.type === "INT" || input.type === "FLOAT") {
+    const number = typeof raw === "string" && raw.trim() !== "" ? Number(raw) : Number.NaN;
+    return Number.isFinite(number) ? number : undefined;
+  }
+  if (input.type === "BOOLEAN") return Boolean(raw);
+  if (input.options) return input.options.find((option) => String(option) === String(raw));
+  return raw;
+}
+
+/** @param {any} a @param {any} b */
+export const same = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
+
+/** @template T @param {Record<string, T>} record @param {string} key @returns {Record<string, T>} */
+function without(record, key) {
+  if (!(key in record)) return record;
+  const { [key]: _, ...rest } = record;
+  return rest;
+}
+
+/** @template T @param {Record<string, T>} record @param {(key: string, value: T) => boolean} wanted */
+function keep(record, wanted) {
+  return Object.fromEntries(Object.entries(record).filter(([key, value]) => wanted(key, value)));
+}

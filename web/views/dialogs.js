@@ -1,0 +1,194 @@
+// What opens above the page because the user asked for it: abort, resume with changes from the canvas.
+import { h } from "../dom.js";
+import * as format from "../format.js";
+import { title } from "./tray.js";
+import { viewerView } from "./viewer.js";
+
+/** @typedef {import("./parts.js").Tools} Tools */
+/** @typedef {import("../state.js").Model} Model */
+
+/** @param {Tools} tools @param {Model} model @returns {import("../dom.js").VNode[]} none when nothing is open */
+export function overlaysView(tools, model) {
+  const open = [];
+  if (model.viewer && model.jobs[model.viewer.job_id]) open.push(viewerView(tools, model, model.viewer));
+  if (model.abort && model.jobs[model.abort.job_id]) open.push(abortView(tools, model, model.abort));
+  if (model.confirm && model.jobs[model.confirm]) open.push(canvasView(tools, model, model.confirm));
+  return open;
+}
+
+/**
+ * A modal dialog: the browser keeps the focus in it and brings it back. Keys stay in it too.
+ * @param {string} name @param {string} label @param {() => void} close @param {Record<string, any>} props @param {any[]} children
+ */
+export function dialog(name, label, close, props, children) {
+  const onCancel = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    close();
+  };
+  const onKeydown = (/** @type {KeyboardEvent} */ event) => {
+    event.stopPropagation();
+    props.onKeydown?.(event);
+  };
+  const ref = (/** @type {HTMLDialogElement} */ element) =>
+    queueMicrotask(() => element.isConnected && element.showModal());
+  return h(
+    "dialog",
+    {
+      key: name,
+      ...props,
+      class: `midrun-dialog midrun-dialog-${name}`,
+      "aria-label": label,
+      onCancel,
+      onClose: close,
+      onKeydown,
+      ref,
+    },
+    children,
+  );
+}
+
+/** @param {Tools} tools @param {Model} model @param {import("../state.js").AbortDialog} abort */
+function abortView(tools, model, abort) {
+  const { t, actions, dispatch } = tools;
+  const job = model.jobs[abort.job_id];
+  const close = () => dispatch({ type: "abortDialog", job_id: null });
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    void actions.abort(abort.job_id, abort.reason.trim(), abort.mode);
+  };
+  const mode = (/** @type {"stop" | "finish"} */ name) =>
+    h(
+      "label",
+      { key: name, class: "midrun-choice" },
+      h("input", {
+        type: "radio",
+        name: "midrun-abort",
+        value: name,
+        checked: abort.mode === name,
+        onChange: () => dispatch({ type: "abort", mode: name }),
+      }),
+      h("span", null, t(`abort.${name}`)),
+    );
+  return dialog("abort", t("abort.title"), close, {}, [
+    h(
+      "form",
+      { class: "midrun-form", onSubmit: submit },
+      h("h2", null, t("abort.title")),
+      h("p", { class: "midrun-told" }, t("abort.which", { name: title(tools, model, job), step: job.step })),
+      h(
+        "fieldset",
+        null,
+        h("legend", { class: "midrun-hidden" }, t("abort.how")),
+        mode("stop"),
+        mode("finish"),
+      ),
+      h(
+        "label",
+        { class: "midrun-reason" },
+        h("span", null, t("abort.reason")),
+        h("input", {
+          type: "text",
+          maxlength: 500,
+          list: "midrun-reasons",
+          autofocus: true,
+          value: abort.reason,
+          onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) =>
+            dispatch({ type: "abort", reason: input.value }),
+        }),
+      ),
+      h(
+        "datalist",
+        { id: "midrun-reasons" },
+        abort.reasons.map((reason) => h("option", { key: reason, value: reason })),
+      ),
+      abort.reasons.length > 0 &&
+        h(
+          "div",
+          { class: "midrun-chips", role: "group", "aria-label": t("abort.earlier") },
+          abort.reasons
+            .slice(0, 4)
+            .map((reason) =>
+              h(
+                "button",
+                {
+                  key: reason,
+                  type: "button",
+                  class: "midrun-chip",
+                  title: reason,
+                  onClick: () => dispatch({ type: "abort", reason }),
+                },
+                format.short(reason, 28),
+              ),
+            ),
+        ),
+      buttons(close, t("abort.keep"), t("abort.do"), true),
+    ),
+  ]);
+}
+
+/** @param {Tools} tools @param {Model} model @param {string} id */
+function canvasView(tools, model, id) {
+  const { t, actions, dispatch } = tools;
+  const changes = model.canvas[id] ?? [];
+  const close = () => dispatch({ type: "confirm", job_id: null });
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    void actions.resumeFromCanvas(id);
+  };
+  const line = (/** @type {import("../state.js").CanvasChange} */ change) =>
+    h(
+      "tr",
+      { key: `${change.node_id} ${change.input}` },
+      h("td", null, `${change.title} · ${change.input}`),
+      h("td", null, h("del", { class: "midrun-before" }, format.short(change.from, 120))),
+      h("td", null, format.short(change.to, 120)),
+    );
+  return dialog("canvas", t("canvas.title"), close, {}, [
+    h(
+      "form",
+      { class: "midrun-form", onSubmit: submit },
+      h("h2", null, t("canvas.title")),
+      h(
+        "div",
+        { class: "midrun-scroll" },
+        h(
+          "table",
+          { class: "midrun-changes" },
+          h(
+            "thead",
+            null,
+            h(
+              "tr",
+              null,
+              h("th", null, t("canvas.input")),
+              h("th", null, t("canvas.from")),
+              h("th", null, t("canvas.to")),
+            ),
+          ),
+          h("tbody", null, changes.map(line)),
+        ),
+      ),
+      h("p", { class: "midrun-told" }, t("canvas.left")),
+      buttons(close, t("canvas.cancel"), t("canvas.resume", { n: changes.length }), false),
+    ),
+  ]);
+}
+
+/** @param {() => void} close @param {string} no @param {string} yes @param {boolean} danger */
+function buttons(close, no, yes, danger) {
+  return h(
+    "div",
+    { class: "midrun-dialog-buttons" },
+    h("button", { type: "button", class: "midrun-button", "data-verb": "cancel", onClick: close }, no),
+    h(
+      "button",
+      {
+        type: "submit",
+        class: `midrun-button ${danger ? "midrun-danger" : "midrun-primary"}`,
+        "data-verb": "confirm",
+        autofocus: !danger,
+      },
+      yes,
+    ),
+  );
+}

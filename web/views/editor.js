@@ -1,0 +1,326 @@
+// The parameters of a job: grouped by node, one row an input. Unsaved, pending and applied are told apart.
+import { h } from "../dom.js";
+import * as format from "../format.js";
+import { editCounts } from "../select.js";
+import { emptyEditor, pathKey } from "../state.js";
+import { icon } from "./parts.js";
+
+const SLIDABLE = 2000; // a range with more stops than this is not for a slider
+
+/**
+ * @typedef {import("./parts.js").Tools} Tools
+ * @typedef {import("../state.js").Model} Model
+ * @typedef {import("../state.js").Job} Job
+ * @typedef {import("../state.js").Input} Input
+ * @typedef {import("../state.js").ParamNode} ParamNode
+ */
+
+/** @param {Tools} tools @param {Model} model @param {Job} job */
+export function editorView(tools, model, job) {
+  const { t, dispatch } = tools;
+  const editor = model.editors[job.job_id] ?? emptyEditor;
+  if (editor.nodes === null) return [h("p", { class: "midrun-told" }, t("editor.loading"))];
+  const search = model.tray.search.trim().toLowerCase();
+  const { first, rest } = grouped(editor.nodes, job, search);
+  const groups = first.map(([id, node]) => group(tools, model, job, id, node, search));
+  const folded = rest.map(([id, node]) => group(tools, model, job, id, node, search));
+  return [
+    h("input", {
+      key: "search",
+      type: "search",
+      class: "midrun-search",
+      placeholder: t("editor.search"),
+      "aria-label": t("editor.search"),
+      value: model.tray.search,
+      onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) =>
+        dispatch({ type: "tray", search: input.value }),
+    }),
+    h(
+      "div",
+      { key: "groups", class: "midrun-groups" },
+      groups,
+      folded.length > 0 &&
+        (search
+          ? folded
+          : h(
+              "details",
+              { key: "rest", class: "midrun-rest" },
+              h("summary", null, t("editor.rest", { n: folded.length })),
+              folded,
+            )),
+      !groups.length && !folded.length && h("p", { class: "midrun-told" }, t("editor.nothing")),
+    ),
+    footer(tools, model, job),
+  ];
+}
+
+/** The sampling node, then prompts, LoRAs, ControlNets; the rest apart. @param {Record<string, ParamNode>} nodes @param {Job} job @param {string} search */
+export function grouped(nodes, job, search) {
+  const samplers = new Set([job.node_id, ...job.sampler_nodes]);
+  const rank = (/** @type {[string, ParamNode]} */ [id, node]) => {
+    if (id === job.node_id) return 0;
+    if (samplers.has(id)) return 1;
+    if (Object.values(node.inputs).some((input) => input.multiline)) return 2;
+    if (/lora/i.test(node.class_type)) return 3;
+    if (/controlnet/i.test(node.class_type)) return 4;
+    return 5;
+  };
+  const wanted = Object.entries(nodes).filter(([, node]) => inputsOf(node, search).length > 0);
+  const sorted = wanted
+    .map((entry, index) => ({ entry, index, rank: rank(entry) }))
+    .sort((a, b) => a.rank - b.rank || a.index - b.index);
+  const of = (/** @type {(rank: number) => boolean} */ choose) =>
+    sorted.filter((one) => choose(one.rank)).map((one) => one.entry);
+  const first = of((rank) => rank < 5);
+  return first.length ? { first, rest: of((rank) => rank === 5) } : { first: of(() => true), rest: [] };
+}
+
+/** @param {ParamNode} node @param {string} search @returns {[string, Input][]} */
+function inputsOf(node, search) {
+  const all = Object.entries(node.inputs);
+  if (!search || node.title.toLowerCase().includes(search)) return all;
+  return all.filter(
+    ([name, input]) =>
+      name.toLowerCase().includes(search) || String(input.value).toLowerCase().includes(search),
+  );
+}
+
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} id @param {ParamNode} node @param {string} search */
+function group(tools, model, job, id, node, search) {
+  return h(
+    "section",
+    { key: id, class: "midrun-group", "data-node": id, "aria-label": node.title },
+    h("h3", null, node.title, h("span", { class: "midrun-node-id" }, `#${id}`)),
+    inputsOf(node, search).map(([name, input]) => row(tools, model, job, id, name, input)),
+  );
+}
+
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} nodeId @param {string} name @param {Input} input */
+function row(tools, model, job, nodeId, name, input) {
+  const { t, actions } = tools;
+  const editor = model.editors[job.job_id] ?? emptyEditor;
+  const key = pathKey(nodeId, name);
+  const draft = editor.drafts[key];
+  const edit = job.modified_params[nodeId]?.[name];
+  const status = draft
+    ? "unsaved"
+    : edit
+      ? edit.from_step === null
+        ? "pending"
+        : "applied"
+      : input.modified
+        ? "applied"
+        : null;
+  const refused = editor.refused[key];
+  const before = draft ? input.value : edit ? edit.from : input.original;
+  const fieldId = `midrun-${job.job_id}-${nodeId}-${name}`.replace(/[^\w-]/g, "_");
+  const note = refused ?? t(`verdict.${input.verdict}`);
+  const badge =
+    status &&
+    (status === "applied" && edit?.from_step !== null && edit
+      ? t("badge.appliedFrom", { step: edit.from_step })
+      : t(`badge.${status}`));
+  return h(
+    "div",
+    {
+      key,
+      class: "midrun-param",
+      "data-input": name,
+      "data-status": status,
+      "data-refused": refused ? "" : undefined,
+    },
+    h("label", { for: fieldId }, name),
+    badge && h("span", { key: "badge", class: "midrun-badge", "data-status": status }, badge),
+    status &&
+      h(
+        "button",
+        {
+          key: "undo",
+          type: "button",
+          class: "midrun-button midrun-undo",
+          "data-verb": "undo",
+          "aria-label": t("editor.undo", { input: name }),
+          title: t("editor.undo", { input: name }),
+          onClick: () => actions.undo(job.job_id, nodeId, name),
+        },
+        icon("undo"),
+      ),
+    h(
+      "div",
+      { key: "field", class: "midrun-field" },
+      control(tools, job, nodeId, name, input, draft, fieldId),
+    ),
+    status &&
+      h("del", { key: "before", class: "midrun-before", title: String(before) }, format.short(before, 80)),
+    h(
+      "p",
+      {
+        key: "note",
+        id: `${fieldId}-note`,
+        class: `midrun-note${refused ? " midrun-alert" : ""}`,
+        "aria-live": refused ? "assertive" : undefined,
+        title: input.reason,
+      },
+      note,
+    ),
+  );
+}
+
+/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../state.js").Draft | undefined} draft @param {string} id */
+function control(tools, job, nodeId, name, input, draft, id) {
+  const { actions } = tools;
+  const locked = input.verdict === "consumed" || ["completed", "aborted"].includes(job.state);
+  const shown = draft ? draft.raw : input.value;
+  const change = (/** @type {any} */ _, /** @type {any} */ element) =>
+    actions.draft(job.job_id, nodeId, name, element.type === "checkbox" ? element.checked : element.value);
+  const common = { id, "aria-describedby": `${id}-note` };
+  if (input.type === "BOOLEAN")
+    return h("input", {
+      ...common,
+      type: "checkbox",
+      role: "switch",
+      class: "midrun-switch",
+      disabled: locked,
+      checked: Boolean(shown),
+      onChange: change,
+    });
+  if (input.options) {
+    const options = input.options.map((option) =>
+      h("option", { key: String(option), value: String(option) }, String(option)),
+    );
+    const known = input.options.some((option) => String(option) === String(shown));
+    return h(
+      "select",
+      { ...common, disabled: locked, value: String(shown), onChange: change },
+      !known && h("option", { key: "?", value: String(shown) }, String(shown)),
+      options,
+    );
+  }
+  if (input.type === "INT" || input.type === "FLOAT")
+    return number(common, input, shown, locked, change, save);
+  if (input.multiline)
+    return h("textarea", {
+      ...common,
+      rows: 4,
+      readonly: locked,
+      value: String(shown),
+      onInput: change,
+      onKeydown: (/** @type {KeyboardEvent} */ event) =>
+        event.key === "Enter" && (event.ctrlKey || event.metaKey) && save(event),
+    });
+  return h("input", {
+    ...common,
+    type: "text",
+    readonly: locked,
+    value: typeof shown === "string" ? shown : format.short(shown, 200),
+    onInput: change,
+    onKeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && save(event),
+  });
+
+  /** @param {KeyboardEvent} event */
+  function save(event) {
+    event.preventDefault();
+    void actions.save(job.job_id);
+  }
+}
+
+/** @param {any} common @param {Input} input @param {any} shown @param {boolean} locked @param {any} change @param {(event: KeyboardEvent) => void} save */
+function number(common, input, shown, locked, change, save) {
+  const { min, max } = input;
+  const step = input.step ?? (input.type === "INT" ? 1 : 0.01);
+  const enter = (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && save(event);
+  const slides = !locked && min !== null && max !== null && (max - min) / step <= SLIDABLE;
+  return [
+    h("input", {
+      key: "number",
+      ...common,
+      type: "number",
+      min,
+      max,
+      step: "any",
+      readonly: locked,
+      value: shown,
+      onInput: change,
+      onKeydown: (/** @type {any} */ event, /** @type {any} */ element) =>
+        enter(event) || arrows(event, element),
+    }),
+    slides &&
+      h("input", {
+        key: "slider",
+        type: "range",
+        tabindex: "-1",
+        "aria-hidden": "true",
+        min,
+        max,
+        step,
+        value: Number.isFinite(Number(shown)) ? shown : min,
+        onInput: change,
+      }),
+  ];
+
+  // The arrows go by the step of the node, from wherever the value is; `step` itself would call others invalid.
+  function arrows(/** @type {KeyboardEvent} */ event, /** @type {HTMLInputElement} */ element) {
+    const direction = event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0;
+    if (!direction || locked) return;
+    event.preventDefault();
+    const moved = Number((Number(element.value) + direction * step).toPrecision(12));
+    element.value = String(Math.min(max ?? Infinity, Math.max(min ?? -Infinity, moved)));
+    change(event, element);
+  }
+}
+
+/** @param {Tools} tools @param {Model} model @param {Job} job */
+function footer(tools, model, job) {
+  const { t, actions, dispatch } = tools;
+  const id = job.job_id;
+  const unsaved = Object.keys(model.editors[id]?.drafts ?? {}).length;
+  const { pending, applied } = editCounts(job);
+  const canvas = (model.canvas[id] ?? []).length;
+  const stands = job.state === "paused" || job.state === "failed";
+  const counts = [
+    unsaved && t("editor.unsaved", { n: unsaved }),
+    pending && t("editor.pending", { n: pending }),
+    applied && t("editor.applied", { n: applied }),
+  ].filter(Boolean);
+  const push = (
+    /** @type {string} */ verb,
+    /** @type {string} */ label,
+    /** @type {() => any} */ act,
+    primary = false,
+  ) =>
+    h(
+      "button",
+      {
+        key: verb,
+        type: "button",
+        class: `midrun-button${primary ? " midrun-primary" : ""}`,
+        "data-verb": verb,
+        onClick: act,
+      },
+      label,
+    );
+  return h(
+    "div",
+    { key: "footer", class: "midrun-editor-footer" },
+    h(
+      "span",
+      { class: "midrun-counts", "aria-live": "polite" },
+      counts.length ? counts.join(" · ") : t("editor.unchanged"),
+    ),
+    h(
+      "span",
+      { class: "midrun-footer-buttons" },
+      unsaved + pending > 0 && push("undoAll", t("editor.undoAll"), () => actions.undoAll(id)),
+      unsaved > 0 && push("save", t("editor.save"), () => actions.save(id)),
+      unsaved > 0 &&
+        job.state === "running" &&
+        push("applyNow", t("editor.applyNow"), () => actions.save(id, "next_step"), true),
+      stands &&
+        canvas > 0 &&
+        push("canvas", t("canvas.resume", { n: canvas }), () => dispatch({ type: "confirm", job_id: id })),
+      stands &&
+        unsaved + pending > 0 &&
+        push("resumeWithChanges", t("editor.resume"), () => actions.resumeWithChanges(id), true),
+    ),
+  );
+}

@@ -1,0 +1,205 @@
+// The panel: a list of jobs, of which only those in sight are drawn, or one job.
+import { h } from "../dom.js";
+import * as format from "../format.js";
+import { FILTERS, filtered, nameOf, newestPicture, sentence, timing, verbs } from "../select.js";
+import { button, progressBar, stateMark, stepText, toolbar } from "./parts.js";
+import { detailView } from "./detail.js";
+
+export const ROW = 92; // pixels
+const AROUND = 4; // rows drawn beyond what is in sight
+
+/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model */
+export function trayView(tools, model) {
+  const open = model.tray.open === null ? undefined : model.jobs[model.tray.open];
+  if (open)
+    return [h("div", { key: "detail", class: "midrun-tray midrun-detail" }, detailView(tools, model, open))];
+  return [
+    h(
+      "div",
+      { key: "list", class: "midrun-tray" },
+      header(tools, model),
+      list(tools, model),
+      footer(tools, model),
+    ),
+  ];
+}
+
+/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model */
+function header({ t, dispatch }, model) {
+  const chip = (/** @type {string} */ name) =>
+    h(
+      "button",
+      {
+        key: name,
+        type: "button",
+        class: "midrun-chip",
+        "data-filter": name,
+        "aria-pressed": String(model.tray.filter === name),
+        onClick: () => dispatch({ type: "tray", filter: name, top: 0 }),
+      },
+      t(`filter.${name}`),
+    );
+  return h(
+    "header",
+    { class: "midrun-header" },
+    h("h2", null, "Midrun"),
+    h(
+      "div",
+      { class: "midrun-chips", role: "group", "aria-label": t("filter.label") },
+      Object.keys(FILTERS).map(chip),
+    ),
+  );
+}
+
+/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model */
+function list(tools, model) {
+  const { t, dispatch, actions } = tools;
+  const ids = filtered(model);
+  const seen = (/** @type {Element} */ element) =>
+    dispatch({ type: "tray", top: element.scrollTop, height: element.clientHeight });
+  const scrolls = {
+    class: "midrun-list",
+    role: "list",
+    "aria-label": t("tray.jobs"),
+    ref: (/** @type {Element} */ element) => queueMicrotask(() => seen(element)),
+    onScroll: (/** @type {Event} */ _, /** @type {Element} */ element) => seen(element),
+  };
+  if (!ids.length)
+    return h("div", { ...scrolls }, model.loading || model.next ? null : empty(tools, model, actions));
+  const first = Math.max(0, Math.floor(model.tray.top / ROW) - AROUND);
+  const last = Math.min(ids.length, Math.ceil((model.tray.top + (model.tray.height || 600)) / ROW) + AROUND);
+  const shown = ids.slice(first, last);
+  return h(
+    "div",
+    { ...scrolls },
+    h(
+      "div",
+      { class: "midrun-rows", vars: { "--midrun-height": `${ids.length * ROW}px` } },
+      shown.map((id, index) => card(tools, model, model.jobs[id], first + index, ids.length)),
+    ),
+  );
+}
+
+/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../actions.js").Actions} actions */
+function empty({ t }, model, actions) {
+  const none = model.tray.filter === "all" || model.order.length === 0;
+  return h(
+    "div",
+    { class: "midrun-none" },
+    h("p", null, none ? t("tray.empty") : t("tray.noneSuch")),
+    none &&
+      h(
+        "button",
+        {
+          type: "button",
+          class: "midrun-button",
+          "data-verb": "example",
+          onClick: () => actions.insertExample(),
+        },
+        t("tray.example"),
+      ),
+  );
+}
+
+/**
+ * @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model
+ * @param {import("../state.js").Job} job @param {number} index @param {number} count
+ */
+function card(tools, model, job, index, count) {
+  const { t, actions, url } = tools;
+  const id = job.job_id;
+  const picture = newestPicture(model, job);
+  const { active, paused } = timing(model, job);
+  const [key, values] = sentence(job);
+  const why = model.told[id] ?? t(key, values);
+  const open = () => actions.open(id);
+  return h(
+    "div",
+    {
+      key: id,
+      class: "midrun-card",
+      role: "listitem",
+      "data-job": id,
+      "data-state": job.state,
+      "aria-setsize": count,
+      "aria-posinset": index + 1,
+      vars: { "--midrun-top": `${index * ROW}px` },
+    },
+    h(
+      "button",
+      {
+        type: "button",
+        class: "midrun-open",
+        "aria-label": t("tray.open", { name: title(tools, model, job), state: t(`state.${job.state}`) }),
+        onClick: open,
+      },
+      h(
+        "span",
+        { class: "midrun-thumb" },
+        picture && h("img", { src: url(picture), alt: "", loading: "lazy", draggable: "false" }),
+      ),
+      h(
+        "span",
+        { class: "midrun-facts" },
+        h("span", { class: "midrun-name" }, title(tools, model, job)),
+        h(
+          "span",
+          { class: "midrun-line" },
+          stateMark(tools, job.state),
+          h("span", { class: "midrun-step" }, stepText(tools, job)),
+        ),
+        progressBar(tools, job),
+        h("span", { class: "midrun-why", title: why }, why),
+      ),
+    ),
+    h(
+      "span",
+      { class: "midrun-times" },
+      t("time.active", { time: format.clock(active) }),
+      paused >= 1 ? ` · ${t("time.paused", { time: format.clock(paused) })}` : "",
+    ),
+    h(
+      "span",
+      { class: "midrun-hover" },
+      toolbar(tools, model, job, { small: true, edit: open }),
+      verbs(job).remove && removal(tools, model, id),
+    ),
+  );
+}
+
+/** Deleting asks once, in place. @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {string} id */
+export function removal({ t, actions, dispatch }, model, id) {
+  if (model.removing !== id)
+    return button(t("verb.remove"), "trash", true, () => dispatch({ type: "remove", job_id: id }), {
+      small: true,
+      verb: "remove",
+    });
+  return h(
+    "button",
+    {
+      key: "really",
+      type: "button",
+      class: "midrun-button midrun-danger",
+      "data-verb": "really",
+      onClick: () => actions.remove(id),
+      onBlur: () => dispatch({ type: "remove", job_id: null }),
+      ref: (/** @type {HTMLElement} */ element) => queueMicrotask(() => element.focus()),
+    },
+    t("verb.removeReally"),
+  );
+}
+
+/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
+export function title({ t }, model, job) {
+  return nameOf(model, job) ?? t("tray.unnamed", { id: job.job_id.slice(0, 8) });
+}
+
+/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model */
+function footer({ t }, model) {
+  if (model.usage === null) return h("footer", { class: "midrun-footer" });
+  const n = Object.values(model.usage.jobs).reduce((sum, count) => sum + count, 0);
+  const told = model.offline
+    ? t("tray.offline")
+    : t("tray.usage", { n, size: format.size(model.usage.bytes) });
+  return h("footer", { class: "midrun-footer", "aria-live": "polite" }, told);
+}

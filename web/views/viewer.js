@@ -1,0 +1,262 @@
+// The picture in the whole window: steps, comparison with a draggable divider, zoom, keys.
+import { h } from "../dom.js";
+import { editMarks, previewsOf, verbs } from "../select.js";
+import { dialog } from "./dialogs.js";
+import { icon, stateMark } from "./parts.js";
+
+/** @typedef {import("./parts.js").Tools} Tools */
+/** @typedef {import("../state.js").Model} Model */
+/** @typedef {import("../state.js").Viewer} Viewer */
+
+const ZOOMS = [0.25, 0.5, 1, 2, 3, 4, 6, 8];
+
+/** @param {Tools} tools @param {Model} model @param {Viewer} viewer */
+export function viewerView(tools, model, viewer) {
+  const { t, dispatch, actions, url } = tools;
+  const job = model.jobs[viewer.job_id];
+  const nodeId = viewer.node_id ?? job.node_id;
+  const all = previewsOf(model, job.job_id, nodeId);
+  const found =
+    viewer.step === null ? all.length - 1 : all.findIndex((preview) => preview.step === viewer.step);
+  const at = found < 0 ? all.length - 1 : found;
+  const shown = all[at];
+  const change = (/** @type {Partial<Viewer>} */ changed) => dispatch({ type: "viewer", ...changed });
+  const close = () => actions.view(null);
+  const go = (/** @type {number} */ index) => {
+    const to = Math.max(0, Math.min(all.length - 1, index));
+    if (all.length) change({ step: to === all.length - 1 ? null : all[to].step });
+  };
+  const zoom = (/** @type {number} */ direction) => {
+    const now = viewer.zoom || 1;
+    const next = direction > 0 ? ZOOMS.find((one) => one > now) : ZOOMS.findLast((one) => one < now);
+    change({ zoom: next ?? now });
+  };
+  const compare = () =>
+    change({
+      compare:
+        viewer.compare !== null
+          ? null
+          : job.source_url
+            ? "source"
+            : all.length > 1
+              ? all[at > 0 ? 0 : 1].step
+              : null,
+    });
+  const goOn = () =>
+    verbs(job).pause ? actions.pause(job.job_id) : verbs(job).resume ? actions.resume(job.job_id) : undefined;
+  /** @type {Record<string, () => any>} */
+  const keys = {
+    ArrowLeft: () => go(at - 1),
+    ArrowRight: () => go(at + 1),
+    Home: () => go(0),
+    End: () => go(all.length - 1),
+    " ": goOn,
+    c: compare,
+    C: compare,
+    1: () => change({ zoom: 0 }),
+    "+": () => zoom(1),
+    "=": () => zoom(1),
+    "-": () => zoom(-1),
+  };
+  const onKeydown = (/** @type {KeyboardEvent} */ event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const own =
+      target instanceof HTMLInputElement ||
+      target instanceof HTMLSelectElement ||
+      target.getAttribute("role") === "slider";
+    const act = keys[event.key];
+    if (
+      !act ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      (own && event.key !== " " && event.key.length > 1)
+    )
+      return;
+    event.preventDefault();
+    act();
+  };
+  const src = shown?.url ?? job.preview_url;
+  const other =
+    viewer.compare === "source"
+      ? job.source_url
+      : viewer.compare === null
+        ? null
+        : (all.find((preview) => preview.step === viewer.compare)?.url ?? null);
+  const label = shown
+    ? t("picture.step", { step: shown.step, total: job.total_steps ?? "?", method: shown.method })
+    : t("picture.label");
+  const otherLabel =
+    viewer.compare === "source" ? t("picture.source") : t("step.alone", { step: viewer.compare ?? 0 });
+  return dialog("viewer", t("viewer.title"), close, { onKeydown, "data-state": job.state }, [
+    h(
+      "div",
+      { class: "midrun-viewer-top" },
+      stateMark(tools, job.state),
+      h("span", { class: "midrun-viewer-label", "aria-live": "polite" }, label),
+      tool("compare", t("viewer.compare"), compare, viewer.compare !== null),
+      viewer.compare !== null && comparison(tools, job, all, viewer, change),
+      tool("fit", t("viewer.fit"), () => change({ zoom: 0 }), viewer.zoom === 0),
+      tool("minus", t("viewer.out"), () => zoom(-1)),
+      tool("plus", t("viewer.in"), () => zoom(1)),
+      tool("close", t("viewer.close"), close),
+    ),
+    h(
+      "div",
+      { class: "midrun-viewer-stage", "data-zoomed": viewer.zoom ? "" : undefined },
+      src
+        ? h(
+            "div",
+            {
+              class: "midrun-viewer-frame",
+              "data-crisp": viewer.zoom > 1 ? "" : undefined,
+              vars: {
+                "--midrun-split": String(viewer.split),
+                "--midrun-width": viewer.zoom ? `${(shown?.width ?? 512) * viewer.zoom}px` : "auto",
+                "--midrun-ratio": shown ? `${shown.width} / ${shown.height}` : "1",
+              },
+            },
+            h("img", {
+              key: "shown",
+              class: "midrun-viewer-image",
+              src: url(src),
+              alt: label,
+              draggable: "false",
+            }),
+            other &&
+              h("img", {
+                key: "other",
+                class: "midrun-viewer-image midrun-viewer-other",
+                src: url(other),
+                alt: otherLabel,
+                draggable: "false",
+              }),
+            other && h("span", { key: "name", class: "midrun-viewer-side" }, otherLabel),
+            other && divider(tools, viewer, change),
+          )
+        : h("p", { class: "midrun-empty" }, t("picture.none")),
+    ),
+    all.length > 1 && strip(tools, job, all, at, go),
+  ]);
+}
+
+/** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] */
+function tool(picture, label, act, pressed) {
+  return h(
+    "button",
+    {
+      key: picture,
+      type: "button",
+      class: "midrun-button",
+      "data-verb": picture,
+      "aria-label": label,
+      title: label,
+      "aria-pressed": pressed === undefined ? undefined : String(pressed),
+      onClick: act,
+    },
+    icon(picture),
+  );
+}
+
+/** @param {Tools} tools @param {import("../state.js").Job} job @param {import("../state.js").Preview[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
+function comparison({ t }, job, all, viewer, change) {
+  const choose = (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
+    change({ compare: select.value === "source" ? "source" : Number(select.value) });
+  return h(
+    "select",
+    {
+      key: "with",
+      class: "midrun-with",
+      "aria-label": t("viewer.with"),
+      value: String(viewer.compare),
+      onChange: choose,
+    },
+    job.source_url && h("option", { key: "source", value: "source" }, t("picture.source")),
+    all.map((preview) =>
+      h(
+        "option",
+        { key: String(preview.step), value: String(preview.step) },
+        t("step.alone", { step: preview.step }),
+      ),
+    ),
+  );
+}
+
+/** @param {Tools} tools @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
+function divider({ t }, viewer, change) {
+  const within = (/** @type {number} */ split) => change({ split: Math.min(1, Math.max(0, split)) });
+  const move = (/** @type {PointerEvent} */ event, /** @type {HTMLElement} */ element) => {
+    if (!element.hasPointerCapture(event.pointerId)) return;
+    const frame = element.parentElement?.getBoundingClientRect();
+    if (frame) within((event.clientX - frame.left) / frame.width);
+  };
+  return h("div", {
+    key: "divider",
+    class: "midrun-divider",
+    role: "slider",
+    tabindex: "0",
+    "aria-label": t("viewer.divider"),
+    "aria-valuemin": 0,
+    "aria-valuemax": 100,
+    "aria-valuenow": Math.round(viewer.split * 100),
+    onPointerdown: (/** @type {PointerEvent} */ event, /** @type {HTMLElement} */ element) => {
+      event.preventDefault();
+      element.focus();
+      element.setPointerCapture(event.pointerId);
+    },
+    onPointermove: move,
+    onKeydown: (/** @type {KeyboardEvent} */ event) => {
+      const by = { ArrowLeft: -0.02, ArrowRight: 0.02 }[event.key];
+      if (by === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      within(viewer.split + by);
+    },
+  });
+}
+
+/** @param {Tools} tools @param {import("../state.js").Job} job @param {import("../state.js").Preview[]} all @param {number} at @param {(index: number) => void} go */
+function strip({ t, url }, job, all, at, go) {
+  const slide = (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => go(Number(input.value));
+  return h(
+    "div",
+    { class: "midrun-viewer-bottom" },
+    h("input", {
+      key: "slider",
+      type: "range",
+      min: 0,
+      max: all.length - 1,
+      value: at,
+      "aria-label": t("picture.slider"),
+      "aria-valuetext": t("step.alone", { step: all[at].step }),
+      onInput: slide,
+    }),
+    h(
+      "div",
+      { key: "marks", class: "midrun-bar midrun-viewer-marks" },
+      editMarks(job).map((place) =>
+        h("span", { class: "midrun-mark", title: t("mark.edit"), vars: { "--midrun-at": String(place) } }),
+      ),
+    ),
+    h(
+      "div",
+      { key: "strip", class: "midrun-strip" },
+      all.map((preview, index) => {
+        const current = index === at;
+        return h(
+          "button",
+          {
+            key: String(preview.step),
+            type: "button",
+            class: "midrun-frame",
+            "aria-current": current ? "true" : undefined,
+            "aria-label": t("step.alone", { step: preview.step }),
+            onClick: () => go(index),
+          },
+          h("img", { src: url(preview.url), alt: "", loading: "lazy", draggable: "false" }),
+          h("span", null, String(preview.step)),
+        );
+      }),
+    ),
+  );
+}
