@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .state.breakpoints import Breakpoints
     from .state.disk import DiskRecordings
     from .state.job import Job
     from .state.places import Home
+    from .state.preview_files import PreviewFiles
     from .state.registry import Registry
     from .state.retention import Limits
     from .state.store import Store
@@ -33,11 +35,16 @@ async def comfy_entrypoint() -> Any:
     from comfy_api.latest import ComfyExtension
 
     from .nodes.attach import MidrunAttach
+    from .nodes.breakpoint import MidrunBreakpoint
+    from .nodes.demo_loading import register_folders
+    from .nodes.demo_model import MidrunDemoModel
     from .nodes.ksampler import MidrunKSampler
+
+    register_folders()
 
     class MidrunExtension(ComfyExtension):
         async def get_node_list(self) -> list[type]:
-            return [MidrunKSampler, MidrunAttach]
+            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunDemoModel]
 
     # Not in on_load, which ComfyUI 0.3.75 never calls.
     try:
@@ -77,29 +84,45 @@ def _start() -> None:
 
 
 def _wire(server: Any, home: Home, store: Store) -> None:
+    from .breakpoint_routes import BreakpointRoutes
     from .ears import Ears
     from .nodes import hooks
     from .nodes.definitions import Definitions
+    from .nodes.full import FullQuality
+    from .nodes.gallery import Gallery
+    from .nodes.holding import Holding
     from .nodes.interrupt import ProcessingFlag
+    from .nodes.node_picture import Announcer
+    from .nodes.previews import Previews
     from .nodes.queue import SECRET_KEYS, ComfyQueue
     from .nodes.results import Results
     from .server_routes import Routes
     from .state.control import Control
     from .state.disk import DiskRecordings
     from .state.editing import Editing
+    from .state.instrument import Instruments
+    from .state.preview_files import PreviewFiles
     from .state.registry import Registry
     from .state.retention import usage
+    from .state.timetravel import TimeTravel
     from .state.warnings import NOT_ON_DISK
+    from .travel_routes import TravelRoutes
 
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
-    registry = Registry(store, recordings, ProcessingFlag())
+    registry = Registry(store, recordings, ProcessingFlag(), usual_breakpoints)
     queue = ComfyQueue(server)
-    control = Control(registry, queue)
+    definitions = Definitions()
+    control = Control(registry, queue, Instruments(definitions.types, definitions.lazy, watches_everything))
     results = Results(recordings)
-    editing = Editing(control, Definitions())
+    files = PreviewFiles(home.path, store)
+    recordings.dropped = files.drop
+    previews, full = Previews(files, Announcer(server)), FullQuality(recordings)
+    gallery = Gallery(previews, recordings, full)
+    editing = Editing(control, definitions)
     settings = server.user_manager.settings.get_settings
-    routes = Routes(control, editing, results, settings, partial(usage, home.path))
-    ears = Ears(control, ("MidrunKSampler", "MidrunAttach"), SECRET_KEYS)
+    routes = Routes(control, editing, results, gallery, settings, partial(usage, home.path))
+    travel = TravelRoutes(control, TimeTravel(control, editing), routes.keeps_history)
+    ears = Ears(control, ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint"), SECRET_KEYS)
 
     def find_job(prompt_id: str) -> Job | None:
         job = registry.get(prompt_id)
@@ -109,6 +132,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
         return job
 
     async def close(_: object) -> None:
+        await asyncio.to_thread(previews.thread.close)
         await asyncio.to_thread(recordings.writer.close)
         await asyncio.to_thread(store.close)
         home.close()  # another server may use it from now on
@@ -117,15 +141,19 @@ def _wire(server: Any, home: Home, store: Store) -> None:
         lambda job, view, _: server.send_sync("midrun.job", view.to_json(), job.request.client_id)
     )
     registry.listen(results.on_change)
-    _sweep_now_and_then(recordings, store, registry)
-    _route(server, routes.table())
+    _sweep_now_and_then(recordings, store, registry, files)
+    _route(server, [*routes.table(), *travel.table(), *BreakpointRoutes(registry).table()])
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
-    hooks.runtime = hooks.Runtime(find_job, recordings, queue)
+    hooks.runtime = hooks.Runtime(
+        find_job, recordings, queue, previews, Holding(full, recordings, queue.somebody_waits)
+    )
 
 
-def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Registry) -> None:
+def _sweep_now_and_then(
+    recordings: DiskRecordings, store: Store, registry: Registry, files: PreviewFiles
+) -> None:
     """Old recordings go at the start and whenever a job ends, but not more than once a minute."""
     from .state.retention import SWEEP_EVERY_S, Retention
     from .state.transitions import ENDED
@@ -141,7 +169,7 @@ def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Regi
         except (OSError, sqlite3.Error):
             log.exception("Midrun could not look for old recordings")
 
-    retention = Retention(recordings, store, retention_limits, busy)
+    retention = Retention(recordings, store, retention_limits, busy, files)
     thread = ThreadPoolExecutor(1, "midrun-retention")
     swept = [time.monotonic()]
 
@@ -155,17 +183,33 @@ def _sweep_now_and_then(recordings: DiskRecordings, store: Store, registry: Regi
 
 
 def retention_limits() -> Limits:
-    """From ComfyUI's settings; of the first user, where there are several."""
-    import folder_paths
+    from .state.retention import limits_from
 
-    from .state.retention import Limits, limits_from
+    return limits_from(_settings())
+
+
+def usual_breakpoints() -> Breakpoints:
+    """Of every new job: a NaN pauses it, unless the user does not want that."""
+    from .state.breakpoints import DEFAULT
+
+    return () if _settings().get("Midrun.PauseOnNaN") is False else DEFAULT
+
+
+def watches_everything() -> bool:
+    """Whether every sampler of every prompt is to be watched."""
+    return _settings().get("Midrun.WatchEverything") is True
+
+
+def _settings() -> dict[str, Any]:
+    """ComfyUI's settings; of the first user, where there are several."""
+    import folder_paths
 
     file = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Limits()
-    return limits_from(settings)
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _route(server: Any, table: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""The developer's commands: `python dev.py demo | test | bench [arguments]`. Standard library only.
+"""The developer's commands: `python dev.py demo | test | bench | train [arguments]`. Standard library only.
 
 Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick the second time. With
 COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
@@ -236,6 +236,7 @@ def main() -> int:
     commands = {
         "demo": lambda environment, rest: environment.execute("tests/demo.py", *rest),
         "test": test,
+        "train": lambda environment, rest: environment.execute("tests/demo_model/train.py", *rest),
         "bench": lambda environment, rest: environment.execute("tests/bench.py", *rest),
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:

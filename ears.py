@@ -12,7 +12,9 @@ from typing import Any
 
 from aiohttp import web
 
+from .state.breakpoints import of_workflow
 from .state.control import Control
+from .state.graph import class_type
 from .state.job import Job
 from .state.request import Request
 from .state.view import QueuePolicy
@@ -33,7 +35,11 @@ class Ears:
         """ComfyUI's prompt handler: sees a prompt before it is validated."""
         self._submitted.set(None)
         prompt = body.get("prompt") if isinstance(body, dict) else None
-        watched = self._watched_nodes(prompt)
+        if not isinstance(prompt, dict):
+            return body
+        request = self._request(body)
+        stopping = self._control.instruments.stopping(request.prompt, of_workflow(request.extra_data))
+        watched = self._watched_nodes(stopping)
         if not watched:
             return body
         if body.get("prompt_id") is None:
@@ -42,10 +48,11 @@ class Ears:
         if not _encodable(prompt_id):
             log.warning("Midrun does not watch a prompt whose prompt_id is not valid Unicode")
             return body
-        job = self._control.registry.add(prompt_id, self._request(body), _policy(watched))
+        job = self._control.registry.add(prompt_id, request, _policy(watched))
         if job is None:
             log.warning("Midrun does not watch prompt %r: an earlier job has that prompt_id", prompt_id[:100])
             return body
+        body["prompt"] = stopping
         self._submitted.set(job)
         self._control.submitted(job)
         return body
@@ -71,10 +78,9 @@ class Ears:
                 if isinstance(prompt_id, str):
                     self._control.cancelled(prompt_id)
 
-    def _watched_nodes(self, prompt: Any) -> list[dict[str, Any]]:
-        nodes = prompt.values() if isinstance(prompt, dict) else ()
-        named = [node for node in nodes if isinstance(node, dict) and isinstance(node.get("class_type"), str)]
-        return [node for node in named if node["class_type"] in self._class_types]
+    def _watched_nodes(self, prompt: dict[str, Any]) -> list[dict[str, Any]]:
+        named = {node_id: class_type(prompt, node_id) for node_id in prompt}
+        return [prompt[node_id] for node_id, kind in named.items() if kind in self._class_types]
 
     def _request(self, body: dict[str, Any]) -> Request:
         extra = body.get("extra_data")
@@ -84,7 +90,8 @@ class Ears:
             extra["client_id"] = body["client_id"]
         targets = body.get("partial_execution_targets")
         outputs = tuple(str(target) for target in targets) if isinstance(targets, list) else None
-        return Request(copy.deepcopy(body["prompt"]), extra, outputs, secrets)
+        prompt = self._control.instruments.first(copy.deepcopy(body["prompt"]))
+        return Request(prompt, extra, outputs, secrets)
 
 
 async def _lenient_body(request: web.Request) -> dict[str, Any]:

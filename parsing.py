@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from .state.errors import BadRequest, TooLarge
+from .state.previews import Kind, Quality, Wanted
 from .state.view import State
 
 MAX_BODY = 4 * 1024 * 1024
@@ -76,3 +77,24 @@ def number(name: str, text: str, low: float, high: float) -> float:
 def storable(text: str | None) -> str | None:
     """Without lone surrogates, which no database takes."""
     return None if text is None else text.encode(errors="replace").decode()
+
+
+def wanted(request: web.Request) -> Wanted:
+    """Which picture of a job."""
+    query = request.query
+    only(query, {"node_id", "step", "kind", "quality", "still", "v"})
+    step = query.get("step")
+    return Wanted(
+        query.get("node_id"),
+        None if step is None else integer("step", step, 1, 2**31),
+        Kind(_one_of("kind", query.get("kind", "step"), [kind.value for kind in Kind])),
+        Quality(_one_of("quality", query.get("quality", "fast"), [quality.value for quality in Quality])),
+        _one_of("still", query.get("still", "false"), ["true", "false"]) == "true",
+        query.get("v"),
+    )
+
+
+def _one_of(name: str, text: str, known: list[str]) -> str:
+    if text not in known:
+        raise BadRequest(f"{name} must be {' or '.join(known)}, not {text[:40]!r}.")
+    return text

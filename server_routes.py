@@ -1,43 +1,40 @@
-"""The REST API on ComfyUI's event loop: parse, call, JSON, and one shape for every refusal. Never blocks."""
+"""The REST API on ComfyUI's event loop: parse, call, JSON. Never blocks."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from . import parsing
+from .refusals import guarded
 from .state.control import Control
 from .state.editing import Editing
-from .state.errors import BadRequest, IllegalTransition, InvalidParams, MidrunError, Unavailable
+from .state.errors import BadRequest, Unavailable
 from .state.job import Job
+from .state.previews import LABEL, Preview, Shown, Wanted
 from .state.view import AbortMode, State
-
-log = logging.getLogger(__name__)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_WAIT_S = 30.0
 MAX_LIMIT = 500
+FOR_EVER = "private, max-age=31536000, immutable"
 KEEP_HISTORY = "Midrun.KeepInterruptedHistory"
-STATUS = {
-    "unknown_job": 404,
-    "no_latent": 404,
-    "illegal_transition": 409,
-    "too_large": 413,
-    "invalid_params": 422,
-    "unavailable": 503,
-}
 
 
 class Latents(Protocol):
     """Gives out what was recorded as ComfyUI's latent files."""
 
     def latent(self, job: Job, node_id: str | None, step: int | None) -> tuple[str, bytes]: ...
+
+
+class Pictures(Protocol):
+    """Gives out previews."""
+
+    async def picture(self, job: Job, wanted: Wanted) -> Shown: ...
+    async def listed(self, job: Job) -> list[Preview]: ...
 
 
 class Routes:
@@ -48,32 +45,35 @@ class Routes:
         control: Control,
         editing: Editing,
         latents: Latents,
+        pictures: Pictures,
         settings: Callable[[web.Request], dict[str, Any]],
         usage: Callable[[], dict[str, int]],
     ) -> None:
         self._control = control
         self._editing = editing
         self._latents = latents
+        self._pictures = pictures
         self._settings = settings
         self._usage = usage
 
     def table(self) -> list[web.RouteDef]:
         return [
-            web.get("/midrun/jobs", _guarded(self.jobs)),
-            web.get("/midrun/jobs/{id}", _guarded(self.job)),
-            web.delete("/midrun/jobs/{id}", _guarded(self.delete)),
-            web.post("/midrun/jobs/{id}/pause", _guarded(self.pause)),
-            web.post("/midrun/jobs/{id}/resume", _guarded(self.resume)),
-            web.post("/midrun/jobs/{id}/step", _guarded(self.step)),
-            web.post("/midrun/jobs/{id}/abort", _guarded(self.abort)),
-            web.get("/midrun/jobs/{id}/params", _guarded(self.params)),
-            web.put("/midrun/jobs/{id}/params", _guarded(self.put_params)),
-            web.delete("/midrun/jobs/{id}/params", _guarded(self.undo_all)),
-            web.delete("/midrun/jobs/{id}/params/{node_id}/{input}", _guarded(self.undo)),
-            web.get("/midrun/jobs/{id}/latent", _guarded(self.latent)),
-            web.get("/midrun/jobs/{id}/events", _guarded(self.events)),
-            web.get("/midrun/failures", _guarded(self.failures)),
-            web.get("/midrun/usage", _guarded(self.usage)),
+            web.get("/midrun/jobs", guarded(self.jobs)),
+            web.get("/midrun/jobs/{id}", guarded(self.job)),
+            web.delete("/midrun/jobs/{id}", guarded(self.delete)),
+            web.post("/midrun/jobs/{id}/pause", guarded(self.pause)),
+            web.post("/midrun/jobs/{id}/resume", guarded(self.resume)),
+            web.post("/midrun/jobs/{id}/abort", guarded(self.abort)),
+            web.get("/midrun/jobs/{id}/params", guarded(self.params)),
+            web.put("/midrun/jobs/{id}/params", guarded(self.put_params)),
+            web.delete("/midrun/jobs/{id}/params", guarded(self.undo_all)),
+            web.delete("/midrun/jobs/{id}/params/{node_id}/{input}", guarded(self.undo)),
+            web.get("/midrun/jobs/{id}/latent", guarded(self.latent)),
+            web.get("/midrun/jobs/{id}/preview", guarded(self.preview)),
+            web.get("/midrun/jobs/{id}/previews", guarded(self.previews)),
+            web.get("/midrun/jobs/{id}/events", guarded(self.events)),
+            web.get("/midrun/failures", guarded(self.failures)),
+            web.get("/midrun/usage", guarded(self.usage)),
         ]
 
     async def jobs(self, request: web.Request) -> web.Response:
@@ -106,7 +106,7 @@ class Routes:
         parsing.only(body, {"prompt"})
         job_id = parsing.job_id(request)
         rewritten = await self._editing.rewritten(job_id, body["prompt"]) if "prompt" in body else None
-        keep = self._keeps_history(request)
+        keep = self.keeps_history(request)
         view = await self._control.resume(job_id, keep_history=keep, rewritten=rewritten)
         return web.json_response(view.to_json(), status=202)
 
@@ -131,15 +131,6 @@ class Routes:
         node_id, name = request.match_info["node_id"], request.match_info["input"]
         return web.json_response((await self._editing.undo(parsing.job_id(request), node_id, name)).to_json())
 
-    async def step(self, request: web.Request) -> web.Response:
-        body = await parsing.body(request)
-        parsing.only(body, {"count"})
-        count = body.get("count", 1)
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 10000:
-            raise BadRequest(f"count must be a whole number from 1 to 10000, not {json.dumps(count)[:40]}.")
-        view = await self._control.resume(parsing.job_id(request), count, self._keeps_history(request))
-        return web.json_response(view.to_json(), status=202)
-
     async def abort(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
         parsing.only(body, {"reason", "mode"})
@@ -149,7 +140,7 @@ class Routes:
         mode = body.get("mode", AbortMode.STOP.value)
         if mode not in ("stop", "finish"):
             raise BadRequest(f'mode must be "stop" or "finish", not {json.dumps(mode)[:40]}.')
-        keep = self._keeps_history(request)
+        keep = self.keeps_history(request)
         reason = parsing.storable(reason)
         view = await self._control.abort(parsing.job_id(request), AbortMode(mode), reason, keep)
         return web.json_response(view.to_json())
@@ -163,6 +154,24 @@ class Routes:
         name, content = await asyncio.to_thread(self._latents.latent, job, node_id, number)
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return web.Response(body=content, content_type="application/octet-stream", headers=headers)
+
+    async def preview(self, request: web.Request) -> web.StreamResponse:
+        wanted = parsing.wanted(request)
+        job = await self._control.registry.load(parsing.job_id(request))
+        shown = await self._pictures.picture(job, wanted)
+        etag = f'"{shown.digest}{"-still" if wanted.still else ""}"'
+        this_very = wanted.version == shown.digest
+        headers = {"ETag": etag, "Cache-Control": FOR_EVER if this_very else "private, no-cache"}
+        headers |= {"Midrun-Label": LABEL} | ({} if shown.step is None else {"Midrun-Step": str(shown.step)})
+        if etag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=shown.content, content_type="image/webp", headers=headers)
+
+    async def previews(self, request: web.Request) -> web.Response:
+        parsing.only(request.query, set())
+        job = await self._control.registry.load(parsing.job_id(request))
+        listed = await self._pictures.listed(job)
+        return web.json_response({"previews": [preview.to_json(job.job_id) for preview in listed]})
 
     async def failures(self, request: web.Request) -> web.Response:
         parsing.only(request.query, {"limit"})
@@ -179,7 +188,7 @@ class Routes:
         events = await asyncio.wrap_future(self._control.registry.store.events(job.job_id))
         return web.json_response({"job_id": job.job_id, "events": events})
 
-    def _keeps_history(self, request: web.Request) -> bool:
+    def keeps_history(self, request: web.Request) -> bool:
         return self._settings(request).get(KEEP_HISTORY) is True
 
 
@@ -189,29 +198,4 @@ def unavailable() -> list[web.RouteDef]:
     async def refuse(request: web.Request) -> web.StreamResponse:
         raise Unavailable("Midrun could not open its directory when ComfyUI started; ComfyUI's log says why.")
 
-    return [web.route("*", "/midrun/{path:.*}", _guarded(refuse))]
-
-
-def _guarded(handler: Handler) -> Handler:
-    """Map every refusal to the one error shape."""
-
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except MidrunError as error:
-            return web.json_response({"error": _error(error)}, status=STATUS.get(error.code, 400))
-        except sqlite3.Error as error:
-            log.exception("Midrun could not read its database")
-            refusal = Unavailable(f"Midrun can not read its database: {error}. ComfyUI's log says more.")
-            return web.json_response({"error": _error(refusal)}, status=503)
-
-    return guarded
-
-
-def _error(error: MidrunError) -> dict[str, Any]:
-    told: dict[str, Any] = {"code": error.code, "message": str(error)}
-    if isinstance(error, IllegalTransition):
-        told["state"] = error.state.value
-    if isinstance(error, InvalidParams):
-        told["rejected"] = error.rejected
-    return told
+    return [web.route("*", "/midrun/{path:.*}", guarded(refuse))]

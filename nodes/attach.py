@@ -24,5 +24,9 @@ class MidrunAttach(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, **inputs) -> str:
+        return hooks.present_take()
+
+    @classmethod
     def execute(cls, model, **midrun) -> io.NodeOutput:
         return io.NodeOutput(hooks.attach(model, options(**midrun)))

@@ -32,6 +32,16 @@ class Definitions:
             for name, spec in dict(declared.get(category) or {}).items()
         }
 
+    def types(self, class_type: str) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Input name -> type, and the types of what it gives; empty for a node that is not installed."""
+        given = getattr(nodes.NODE_CLASS_MAPPINGS.get(class_type), "RETURN_TYPES", None)
+        outputs = tuple(str(kind) for kind in given) if isinstance(given, (list, tuple)) else ()
+        return {name: one.type for name, one in self.inputs(class_type).items()}, outputs
+
+    def lazy(self, class_type: str) -> frozenset[str]:
+        """The inputs that the node asks for when it wants them."""
+        return frozenset(name for name, one in self.inputs(class_type).items() if one.lazy)
+
     def display_name(self, class_type: str) -> str:
         return nodes.NODE_DISPLAY_NAME_MAPPINGS.get(class_type, class_type)
 
@@ -44,7 +54,9 @@ def _definition(spec: Any) -> Definition:
         kind = "COMBO"
     chosen = tuple(options) if kind == "COMBO" and isinstance(options, (list, tuple)) else None
     limits = {name: _limit(more.get(name)) for name in ("min", "max", "step")}
-    return Definition(str(kind), chosen, **limits, multiline=more.get("multiline") is True)
+    return Definition(
+        str(kind), chosen, **limits, multiline=more.get("multiline") is True, lazy=more.get("lazy") is True
+    )
 
 
 def _limit(value: Any) -> float | None:

@@ -16,14 +16,18 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.job import Job
+from ..state.previews import PreviewOptions
 from ..state.recording import Inputs, Recording, Recordings, Segment
+from ..state.transitions import Directive
 from ..state.view import JobError, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
 from .fingerprint import sampler_digest
+from .holding import Holding, leave
 from .inputs import Given, recorded_inputs
+from .previews import Previews
 from .queue import ComfyQueue
 from .replay import InputsChanged, Tape, capture_rng, restore_rng
-from .sampling import KEY, SamplingCall, put_first
+from .sampling import KEY, Aside, SamplingCall, put_first
 from .segments import segment_for, starting_at
 
 
@@ -33,6 +37,7 @@ class Options:
 
     pause_at_step: int = 0
     queue_policy: QueuePolicy = QueuePolicy.AUTO
+    previews: PreviewOptions = PreviewOptions()
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,34 @@ class Runtime:
     find_job: Callable[[str], Job | None]  # by prompt_id
     recordings: Recordings
     queue: ComfyQueue
+    previews: Previews
+    holding: Holding
 
 
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
+
+
+def present_take() -> str:
+    """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
+    prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
+    job = runtime.find_job(prompt_id) if runtime and prompt_id else None
+    return prompt_id if job is not None and job.travelled else ""
+
+
+def reach(node_id: str, always: bool) -> None:
+    """That node is about to run: its job pauses there if it has a breakpoint, or `always`.
+
+    Raises InterruptProcessingException where the prompt is to end.
+    """
+    prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
+    job = runtime.find_job(prompt_id) if runtime and prompt_id else None
+    if runtime is None or job is None or not job.reach(prompt_id, node_id, always):
+        return
+    directive = runtime.holding.hold(job)
+    if directive in (Directive.STOP, Directive.PARK):
+        leave()
+    if directive is Directive.FINISH:
+        job.finished()  # which what comes after this node is about
 
 
 def attach(model: Any, options: Options) -> Any:
@@ -90,7 +120,8 @@ class _OuterSample:
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, int(seed or 0))
             pause_at = self.options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
-            call = SamplingCall(job, guider, tape, callback, pause_at, runtime.queue.somebody_waits)
+            shown = runtime.previews.call(job, node_id, ordinal, inputs, self.options.previews)
+            call = SamplingCall(job, guider, tape, callback, pause_at, Aside(shown, runtime.holding))
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:
                 schedule, rng, sampler = segment.sigmas, segment.rng, starting_at(sampler, segment.x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,10 @@ def recorded_inputs(
     now = _now(given, guider, sampler, latent_shapes)
     recorded = _read(job, recording)
     if recorded is None or not len(recording):  # nothing was computed from them yet
+        if recorded is not None and recording.rewound and not _different(recorded, now):
+            return recorded
+        if recording.rewound:
+            recording.truncate(0)
         recording.inputs = now
         return now
     for name in TENSORS:
@@ -72,6 +77,7 @@ def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | Non
         capture_rng(mm.get_torch_device()),
         describe(patcher.model.latent_format, latent_shapes),
         fingerprints(guider.conds, patcher) | {SAMPLER: sampler_digest(sampler)},
+        time.time(),
     )
 
 
@@ -91,7 +97,7 @@ def _read(job: Job, recording: Recording) -> Inputs | None:
 
 
 def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
-    names = [name for name in TENSORS if not _equal(getattr(recorded, name), getattr(now, name))]
+    names = _different(recorded, now)
     if names:
         job.note("inputs_differ", {"inputs": names, "used": "recorded"})
     changed = [
@@ -101,6 +107,10 @@ def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
     ]
     if changed and not was_edited(job.view().edits):
         job.warn(INPUTS_CHANGED, " and ".join(changed))
+
+
+def _different(recorded: Inputs, now: Inputs) -> list[str]:
+    return [name for name in TENSORS if not _equal(getattr(recorded, name), getattr(now, name))]
 
 
 def _equal(then: torch.Tensor | None, now: torch.Tensor | None) -> bool:

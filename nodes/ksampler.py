@@ -67,6 +67,10 @@ class MidrunKSampler(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, **inputs) -> str:
+        return hooks.present_take()
+
+    @classmethod
     def execute(
         cls,
         model,

@@ -1,4 +1,4 @@
-"""From a model's `denoised` to what a workflow calls a latent, and to a picture. Any thread; on the CPU.
+"""From a model's `denoised` to what a workflow calls a latent. Any thread; on the CPU.
 
 A latent format is described in plain JSON, so that a recording can be read when its model is not loaded.
 """
@@ -13,12 +13,9 @@ import comfy.latent_formats
 import comfy.utils
 import safetensors.torch
 import torch
-from latent_preview import Latent2RGBPreviewer
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 SCALARS = ("scale_factor", "shift_factor")  # of a latent format; some models set their own
-UPSCALED = 512  # pixels of the longer side of a picture, at least
 
 
 def describe(latent_format: Any, shapes: list[Any] | None) -> dict[str, Any]:
@@ -56,21 +53,6 @@ def latent_file(denoised: torch.Tensor, described: dict[str, Any], metadata: dic
     samples = restore(described).process_out(unpacked(denoised, described).to(torch.float32))
     tensors = {"latent_tensor": samples.contiguous(), "latent_format_version_0": torch.tensor([])}
     return safetensors.torch.save(tensors, metadata)
-
-
-def picture(denoised: torch.Tensor, described: dict[str, Any]) -> Image.Image | None:
-    """ComfyUI's quick colours of the first image, or of a video's middle frame. None where it knows none."""
-    latent_format = restore(described)
-    factors = latent_format.latent_rgb_factors
-    x0 = unpacked(denoised, described).to(torch.float32)
-    if factors is None or x0.ndim not in (4, 5) or x0.shape[1] != latent_format.latent_channels:
-        return None
-    if x0.ndim == 5:
-        x0 = x0[:, :, x0.shape[2] // 2]
-    more = (latent_format.latent_rgb_factors_bias, getattr(latent_format, "latent_rgb_factors_reshape", None))
-    image = Latent2RGBPreviewer(factors, *more).decode_latent_to_preview(x0)
-    scale = max(1, -(-UPSCALED // max(image.size)))
-    return image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
 
 
 def workflow_metadata(prompt: dict[str, Any], extra_data: dict[str, Any]) -> dict[str, str]:

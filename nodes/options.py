@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..state.previews import Method, PreviewOptions
 from ..state.view import QueuePolicy
 from .hooks import Options
 
@@ -28,8 +29,48 @@ def midrun_inputs() -> list[io.Input]:
                 "somebody waits. hold: always wait in place. park: always let others run."
             ),
         ),
+        *_preview_inputs(),
     ]
 
 
-def options(pause_at_step: int = 0, queue_policy: str = QueuePolicy.AUTO.value) -> Options:
-    return Options(pause_at_step, QueuePolicy(queue_policy))
+def _preview_inputs() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "preview_method",
+            options=[method.value for method in Method],
+            default=Method.AUTO.value,
+            optional=True,
+            tooltip=(
+                "How a step becomes a picture. taesd: a tiny decoder from models/vae_approx. latent2rgb: the "
+                "latent's own colours. auto: taesd where it is at hand. none: no previews."
+            ),
+        ),
+        io.Int.Input(
+            "preview_every",
+            default=0,
+            min=0,
+            max=10000,
+            optional=True,
+            tooltip="Steps between two previews. 0 is automatic: as often as costs little.",
+        ),
+        io.Int.Input(
+            "preview_max_size",
+            default=512,
+            min=64,
+            max=4096,
+            step=64,
+            optional=True,
+            tooltip="Pixels of the longer side of a preview, at most.",
+        ),
+    ]
+
+
+def options(
+    pause_at_step: int = 0,
+    queue_policy: str = QueuePolicy.AUTO.value,
+    preview_method: str = Method.AUTO.value,
+    preview_every: int = 0,
+    preview_max_size: int = 512,
+) -> Options:
+    previews = PreviewOptions(Method(preview_method), preview_every, preview_max_size)
+    return Options(pause_at_step, QueuePolicy(queue_policy), previews)

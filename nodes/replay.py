@@ -26,6 +26,11 @@ def host_copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().to("cpu", copy=True)
 
 
+def finite(tensor: torch.Tensor) -> bool:
+    """Whether there is neither a NaN nor an infinity in it: either would be in its sum, too."""
+    return bool(torch.isfinite(tensor.sum(dtype=torch.float32)))
+
+
 def capture_rng(device: torch.device) -> RngState:
     """The global generators of the CPU and of `device`."""
     module = _generators(device)

@@ -9,7 +9,9 @@ import io
 import logging
 from pathlib import Path
 
+import torch
 from comfy.cli_args import args
+from PIL import Image
 
 from ..state.disk import DiskRecordings
 from ..state.errors import NoLatent
@@ -17,9 +19,12 @@ from ..state.job import Job
 from ..state.recording import Damaged, Inputs, Recording, Step
 from ..state.tensor_file import write
 from ..state.view import AbortMode, Change, JobView
-from .latents import latent_file, picture, png_info, workflow_metadata
+from .decoders import Unusable, latent2rgb
+from .latents import latent_file, png_info, restore, unpacked, workflow_metadata
+from .pictures import enlarged, grid
 
 log = logging.getLogger(__name__)
+PICTURE_SIZE = 512  # pixels of the longer side, nearly
 
 
 class Results:
@@ -70,7 +75,7 @@ class Results:
             directory = self._recordings.kept(job.job_id)
             directory.mkdir(parents=True, exist_ok=True)
             told = {"step": step.number, "latent": str(self._write_latent(directory, job, inputs, step))}
-            shown = picture(step.denoised, inputs.latent_format)
+            shown = _picture(step, inputs)
             if shown is not None:
                 content = io.BytesIO()
                 shown.save(content, "PNG", pnginfo=png_info(_metadata(job)))
@@ -97,6 +102,16 @@ def _read(job_id: str, recording: Recording, number: int) -> tuple[Inputs, Step]
     if inputs is None or step.denoised is None:
         raise NoLatent(job_id, number)
     return inputs, step
+
+
+def _picture(step: Step, inputs: Inputs) -> Image.Image | None:
+    """Quick colours of the whole batch, of a video its middle frame. None where ComfyUI knows none."""
+    x0 = unpacked(step.denoised, inputs.latent_format).to(torch.float32)
+    try:
+        images = latent2rgb(x0, restore(inputs.latent_format), 1)
+    except Unusable:
+        return None
+    return enlarged(grid([frames[0] for frames in images]), PICTURE_SIZE)
 
 
 def _name(step: Step) -> str:

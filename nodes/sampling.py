@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management as mm
@@ -14,16 +15,17 @@ import comfy.sampler_helpers
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
 
+from ..state.breakpoints import Kind, Observation
 from ..state.evaluation import Outcome
 from ..state.job import Job
 from ..state.recording import Approach, Segment, Step
 from ..state.transitions import Directive
-from ..state.view import QueuePolicy
-from . import gpu
-from .replay import Tap, Tape, capture_rng, host_copy
+from ..state.view import JobError
+from .holding import Holding, leave
+from .previews import CallPreviews
+from .replay import Tap, Tape, capture_rng, finite, host_copy
 
 KEY = "midrun"
-POLL_S = 0.1  # how often a held job looks at ComfyUI's interrupt flag and queue
 OWN_POST_CFG = "sampler_post_cfg_function"
 
 
@@ -33,6 +35,14 @@ def put_first(wrappers: dict[str | None, list[Any]]) -> None:
     others = dict(wrappers)
     wrappers.clear()
     wrappers.update({KEY: ours, **others})
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What a call deals with beside sampling."""
+
+    previews: CallPreviews
+    holding: Holding
 
 
 class Unwound(BaseException):
@@ -52,21 +62,23 @@ class SamplingCall:
         tape: Tape,
         callback: Callable[..., Any] | None,
         pause_at: int,
-        somebody_waits: Callable[[], bool],
+        aside: Aside,
     ) -> None:
         self.job = job
         self.guider = guider
         self.tape = tape
-        self.somebody_waits = somebody_waits
+        self.aside = aside
         self.callback = callback
         self.pause_at = pause_at
         self.conds = _copy_conds(guider.conds)
         self.shared_post_cfg = len(guider.model_options.get(OWN_POST_CFG, ()))
-        self.denoised: torch.Tensor | None = None  # of the newest step
+        self.denoised: torch.Tensor | None = None  # of the newest step, on the host
         self.answer: torch.Tensor | None = None  # of the newest evaluation
+        self.kept: torch.Tensor | None = None  # the same on the host, as it is recorded
         self.sigma = 0.0
         self.step = 0  # steps before the stretch that is sampled
         self.live = False  # whether the newest evaluation was
+        self.seen: Observation | None = None  # of the newest step
 
     def begin_at(self, segment: Segment) -> None:
         """Sample that stretch, after what was done before it."""
@@ -81,8 +93,7 @@ class SamplingCall:
                     output = None
                     directive = self._hold()
                 if directive in (Directive.STOP, Directive.PARK):
-                    mm.interrupt_current_processing(False)  # a Cancel that got us here is served
-                    raise mm.InterruptProcessingException()
+                    leave()
                 if directive is Directive.FINISH:
                     self.job.finished()
                     return self._unfinished() if output is None else output
@@ -92,6 +103,7 @@ class SamplingCall:
     def _attempt(self, sample: Callable[[], torch.Tensor]) -> tuple[torch.Tensor | None, Directive]:
         """Sample from the start. Without output the sampler was left before its end."""
         self.tape.rewind()
+        self.seen = None
         self.guider.conds = _copy_conds(self.conds)  # processing them happens in place
         try:
             return sample(), self.job.directive()
@@ -114,6 +126,7 @@ class SamplingCall:
         finally:
             wrappers.pop(KEY, None)
             self.tape.recording.save()
+            self.aside.previews.ended()
 
     # -- an evaluation ---------------------------------------------------------------------------------
 
@@ -132,13 +145,14 @@ class SamplingCall:
         self.live = recorded is None
         sigma = float(timestep.reshape(-1)[0])
         if recorded is None:
-            self.tape.recording.approach = Approach(self.tape.position, sigma, host_copy(x))
+            self.tape.recording.approached(Approach(self.tape.position, sigma, host_copy(x)))
             self.tape.recording.save()
             self.answer = self._evaluate(executor, x, timestep, options, seed, own)
         else:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             args["model"] = self.guider.inner_model
             self.answer = self.tape.replay(recorded, own, args, x.device)
+            self.kept = recorded.answer
         self.sigma = sigma
         self.job.recorded(self.tape.position, self.sigma, self.live)
         return self.answer
@@ -149,6 +163,7 @@ class SamplingCall:
         directive = self.job.begin_evaluation()
         if directive is not Directive.GO:
             raise Unwound(directive)
+        self.aside.previews.hand_over()
         before = capture_rng(x.device)
         tap = Tap()
         outcome = Outcome.RAISED
@@ -160,21 +175,39 @@ class SamplingCall:
         except mm.InterruptProcessingException:
             outcome = Outcome.INTERRUPTED
             raise
+        except Exception as error:
+            if self.job.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
+                raise Unwound(self.job.directive()) from error
+            raise
         finally:
             if self.job.end_evaluation(outcome):
                 raise Unwound(self.job.directive())
+        if not finite(kept) and self.job.hit(Kind.NAN):
+            raise Unwound(self.job.directive())
         self.tape.record(kept, tap.calls, before, x.device)
+        self.kept = kept
         return answer
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""
-        self.denoised = denoised.detach().clone()
-        kept = None if denoised is self.answer else host_copy(denoised)
+        other = None if denoised is self.answer else host_copy(denoised)
         number = self.step + step + 1
-        self.tape.recording.mark(Step(number, self.tape.position, self.sigma, kept))
-        self.job.stepped(number, self.live, self.pause_at)
+        self.seen = self._observed(number, self.kept if other is None else other)
+        self.denoised = self.kept if other is None else other
+        self.tape.recording.mark(Step(number, self.tape.position, self.sigma, other))
+        self.aside.previews.stepped(number, self.sigma, self.denoised, self.live)
+        self.job.stepped(self.seen, self.live, self.pause_at)
         if self.live and self.callback is not None:
             self.callback(number - 1, denoised, x, self.step + total_steps)
+
+    def _observed(self, number: int, denoised: torch.Tensor) -> Observation:
+        """denoised: on the host."""
+        before = self.seen
+        if before is None or self.denoised is None or not self.job.wants_change():
+            return Observation(number, self.sigma, before and before.sigma)
+        new = denoised.to(torch.float32)
+        change = float((new - self.denoised.to(torch.float32)).norm() / new.norm().clamp_min(1e-12))
+        return Observation(number, self.sigma, before.sigma, change, before.change)
 
     def _cfg(self) -> float:
         return getattr(self.guider, "cfg", 1.0)
@@ -197,26 +230,10 @@ class SamplingCall:
         return self.guider.model_patcher.model.process_latent_out(self.denoised.to(torch.float32))
 
     def _hold(self) -> Directive:
-        """Give the GPU back and wait, for as long as the queue policy lets us."""
-        if self.denoised is not None:
-            self.denoised = self.denoised.cpu()
         self.answer = None
         self.tape.recording.save()
-        released = gpu.release()
-        directive = self.job.stopped(released.complete, {"gpu": released.to_json()}, self._should_park())
-        while directive is Directive.PAUSE:
-            if mm.processing_interrupted():
-                self.job.cancel(self.job.prompt_id)
-            elif self._should_park() and self.job.park():
-                return Directive.PARK
-            directive = self.job.wait(POLL_S)
-        return directive
-
-    def _should_park(self) -> bool:
-        policy = self.job.view().queue_policy
-        if policy is QueuePolicy.AUTO:
-            return self.somebody_waits()
-        return policy is QueuePolicy.PARK
+        self.aside.previews.paused()
+        return self.aside.holding.hold(self.job)
 
 
 @contextmanager

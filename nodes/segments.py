@@ -119,8 +119,8 @@ def _origin(recording: Recording, newest: Segment | None) -> Approach:
     """Where the newest stretch has come to; of one without an evaluation, where it began to be made from."""
     if newest is not None and newest.first == len(recording):
         return newest.origin
-    approach = _read(lambda: recording.approach)
-    if approach is None or approach.evaluations != len(recording):
+    approach = _read(lambda: recording.approach(len(recording)))
+    if approach is None:
         told = "where the sampler had come to is not on record, so its schedule can not be changed"
         raise InputsChanged(f"Midrun can not go on with this sampling call: {told}. {AGAIN}")
     return approach

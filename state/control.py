@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from .edits import Edits, pending, to_json, with_edits, without_pending
 from .errors import IllegalTransition, MidrunError
+from .instrument import BREAK, Instruments, plain
 from .job import Job
 from .registry import Registry
 from .request import Request
@@ -66,9 +67,10 @@ class Queue(Protocol):
 class Control:
     """One method a verb. Each raises a MidrunError when it refuses."""
 
-    def __init__(self, registry: Registry, queue: Queue) -> None:
+    def __init__(self, registry: Registry, queue: Queue, instruments: Instruments) -> None:
         self.registry = registry
         self.queue = queue
+        self.instruments = instruments
         self._unconfirmed: dict[str, tuple[Job, float]] = {}
         self._follower: asyncio.Task[None] | None = None
         self._errands: set[asyncio.Task[None]] = set()
@@ -131,6 +133,7 @@ class Control:
     def adopt(self, prompt_id: str) -> Job | None:
         """A prompt that came to the queue past ComfyUI's prompt handler, as other node packs may do it."""
         request = self.queue.queued_request(prompt_id)
+        request = None if request is None else _without_breaks(request)
         job = None if request is None else self.registry.add(prompt_id, request, QueuePolicy.AUTO)
         if job is not None:
             job.enter_queue()
@@ -142,7 +145,7 @@ class Control:
         job.enter_queue()
         request = self.queue.queued_request(job.prompt_id)
         if request is not None:
-            self.registry.update_request(job, request)
+            self.registry.update_request(job, _without_breaks(request))
 
     def refused(self, job: Job) -> None:
         self._unconfirmed.pop(job.job_id, None)
@@ -168,9 +171,10 @@ class Control:
         earlier = () if keep_history else view.prompt_ids
         taken = pending(view.edits) if rewritten is None else rewritten.edits
         prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
-        request = replace(job.request, prompt=prompt)
+        request = replace(job.request, prompt=self.instruments.again(prompt, job.request.prompt))
+        stopping = replace(request, prompt=self.instruments.stopping(request.prompt, view.breakpoints))
         try:
-            run = await self.queue.prepare(job.job_id, request)
+            run = await self.queue.prepare(job.job_id, stopping)
         except BaseException:
             job.refuse_run()
             raise
@@ -240,6 +244,11 @@ class Control:
         elif found.where is Where.ABSENT:
             job.run_ended(prompt_id, Event.ABORT)
         self.registry.settle(job)
+
+
+def _without_breaks(request: Request) -> Request:
+    prompt = plain(request.prompt, (BREAK,))
+    return request if prompt is request.prompt else replace(request, prompt=prompt)
 
 
 def _with_edits_told(run: Run, job: Job) -> Run:

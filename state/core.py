@@ -80,6 +80,11 @@ class Core:
         with self._lock:
             self._note(kind, detail)
 
+    def tell(self, **fields: Any) -> None:
+        """Change what the view tells beside the state; the next that is published carries it."""
+        with self._lock:
+            self._set(**fields)
+
     # -- under the lock --------------------------------------------------------------------------------
 
     def _require(self, states: tuple[State, ...], verb: str, because: str) -> None:
@@ -97,7 +102,8 @@ class Core:
         after = TRANSITIONS.get((before, event))
         if after is None:
             raise IllegalTransition(event.value, self.job_id, before, f"it is {before.value}.")
-        self._set(state=after, **fields)
+        gone_on = {} if after in (P, H) else {"paused_before": None}
+        self._set(state=after, **gone_on, **fields)
         active = after in (R, P) and (self._started or after is R)
         self._watch.switch(Mode.ACTIVE if active else Mode.PAUSED if after is H else Mode.IDLE)
         self._announce(event.value, before, detail)

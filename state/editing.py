@@ -26,6 +26,7 @@ from .edits import (
 )
 from .errors import EditRefused, IllegalTransition, RunRefused
 from .graph import Prompt
+from .instrument import WATCH
 from .job import Job
 from .transitions import ENDED
 from .values import Definition, refusal
@@ -52,7 +53,13 @@ class Editing:
         job = await self._control.registry.load(any_id)
         view = job.view()
         prompt = with_edits(job.request.prompt, pending(view.edits))
-        return {"nodes": {node_id: self._node(prompt, view, node_id) for node_id in prompt}}
+        return {
+            "nodes": {
+                node_id: self._node(prompt, view, node_id)
+                for node_id in prompt
+                if not node_id.startswith(WATCH)
+            }
+        }
 
     async def put(self, any_id: str, wanted: dict[str, Any], at_once: bool) -> JobView:
         """Store edits, {node_id: {input: value}}; at_once: pause, and go on with them."""
@@ -60,17 +67,20 @@ class Editing:
         if job.state in ENDED:
             because = f"it is {job.state.value}; queue its workflow as a new job."
             raise IllegalTransition("edit", job.job_id, job.state, because)
-        paths = self._accepted(job, wanted)
-        in_force = job.request.prompt
-        edits = {
-            path: Edit(graph.inputs(in_force, path[0]).get(path[1]), value) for path, value in paths.items()
-        }
-        future = with_edits(in_force, pending(job.view().edits) | edits)
-        await self._control.queue.prepare(job.job_id, replace(job.request, prompt=future))
-        view = await self._edited(job, partial(_stored, edits))
+        edits = await self.checked(job, wanted)
+        view = await self._edited(job, partial(stored, edits))
         if at_once and view.state in (State.RUNNING, State.PAUSING, State.QUEUED):
             await self._control.resume_when_paused(job)
         return job.view()
+
+    async def checked(self, job: Job, wanted: dict[str, Any]) -> Edits:
+        """The edits asked for, if the job can be run with them. Raises EditRefused or RunRefused."""
+        paths = self._accepted(job, wanted)
+        in_force = job.request.prompt
+        edits = {path: _edit(in_force, path, value) for path, value in paths.items()}
+        future = with_edits(in_force, pending(job.view().edits) | edits)
+        await self._control.queue.prepare(job.job_id, replace(job.request, prompt=future))
+        return edits
 
     async def undo_all(self, any_id: str) -> JobView:
         """Take back what is pending."""
@@ -199,7 +209,7 @@ def _edit(in_force: Prompt, path: Path, value: Any) -> Edit:
     return Edit(graph.inputs(in_force, path[0]).get(path[1]), value)
 
 
-def _stored(edits: Edits, history: History) -> History:
+def stored(edits: Edits, history: History) -> History:
     for path, edit in edits.items():
         history = changed(history, path, edit)
     return history

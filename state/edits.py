@@ -6,6 +6,7 @@ A job's history has, for each input, its edits in order. Only the last of them c
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,11 +22,13 @@ class Edit:
     """`before`, `after`: values or links, None for an input that is not there.
 
     from_step: how many steps were done when it was applied; None while it is pending
+    in_node: the node that sampled then
     """
 
     before: Any
     after: Any
     from_step: int | None = None
+    in_node: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"from": self.before, "to": self.after, "from_step": self.from_step}
@@ -52,16 +55,37 @@ def pending(history: History) -> dict[Path, Edit]:
     }
 
 
-def applied(history: History, taken: dict[Path, Edit], step: int) -> History:
+def applied(history: History, taken: dict[Path, Edit], step: int, node_id: str | None = None) -> History:
     """The same after these pending edits took effect; one that was replaced meanwhile stays pending."""
-    for (node_id, name), edit in taken.items():
-        edits = history.get(node_id, {}).get(name, ())
+    for (input_of, name), edit in taken.items():
+        edits = history.get(input_of, {}).get(name, ())
+        made = replace(edit, from_step=step, in_node=node_id)
         if edit in edits:
-            now = tuple(replace(known, from_step=step) if known is edit else known for known in edits)
+            now = tuple(made if known is edit else known for known in edits)
         else:
-            now = (*edits[:-1], replace(edit, from_step=step), *edits[-1:])
-        history = {**history, node_id: {**history.get(node_id, {}), name: now}}
+            now = (*edits[:-1], made, *edits[-1:])
+        history = {**history, input_of: {**history.get(input_of, {}), name: now}}
     return history
+
+
+def taken_back(history: History, later: Callable[[Edit], bool]) -> tuple[History, Edits]:
+    """Without the edits that were applied later than some moment, and what undoes those in a graph."""
+    undoing: Edits = {}
+    kept: History = {}
+    for node_id, named in history.items():
+        for name, edits in named.items():
+            gone = [edit for edit in edits if edit.from_step is not None and later(edit)]
+            left = tuple(edit for edit in edits if edit not in gone)
+            if gone:
+                undoing[node_id, name] = Edit(gone[-1].after, gone[0].before)
+                left = tuple(_on_top_of(gone[0].before, edit) for edit in left)
+            kept = {**kept, node_id: {**kept.get(node_id, {}), name: left}}
+    return _without_empty(kept), undoing
+
+
+def _on_top_of(value: Any, edit: Edit) -> Edit:
+    """A pending edit changes what is in force, which is that value now."""
+    return replace(edit, before=value) if edit.from_step is None else edit
 
 
 def was_edited(history: History) -> bool:
@@ -79,7 +103,10 @@ def with_edits(prompt: Prompt, edits: dict[Path, Edit]) -> Prompt:
     """A copy of the graph with these edits made."""
     edited = copy.deepcopy(prompt)
     for (node_id, name), edit in edits.items():
-        inputs(edited, node_id)[name] = copy.deepcopy(edit.after)
+        if edit.after is None:
+            inputs(edited, node_id).pop(name, None)
+        else:
+            inputs(edited, node_id)[name] = copy.deepcopy(edit.after)
     return edited
 
 
@@ -104,7 +131,10 @@ def summary(history: History) -> dict[str, dict[str, Any]]:
 
 def to_json(history: History) -> dict[str, dict[str, list[dict[str, Any]]]]:
     return {
-        node_id: {name: [edit.to_json() for edit in edits] for name, edits in named.items()}
+        node_id: {
+            name: [edit.to_json() | {"in_node": edit.in_node} for edit in edits]
+            for name, edits in named.items()
+        }
         for node_id, named in history.items()
     }
 
@@ -112,7 +142,7 @@ def to_json(history: History) -> dict[str, dict[str, list[dict[str, Any]]]]:
 def from_json(stored: dict[str, Any]) -> History:
     return {
         node_id: {
-            name: tuple(Edit(edit["from"], edit["to"], edit["from_step"]) for edit in edits)
+            name: tuple(Edit(edit["from"], edit["to"], edit["from_step"], edit["in_node"]) for edit in edits)
             for name, edits in named.items()
         }
         for node_id, named in stored.items()

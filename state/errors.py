@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .view import State
+if TYPE_CHECKING:
+    from .view import State
 
 
 class MidrunError(Exception):
@@ -55,6 +56,28 @@ class NoLatent(MidrunError):
         super().__init__(
             f"Job {short(job_id)} has {told} on record: it has not got that far, or its recording is gone."
         )
+
+
+class NoStep(MidrunError):
+    """There is no such step to go back to."""
+
+    code = "no_step"
+
+    def __init__(self, job_id: str, step: int, node_id: str | None) -> None:
+        of = f" of node {short(node_id)}" if node_id is not None else ""
+        super().__init__(
+            f"Job {short(job_id)} has no step {step}{of} on record: it has not got that far, its recording "
+            "is gone, or that was in an earlier sampling call."
+        )
+
+
+class NoPreview(MidrunError):
+    """There is no such picture to give out; `because` is a sentence."""
+
+    code = "no_preview"
+
+    def __init__(self, job_id: str, because: str) -> None:
+        super().__init__(f"Job {short(job_id)} has no such preview: {because}")
 
 
 class Unavailable(MidrunError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 Prompt = dict[str, Any]  # node_id -> {"class_type", "inputs": {name: value or [node_id, slot]}}
+PICTURE_INPUTS = ("latent_image", "latent", "samples", "pixels", "image", "images")
 MODEL_FILE_INPUTS = ("ckpt_name", "unet_name", "model_name", "gguf_name", "model_path", "model")
 
 
@@ -42,3 +43,46 @@ def model_file(prompt: Prompt, node_id: str | None) -> str | None:
         names = sorted(found, key=lambda name: (name not in ("model", "guider"), name))
         waiting += [source for name in names if (source := link(found[name])) is not None]
     return None
+
+
+def vae_links(prompt: Prompt, node_id: str) -> list[tuple[str, int]]:
+    """(node_id, slot) of the workflow's VAEs: those that decode what the node makes first, then any other."""
+    after = _after(prompt, node_id)
+    found = [
+        (value[0], value[1], current not in after)
+        for current in prompt
+        for name, value in inputs(prompt, current).items()
+        if name.startswith("vae") and link(value) is not None
+    ]
+    found.sort(key=lambda one: one[2])
+    return list(dict.fromkeys((node, slot) for node, slot, _ in found))
+
+
+def loaded_image(prompt: Prompt, node_id: str) -> str | None:
+    """The file of the one Load Image whose picture became the latent that the node begins with."""
+    files, seen = set(), set()
+    waiting = [node_id]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        found = inputs(prompt, current)
+        if class_type(prompt, current) == "LoadImage" and isinstance(found.get("image"), str):
+            files.add(found["image"])
+        waiting += [source for name in PICTURE_INPUTS if (source := link(found.get(name))) is not None]
+    return files.pop() if len(files) == 1 else None
+
+
+def _after(prompt: Prompt, node_id: str) -> set[str]:
+    """The nodes that use what the node makes, directly or not."""
+    after: set[str] = set()
+    waiting = [node_id]
+    while waiting:
+        current = waiting.pop()
+        for other in prompt:
+            uses = any(link(value) == current for value in inputs(prompt, other).values())
+            if uses and other not in after:
+                after.add(other)
+                waiting.append(other)
+    return after

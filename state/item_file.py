@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from .recording import Approach, Evaluation, Inputs, RngState, Segment, Step
+from .recording import Approach, Evaluation, Inputs, Rewound, RngState, Segment, Step
 from .tensor_file import Tensors
 
-Item = Inputs | Evaluation | Step | Approach | Segment
+Item = Inputs | Evaluation | Step | Approach | Segment | Rewound
 
 
 def tensors_of(item: Item) -> Tensors:
@@ -17,6 +17,8 @@ def tensors_of(item: Item) -> Tensors:
         return {} if item.denoised is None else {"denoised": item.denoised}
     if isinstance(item, Approach):
         return {"x": item.x}
+    if isinstance(item, Rewound):
+        return {}
     tensors: dict[str, torch.Tensor | None]
     if isinstance(item, Segment):
         tensors = {"x": item.x, "origin": item.origin.x, "sigmas": item.sigmas, "given": item.given}
@@ -37,12 +39,15 @@ def about_of(item: Item) -> dict[str, Any]:
         return {"number": item.number, "evaluations": item.evaluations, "sigma": item.sigma}
     if isinstance(item, Evaluation):
         return {"taps": len(item.taps)}
+    if isinstance(item, Rewound):
+        return {"step": item.step, "evaluations": item.evaluations}
     if isinstance(item, Approach):
         return {"evaluations": item.evaluations, "sigma": item.sigma}
     if isinstance(item, Segment):
         origin = {"evaluations": item.origin.evaluations, "sigma": item.origin.sigma}
         return {"first": item.first, "step": item.step, "sampler": item.sampler, "origin": origin}
-    return {"latent_format": item.latent_format, "fingerprints": item.fingerprints}
+    kept = ("latent_format", "fingerprints", "begun")
+    return {name: getattr(item, name) for name in kept}
 
 
 def decode_step(tensors: Tensors, about: dict[str, Any]) -> Step:
@@ -63,11 +68,15 @@ def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
     if rng is None:
         raise KeyError("rng.cpu")
     given = (tensors["noise"], tensors["latent_image"], tensors["sigmas"], tensors.get("denoise_mask"))
-    return Inputs(*given, rng, about["latent_format"], about["fingerprints"])
+    return Inputs(*given, rng, about["latent_format"], about["fingerprints"], about["begun"])
 
 
 def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:
     return Approach(about["evaluations"], about["sigma"], tensors["x"])
+
+
+def decode_rewound(tensors: Tensors, about: dict[str, Any]) -> Rewound:
+    return Rewound(about["step"], about["evaluations"])
 
 
 def decode_segment(tensors: Tensors, about: dict[str, Any]) -> Segment:

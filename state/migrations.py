@@ -108,3 +108,17 @@ def m0003_many_jobs(db: Database) -> None:
         """,
         "DROP INDEX idx_job_debug_state_updated_at",
     )
+
+
+@migrations()
+def m0004_time_travel(db: Database) -> None:
+    """What a rewind left behind, which job another was forked from, and breakpoints."""
+    _run(
+        db,
+        "ALTER TABLE job_debug_state ADD COLUMN take_json TEXT",
+        "ALTER TABLE job_debug_state ADD COLUMN parent_id TEXT",
+        "ALTER TABLE job_debug_state ADD COLUMN parent_step INTEGER",
+        "ALTER TABLE job_debug_state ADD COLUMN paused_before TEXT",
+        "ALTER TABLE job_debug_state ADD COLUMN breakpoints_json TEXT NOT NULL DEFAULT '[]'",
+        "CREATE INDEX idx_job_debug_state_parent_id ON job_debug_state(parent_id)",
+    )

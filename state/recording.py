@@ -1,13 +1,11 @@
-"""The evaluations of one sampling call, in order, and what that call was given: the types, and the kind of
-recording that lives in host memory only.
+"""The evaluations of one sampling call, in order, and what that call was given: the types.
 
-Written and read by ComfyUI's worker thread; dropped from any thread. With disk.py the only users of torch in
-`state`.
+Written and read by ComfyUI's worker thread; dropped from any thread. The recordings are the only users of
+torch in `state`.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -42,6 +40,7 @@ class Inputs:
     sigmas: [steps + 1]; denoise_mask: broadcastable to the latent, or None
     latent_format: plain JSON that tells how a latent of the model becomes one of a workflow
     fingerprints: name -> digest, of inputs that are not recorded themselves
+    begun: when the call began, seconds since the epoch
     """
 
     noise: torch.Tensor
@@ -51,6 +50,7 @@ class Inputs:
     rng: RngState
     latent_format: dict[str, Any] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    begun: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,19 @@ class Segment:
     rng: RngState
 
 
+@dataclass(frozen=True)
+class Rewound:
+    """A recording ends, for now, after that step and so many evaluations."""
+
+    step: int
+    evaluations: int
+
+
 class Recording(Protocol):
-    """Append-only, but for `truncate`. Reading raises Damaged."""
+    """Append-only, but for `truncate`. Reading raises Damaged.
+
+    A rewound one ends at an earlier step; what comes after it, the take, is kept until something is appended.
+    """
 
     @property
     def inputs(self) -> Inputs | None: ...
@@ -127,21 +138,29 @@ class Recording(Protocol):
         """A step was finished; one that is known already is left as it is."""
         ...
 
-    @property
-    def approach(self) -> Approach | None:
-        """The newest."""
+    def approach(self, evaluations: int) -> Approach | None:
+        """To the evaluation after so many."""
         ...
 
-    @approach.setter
-    def approach(self, approach: Approach) -> None: ...
+    def approached(self, approach: Approach) -> None: ...
     def begin(self, segment: Segment) -> None:
         """One that begins where another does takes its place."""
         ...
 
-    def segment(self) -> Segment | None:
-        """The newest."""
+    def segment(self, length: int | None = None) -> Segment | None:
+        """The newest, or the newest that begins within so many evaluations."""
         ...
 
+    def rewind(self, step: int) -> None:
+        """End after that step from now on; 0 is before the first. Raises KeyError for an unknown one."""
+        ...
+
+    def restore(self) -> None:
+        """Take a rewind back, if its take is still there."""
+        ...
+
+    @property
+    def rewound(self) -> bool: ...
     def save(self) -> None:
         """Write what there is. Not at each part, so that the sampler shares the interpreter with the writer
         when it waits for the model, and not between two evaluations."""
@@ -153,8 +172,23 @@ class Recording(Protocol):
         ...
 
 
+Call = tuple[str, int]  # (a node's directory_name, ordinal): one sampling call of a job
+
+
 class Recordings(Protocol):
     """All recordings, keyed by (job_id, node_id, ordinal)."""
+
+    def calls(self, job_id: str) -> dict[Call, Recording]:
+        """All there are of the job. May read the disk."""
+        ...
+
+    def share(self, job_id: str, with_id: str, calls: dict[Call, Rewound | None]) -> None:
+        """Give a new job these calls of another, whole or up to there. Raises OSError. Takes its time."""
+        ...
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until everything put so far is where it survives a crash, or until it takes too long."""
+        ...
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> Recording: ...
     def find(self, job_id: str, node_id: str) -> Recording | None:
@@ -175,80 +209,9 @@ class Recordings(Protocol):
         ...
 
 
-class MemoryRecording:
-    """Evaluations in a list."""
-
-    def __init__(self) -> None:
-        self.inputs: Inputs | None = None
-        self._evaluations: list[Evaluation] = []
-        self.approach: Approach | None = None
-        self._steps: dict[int, Step] = {}
-        self._segments: dict[int, Segment] = {}
-
-    def __len__(self) -> int:
-        return len(self._evaluations)
-
-    def append(self, evaluation: Evaluation) -> None:
-        self._evaluations.append(evaluation)
-
-    def read(self, index: int) -> Evaluation:
-        return self._evaluations[index]
-
-    def truncate(self, length: int) -> None:
-        del self._evaluations[length:]
-        self._steps = {step.number: step for step in self._steps.values() if step.evaluations <= length}
-        self._segments = {first: segment for first, segment in self._segments.items() if first <= length}
-
-    def mark(self, step: Step) -> None:
-        self._steps.setdefault(step.number, step)
-
-    def save(self) -> None:
-        pass
-
-    def begin(self, segment: Segment) -> None:
-        self._segments[segment.first] = segment
-
-    def segment(self) -> Segment | None:
-        return self._segments[max(self._segments)] if self._segments else None
-
-    def steps(self) -> list[int]:
-        return sorted(self._steps)
-
-    def step(self, number: int) -> Step:
-        return with_denoised(self._steps[number], self)
-
-
-class MemoryRecordings:
-    """Recordings that live as long as their job and the server."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._jobs: dict[str, dict[tuple[str, int], MemoryRecording]] = {}
-
-    def open(self, job_id: str, node_id: str, ordinal: int) -> MemoryRecording:
-        with self._lock:
-            return self._jobs.setdefault(job_id, {}).setdefault((node_id, ordinal), MemoryRecording())
-
-    def find(self, job_id: str, node_id: str) -> MemoryRecording | None:
-        with self._lock:
-            calls = self._jobs.get(job_id, {})
-            ordinals = [ordinal for node, ordinal in calls if node == node_id]
-            return calls[node_id, max(ordinals)] if ordinals else None
-
-    def exists(self, job_id: str) -> bool:
-        with self._lock:
-            return job_id in self._jobs
-
-    def close(self, job_id: str) -> None:
-        self.drop(job_id)
-
-    def set_aside(self, job_id: str) -> None:
-        self.drop(job_id)
-
-    def drop(self, job_id: str, then: Callable[[], None] = lambda: None) -> None:
-        with self._lock:
-            self._jobs.pop(job_id, None)
-        then()
+def visible(number: int, rewound: Rewound | None) -> bool:
+    """Whether a step is not of the take that a rewind left behind."""
+    return rewound is None or number <= rewound.step
 
 
 def with_denoised(step: Step, recording: Recording) -> Step:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from . import graph
+from .breakpoints import DEFAULT, Breakpoints, of_workflow
 from .core import utc
 from .edits import Edits
 from .errors import UnknownJob
@@ -36,7 +37,15 @@ SAVE_PROGRESS_EVERY_S = 1.0
 class Registry:
     """job_id -> Job."""
 
-    def __init__(self, store: Store, recordings: Recordings, flag: InterruptFlag) -> None:
+    def __init__(
+        self,
+        store: Store,
+        recordings: Recordings,
+        flag: InterruptFlag,
+        breakpoints: Callable[[], Breakpoints] = lambda: DEFAULT,
+    ) -> None:
+        """`breakpoints`: those that every new job has."""
+        self._breakpoints = breakpoints
         self.recordings = recordings
         self.store = store
         self._make_job = partial(Job, flag=flag, listener=self._changed)
@@ -56,7 +65,14 @@ class Registry:
         trouble = self.store.trouble_at_start
         warnings = {NOT_IN_DATABASE[0]: NOT_IN_DATABASE[1].format(trouble)} if trouble else {}
         view = JobView(
-            prompt_id, (prompt_id,), State.QUEUED, now, now, queue_policy=policy, warnings=warnings
+            prompt_id,
+            (prompt_id,),
+            State.QUEUED,
+            now,
+            now,
+            queue_policy=policy,
+            warnings=warnings,
+            breakpoints=(*self._breakpoints(), *of_workflow(request.extra_data)),
         )
         job = self._make_job(view, request)
         with self._lock:
@@ -68,6 +84,31 @@ class Registry:
         self.store.add(view, request)
         self._changed(job, view, Change("queued", State.QUEUED, State.QUEUED, 0, now))
         return job
+
+    def draft(self, view: JobView, request: Request) -> Job:
+        """A job that nobody knows of yet."""
+        job = self._make_job(view, request)
+        job.travelled = True
+        return job
+
+    def admit(self, job: Job, change: Change) -> None:
+        """A draft becomes a job like any other."""
+        view = job.view()
+        with self._lock:
+            self._taken.add(job.job_id)
+            self._by_prompt[job.job_id] = job
+        self.store.add(view, job.request)
+        self._changed(job, view, change)
+
+    def enlist(self, job: Job) -> Job:
+        """Keep a job that ended at hand again; the one that is, where another was quicker."""
+        prompt_ids = job.view().prompt_ids
+        with self._lock:
+            if job.job_id not in self._taken:
+                raise UnknownJob(job.job_id)
+            known = self._by_prompt.setdefault(job.job_id, job)
+            self._by_prompt |= dict.fromkeys(prompt_ids, known)
+        return known
 
     def withdraw(self, job: Job) -> None:
         """ComfyUI refused the prompt: there never was a job."""

@@ -17,11 +17,13 @@ from typing import Any
 
 from .disk import DiskRecordings
 from .places import directory_name
+from .preview_files import PreviewFiles
 from .store import Store
 from .view import State
 
 log = logging.getLogger(__name__)
 SWEEP_EVERY_S = 60.0
+PICTURES_SHARE = 10  # previews may take a tenth of what recordings may
 ORPHANED_S = 86400.0  # a directory without a job is left alone for so long
 ORDER = (State.COMPLETED, State.ABORTED, State.FAILED)  # the first go first
 
@@ -64,7 +66,9 @@ class Retention:
         store: Store,
         limits: Callable[[], Limits],
         busy: Callable[[str], bool],
+        pictures: PreviewFiles | None = None,
     ) -> None:
+        self._pictures = pictures
         self._recordings = recordings
         self._store = store
         self._limits = limits
@@ -87,9 +91,22 @@ class Retention:
             self._recordings.forget(candidate.name, candidate.job_id)
             total -= size
             gone.append(candidate.name)
+        if self._pictures is not None:
+            self._sweep_pictures(self._pictures, limits.size // PICTURES_SHARE)
         if gone:
             log.info("Midrun deleted %d old recordings; %.1f GB are left", len(gone), total / 1000**3)
         return gone
+
+    def _sweep_pictures(self, pictures: PreviewFiles, limit: int) -> None:
+        """Previews outlive their recordings, until all together are too many."""
+        places = _directories(pictures.directory)
+        sizes = {place.name: _size(place) for place in places}
+        total = sum(sizes.values())
+        for candidate in (*self._orphans(places), *self._candidates(sizes)):
+            orphaned = candidate.job_id is None
+            if orphaned or (total > limit and not self._busy(candidate.job_id or "")):
+                pictures.forget(candidate.name, candidate.job_id)
+                total -= sizes[candidate.name]
 
     def _orphans(self, places: list[Path]) -> list[_Candidate]:
         """Directories that no job has, the oldest first: their database was set aside."""

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
+from .breakpoints import parsed
 from .edits import from_json, to_json
+from .previews import Preview, newest_step, preview_of, source_url
 from .request import Request
-from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
+from .view import (
+    AbortMode,
+    Change,
+    JobError,
+    JobView,
+    Moment,
+    PauseReason,
+    QueuePolicy,
+    State,
+    Take,
+    Timing,
+)
 
 
 def view_columns(view: JobView) -> dict[str, Any]:
@@ -31,8 +45,21 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "paused_s": view.timing.paused_s,
         "mean_step_s": view.timing.mean_step_s,
         "warnings_json": json.dumps(view.warnings),
+        "take_json": json.dumps(_take_json(view.take)) if view.take else None,
+        "parent_id": view.parent_id,
+        "parent_step": view.parent_step,
+        "paused_before": view.paused_before,
+        "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
     }
+
+
+def _take_json(take: Take) -> dict[str, Any]:
+    return {"moment": asdict(take.moment), "edits": to_json(take.edits), "prompt": take.prompt}
+
+
+def _take_of(stored: dict[str, Any]) -> Take:
+    return Take(Moment(**stored["moment"]), from_json(stored["edits"]), stored["prompt"])
 
 
 def request_columns(request: Request) -> dict[str, Any]:
@@ -85,7 +112,36 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         queue_policy=QueuePolicy(row["queue_policy"]),
         timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
         warnings=json.loads(row["warnings_json"]),
+        take=_take_of(json.loads(row["take_json"])) if row["take_json"] else None,
+        parent_id=row["parent_id"],
+        parent_step=row["parent_step"],
+        paused_before=row["paused_before"],
+        breakpoints=parsed(json.loads(row["breakpoints_json"])),
+        **_preview_urls(row),
     )
+
+
+def _preview_urls(row: dict[str, Any]) -> dict[str, Any]:
+    job_id, node_id = row["job_id"], row["node_id"]
+    previews = [one for one in previews_of(row["intermediate_previews_json"]) if one.node_id == node_id]
+    newest = newest_step(one for one in previews if one.step <= row["step"])  # not of what a rewind left
+    told = {} if newest is None else {"preview_url": newest.url(job_id)}
+    return told | ({"source_url": source_url(job_id, node_id)} if previews else {})
+
+
+def previews_of(told: str) -> list[Preview]:
+    """In the order in which they were made; what can not be read is left out."""
+    found = []
+    for row in json.loads(told):
+        try:
+            found.append(preview_of(row))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def previews_column(previews: list[Preview]) -> str:
+    return json.dumps([preview.to_row() for preview in previews])
 
 
 def request_of(row: dict[str, Any]) -> Request:

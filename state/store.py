@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from .migrations import migrations
+from .previews import Preview
 from .request import Request
 from .rows import (
     COUNTED_BY,
@@ -29,6 +30,8 @@ from .rows import (
     event_columns,
     event_json,
     failure_json,
+    previews_column,
+    previews_of,
     request_columns,
     request_of,
     view_columns,
@@ -113,6 +116,20 @@ class Store:
         sql = f"UPDATE job_debug_state SET {assignments}, paused_s = {_PAUSED_S} WHERE job_id = :job_id"
         self._write(job_id, lambda: self._db.execute(sql, columns | {"job_id": job_id}))
 
+    def save_previews(self, job_id: str, previews: list[Preview]) -> None:
+        """Looking at a job changes nothing of it: `updated_at` stays what it was."""
+        column = previews_column(previews)
+
+        def update() -> None:
+            where = "WHERE job_id = ?"
+            found = self._db.execute(f"SELECT updated_at FROM job_debug_state {where}", [job_id]).fetchone()
+            if found is None:
+                return  # deleted meanwhile
+            for name, value in (("intermediate_previews_json", column), ("updated_at", found[0])):
+                self._db.execute(f"UPDATE job_debug_state SET {name} = ? {where}", [value, job_id])
+
+        self._write(job_id, update)
+
     def blame(self, job_id: str, node_class: str | None, model_file: str | None) -> None:
         """What an aborted or failed job is counted under."""
         sql = "UPDATE job_debug_state SET node_class = ?, model_file = ? WHERE job_id = ?"
@@ -170,6 +187,13 @@ class Store:
             return [self._stored(row) for row in self._db.query(sql, params | {"limit": limit})]
 
         return self._read(page)
+
+    def previews(self, job_id: str) -> Future[list[Preview]]:
+        def previews() -> list[Preview]:
+            sql = "SELECT intermediate_previews_json AS told FROM job_debug_state WHERE job_id = ?"
+            return [preview for row in self._db.query(sql, [job_id]) for preview in previews_of(row["told"])]
+
+        return self._read(previews)
 
     def failures(self, limit: int) -> Future[dict[str, Any]]:
         """Aborted and failed jobs, the newest first, and how many of all there are by what they share."""

@@ -16,6 +16,8 @@ class Event(Enum):
     PARK = "park"
     RESUME = "resume"
     QUEUE = "queue"  # a new run was queued
+    REWIND = "rewind"
+    RESTORE = "restore"  # a rewind was taken back
     COMPLETE = "complete"
     ABORT = "abort"
     FAIL = "fail"
@@ -52,6 +54,11 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (H, Event.ABORT): A,
     (H, Event.FAIL): F,
     (F, Event.QUEUE): Q,
+    (H, Event.REWIND): H,
+    (F, Event.REWIND): H,
+    (A, Event.REWIND): H,
+    (C, Event.REWIND): H,
+    (H, Event.RESTORE): H,
     (F, Event.ABORT): A,
 }
 ENDED = frozenset({C, A})

@@ -17,6 +17,7 @@ class Definition:
     max: float | None = None
     step: float | None = None
     multiline: bool = False
+    lazy: bool = False
 
     @property
     def editable(self) -> bool:

@@ -28,7 +28,8 @@ TypeOf = Callable[[str, str], str | None]  # (class_type, input name) -> ComfyUI
 _NAMES: dict[Kind, str] = {
     Kind.LIVE: (
         "model positive negative middle conditioning guider cfg cfg_conds guidance cfg_cond2_negative "
-        "neg_scale cond1 cond2 cfg1 cfg2 pause_at_step queue_policy"
+        "neg_scale cond1 cond2 cfg1 cfg2 pause_at_step queue_policy "
+        "preview_method preview_every preview_max_size"
     ),
     Kind.SCHEDULE: (
         "steps scheduler sampler sampler_name sigmas denoise start_at_step end_at_step "

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from .breakpoints import Breakpoints
 from .edits import History, summary
+from .previews import InForce
 
 
 class State(str, Enum):
@@ -23,6 +25,7 @@ class PauseReason(str, Enum):
     USER = "user"
     STEP = "step"
     BREAKPOINT = "breakpoint"
+    NAN = "nan"
     SERVER_RESTART = "server_restart"
 
 
@@ -73,6 +76,29 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """A place in a job: after that step of the newest sampling call of that node."""
+
+    node_id: str | None
+    step: int
+    evaluations: int
+    total_steps: int | None
+    sigma: float | None
+
+
+@dataclass(frozen=True)
+class Take:
+    """What a rewind left behind: where the job had come to, its edits and its graph then."""
+
+    moment: Moment
+    edits: History
+    prompt: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"node_id": self.moment.node_id, "step": self.moment.step}
+
+
+@dataclass(frozen=True)
 class Origin:
     """The workflow that a job was queued from, and its nodes that sample under Midrun by themselves."""
 
@@ -107,6 +133,18 @@ class JobView:
     timing: Timing = Timing()
     warnings: dict[str, str] = field(default_factory=dict)  # code -> sentence
     origin: Origin = Origin()
+    take: Take | None = None  # until the next live evaluation
+    parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
+    parent_step: int | None = None
+    breakpoints: Breakpoints = ()
+    paused_before: str | None = None  # the node that is to run next, where it is paused before one
+    previews: InForce | None = None  # of the present sampling call
+    preview_url: str | None = None  # of the newest
+    source_url: str | None = None
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.node_id, self.step, self.evaluations, self.total_steps, self.sigma)
 
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
@@ -132,8 +170,13 @@ class JobView:
             "queue_policy": self.queue_policy.value,
             "timing": self.timing.to_json(),
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
-            "source_url": None,
-            "preview_url": None,
+            "take": self.take.to_json() if self.take else None,
+            "parent": {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None,
+            "paused_before": self.paused_before,
+            "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
+            "previews": self.previews.to_json() if self.previews else None,
+            "source_url": self.source_url,
+            "preview_url": self.preview_url,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }

@@ -32,5 +32,32 @@ WITHOUT_SECRETS: Warning = (
     "This job was queued with a Comfy.org sign-in, which Midrun does not store. Nodes that need it will fail "
     "when it is resumed; queue the workflow as a new job for those.",
 )
+DECODER_MISSING: Warning = (
+    "preview_decoder_missing",
+    "This job's previews were to be decoded by TAESD, but its decoder is missing: {}. Until it is there they "
+    "show the latent's own colours.",
+)
+DECODER_UNUSABLE: Warning = (
+    "preview_decoder_unusable",
+    "This job's previews are not decoded by TAESD: {}.",
+)
+NAN_LATENT: Warning = (
+    "nan_latent",
+    "{} It is the latent of step {}; what is sampled from it will show nothing but that.",
+)
+NOT_PREVIEWED: Warning = (
+    "previews_not_stored",
+    "Previews of this job can not be stored, so only the newest is to be seen: {}.",
+)
 
-OF_A_RUN = (RECORDING_GONE, RECORDING_DAMAGED, INPUTS_CHANGED, WITHOUT_SECRETS)  # told anew if still true
+# Told anew if still true.
+OF_A_RUN = (
+    RECORDING_GONE,
+    RECORDING_DAMAGED,
+    INPUTS_CHANGED,
+    WITHOUT_SECRETS,
+    DECODER_MISSING,
+    DECODER_UNUSABLE,
+    NAN_LATENT,
+    NOT_PREVIEWED,
+)

@@ -13,12 +13,14 @@ import time
 from pathlib import Path
 
 import measurements
+import preview_costs
 import volume
 from endurance import soak
 from harness import Comfy
 from measurements import Figures, Wrong
 
-MEASUREMENTS = measurements.MEASUREMENTS | volume.MEASUREMENTS
+SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS
+MEASUREMENTS = SHARED | volume.MEASUREMENTS
 
 
 def measure(base: Path, chosen: list[str], quick: bool, show: bool) -> Figures:
@@ -37,7 +39,7 @@ def measure(base: Path, chosen: list[str], quick: bool, show: bool) -> Figures:
             else:
                 if not shared.running:
                     shared.start()
-                figures[name] = measurements.MEASUREMENTS[name](shared, quick)
+                figures[name] = SHARED[name](shared, quick)
             if show:
                 told = (MEASUREMENTS[name].__doc__ or "").splitlines()[0]
                 print_table(f"{name} (took {time.monotonic() - began:.0f} s): {told}", figures[name])
@@ -64,7 +66,7 @@ def print_table(told: str, figures: Figures) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON only")
-    parser.add_argument("--quick", action="store_true", help="fewer tries: about five minutes, not twenty")
+    parser.add_argument("--quick", action="store_true", help="fewer tries: eight minutes or so, not thirty")
     parser.add_argument("--only", default=",".join(MEASUREMENTS), help="some of " + ", ".join(MEASUREMENTS))
     soaking = "instead, kill the server N times (100) at random moments; a quarter of a minute each"
     parser.add_argument("--soak", type=int, nargs="?", const=100, metavar="N", help=soaking)

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from test_job import Flag
+from test_job import Flag, seen
 
 from midrun.state.control import Control, Presence, Run, Where
+from midrun.state.instrument import Instruments
 from midrun.state.job import Job
-from midrun.state.recording import MemoryRecordings
+from midrun.state.memory import MemoryRecordings
 from midrun.state.registry import Registry
 from midrun.state.request import Request
 from midrun.state.store import Store
@@ -64,7 +65,11 @@ class Desk:
         self.registry = Registry(store, MemoryRecordings(), Flag())
         self.queue = FakeQueue()
         self.queue.known = self.registry.get
-        self.control = Control(self.registry, self.queue)
+        self.control = Control(
+            self.registry,
+            self.queue,
+            Instruments(lambda kind: ({}, ()), lambda kind: frozenset(), lambda: False),
+        )
 
     def running(self, prompt_id: str = "p") -> Job:
         job = self.registry.add(prompt_id, GRAPH, QueuePolicy.AUTO)
@@ -72,7 +77,7 @@ class Desk:
         self.queue.places[prompt_id] = RUNNING
         job.enter_queue()
         job.enter_call(prompt_id, "3", 10, QueuePolicy.AUTO)
-        job.stepped(1, True, 0)
+        job.stepped(seen(1), True, 0)
         return job
 
     def held(self, prompt_id: str = "p") -> Job:

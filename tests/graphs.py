@@ -27,9 +27,11 @@ def base(
     queue_policy: str = "auto",
     latent: dict[str, Any] | None = None,
     probe: dict[str, Any] | None = None,
+    preview: dict[str, Any] | None = None,
 ) -> Graph:
     """Text to latent with MidrunKSampler; `watched=False` is the same with the stock KSampler."""
     midrun = {"pause_at_step": pause_at_step, "queue_policy": queue_policy} if watched else {}
+    midrun |= {f"preview_{name}": value for name, value in (preview or {}).items()}
     return {
         "model": node("TestModel", kind=kind, seed=1, packed=False),
         "probe": node("TestProbe", model=["model", 0], **probe_inputs(key=key, gates=gates, **(probe or {}))),
@@ -198,12 +200,32 @@ def packed(graph: Graph) -> Graph:
     }
 
 
-def video(graph: Graph) -> Graph:
+def video(graph: Graph, frames: int = 81, width: int = 832, height: int = 480) -> Graph:
     """81 frames of 832x480. Only with a hollow probe: the model has no layers for it."""
     return {
         **graph,
         "model": node("TestModel", kind="FLOW", seed=1, packed=False, video=True),
-        "latent": node("TestVideoLatent", frames=81, width=832, height=480),
+        "latent": node("TestVideoLatent", frames=frames, width=width, height=height),
+    }
+
+
+def noted(graph: Graph, key: str, nan_from: int = 0, latent_format: str = "") -> Graph:
+    """The same graph; what the sampler's callback is given is kept under `key` for /midrun_test/reference."""
+    given = {"key": key, "nan_from": nan_from, "latent_format": latent_format}
+    noted = node("TestReference", model=["probe", 0], **given)
+    return {**graph, "noted": noted, "sampler": _with(graph["sampler"], model=["noted", 0])}
+
+
+def image_to_image(graph: Graph, file: str, encoder: str = "VAEEncode") -> Graph:
+    """Begins with a picture, and decodes its result with the same VAE."""
+    mask = {"mask": ["load", 1], "grow_mask_by": 6} if encoder == "VAEEncodeForInpaint" else {}
+    return {
+        **graph,
+        "vae": node("TestVAE", seed=3),
+        "load": node("LoadImage", image=file),
+        "latent": node(encoder, pixels=["load", 0], vae=["vae", 0], **mask),
+        "decode": node("VAEDecode", samples=["sampler", 0], vae=["vae", 0]),
+        "save": node("SaveImage", images=["decode", 0], filename_prefix="images/test"),
     }
 
 

@@ -123,6 +123,15 @@ class Comfy:
         except urllib.error.HTTPError as error:
             return error.code, _parsed(error.read())
 
+    def fetch(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+        """(status, headers, content) of what is no JSON."""
+        request = urllib.request.Request(self.url + path, headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, dict(response.headers), response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read()
+
     def get(self, path: str) -> Any:
         status, answer = self.call("GET", path)
         assert status == 200, (path, status, answer)

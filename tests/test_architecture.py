@@ -11,7 +11,7 @@ import yaml
 
 import graphs
 from harness import Comfy
-from midrun import server_routes
+from midrun import breakpoint_routes, server_routes, travel_routes
 
 ROOT = Path(__file__).resolve().parent.parent
 ON_EVENT_LOOP = [path for path in sorted(ROOT.glob("*.py")) if path.stem not in ("__init__", "dev")]
@@ -51,7 +51,7 @@ def test_a_module_imports_only_what_its_room_may_know(path: Path) -> None:
             assert name != banned and not name.startswith(
                 (banned + ".", "comfy_api" if banned == "comfy" else "\0")
             )
-    if room == "state" and path.stem not in ("recording", "item_file", "tensor_file", "disk"):
+    if room == "state" and path.stem not in ("recording", "item_file", "tensor_file", "disk_recording"):
         assert "torch" not in imported(path)
     if path.stem not in ("hooks", "sampling"):
         assert "comfy.patcher_extension" not in imported(path)
@@ -67,8 +67,10 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 
 
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
-    table = server_routes.Routes(None, None, None, lambda request: {}, dict).table()  # type: ignore[arg-type]
-    registered = {(route.method, route.path) for route in table}
+    routes = server_routes.Routes(None, None, None, None, lambda request: {}, dict)  # type: ignore[arg-type]
+    travel = travel_routes.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
+    breaks = breakpoint_routes.BreakpointRoutes(None)  # type: ignore[arg-type]
+    registered = {(route.method, route.path) for route in (*routes.table(), *travel.table(), *breaks.table())}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")
     described = {(verb.upper(), path) for path, item in paths.items() for verb in item if verb in verbs}
@@ -89,14 +91,17 @@ def test_openapi_describes_the_job_that_the_server_sends(comfy: Comfy) -> None:
 
 
 def test_every_node_has_help_a_locale_and_tooltips(comfy: Comfy) -> None:
-    nodes = {name: comfy.get(f"/object_info/{name}")[name] for name in ("MidrunKSampler", "MidrunAttach")}
+    nodes = {
+        name: comfy.get(f"/object_info/{name}")[name]
+        for name in ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint", "MidrunDemoModel")
+    }
     locale = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
     for name, info in nodes.items():
         assert (ROOT / "web" / "docs" / f"{name}.md").is_file() and name in locale
         assert info["category"] == "sampling/midrun" and info["display_name"] == locale[name]["display_name"]
-        for inputs in info["input"].values():
+        for kind, inputs in info["input"].items():
             for key, spec in inputs.items():
-                assert key == "noise_seed" or spec[1].get("tooltip"), (name, key)
+                assert kind == "hidden" or key == "noise_seed" or spec[1].get("tooltip"), (name, key)
         help_page = comfy.call("GET", f"/extensions/ComfyUI-Midrun/docs/{name}.md")
         assert help_page[0] == 200
 
@@ -105,5 +110,11 @@ def test_the_midrun_ksampler_has_the_inputs_of_ksampler_in_its_order(comfy: Comf
     ours = comfy.get("/object_info/MidrunKSampler")["MidrunKSampler"]
     stock = comfy.get("/object_info/KSampler")["KSampler"]
     assert ours["input_order"]["required"] == stock["input_order"]["required"]
-    assert ours["input_order"]["optional"] == ["pause_at_step", "queue_policy"]
+    assert ours["input_order"]["optional"] == [
+        "pause_at_step",
+        "queue_policy",
+        "preview_method",
+        "preview_every",
+        "preview_max_size",
+    ]
     assert ours["output"] == stock["output"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from desk import ABSENT, GRAPH, RUNNING, WAITING, Desk, open_desk
-from test_job import ERROR
+from test_job import ERROR, seen
 
 from midrun.state import control as control_module
 from midrun.state.control import Presence, Where
@@ -44,7 +44,7 @@ def test_a_pause_answers_when_the_worker_has_stopped_and_leaves_nobody_listening
         waiting = asyncio.create_task(desk.control.pause("p", 30))
         await until(lambda: job.state is State.PAUSING)
         desk.running("other")
-        job.stepped(2, True, 0)
+        job.stepped(seen(2), True, 0)
         job.note("noted", {})
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -85,9 +85,9 @@ def test_a_resume_queues_a_run_that_any_id_finds_and_clears_the_history_of_the_o
 def test_a_step_runs_as_many_steps_as_were_asked_for(desk: Desk) -> None:
     job = desk.held()
     asyncio.run(desk.control.resume("p", 2))
-    job.stepped(2, True, 0)
+    job.stepped(seen(2), True, 0)
     assert job.state is State.RUNNING
-    job.stepped(3, True, 0)
+    job.stepped(seen(3), True, 0)
     assert job.state is State.PAUSING and desk.queue.runs == []
 
 

@@ -13,14 +13,15 @@ import pytest
 import torch
 
 from midrun.nodes.replay import Tape
-from midrun.state import disk
-from midrun.state.disk import DiskRecordings, Writer
+from midrun.state import writer as writing
+from midrun.state.disk import DiskRecordings
 from midrun.state.places import Home, directory_name
 from midrun.state.recording import Damaged, Evaluation, Step
 from midrun.state.request import Request
 from midrun.state.retention import Limits, Retention, limits_from
 from midrun.state.store import Store
 from midrun.state.view import Change, JobView, QueuePolicy, State
+from midrun.state.writer import Writer
 
 JOB = "0b6b2f7c-5a0e-4c51-b7d6-2f8b3a1c9e00"
 
@@ -156,14 +157,14 @@ def test_a_place_that_can_not_be_written_is_told_and_nothing_is_raised(
 
 
 def test_whoever_gives_the_writer_too_much_waits_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr(writing, "LONGEST_WAIT_S", 0.2)
     writer, gate = Writer(), threading.Event()
-    writer.submit(gate.wait, disk.UNWRITTEN)
+    writer.submit(gate.wait, writing.UNWRITTEN)
     began = time.monotonic()
     writer.submit(lambda: None, 1)
     assert time.monotonic() - began >= 0.2
     waiting = threading.Thread(target=lambda: writer.submit(lambda: None, 1))
-    monkeypatch.setattr(disk, "LONGEST_WAIT_S", 60)
+    monkeypatch.setattr(writing, "LONGEST_WAIT_S", 60)
     waiting.start()
     gate.set()
     waiting.join(10)

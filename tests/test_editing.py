@@ -324,7 +324,7 @@ def test_only_what_depends_on_an_edit_is_executed_again(comfy: Comfy, lora: str)
     job = comfy.wait_for(job_id, "completed")
     messages = dict(comfy.wait_ended(job["prompt_id"])["status"]["messages"])
     cached = set(messages["execution_cached"]["nodes"])
-    assert cached == {"model", "lora", "rescale", "scale", "probe", "negative", "latent"}
+    assert cached == {"model", "lora", "rescale", "scale", "probe", "negative", "latent", "net", "hint"}
 
 
 @pytest.mark.parametrize("edit", [("model", "packed", True), ("fickle", "key", "edit-raises")])
@@ -362,7 +362,7 @@ def test_a_picture_tells_how_it_was_made(comfy: Comfy) -> None:
         metadata = {name: json.loads(value) for name, value in file.metadata().items()}
     assert metadata["prompt"]["sampler"]["inputs"]["cfg"] == 1.5
     assert metadata["workflow"] == {"id": "w"}
-    edits = {"sampler": {"cfg": [{"from": 4.0, "to": 1.5, "from_step": 3}]}}
+    edits = {"sampler": {"cfg": [{"from": 4.0, "to": 1.5, "from_step": 3, "in_node": "sampler"}]}}
     assert metadata["midrun"] == {"job_id": job_id, "edits": edits}
 
 

@@ -112,7 +112,9 @@ def test_an_edit_is_pending_then_applied_then_followed_by_the_next() -> None:
     assert pending(history) == {} and was_edited(history)
     history = changed(history, CFG, Edit(5.0, 2.0))
     assert summary(history) == {"3": {"cfg": {"from": 5.0, "to": 2.0, "from_step": None}}}
-    assert to_json(without_pending(history)) == {"3": {"cfg": [{"from": 7.0, "to": 5.0, "from_step": 8}]}}
+    assert to_json(without_pending(history)) == {
+        "3": {"cfg": [{"from": 7.0, "to": 5.0, "from_step": 8, "in_node": None}]}
+    }
     assert from_json(to_json(history)) == history
 
 
@@ -126,7 +128,7 @@ def test_an_edit_made_while_another_is_taken_into_a_run_stays_pending() -> None:
     taken = pending(history)
     history = applied(changed(history, CFG, Edit(7.0, 2.0)), taken, 8)
     assert summary(history)["3"]["cfg"] == {"from": 7.0, "to": 2.0, "from_step": None}
-    assert to_json(history)["3"]["cfg"][0] == {"from": 7.0, "to": 4.0, "from_step": 8}
+    assert to_json(history)["3"]["cfg"][0] == {"from": 7.0, "to": 4.0, "from_step": 8, "in_node": None}
 
 
 def test_edits_are_made_in_a_copy() -> None:

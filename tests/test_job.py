@@ -13,13 +13,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from midrun.state.breakpoints import Observation
 from midrun.state.edits import Edit, pending
 from midrun.state.errors import IllegalTransition
 from midrun.state.evaluation import Outcome
-from midrun.state.job import CANCELLED, PAUSE_BUDGET_S, Job
+from midrun.state.job import CANCELLED, Job
 from midrun.state.request import Request
 from midrun.state.transitions import TRANSITIONS, Directive, Event
 from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
+from midrun.state.watched import PAUSE_BUDGET_S
+
+
+def seen(step: int, sigma: float = 1.0, **more: Any) -> Observation:
+    return Observation(step, sigma, **more)
+
 
 ERROR = JobError("RuntimeError", "out of memory", "3")
 
@@ -73,7 +80,7 @@ class World:
             job.begin_evaluation()
             self.now += mean_s
             job.end_evaluation(Outcome.ANSWERED)
-            job.stepped(1, True, 0)
+            job.stepped(seen(1), True, 0)
         return job
 
     def held(self) -> Job:
@@ -292,17 +299,17 @@ def test_a_job_stopped_while_its_finishing_run_is_validated_runs_no_more() -> No
 def test_a_replay_does_not_count_backwards() -> None:
     job = World().held()
     job.recorded(3, 2.0, True)
-    job.stepped(3, True, 0)
+    job.stepped(seen(3), True, 0)
     job.park()
     job.leave_call()
     job.resume()
     job.queue_run("r2")
     job.enter_call("r2", "3", 10, QueuePolicy.AUTO)
     job.recorded(1, 9.0, False)
-    job.stepped(1, False, 0)
+    job.stepped(seen(1), False, 0)
     assert (job.view().step, job.view().evaluations, job.view().sigma) == (3, 3, 2.0)
     job.recorded(1, 9.0, True)  # the recording was lost
-    job.stepped(1, True, 0)
+    job.stepped(seen(1), True, 0)
     assert (job.view().step, job.view().evaluations) == (1, 1)
 
 
@@ -327,15 +334,15 @@ def test_a_paused_job_read_back_after_a_restart_counts_paused_time() -> None:
 
 def test_steps_are_counted_live_only_and_pause_once() -> None:
     job = World().running(mean_s=1.0)
-    job.stepped(4, False, 4)
+    job.stepped(seen(4), False, 4)
     assert job.state is State.RUNNING
-    job.stepped(4, True, 4)
+    job.stepped(seen(4), True, 4)
     assert (job.state, job.view().pause_reason) == (State.PAUSING, PauseReason.BREAKPOINT)
     job.stopped(True, {})
     job.resume(steps=2)
-    job.stepped(5, True, 4)
+    job.stepped(seen(5), True, 4)
     assert job.state is State.RUNNING
-    job.stepped(6, True, 4)
+    job.stepped(seen(6), True, 4)
     assert (job.state, job.view().pause_reason) == (State.PAUSING, PauseReason.STEP)
 
 
@@ -468,7 +475,7 @@ def test_a_pause_taken_back_forgets_the_steps_asked_for_and_interrupts_nothing_l
     world.timers[0][1]()
     assert not world.flag.up
     for step in (2, 3, 4):
-        job.stepped(step, True, 2 if step > 2 else 0)  # a breakpoint that lies behind
+        job.stepped(seen(step), True, 2 if step > 2 else 0)  # a breakpoint that lies behind
     assert job.state is State.RUNNING
 
 
@@ -477,7 +484,7 @@ def test_a_job_that_is_pausing_is_not_paused_again_by_its_steps(steps: Any, paus
     job = World().held()
     job.resume(steps)
     job.pause()
-    job.stepped(2, True, pause_at)
+    job.stepped(seen(2), True, pause_at)
     assert shown(job, "state", "pause_reason", "step") == (State.PAUSING, PauseReason.USER, 2)
 
 
@@ -551,20 +558,20 @@ def test_calls_are_numbered_by_node_anew_in_each_run_and_count_from_zero() -> No
         call = shown(job, "node_id", "total_steps", "queue_policy", "step", "evaluations")
         assert call == (node_id, 10 + ordinal, QueuePolicy.HOLD, 0, 0)
         job.recorded(2, 1.0, True)
-        job.stepped(2, True, 0)
+        job.stepped(seen(2), True, 0)
         job.leave_call()
     job.run_ended("j", Event.FAIL, ERROR)
     assert entered(resumed(job), "r2") == 0
     assert shown(job, "state", "step", "evaluations") == (State.RUNNING, 0, 0)
     job.recorded(5, 1.0, False)  # a replay that goes beyond what is shown is shown
-    job.stepped(5, False, 0)
+    job.stepped(seen(5), False, 0)
     assert shown(job, "step", "evaluations") == (5, 5)
 
 
 def test_a_sampler_that_takes_more_steps_than_it_said_has_no_known_number() -> None:
     job = World().running(mean_s=1.0)
     for step, total, eta in ((10, 10, 0.0), (11, None, None), (5, None, None)):
-        job.stepped(step, True, 0)
+        job.stepped(seen(step), True, 0)
         assert (job.view().total_steps, job.view().timing.eta_s) == (total, eta)
     past = World().job(total_steps=3, step=5, timing=Timing(mean_step_s=1.0))
     assert past.view().timing.eta_s == 0.0
@@ -576,7 +583,7 @@ def test_progress_is_reported_at_most_ten_times_a_second() -> None:
     world.reports.clear()
     for step in range(1, 101):
         world.now += 0.03
-        job.stepped(step, True, 0)
+        job.stepped(seen(step), True, 0)
     assert 20 <= len(world.reports) <= 30 and world.reports[-1].step >= 97
 
 
@@ -683,7 +690,7 @@ class JobMachine(RuleBasedStateMachine):
             self.leave()
         elif outcome is Outcome.ANSWERED:
             self.step += 1
-            self.job.stepped(self.step, True, 0)
+            self.job.stepped(seen(self.step), True, 0)
 
     @rule(parks=st.booleans())
     @precondition(lambda self: self.inside and self.job.state is State.PAUSED)
@@ -766,7 +773,7 @@ def test_threads_that_fire_verbs_at_a_worker_never_block_it_or_break_the_table()
                 world.flag.clear()
                 if not job.end_evaluation(Outcome.INTERRUPTED if interrupted else Outcome.ANSWERED):
                     step += 1
-                    job.stepped(step, True, 0)
+                    job.stepped(seen(step), True, 0)
                 continue
             if directive is Directive.PAUSE:
                 directive = job.stopped(True, {})

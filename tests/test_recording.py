@@ -11,7 +11,16 @@ import torch
 
 from midrun.nodes.replay import Tap, Tape, capture_rng, host_copy
 from midrun.state.disk import DiskRecordings
-from midrun.state.recording import Evaluation, Inputs, MemoryRecordings, Recording, RngState, Step
+from midrun.state.memory import MemoryRecordings
+from midrun.state.recording import (
+    Approach,
+    Evaluation,
+    Inputs,
+    Recording,
+    RngState,
+    Segment,
+    Step,
+)
 
 CPU = torch.device("cpu")
 
@@ -89,6 +98,56 @@ def test_truncating_keeps_the_beginning(recordings: Any) -> None:
         assert found.steps() == [2]
     found.append(Evaluation(torch.full((1,), 9.0)))
     assert [recordings.open("a", "1", 0).read(index).answer.item() for index in range(3)] == [0, 1, 9]
+
+
+def five_steps(recording: Recording) -> None:
+    """Two evaluations a step, worth their number; a segment begins after the second step."""
+    rng = capture_rng(CPU)
+    for number in range(10):
+        recording.approached(Approach(number, 1.0, torch.full((1,), 100.0 + number)))
+        recording.append(Evaluation(torch.full((1,), float(number))))
+        if number % 2:
+            recording.mark(Step(number // 2 + 1, number + 1, 1.0))
+    origin = Approach(4, 1.0, torch.zeros(1))
+    recording.begin(Segment(4, 2, origin, torch.zeros(1), torch.zeros(2), torch.zeros(2), "s", rng))
+
+
+@pytest.mark.parametrize(("step", "length", "segment"), [(0, 0, False), (1, 2, False), (3, 6, True)])
+def test_a_rewound_recording_ends_early_until_it_is_restored(
+    recordings: Any, step: int, length: int, segment: bool
+) -> None:
+    five_steps(recordings.open("a", "1", 0))
+    recordings.open("a", "1", 0).rewind(step)
+    for _ in range(2):  # again after a restart
+        found = recordings.open("a", "1", 0)
+        assert (len(found), found.rewound, found.steps()) == (length, True, list(range(1, step + 1)))
+        assert (found.segment() is not None) is segment
+        assert found.approach(length).x.item() == 100 + length
+        with pytest.raises(IndexError):
+            found.read(length)
+        with pytest.raises(KeyError):
+            found.step(step + 1)
+    found.mark(Step(5, 1, 0.0))  # a replay marks again what it passes
+    found.restore()
+    found = recordings.open("a", "1", 0)
+    assert (len(found), found.rewound, found.steps()) == (10, False, [1, 2, 3, 4, 5])
+    assert found.read(9).answer.item() == 9 and found.step(5).evaluations == 10
+
+
+def test_what_a_rewind_left_behind_goes_with_the_next_evaluation(recordings: Any) -> None:
+    recording = recordings.open("a", "1", 0)
+    five_steps(recording)
+    recording.rewind(1)
+    recording.append(Evaluation(torch.full((1,), 50.0)))
+    recording.mark(Step(2, 3, 0.5))
+    for found in (recording, recordings.open("a", "1", 0)):
+        found.restore()
+        assert (len(found), found.rewound, found.steps()) == (3, False, [1, 2])
+        assert found.read(2).answer.item() == 50 and found.segment() is None
+        assert found.approach(2) is not None and found.approach(3) is None
+    with pytest.raises(KeyError):
+        found.rewind(4)
+    assert len(found) == 3
 
 
 def record(tape: Tape, answer: torch.Tensor) -> None:

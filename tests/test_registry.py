@@ -10,7 +10,7 @@ import pytest
 from test_job import Flag
 
 from midrun.state.errors import UnknownJob
-from midrun.state.recording import MemoryRecordings
+from midrun.state.memory import MemoryRecordings
 from midrun.state.registry import Registry
 from midrun.state.request import Request
 from midrun.state.store import Store

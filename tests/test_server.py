@@ -249,6 +249,7 @@ def test_a_killed_server_leaves_paused_jobs_that_resume(tmp_path: Path) -> None:
         item = server.wait_ended(job["prompt_id"])["prompt"]
         assert item[3]["extra_pnginfo"] == {"workflow": {"id": "w"}} and item[4] == ["save"]
         assert torch.equal(latent(server, job["prompt_id"]), expected(server))
+        server.stop()  # which writes files under other names first
         for file in (tmp_path / "user").rglob("*"):
             assert not file.is_file() or secret.encode() not in file.read_bytes()
     finally:

@@ -17,6 +17,21 @@ export const settings = [
     defaultValue: true,
   },
   {
+    id: "Midrun.WatchEverything",
+    category: ["Midrun", "Jobs", "WatchEverything"],
+    name: "Watch every sampler of every prompt",
+    tooltip: "As if each had a Midrun Attach before it; the workflow stays as it is.",
+    type: "boolean",
+    defaultValue: false,
+  },
+  {
+    id: "Midrun.PauseOnNaN",
+    category: ["Midrun", "Jobs", "PauseOnNaN"],
+    name: "Pause a job when the model answers NaN",
+    type: "boolean",
+    defaultValue: true,
+  },
+  {
     id: "Midrun.RecordingsSize",
     category: ["Midrun", "Disk", "RecordingsSize"],
     name: "Disk space for the recordings of ended jobs, in GB",

@@ -53,9 +53,9 @@ def _wait_until_interrupted(key, number, seconds, checks):
 
 class TestProbe:
     """Counts the live evaluations under `key`; those in `gates` (from 1) wait to be interrupted
-    or their gate is opened. `seconds` makes a model slow, a bit at a time, as layers are.
-    `deaf` waits without looking at ComfyUI's interrupt flag. `hollow` leaves the model out, which would take
-    seconds on the CPU for a latent of usual size."""
+    or their gate is opened. The answer number `nan_at` is not a number. `seconds` makes a model slow, a bit
+    at a time, as layers are. `deaf` waits without looking at the interrupt flag. `hollow` leaves the model
+    out, which would take seconds on the CPU for a latent of usual size."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -70,14 +70,15 @@ class TestProbe:
                 "deaf": ("BOOLEAN", {"default": False}),
                 "draws": ("BOOLEAN", {"default": False}),
                 "hollow": ("BOOLEAN", {"default": False}),
-            }
+            },
+            "optional": {"nan_at": ("INT", {"default": 0})},
         }
 
     RETURN_TYPES = ("MODEL",)
     FUNCTION = "attach"
     CATEGORY = "_for_testing"
 
-    def attach(self, model, key, gates, seconds, fail_at, out_of_memory, deaf, draws, hollow):
+    def attach(self, model, key, gates, seconds, fail_at, out_of_memory, deaf, draws, hollow, nan_at=0):
         gated = {int(number) for number in gates.split(",") if number}
 
         def probe(executor, x, *args, **kwargs):
@@ -97,6 +98,8 @@ class TestProbe:
                 time.sleep(min(0.005, seconds))
                 mm.throw_exception_if_processing_interrupted()
             answer = x * 0.9 if hollow else executor(x, *args, **kwargs)
+            if number == nan_at:
+                answer = answer * float("nan")
             if draws:
                 answer = answer + 1e-3 * torch.randn(answer.shape)
             with LOCK:

@@ -1,0 +1,28 @@
+"""Midrun Demo Model: a tiny text-to-image model that comes with the pack, as MODEL, CLIP and VAE."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from . import demo_loading
+
+
+class MidrunDemoModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MidrunDemoModel",
+            display_name="Midrun Demo Model",
+            category="sampling/midrun",
+            description="Draws coloured shapes, 128x128, from sentences. To try Midrun without a checkpoint.",
+            inputs=[],
+            outputs=[
+                io.Model.Output(tooltip="A small UNet of SD1.5's kind."),
+                io.Clip.Output(tooltip="A small text encoder behind CLIP's tokenizer."),
+                io.Vae.Output(tooltip="An autoencoder of TAESD's kind."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        return io.NodeOutput(*demo_loading.load())

@@ -1,0 +1,177 @@
+"""Conditions on which a job pauses by itself: named fields and comparisons, never code. Pure functions."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from .errors import BadRequest
+
+MOST = 100  # of a job
+OF_A_NODE = "Midrun.breakpoints"  # the property of a node in a workflow that holds its breakpoints
+
+
+class Kind(str, Enum):
+    STEP = "step"  # once so many steps are done
+    EVERY = "every"  # after each so many steps
+    SIGMA_BELOW = "sigma_below"  # when the noise level falls below a value
+    CHANGE_BELOW = "change_below"  # when a step's relative change of `denoised` falls below a value
+    NAN = "nan"  # when an answer of the model has a NaN or an infinity
+    EXCEPTION = "exception"  # when the sampling raises one
+    NODE = "node"  # before a node of the workflow runs
+
+
+COUNTED = (Kind.STEP, Kind.EVERY)
+BELOW = (Kind.SIGMA_BELOW, Kind.CHANGE_BELOW)
+
+
+@dataclass(frozen=True)
+class Breakpoint:
+    """value: steps, sigma or a ratio, by kind; None for those that need none. node_id: None is any node.
+
+    log_only: it is noted in the audit trail, and the job goes on
+    """
+
+    id: str
+    kind: Kind
+    value: float | None = None
+    node_id: str | None = None
+    enabled: bool = True
+    log_only: bool = False
+    hits: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "kind": self.kind.value}
+
+
+Breakpoints = tuple[Breakpoint, ...]
+DEFAULT: Breakpoints = (Breakpoint("nan", Kind.NAN),)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A step that was done. `before`: of the step before it; change: relative, None where it is not known."""
+
+    step: int
+    sigma: float
+    sigma_before: float | None = None
+    change: float | None = None
+    change_before: float | None = None
+
+
+def met(breakpoint: Breakpoint, node_id: str | None, seen: Observation) -> bool:
+    """A value has to fall below the limit: one that stays there is not met again."""
+    if not breakpoint.enabled or breakpoint.node_id not in (None, node_id):
+        return False
+    limit = breakpoint.value or 0.0
+    if breakpoint.kind is Kind.STEP:
+        return seen.step == limit
+    if breakpoint.kind is Kind.EVERY:
+        return seen.step % limit == 0
+    if breakpoint.kind is Kind.SIGMA_BELOW:
+        return _fell(seen.sigma_before, seen.sigma, limit)
+    if breakpoint.kind is Kind.CHANGE_BELOW:
+        return seen.change is not None and _fell(seen.change_before, seen.change, limit)
+    return False
+
+
+def _fell(before: float | None, now: float, limit: float) -> bool:
+    return now < limit and (before is None or before >= limit)
+
+
+def hit(breakpoints: Breakpoints, which: Iterable[Breakpoint]) -> Breakpoints:
+    """The same with those counted."""
+    ids = {breakpoint.id for breakpoint in which}
+    return tuple(replace(one, hits=one.hits + (one.id in ids)) for one in breakpoints)
+
+
+def parsed(given: Any) -> Breakpoints:
+    """From JSON; raises BadRequest."""
+    if not isinstance(given, list) or len(given) > MOST:
+        raise BadRequest(f"breakpoints must be a list of at most {MOST}.")
+    breakpoints = tuple(_parsed(one) for one in given)
+    if len({breakpoint.id for breakpoint in breakpoints}) != len(breakpoints):
+        raise BadRequest("Two breakpoints have the same id.")
+    return breakpoints
+
+
+def _parsed(one: Any) -> Breakpoint:
+    known = {"id", "kind", "value", "node_id", "enabled", "log_only", "hits"}
+    if not isinstance(one, dict) or not one.keys() <= known:
+        raise BadRequest(f"A breakpoint is an object with some of {', '.join(sorted(known))}.")
+    try:
+        kind = Kind(one.get("kind"))
+    except ValueError:
+        names = ", ".join(kind.value for kind in Kind)
+        raise BadRequest(f"The kind of a breakpoint is one of {names}.") from None
+    texts = {name: one.get(name) for name in ("id", "node_id")}
+    flags = {name: one.get(name, default) for name, default in (("enabled", True), ("log_only", False))}
+    if not all(text is None or isinstance(text, str) for text in texts.values()):
+        raise BadRequest("id and node_id of a breakpoint are texts or null.")
+    if not all(isinstance(flag, bool) for flag in flags.values()):
+        raise BadRequest("enabled and log_only of a breakpoint are true or false.")
+    hits = one.get("hits", 0)
+    hits = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits >= 0 else 0
+    if kind is Kind.NODE and texts["node_id"] is None:
+        raise BadRequest("A breakpoint of the kind node needs a node_id.")
+    name = texts["id"] or uuid.uuid4().hex[:8]
+    return Breakpoint(name, kind, _value(kind, one.get("value")), texts["node_id"], **flags, hits=hits)
+
+
+def nodes_of(breakpoints: Breakpoints) -> list[str]:
+    """The nodes before which to pause."""
+    found = [one.node_id for one in breakpoints if one.kind is Kind.NODE and one.enabled]
+    return [node_id for node_id in found if node_id is not None]
+
+
+def _value(kind: Kind, value: Any) -> float | None:
+    if kind not in (*COUNTED, *BELOW):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise BadRequest(f"A breakpoint of the kind {kind.value} needs a value above 0.")
+    if kind in COUNTED and value != int(value):
+        raise BadRequest(f"The value of a breakpoint of the kind {kind.value} is a whole number of steps.")
+    return value
+
+
+def of_workflow(extra_data: dict[str, Any]) -> Breakpoints:
+    """Those that nodes of the workflow carry. It comes from anybody: what makes no sense is left out."""
+    found: list[Breakpoint] = []
+    for node_id, properties in _nodes(extra_data):
+        given = properties.get(OF_A_NODE)
+        for one in given if isinstance(given, list) else ():
+            try:
+                one = one | {"node_id": node_id} if isinstance(one, dict) else one
+                found.append(replace(_parsed(one), hits=0))
+            except BadRequest:
+                continue
+    return tuple({breakpoint.id: breakpoint for breakpoint in found}.values())[:MOST]
+
+
+def _nodes(extra_data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(execution id, properties) of the nodes of the frontend's workflow, those inside subgraphs included."""
+    workflow = _dict(_dict(extra_data.get("extra_pnginfo")).get("workflow"))
+    inner = _dict(workflow.get("definitions")).get("subgraphs")
+    subgraphs = (
+        {one.get("id"): one for one in inner if isinstance(one, dict)} if isinstance(inner, list) else {}
+    )
+    waiting: list[tuple[str, dict[str, Any], int]] = [("", workflow, 0)]
+    while waiting:
+        prefix, graph, depth = waiting.pop()
+        nodes = graph.get("nodes")
+        for node in nodes if isinstance(nodes, list) else ():
+            if not isinstance(node, dict):
+                continue
+            node_id = f"{prefix}{node.get('id')}"
+            yield node_id, _dict(node.get("properties"))
+            kind = node.get("type")
+            if isinstance(kind, str) and kind in subgraphs and depth < 16:
+                waiting.append((node_id + ":", subgraphs[kind], depth + 1))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

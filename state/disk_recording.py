@@ -1,0 +1,273 @@
+"""One recording on disk. What can not be written stays in memory, and is tried again with what follows.
+
+Written by the worker thread and the writer's, read by any.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import tensor_file
+from .item_file import (
+    Item,
+    about_of,
+    decode_approach,
+    decode_evaluation,
+    decode_inputs,
+    decode_rewound,
+    decode_segment,
+    decode_step,
+    tensors_of,
+)
+from .recording import Approach, Damaged, Evaluation, Inputs, Rewound, Segment, Step, visible, with_denoised
+from .tensor_file import SUFFIX, Tensors
+from .writer import Writer
+
+INPUTS, REWOUND = "inputs", "rewound"
+
+
+class DiskRecording:
+    """One sampling call's. Its length counts what is in memory, too."""
+
+    def __init__(
+        self, directory: Path, writer: Writer, trouble: Callable[[str | None], None], reserve: int
+    ) -> None:
+        self.directory = directory
+        self._writer = writer
+        self._trouble = trouble
+        self._reserve = reserve
+        self._lock = threading.Lock()
+        self._unwritten: dict[str, Item] = {}
+        self._todo: deque[tuple[str, Item | None]] = deque()  # None: delete the file
+        self._size = 0  # bytes put since the last save
+        self._in_trouble = False
+        stems = {name.removesuffix(SUFFIX) for name in file_names(directory) if name.endswith(SUFFIX)}
+        self._inputs_known = INPUTS in stems
+        self._rewound: Rewound | None = None
+        self._segments = {int(m[1]) for stem in stems if (m := re.fullmatch(r"segment-(\d+)", stem))}
+        self._steps = {int(match[1]) for stem in stems if (match := re.fullmatch(r"step-(\d+)", stem))}
+        # A file that is missing in between is found, and told, when it is to be read.
+        self._length = max((int(stem) + 1 for stem in stems if stem.isdigit()), default=0)
+        if REWOUND in stems:
+            self._rewound = self._read_rewound()
+
+    def __len__(self) -> int:
+        return self._length if self._rewound is None else min(self._length, self._rewound.evaluations)
+
+    @property
+    def inputs(self) -> Inputs | None:
+        if not self._inputs_known:
+            return None
+        return self._get(INPUTS, decode_inputs)
+
+    @inputs.setter
+    def inputs(self, inputs: Inputs) -> None:
+        self._put(INPUTS, inputs)
+        self._inputs_known = True
+
+    def append(self, evaluation: Evaluation) -> None:
+        if self._rewound is not None:
+            self.truncate(len(self))
+        self._put(_evaluation(self._length), evaluation)
+        self._length += 1
+
+    def read(self, index: int) -> Evaluation:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._get(_evaluation(index), decode_evaluation)
+
+    def truncate(self, length: int) -> None:
+        gone = [_evaluation(index) for index in range(length, self._length)]
+        gone += [_x(index) for index in range(length + 1, self._length + 1)]
+        gone += [_segment(first) for first in self._segments if first > length]
+        self._segments = {first for first in self._segments if first <= length}
+        gone += [_step(number) for number in self._steps if self._is_beyond(number, length)]
+        self._length = min(length, self._length)
+        self._steps -= {int(name[len("step-") :]) for name in gone if name.startswith("step-")}
+        with self._lock:
+            for name in sorted(gone, reverse=True):  # the last first, so that a crash leaves no gap
+                self._unwritten.pop(name, None)
+                self._todo.append((name, None))
+            if self._rewound is not None:
+                self._todo.append((REWOUND, None))  # after what it hid, which must not come back
+                self._rewound = None
+        self._writer.submit(self.write)
+
+    def mark(self, step: Step) -> None:
+        if self._rewound is None and step.number not in self._steps:
+            self._put(_step(step.number), step)
+            self._steps.add(step.number)
+
+    def approach(self, evaluations: int) -> Approach | None:
+        name = _x(evaluations)
+        known = name in self._unwritten or (self.directory / (name + SUFFIX)).exists()
+        return self._get(name, decode_approach) if known else None
+
+    def approached(self, approach: Approach) -> None:
+        self._put(_x(approach.evaluations), approach)
+
+    def begin(self, segment: Segment) -> None:
+        self._put(_segment(segment.first), segment)
+        self._segments.add(segment.first)
+
+    def segment(self, length: int | None = None) -> Segment | None:
+        end = len(self) if length is None else length
+        firsts = [first for first in self._segments if first <= end]
+        return self._get(_segment(max(firsts)), decode_segment) if firsts else None
+
+    def steps(self) -> list[int]:
+        return sorted(number for number in self._steps if visible(number, self._rewound))
+
+    def step(self, number: int) -> Step:
+        if number not in self._steps or not visible(number, self._rewound):
+            raise KeyError(number)
+        return with_denoised(self._get(_step(number), decode_step), self)
+
+    def rewind(self, step: int) -> None:
+        if step and step not in self._steps:
+            raise KeyError(step)
+        evaluations = self._get(_step(step), decode_step).evaluations if step else 0
+        self._rewound = Rewound(step, evaluations)
+        self._put(REWOUND, self._rewound)
+        self._writer.submit(self.write)
+
+    def restore(self) -> None:
+        if self._rewound is not None:
+            self._rewound = None
+            with self._lock:
+                self._unwritten.pop(REWOUND, None)
+                self._todo.append((REWOUND, None))
+            self._writer.submit(self.write)
+
+    @property
+    def rewound(self) -> bool:
+        return self._rewound is not None
+
+    def save(self) -> None:
+        with self._lock:
+            size, self._size = self._size, 0
+        if size:
+            self._writer.submit(self.write, size)
+
+    def abandon(self) -> None:
+        """Nothing of it is written any more."""
+        with self._lock:
+            self._unwritten.clear()
+            self._todo.clear()
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _read_rewound(self) -> Rewound | None:
+        try:
+            return self._get(REWOUND, decode_rewound)
+        except Damaged:
+            return None
+
+    def _is_beyond(self, number: int, length: int) -> bool:
+        """Whether the step needed more evaluations than that."""
+        if self._rewound is not None and length == self._rewound.evaluations:
+            return number > self._rewound.step  # without a look at the disk
+        try:
+            return self._get(_step(number), decode_step).evaluations > length
+        except Damaged:
+            return True
+
+    def _get(self, name: str, decode: Callable[[Tensors, dict[str, Any]], Any]) -> Any:
+        with self._lock:
+            item = self._unwritten.get(name)
+        if item is not None:
+            return item
+        tensors, about = tensor_file.read(self.directory / (name + SUFFIX))
+        try:
+            return decode(tensors, about)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Damaged(f"{name}{SUFFIX} lacks {error}") from error
+
+    def _put(self, name: str, item: Item) -> None:
+        with self._lock:
+            self._unwritten[name] = item
+            self._todo.append((name, item))
+            self._size += sum(tensor.nbytes for tensor in tensors_of(item).values())
+
+    def write(self) -> None:
+        """Do what is to do, in order, until that is impossible. On the writer's thread."""
+        try:
+            while todo := self._next():
+                self._do(*todo)
+                with self._lock:
+                    if self._todo and self._todo[0] is todo:
+                        self._todo.popleft()
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            self._report(str(error))
+        else:
+            self._report(None)
+
+    def _next(self) -> tuple[str, Item | None] | None:
+        with self._lock:
+            return self._todo[0] if self._todo else None
+
+    def _do(self, name: str, item: Item | None) -> None:
+        file = self.directory / (name + SUFFIX)
+        if item is None:
+            file.unlink(missing_ok=True)
+        elif self._unwritten.get(name) is item:  # else it was truncated meanwhile
+            content = tensor_file.encode(tensors_of(item), about_of(item))
+            self._make_room(len(content))
+            tensor_file.write(file, content)
+            with self._lock:
+                if self._unwritten.get(name) is item:
+                    del self._unwritten[name]
+
+    def _make_room(self, size: int) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.directory).free
+        if free - size < self._reserve:
+            told = f"only {free / 1024**3:.1f} GB are free on the disk of {self.directory}"
+            raise OSError(errno.ENOSPC, told)
+
+    def _report(self, told: str | None) -> None:
+        if told is not None or self._in_trouble:
+            self._in_trouble = told is not None
+            self._trouble(told)
+
+
+def file_names(directory: Path) -> list[str]:
+    try:
+        return [path.name for path in directory.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_within(stem: str, end: Rewound | None) -> bool:
+    """Whether a file of a recording is of what comes up to there."""
+    if stem == REWOUND:
+        return False
+    kind, _, number = stem.rpartition("-")
+    if end is None or not number.isdigit():
+        return True
+    if kind == "step":
+        return int(number) <= end.step
+    return int(number) < end.evaluations if not kind else int(number) <= end.evaluations
+
+
+def _evaluation(index: int) -> str:
+    return f"{index:06}"
+
+
+def _x(evaluations: int) -> str:
+    return f"x-{evaluations:06}"
+
+
+def _segment(first: int) -> str:
+    return f"segment-{first:06}"
+
+
+def _step(number: int) -> str:
+    return f"step-{number:06}"

@@ -1,0 +1,234 @@
+"""Going back in a job: rewinding it to an earlier step, forking new jobs from one. ComfyUI's event loop.
+
+All of it is replay: a rewound recording ends earlier, and a fork shares the beginning of another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import uuid
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from .control import Control
+from .core import utc
+from .editing import Editing, stored
+from .edits import Edit, Edits, taken_back, with_edits
+from .errors import BadRequest, MidrunError, NoStep
+from .job import Job
+from .places import directory_name
+from .previews import step_url
+from .recording import Call, Damaged, Recording, Rewound
+from .request import Request
+from .view import Change, JobView, Moment, PauseReason, State
+
+MOST_FORKS = 16
+Wanted = dict[str, dict[str, Any]]  # {node_id: {input: value}}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A moment in the recordings of a job. later: the calls that began after the one it is in."""
+
+    moment: Moment
+    call: Call | None
+    calls: dict[Call, Recording]
+    later: frozenset[Call]
+
+    def is_later(self, edit: Edit) -> bool:
+        """Whether an edit was applied after the moment."""
+        if edit.in_node == self.moment.node_id:
+            return (edit.from_step or 0) > self.moment.step
+        return edit.in_node is not None and directory_name(edit.in_node) in {node for node, _ in self.later}
+
+    def ends(self) -> dict[Call, Rewound | None]:
+        """How much of each call belongs to a job that goes on from here; None is all."""
+        ends: dict[Call, Rewound | None] = {call: None for call in self.calls if call not in self.later}
+        if self.call is not None:
+            ends[self.call] = Rewound(self.moment.step, self.moment.evaluations)
+        return ends
+
+
+class TimeTravel:
+    """The verbs."""
+
+    def __init__(self, control: Control, editing: Editing) -> None:
+        self._control = control
+        self._editing = editing
+        self._registry = control.registry
+        self._recordings = control.registry.recordings
+
+    async def rewind(self, any_id: str, step: int, node_id: str | None = None) -> JobView:
+        """Pause the job after that step. step < 0: so many steps back from where it is."""
+        job = self._registry.enlist(await self._registry.load(any_id))
+        job.reserve("rewind")
+        try:
+            number = max(0, job.view().step + step) if step < 0 else step
+            place = await asyncio.to_thread(self._find, job, node_id, number)
+            await asyncio.to_thread(self._rewind, place)
+            job.rewind(place.moment, place.is_later)
+            await self._save(job)
+        finally:
+            job.refuse_run()
+            self._registry.settle(job)
+        return job.view()
+
+    async def restore(self, any_id: str) -> JobView:
+        """Take the rewind back, as long as nothing was computed since."""
+        job = self._registry.enlist(await self._registry.load(any_id))
+        job.reserve("restore")
+        try:
+            job.restore()
+            await asyncio.to_thread(self._restore, job.job_id)
+            await self._save(job)
+        finally:
+            job.refuse_run()
+            self._registry.settle(job)
+        return job.view()
+
+    async def fork(
+        self,
+        any_id: str,
+        step: int,
+        node_id: str | None = None,
+        params: Wanted | None = None,
+        vary: dict[str, dict[str, list[Any]]] | None = None,
+        count: int = 1,
+    ) -> list[JobView]:
+        """New jobs that go on from after that step, each with edits of its own; `count` of each variant.
+
+        All or none: raises EditRefused or RunRefused before there is any.
+        """
+        variants = [_merged(params or {}, variant) for variant in _grid(vary or {}) for _ in range(count)]
+        if len(variants) > MOST_FORKS:
+            raise BadRequest(f"That would be {len(variants)} jobs; at most {MOST_FORKS} are made at once.")
+        job = await self._registry.load(any_id)
+        place = await asyncio.to_thread(self._find, job, node_id, step)
+        drafts = []
+        for wanted in variants:
+            draft = self._draft(job, place)
+            drafts.append((draft, await self._editing.checked(draft, wanted) if wanted else {}))
+        for draft, edits in drafts:
+            await self._admit(job, draft, edits, place)
+        self._registry.settle(job)
+        for draft, _ in drafts:
+            await self._go_on(draft)
+        return [draft.view() for draft, _ in drafts]
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _find(self, job: Job, node_id: str | None, step: int) -> _Place:
+        """That moment of the node's newest call; by default, of the node that sampled last."""
+        view = job.view()
+        node_id = view.node_id if node_id is None else node_id
+        calls = self._recordings.calls(job.job_id)
+        mine = [call for call in calls if node_id is not None and call[0] == directory_name(node_id)]
+        if not mine:
+            raise NoStep(job.job_id, step, node_id)
+        call = max(mine, key=lambda call: call[1])
+        try:
+            moment = _moment(calls[call], node_id, step)
+            begun = {call: inputs.begun for call in calls if (inputs := calls[call].inputs) is not None}
+        except (KeyError, Damaged) as error:
+            raise NoStep(job.job_id, step, node_id) from error
+        later = frozenset(other for other in calls if begun.get(other, 0.0) > begun[call])
+        return _Place(moment, call, calls, later)
+
+    def _rewind(self, place: _Place) -> None:
+        """What began later is not computed yet, at that moment."""
+        for call in place.later:
+            place.calls[call].rewind(0)
+        if place.call is not None:
+            place.calls[place.call].rewind(place.moment.step)
+        self._recordings.flush()
+
+    def _restore(self, job_id: str) -> None:
+        for recording in self._recordings.calls(job_id).values():
+            recording.restore()
+        self._recordings.flush()
+
+    async def _save(self, job: Job) -> None:
+        """Whoever is told where the job is can rely on it."""
+        self._registry.store.save_request(job.job_id, job.request)
+        await asyncio.wrap_future(self._registry.store.written())
+
+    def _draft(self, parent: Job, place: _Place) -> Job:
+        view, now = parent.view(), utc(time.time())
+        edits, undoing = taken_back(view.edits, place.is_later)
+        moment, job_id = place.moment, str(uuid.uuid4())
+        fork = JobView(
+            job_id,
+            (job_id,),
+            State.PAUSED,
+            now,
+            now,
+            pause_reason=PauseReason.USER,
+            node_id=moment.node_id,
+            step=moment.step,
+            total_steps=moment.total_steps,
+            evaluations=moment.evaluations,
+            sigma=moment.sigma,
+            paused_at_step=moment.step,
+            edits=edits,
+            gpu_released=True,
+            queue_policy=view.queue_policy,
+            parent_id=parent.job_id,
+            parent_step=moment.step,
+            preview_url=step_url(job_id, moment.node_id, moment.step),
+            breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
+        )
+        request: Request = replace(parent.request, prompt=with_edits(parent.request.prompt, undoing))
+        return self._registry.draft(fork, request)
+
+    async def _admit(self, parent: Job, fork: Job, edits: Edits, place: _Place) -> None:
+        """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""
+        ends = place.ends()
+        await asyncio.to_thread(self._recordings.share, parent.job_id, fork.job_id, ends)
+        told = {"parent": parent.job_id, "step": place.moment.step}
+        now = fork.view().created_at
+        self._registry.admit(fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told))
+        if edits:
+            fork.edit(partial(stored, edits))
+        await asyncio.wrap_future(self._registry.store.written())
+
+    async def _go_on(self, fork: Job) -> None:
+        try:
+            await self._control.resume(fork.job_id)
+        except MidrunError as error:
+            fork.note("not_resumed", {"error": str(error)})
+
+
+def _moment(recording: Recording, node_id: str | None, number: int) -> Moment:
+    """Raises KeyError or Damaged. Before the first step nothing was evaluated."""
+    inputs = recording.inputs
+    if inputs is None:
+        raise KeyError(number)
+    step = recording.step(number) if number else None
+    evaluations = step.evaluations if step is not None else 0
+    segment = recording.segment(evaluations) if number else None
+    sigmas, before = (inputs.sigmas, 0) if segment is None else (segment.sigmas, segment.step)
+    sigma = float(sigmas[0]) if step is None else step.sigma
+    return Moment(node_id, number, evaluations, before + len(sigmas) - 1, sigma)
+
+
+def _grid(vary: dict[str, dict[str, list[Any]]]) -> list[Wanted]:
+    """Every combination of the values of one or two inputs; one empty variant where nothing varies."""
+    axes: list[tuple[str, str, list[Any]]] = [
+        (node_id, name, values) for node_id, named in vary.items() for name, values in named.items()
+    ]
+    if len(axes) > 2:
+        raise BadRequest(f"At most two inputs can vary at once, not {len(axes)}.")
+    variants = []
+    for values in itertools.product(*(axis[2] for axis in axes)):
+        variant: Wanted = {}
+        for (node_id, name, _), value in zip(axes, values, strict=True):
+            variant.setdefault(node_id, {})[name] = value
+        variants.append(variant)
+    return variants
+
+
+def _merged(params: Wanted, variant: Wanted) -> Wanted:
+    return {node: params.get(node, {}) | variant.get(node, {}) for node in params.keys() | variant.keys()}

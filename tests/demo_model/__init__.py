@@ -1,0 +1,1 @@
+"""How the demo model was made and is checked: pictures, training, and a checker that looks at pictures."""

@@ -1,0 +1,205 @@
+"""Breakpoints: what they mean, and that a job pauses by itself where they say, on a real server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from resuming import latent
+from test_control import expected, kinds, start
+from test_editing import put
+
+import graphs
+from harness import Comfy
+from midrun.state.breakpoints import (
+    DEFAULT,
+    OF_A_NODE,
+    Breakpoint,
+    Kind,
+    Observation,
+    hit,
+    met,
+    of_workflow,
+    parsed,
+)
+from midrun.state.errors import BadRequest
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "seen", "expected"),
+    [
+        (Kind.STEP, 3, Observation(3, 1.0), True),
+        (Kind.STEP, 3, Observation(6, 1.0), False),
+        (Kind.EVERY, 3, Observation(6, 1.0), True),
+        (Kind.EVERY, 3, Observation(7, 1.0), False),
+        (Kind.SIGMA_BELOW, 2.0, Observation(1, 1.9), True),
+        (Kind.SIGMA_BELOW, 2.0, Observation(2, 1.9, 2.0), True),
+        (Kind.SIGMA_BELOW, 2.0, Observation(2, 1.8, 1.9), False),
+        (Kind.SIGMA_BELOW, 2.0, Observation(2, 2.0, 3.0), False),
+        (Kind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, 0.05, 0.2), True),
+        (Kind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, 0.05, 0.06), False),
+        (Kind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, None, None), False),
+        (Kind.NAN, None, Observation(2, 1.0), False),
+    ],
+)
+def test_a_breakpoint_is_met_where_it_says(kind: Kind, value: Any, seen: Observation, expected: bool) -> None:
+    assert met(Breakpoint("a", kind, value), "3", seen) is expected
+    assert met(Breakpoint("a", kind, value, node_id="3"), "3", seen) is expected
+    assert not met(Breakpoint("a", kind, value, node_id="4"), "3", seen)
+    assert not met(Breakpoint("a", kind, value, enabled=False), "3", seen)
+
+
+def test_hits_are_counted_by_breakpoint() -> None:
+    one, other = Breakpoint("a", Kind.NAN), Breakpoint("b", Kind.EVERY, 2)
+    assert [breakpoint.hits for breakpoint in hit((one, other), [other])] == [0, 1]
+
+
+def test_breakpoints_come_back_from_json_as_they_were() -> None:
+    given = (*DEFAULT, Breakpoint("b", Kind.STEP, 2, "3:1", enabled=False, log_only=True, hits=4))
+    assert parsed([breakpoint.to_json() for breakpoint in given]) == given
+    (made,) = parsed([{"kind": "every", "value": 5}])
+    assert made.id and (made.value, made.enabled, made.log_only) == (5, True, False)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        {},
+        [5],
+        [{"kind": "code", "value": "1 + 1"}],
+        [{"kind": "step"}],
+        [{"kind": "step", "value": 1.5}],
+        [{"kind": "sigma_below", "value": 0}],
+        [{"kind": "every", "value": float("nan")}],
+        [{"kind": "every", "value": True}],
+        [{"kind": "nan", "enabled": 1}],
+        [{"kind": "nan", "id": 5}],
+        [{"kind": "nan", "more": 5}],
+        [{"kind": "nan", "id": "a"}, {"kind": "nan", "id": "a"}],
+        [{"kind": "nan"}] * 101,
+    ],
+)
+def test_what_is_no_breakpoint_is_refused(given: Any) -> None:
+    with pytest.raises(BadRequest):
+        parsed(given)
+
+
+def test_nodes_of_a_workflow_carry_breakpoints_also_in_subgraphs() -> None:
+    def node(number: int, kind: str, *given: Any) -> dict[str, Any]:
+        return {"id": number, "type": kind, "properties": {OF_A_NODE: list(given)}}
+
+    inner = {"id": "uuid", "nodes": [node(1, "KSampler", {"kind": "nan", "id": "in"}), node(2, "uuid")]}
+    workflow = {
+        "nodes": [
+            node(3, "KSampler", {"kind": "step", "value": 2, "id": "out"}, {"kind": "?"}),
+            node(7, "uuid"),
+        ],
+        "definitions": {"subgraphs": [inner, 5]},
+    }
+    found = of_workflow({"extra_pnginfo": {"workflow": workflow}})
+    assert {(one.id, one.kind, one.node_id) for one in found} >= {("out", Kind.STEP, "3")}
+    assert {one.node_id for one in found if one.id == "in"} <= {"7:" + "2:" * n + "1" for n in range(17)}
+    for odd in ({}, {"extra_pnginfo": 5}, {"extra_pnginfo": {"workflow": {"nodes": [None, {"id": 1}]}}}):
+        assert of_workflow(odd) == ()
+
+
+def breakpoints(comfy: Comfy, job_id: str, *given: dict[str, Any]) -> None:
+    status, told = comfy.call("PUT", f"/midrun/jobs/{job_id}/breakpoints", {"breakpoints": list(given)})
+    assert status == 200, told
+
+
+def queued(comfy: Comfy, *given: dict[str, Any], **options: Any) -> str:
+    """A job whose sampler node carries these in the workflow."""
+    nodes = [{"id": "sampler", "type": "MidrunKSampler", "properties": {OF_A_NODE: list(given)}}]
+    extra = {"extra_pnginfo": {"workflow": {"nodes": nodes}}}
+    return comfy.queue(graphs.base(**options), extra_data=extra)
+
+
+@pytest.mark.parametrize(
+    ("given", "stops"),
+    [
+        ([{"kind": "step", "value": 2}], [2]),
+        ([{"kind": "every", "value": 2}], [2, 4, 6]),
+        ([{"kind": "sigma_below", "value": 3.0}, {"kind": "step", "value": 1, "enabled": False}], None),
+        ([{"kind": "change_below", "value": 100}], [2]),
+    ],
+)
+def test_a_job_pauses_by_itself_and_goes_on_as_if_it_had_not(
+    comfy: Comfy, given: list[dict[str, Any]], stops: list[int] | None
+) -> None:
+    key = f"break-{given[0]['kind']}"
+    job_id = queued(comfy, *given, key=key)
+    seen = []
+    while (job := comfy.wait_for(job_id, "paused", "completed"))["state"] == "paused":
+        assert job["pause_reason"] == "breakpoint"
+        seen.append(job["step"])
+        comfy.verb(job_id, "resume")
+        comfy.until(lambda: comfy.job(job_id)["state"] != "paused", "it to go on")
+    assert seen == stops if stops is not None else len(seen) == 1
+    assert next(one for one in job["breakpoints"] if one["kind"] == given[0]["kind"])["hits"] == len(seen)
+    assert torch.equal(latent(comfy, job_id), expected(comfy))
+
+
+def test_one_that_only_logs_lets_the_job_go_on(comfy: Comfy) -> None:
+    job_id = queued(comfy, {"kind": "every", "value": 1, "log_only": True}, key="break-log")
+    job = comfy.wait_for(job_id, "completed")
+    assert job["breakpoints"][-1]["hits"] == 6 and kinds(comfy, job_id).count("breakpoint") == 6
+
+
+def test_a_nan_pauses_the_job_at_the_last_good_step_until_its_cause_is_edited(comfy: Comfy) -> None:
+    job_id = comfy.queue(graphs.base(key="nan", probe={"nan_at": 4}))
+    for runs in (1, 2):  # resumed without an edit it is met again
+        job = comfy.until(
+            lambda runs=runs: (
+                (job := comfy.job(job_id))["breakpoints"][0]["hits"] == runs
+                and job["state"] == "paused"
+                and job
+            ),
+            "the NaN",
+        )
+        assert (job["pause_reason"], job["step"], job["evaluations"], job["held"]) == ("nan", 3, 3, True)
+        if runs == 1:
+            put(comfy, job_id, ("probe", "key", "nan-again"))
+            put(comfy, job_id, ("probe", "nan_at", 1))
+            comfy.verb(job_id, "resume")
+    put(comfy, job_id, ("probe", "nan_at", 0))
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
+
+
+def test_without_the_breakpoint_a_nan_is_sampled_to_the_end(comfy: Comfy) -> None:
+    job_id = comfy.queue(graphs.base(key="nan-off", gates="2", probe={"nan_at": 4}))
+    comfy.wait_at_gate("nan-off", 2)
+    assert comfy.call("DELETE", f"/midrun/jobs/{job_id}/breakpoints") == (200, {"breakpoints": []})
+    comfy.open_gate("nan-off", 2)
+    comfy.wait_for(job_id, "completed")
+    assert torch.isnan(latent(comfy, job_id)).any()
+
+
+def test_an_exception_pauses_a_job_that_waits_for_one(comfy: Comfy) -> None:
+    fails = {"fail_at": 4, "out_of_memory": True}
+    job_id = queued(comfy, {"kind": "exception"}, key="break-error", probe=fails)
+    job = comfy.wait_for(job_id, "paused")
+    assert (job["pause_reason"], job["step"], job["held"]) == ("breakpoint", 3, True)
+    assert "simulated" in job["error"]["message"] and job["gpu_released"]
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert job["error"] is None and comfy.probe("break-error")["done"] == 6
+    assert torch.equal(latent(comfy, job_id), expected(comfy))
+
+
+def test_breakpoints_are_set_read_and_cleared(comfy: Comfy) -> None:
+    job_id = start(comfy, "break-set", "2")
+    comfy.wait_at_gate("break-set", 2)
+    assert comfy.get(f"/midrun/jobs/{job_id}/breakpoints")["breakpoints"][0]["kind"] == "nan"
+    breakpoints(comfy, job_id, {"kind": "step", "value": 3})
+    assert [one["kind"] for one in comfy.job(job_id)["breakpoints"]] == ["step"]
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/breakpoints", {"breakpoints": [{"kind": "x"}]})[0] == 400
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/breakpoints", {})[0] == 400
+    comfy.open_gate("break-set", 2)
+    assert comfy.wait_for(job_id, "paused")["step"] == 3
+    comfy.verb(job_id, "resume")
+    comfy.wait_for(job_id, "completed")
