@@ -151,6 +151,7 @@ def screen(
     comfy.post("/api/settings", chosen | (settings or {}))
     opened = browser.new_context(viewport={"width": 1280, "height": 860}, **context)
     page = opened.new_page()
+    page.set_default_timeout(15_000)
     shown = Screen(page, comfy, renderer)
     page.on("pageerror", lambda error: _uncaught(shown, str(error.stack or error)))
     page.on("console", lambda message: _listen(shown, message))

@@ -141,3 +141,68 @@ def _edit_by_mouse(shown: Screen, comfy: Comfy, job_id: str, ids: dict[str, str]
     shown.verb("undo", steps).click()
     expect(steps).not_to_have_attribute("data-status", "pending")
     assert edits(comfy, job_id) == {f"{ids['sampler']}.cfg": (7.5, None)}
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_same_by_keyboard_alone(served: Comfy, browser: Browser, renderer: str) -> None:
+    with screen(browser, served, renderer) as shown:
+        keyboard, key = shown.page.keyboard, f"keys-{renderer}"
+        ids = shown.load(graph(key, gates="4"))
+        before = {job["job_id"] for job in served.get("/midrun/jobs")["jobs"]}
+        shown.page.locator("body").press("Control+Enter")
+        served.wait_at_gate(key, 4)
+        (job_id,) = {job["job_id"] for job in served.get("/midrun/jobs")["jobs"]} - before
+        shown.page.wait_for_function("id => document.querySelector('.midrun-state[data-state=running]')")
+        keyboard.press("F8")
+        served.wait_for(job_id, "paused")
+        shown.page.wait_for_function("document.title.startsWith('⏸ ')")
+        keyboard.press("F9")
+        served.until(lambda: served.job(job_id)["step"] == 4, "the step")
+        served.wait_for(job_id, "paused")
+        keyboard.press("F4")
+        shown.tray.wait_for()
+        _tab_to(shown, f'[data-job="{job_id}"] .midrun-open')
+        keyboard.press("Enter")
+        _tab_to(shown, f'[data-node="{ids["sampler"]}"] [data-input="cfg"] input')
+        keyboard.press("ArrowUp")
+        keyboard.press("ArrowUp")
+        keyboard.press("Enter")
+        served.until(lambda: edits(served, job_id), "the edit")
+        assert edits(served, job_id) == {f"{ids['sampler']}.cfg": (4.2, None)}
+        _tab_to(shown, '[data-input="denoise"] input')
+        keyboard.press("ArrowDown")
+        keyboard.press("Enter")
+        served.until(lambda: len(edits(served, job_id)) == 2, "the second edit")
+        expect(shown.tray.locator('[data-input="denoise"]')).to_have_attribute("data-status", "pending")
+        _tab_to(shown, '[data-input="denoise"] [data-verb="undo"]', back=True)
+        keyboard.press("Enter")
+        served.until(lambda: len(edits(served, job_id)) == 1, "the undo")
+        _tab_to(shown, '[data-verb="resumeWithChanges"]')
+        keyboard.press("Enter")
+        served.wait_for(job_id, "completed")
+        assert edits(served, job_id) == {f"{ids['sampler']}.cfg": (4.2, 4)}
+
+        shown.load(graph(f"{key}-2", gates="3"))
+        shown.page.locator("body").press("Control+Enter")
+        served.wait_at_gate(f"{key}-2", 3)
+        shown.page.wait_for_function("document.querySelector('.midrun-state[data-state=running]')")
+        keyboard.press("Shift+F8")
+        shown.dialog.wait_for()
+        keyboard.press("Escape")
+        shown.dialog.wait_for(state="detached")
+        keyboard.press("Shift+F8")
+        shown.dialog.wait_for()
+        keyboard.type("by keyboard")
+        keyboard.press("Enter")
+        served.until(
+            lambda: served.get("/midrun/failures")["failures"][0]["reason"] == "by keyboard", "the abort"
+        )
+
+
+def _tab_to(shown: Screen, selector: str, back: bool = False) -> None:
+    """Press Tab until the focus is there; a keyboard user has nothing else."""
+    for _ in range(150):
+        if shown.page.evaluate("selector => !!document.activeElement?.matches(selector)", selector):
+            return
+        shown.page.keyboard.press("Shift+Tab" if back else "Tab")
+    raise AssertionError(f"Tab does not reach {selector}")

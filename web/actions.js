@@ -36,9 +36,24 @@ export function createActions(client, store, ports) {
     dispatch({ type: "refused", job_id: id, message });
   }
 
-  /** @param {string} id @param {string} verb @param {() => Promise<any>} request a Job @returns {Promise<boolean>} */
+  /** @type {Map<string, { verb: string, done: Promise<boolean> }>} */ const under = new Map(); // by job_id
+
+  /**
+   * One request a job at a time: the same verb again is dropped, another one waits.
+   * @param {string} id @param {string} verb @param {() => Promise<any>} request a Job @returns {Promise<boolean>}
+   */
   async function ask(id, verb, request) {
-    if (store.get().asked[id] !== undefined) return false;
+    const before = under.get(id);
+    if (before?.verb === verb) return false;
+    const done = (before?.done ?? Promise.resolve(true)).catch(() => false).then(() => askNow(id, verb, request));
+    under.set(id, { verb, done });
+    return done.finally(() => {
+      if (under.get(id)?.done === done) under.delete(id);
+    });
+  }
+
+  /** @param {string} id @param {string} verb @param {() => Promise<any>} request @returns {Promise<boolean>} */
+  async function askNow(id, verb, request) {
     dispatch({ type: "ask", job_id: id, verb });
     try {
       const job = await request();
