@@ -124,7 +124,10 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
 def _preview_urls(row: dict[str, Any]) -> dict[str, Any]:
     job_id, node_id = row["job_id"], row["node_id"]
     previews = [one for one in previews_of(row["intermediate_previews_json"]) if one.node_id == node_id]
-    newest = newest_step(one for one in previews if one.step <= row["step"])  # not of what a rewind left
+    if row["take_json"]:  # then the later ones are of what a rewind left behind
+        newest = newest_step(one for one in previews if one.step <= row["step"])
+    else:
+        newest = newest_step(previews)
     told = {} if newest is None else {"preview_url": newest.url(job_id)}
     return told | ({"source_url": source_url(job_id, node_id)} if previews else {})
 

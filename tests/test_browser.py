@@ -89,6 +89,7 @@ def test_pause_edit_undo_resume_and_abort_by_mouse(served: Comfy, browser: Brows
         assert shown.node.bounding_box() == height, "the widget has one size in every state"
         shown.picture(f"paused-{renderer}")
 
+        expect(shown.verb("step")).not_to_have_attribute("aria-disabled", "true")  # the pause was answered
         shown.verb("step").click()
         served.until(lambda: served.job(job_id)["step"] == 4, "the step")
         served.wait_for(job_id, "paused")

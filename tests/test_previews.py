@@ -207,7 +207,11 @@ def test_a_decoder_that_raises_harms_nobody(studio: Comfy) -> None:
 
 def test_a_latent_of_nan_says_so_and_the_job_goes_on(studio: Comfy) -> None:
     graph = graphs.base(key="nan", pause_at_step=4)
-    job = paused(studio, graphs.noted(graph, "nan", nan_from=3))
+    studio.post("/settings", {"Midrun.PauseOnNaN": False})
+    try:
+        job = paused(studio, graphs.noted(graph, "nan", nan_from=3))
+    finally:
+        studio.post("/settings", {"Midrun.PauseOnNaN": True})
     shown = previews(studio, job)[-1]
     assert shown["reason"] == "100% of this latent is not a number (NaN or infinite)."
     assert "nan_latent" in [warning["code"] for warning in job["warnings"]]
