@@ -195,9 +195,16 @@ def test_the_same_by_keyboard_alone(served: Comfy, browser: Browser, renderer: s
         shown.dialog.wait_for()
         keyboard.type("by keyboard")
         keyboard.press("Enter")
-        served.until(
-            lambda: served.get("/midrun/failures")["failures"][0]["reason"] == "by keyboard", "the abort"
-        )
+        shown.dialog.wait_for(state="detached")
+        job = served.until(lambda: _newest_in(served, "aborted"), "the abort", timeout=10)
+        assert job["abort_reason"] == "by keyboard"
+        failures = served.get("/midrun/failures")["failures"]
+        assert failures[0]["reason"] == "by keyboard", failures[:2]
+
+
+def _newest_in(comfy: Comfy, state: str) -> dict[str, Any] | None:
+    newest = comfy.get("/midrun/jobs?limit=1")["jobs"][0]
+    return newest if newest["state"] == state else None
 
 
 def _tab_to(shown: Screen, selector: str, back: bool = False) -> None:

@@ -39,12 +39,12 @@ export function createActions(client, store, ports) {
   /** @type {Map<string, { verb: string, done: Promise<boolean> }>} */ const under = new Map(); // by job_id
 
   /**
-   * One request a job at a time: the same verb again is dropped, another one waits.
+   * One request a job at a time: the same verb again is dropped, another one and further edits wait.
    * @param {string} id @param {string} verb @param {() => Promise<any>} request a Job @returns {Promise<boolean>}
    */
   async function ask(id, verb, request) {
     const before = under.get(id);
-    if (before?.verb === verb) return false;
+    if (before?.verb === verb && verb !== "edit") return false;
     const done = (before?.done ?? Promise.resolve(true)).catch(() => false).then(() => askNow(id, verb, request));
     under.set(id, { verb, done });
     return done.finally(() => {
@@ -170,6 +170,11 @@ export function createActions(client, store, ports) {
     abort(/** @type {string} */ id, /** @type {string | null} */ reason, /** @type {string} */ mode) {
       dispatch({ type: "abortDialog", job_id: null });
       return ask(id, "abort", () => client.abort(id, reason || null, mode));
+    },
+    /** As the dialog says now: what was typed last may not have been drawn yet. */
+    abortAsAsked() {
+      const { abort } = store.get();
+      return abort ? actions.abort(abort.job_id, abort.reason.trim(), abort.mode) : false;
     },
 
     // -- editing -----------------------------------------------------------------------------------------

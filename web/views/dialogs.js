@@ -54,7 +54,7 @@ function abortView(tools, model, abort) {
   const close = () => dispatch({ type: "abortDialog", job_id: null });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    void actions.abort(abort.job_id, abort.reason.trim(), abort.mode);
+    void actions.abortAsAsked();
   };
   const mode = (/** @type {"stop" | "finish"} */ name) =>
     h(
