@@ -2,7 +2,8 @@
 import { draw } from "./dom.js";
 
 // What a handler was drawn with has to be what is known when it is called, so these events draw first what waits.
-const USED = ["keydown", "input", "change", "click", "submit", "pointermove", "cancel"];
+// Not input and change: a field has a new value then, which is not known yet and would be drawn over.
+const USED = ["keydown", "click", "submit", "pointermove", "cancel"];
 
 /**
  * @typedef {import("./state.js").Model} Model
