@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
 
 import graphs
@@ -23,10 +24,18 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # not by routes, which wait for the test
 ]
 READY_MS = 60_000
+HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+SLOW = {"seconds": 0.15}
 
 
 def chromium() -> str | None:
     return os.environ.get("MIDRUN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+needs_chromium = pytest.mark.skipif(
+    chromium() is None and not os.environ.get("CI"),
+    reason="There is no Chromium: install Debian's package chromium, or set MIDRUN_CHROMIUM to a browser.",
+)
 
 
 def frontend_root(version: str) -> Path:
@@ -192,6 +201,20 @@ def _listen(shown: Screen, message: ConsoleMessage) -> None:
     ours = re.search(r"midrun(?!ksampler|attach)", told, re.IGNORECASE)
     if message.type in ("error", "warning") and ours and shown.expected not in told:
         shown.errors.append(told)
+
+
+def graph(key: str, gates: str = "", **more: Any) -> graphs.Graph:
+    return graphs.base(key=key, gates=gates, **{"steps": 10, "cfg": 4.0, "probe": SLOW} | more)
+
+
+def edits(comfy: Comfy, job_id: str) -> dict[str, Any]:
+    """What the server has recorded of edits: node -> input -> (value, step it applies from)."""
+    job = comfy.job(job_id)
+    return {
+        f"{node}.{name}": (edit["to"], edit["from_step"])
+        for node, named in job["modified_params"].items()
+        for name, edit in named.items()
+    }
 
 
 def _linked(node: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:

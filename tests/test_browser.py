@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browser import FRONTENDS, RENDERERS, Screen, chromium, frontend_root, launch, screen
-from playwright.sync_api import Browser, expect, sync_playwright
+from browser import FRONTENDS, HOSTILE, RENDERERS, Screen, edits, frontend_root, graph, needs_chromium, screen
+from playwright.sync_api import Browser, expect
 
-import graphs
 from harness import Comfy
 
-pytestmark = pytest.mark.skipif(
-    chromium() is None and not os.environ.get("CI"),
-    reason="There is no Chromium: install Debian's package chromium, or set MIDRUN_CHROMIUM to a browser.",
-)
-HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-SLOW = {"seconds": 0.15}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = launch(playwright)
-        yield launched
-        launched.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module", params=FRONTENDS)
@@ -36,29 +21,6 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     server = Comfy(tmp_path_factory.mktemp("browser"), args=root).start()
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def newest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """A server with the newest frontend, for what is the same in all."""
-    root = ("--front-end-root", str(frontend_root(FRONTENDS[-1])))
-    server = Comfy(tmp_path_factory.mktemp("newest"), args=root).start()
-    yield server
-    server.stop()
-
-
-def graph(key: str, gates: str = "", **more: Any) -> graphs.Graph:
-    return graphs.base(key=key, gates=gates, **{"steps": 10, "cfg": 4.0, "probe": SLOW} | more)
-
-
-def edits(comfy: Comfy, job_id: str) -> dict[str, Any]:
-    """What the server has recorded of edits: node -> input -> (value, step it applies from)."""
-    job = comfy.job(job_id)
-    return {
-        f"{node}.{name}": (edit["to"], edit["from_step"])
-        for node, named in job["modified_params"].items()
-        for name, edit in named.items()
-    }
 
 
 def events(comfy: Comfy, job_id: str) -> list[str]:

@@ -45,7 +45,9 @@ export function createActions(client, store, ports) {
   async function ask(id, verb, request) {
     const before = under.get(id);
     if (before?.verb === verb && verb !== "edit") return false;
-    const done = (before?.done ?? Promise.resolve(true)).catch(() => false).then(() => askNow(id, verb, request));
+    const done = (before?.done ?? Promise.resolve(true))
+      .catch(() => false)
+      .then(() => askNow(id, verb, request));
     under.set(id, { verb, done });
     return done.finally(() => {
       if (under.get(id)?.done === done) under.delete(id);

@@ -1,6 +1,6 @@
 // The picture in the whole window: steps, comparison with a draggable divider, zoom, keys.
 import { h } from "../dom.js";
-import { editMarks, previewsOf, verbs } from "../select.js";
+import { editMarks, newestIndex, previewsOf, verbs } from "../select.js";
 import { dialog } from "./dialogs.js";
 import { icon, stateMark } from "./parts.js";
 
@@ -16,15 +16,15 @@ export function viewerView(tools, model, viewer) {
   const job = model.jobs[viewer.job_id];
   const nodeId = viewer.node_id ?? job.node_id;
   const all = previewsOf(model, job.job_id, nodeId);
-  const found =
-    viewer.step === null ? all.length - 1 : all.findIndex((preview) => preview.step === viewer.step);
-  const at = found < 0 ? all.length - 1 : found;
+  const newest = newestIndex(all, job);
+  const found = viewer.step === null ? newest : all.findIndex((preview) => preview.step === viewer.step);
+  const at = found < 0 ? newest : found;
   const shown = all[at];
   const change = (/** @type {Partial<Viewer>} */ changed) => dispatch({ type: "viewer", ...changed });
   const close = () => actions.view(null);
   const go = (/** @type {number} */ index) => {
     const to = Math.max(0, Math.min(all.length - 1, index));
-    if (all.length) change({ step: to === all.length - 1 ? null : all[to].step });
+    if (all.length) change({ step: to === newest ? null : all[to].step });
   };
   const zoom = (/** @type {number} */ direction) => {
     const now = viewer.zoom || 1;
@@ -49,7 +49,7 @@ export function viewerView(tools, model, viewer) {
     ArrowLeft: () => go(at - 1),
     ArrowRight: () => go(at + 1),
     Home: () => go(0),
-    End: () => go(all.length - 1),
+    End: () => go(newest),
     " ": goOn,
     c: compare,
     C: compare,
