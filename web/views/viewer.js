@@ -60,19 +60,9 @@ export function viewerView(tools, model, viewer) {
   };
   const onKeydown = (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    const own =
-      target instanceof HTMLInputElement ||
-      target instanceof HTMLSelectElement ||
-      target.getAttribute("role") === "slider";
+    const field = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
     const act = keys[event.key];
-    if (
-      !act ||
-      event.ctrlKey ||
-      event.metaKey ||
-      event.altKey ||
-      (own && event.key !== " " && event.key.length > 1)
-    )
-      return;
+    if (!act || event.ctrlKey || event.metaKey || event.altKey || (field && event.key.length > 1)) return;
     event.preventDefault();
     act();
   };
@@ -109,7 +99,7 @@ export function viewerView(tools, model, viewer) {
             "div",
             {
               class: "midrun-viewer-frame",
-              "data-crisp": viewer.zoom > 1 ? "" : undefined,
+              "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(shown)) ? "" : undefined,
               vars: {
                 "--midrun-split": String(viewer.split),
                 "--midrun-width": viewer.zoom ? `${(shown?.width ?? 512) * viewer.zoom}px` : "auto",
@@ -139,6 +129,9 @@ export function viewerView(tools, model, viewer) {
     all.length > 1 && strip(tools, job, all, at, go),
   ]);
 }
+
+/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../state.js").Preview | undefined} shown */
+const isTiny = (shown) => shown !== undefined && Math.max(shown.width, shown.height) <= 256;
 
 /** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] */
 function tool(picture, label, act, pressed) {
