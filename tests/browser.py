@@ -11,19 +11,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Route
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
 
 import graphs
 from harness import Comfy
 
 FRONTENDS = ("1.32.9", "1.49.6", "1.58.1")
 RENDERERS = ("canvas", "nodes2")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # not by routes, which wait for the test
+]
 READY_MS = 60_000
+HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+SLOW = {"seconds": 0.15}
 
 
 def chromium() -> str | None:
     return os.environ.get("MIDRUN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+needs_chromium = pytest.mark.skipif(
+    chromium() is None and not os.environ.get("CI"),
+    reason="There is no Chromium: install Debian's package chromium, or set MIDRUN_CHROMIUM to a browser.",
+)
 
 
 def frontend_root(version: str) -> Path:
@@ -151,11 +163,11 @@ def screen(
     comfy.post("/api/settings", chosen | (settings or {}))
     opened = browser.new_context(viewport={"width": 1280, "height": 860}, **context)
     page = opened.new_page()
+    page.set_default_timeout(15_000)
     shown = Screen(page, comfy, renderer)
     page.on("pageerror", lambda error: _uncaught(shown, str(error.stack or error)))
     page.on("console", lambda message: _listen(shown, message))
     page.on("request", lambda request: shown.requests.append(f"{request.method} {request.url}"))
-    page.route("**/*", lambda route: _only_local(route, comfy))
     prepare(page)
     page.goto(comfy.url)
     wait_until_ready(page)
@@ -191,11 +203,18 @@ def _listen(shown: Screen, message: ConsoleMessage) -> None:
         shown.errors.append(told)
 
 
-def _only_local(route: Route, comfy: Comfy) -> None:
-    if route.request.url.startswith((comfy.url, "data:", "blob:")):
-        route.continue_()
-    else:
-        route.abort()
+def graph(key: str, gates: str = "", **more: Any) -> graphs.Graph:
+    return graphs.base(key=key, gates=gates, **{"steps": 10, "cfg": 4.0, "probe": SLOW} | more)
+
+
+def edits(comfy: Comfy, job_id: str) -> dict[str, Any]:
+    """What the server has recorded of edits: node -> input -> (value, step it applies from)."""
+    job = comfy.job(job_id)
+    return {
+        f"{node}.{name}": (edit["to"], edit["from_step"])
+        for node, named in job["modified_params"].items()
+        for name, edit in named.items()
+    }
 
 
 def _linked(node: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,3 +27,26 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     server.stop()
     if os.environ.get("MIDRUN_KEEP_LOG"):
         print(server.tail(100000))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real Chromium."""
+    from browser import launch
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = launch(playwright)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def newest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
+    """A server with the newest frontend, for what is the same in all."""
+    from browser import FRONTENDS, frontend_root
+
+    root = ("--front-end-root", str(frontend_root(FRONTENDS[-1])))
+    server = Comfy(tmp_path_factory.mktemp("newest"), args=root).start()
+    yield server
+    server.stop()

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browser import FRONTENDS, RENDERERS, Screen, chromium, frontend_root, launch, screen
-from playwright.sync_api import Browser, expect, sync_playwright
+from browser import FRONTENDS, HOSTILE, RENDERERS, Screen, edits, frontend_root, graph, needs_chromium, screen
+from playwright.sync_api import Browser, expect
 
 import examples
-import graphs
 from harness import Comfy
 
-pytestmark = pytest.mark.skipif(
-    chromium() is None and not os.environ.get("CI"),
-    reason="There is no Chromium: install Debian's package chromium, or set MIDRUN_CHROMIUM to a browser.",
-)
-HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-SLOW = {"seconds": 0.15}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = launch(playwright)
-        yield launched
-        launched.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module", params=FRONTENDS)
@@ -37,29 +22,6 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     server = Comfy(tmp_path_factory.mktemp("browser"), args=root).start()
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def newest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """A server with the newest frontend, for what is the same in all."""
-    root = ("--front-end-root", str(frontend_root(FRONTENDS[-1])))
-    server = Comfy(tmp_path_factory.mktemp("newest"), args=root).start()
-    yield server
-    server.stop()
-
-
-def graph(key: str, gates: str = "", **more: Any) -> graphs.Graph:
-    return graphs.base(key=key, gates=gates, **{"steps": 10, "cfg": 4.0, "probe": SLOW} | more)
-
-
-def edits(comfy: Comfy, job_id: str) -> dict[str, Any]:
-    """What the server has recorded of edits: node -> input -> (value, step it applies from)."""
-    job = comfy.job(job_id)
-    return {
-        f"{node}.{name}": (edit["to"], edit["from_step"])
-        for node, named in job["modified_params"].items()
-        for name, edit in named.items()
-    }
 
 
 def events(comfy: Comfy, job_id: str) -> list[str]:
@@ -143,6 +105,78 @@ def _edit_by_mouse(shown: Screen, comfy: Comfy, job_id: str, ids: dict[str, str]
     shown.verb("undo", steps).click()
     expect(steps).not_to_have_attribute("data-status", "pending")
     assert edits(comfy, job_id) == {f"{ids['sampler']}.cfg": (7.5, None)}
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_same_by_keyboard_alone(served: Comfy, browser: Browser, renderer: str) -> None:
+    with screen(browser, served, renderer) as shown:
+        keyboard, key = shown.page.keyboard, f"keys-{renderer}"
+        ids = shown.load(graph(key, gates="4"))
+        before = {job["job_id"] for job in served.get("/midrun/jobs")["jobs"]}
+        shown.page.locator("body").press("Control+Enter")
+        served.wait_at_gate(key, 4)
+        (job_id,) = {job["job_id"] for job in served.get("/midrun/jobs")["jobs"]} - before
+        shown.page.wait_for_function("id => document.querySelector('.midrun-state[data-state=running]')")
+        keyboard.press("F8")
+        served.wait_for(job_id, "paused")
+        shown.page.wait_for_function("document.title.startsWith('⏸ ')")
+        keyboard.press("F9")
+        served.until(lambda: served.job(job_id)["step"] == 4, "the step")
+        served.wait_for(job_id, "paused")
+        keyboard.press("F4")
+        shown.tray.wait_for()
+        _tab_to(shown, f'[data-job="{job_id}"] .midrun-open')
+        keyboard.press("Enter")
+        _tab_to(shown, f'[data-node="{ids["sampler"]}"] [data-input="cfg"] input')
+        keyboard.press("ArrowUp")
+        keyboard.press("ArrowUp")
+        keyboard.press("Enter")
+        served.until(lambda: edits(served, job_id), "the edit")
+        assert edits(served, job_id) == {f"{ids['sampler']}.cfg": (4.2, None)}
+        _tab_to(shown, '[data-input="denoise"] input')
+        keyboard.press("ArrowDown")
+        keyboard.press("Enter")
+        served.until(lambda: len(edits(served, job_id)) == 2, "the second edit")
+        expect(shown.tray.locator('[data-input="denoise"]')).to_have_attribute("data-status", "pending")
+        _tab_to(shown, '[data-input="denoise"] [data-verb="undo"]', back=True)
+        keyboard.press("Enter")
+        served.until(lambda: len(edits(served, job_id)) == 1, "the undo")
+        _tab_to(shown, '[data-verb="resumeWithChanges"]')
+        keyboard.press("Enter")
+        served.wait_for(job_id, "completed")
+        assert edits(served, job_id) == {f"{ids['sampler']}.cfg": (4.2, 4)}
+
+        shown.load(graph(f"{key}-2", gates="3"))
+        shown.page.locator("body").press("Control+Enter")
+        served.wait_at_gate(f"{key}-2", 3)
+        shown.page.wait_for_function("document.querySelector('.midrun-state[data-state=running]')")
+        keyboard.press("Shift+F8")
+        shown.dialog.wait_for()
+        keyboard.press("Escape")
+        shown.dialog.wait_for(state="detached")
+        keyboard.press("Shift+F8")
+        shown.dialog.wait_for()
+        keyboard.type("by keyboard")
+        keyboard.press("Enter")
+        shown.dialog.wait_for(state="detached")
+        job = served.until(lambda: _newest_in(served, "aborted"), "the abort", timeout=10)
+        assert job["abort_reason"] == "by keyboard"
+        failures = served.get("/midrun/failures")["failures"]
+        assert failures[0]["reason"] == "by keyboard", failures[:2]
+
+
+def _newest_in(comfy: Comfy, state: str) -> dict[str, Any] | None:
+    newest = comfy.get("/midrun/jobs?limit=1")["jobs"][0]
+    return newest if newest["state"] == state else None
+
+
+def _tab_to(shown: Screen, selector: str, back: bool = False) -> None:
+    """Press Tab until the focus is there; a keyboard user has nothing else."""
+    for _ in range(150):
+        if shown.page.evaluate("selector => !!document.activeElement?.matches(selector)", selector):
+            return
+        shown.page.keyboard.press("Shift+Tab" if back else "Tab")
+    raise AssertionError(f"Tab does not reach {selector}")
 
 
 # -- the example workflows -----------------------------------------------------------------------------------

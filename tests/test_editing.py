@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,57 @@ def test_a_text_of_a_million_characters_is_an_edit_like_any_other(comfy: Comfy) 
     job = comfy.wait_for(job_id, "completed")
     assert len(job["modified_params"]["fickle"]["key"]["to"]) > 10**6
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
+
+
+PATCHES = {
+    "lora": ("LoraLoaderModelOnly", {"lora_name": LORA, "strength_model": 0.2}),
+    "rescale": ("RescaleCFG", {"multiplier": 0.3}),
+    "scale": ("TestScale", {"strength": 0.9}),
+}
+EDITABLE = {  # what may be edited at random: values, and the verdict that they have
+    ("sampler", "cfg"): ((1.5, 2.5, 7.0), "live"),
+    ("positive", "seed"): ((21, 22, 23), "live"),
+    ("lora", "strength_model"): ((0.0, 0.7, 1.0), "live"),
+    ("rescale", "multiplier"): ((0.0, 0.6, 1.0), "live"),
+    ("scale", "strength"): ((0.5, 0.7, 1.1), "live"),
+    ("save", "filename_prefix"): (("latents/a", "latents/b"), "downstream"),
+    ("more", "filename_prefix"): (("latents/c", "latents/d"), "downstream"),
+}
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_of_any_graph_a_live_or_downstream_edit_changes_no_evaluation_before_it(
+    comfy: Comfy, lora: str, number: int
+) -> None:
+    """Model patches in a random order and number, one random edit at a random evaluation."""
+    draw, key = random.Random(number), f"any-{number}"
+    at, sampler = draw.randint(2, 5), draw.choice(("euler", "heun", "dpmpp_2m_sde"))
+    graph, model = graphs.base(sampler, key=key, gates=str(at)), "model"
+    for name in draw.sample(sorted(PATCHES), draw.randint(0, len(PATCHES))):
+        class_type, given = PATCHES[name]
+        graph[name], model = graphs.node(class_type, model=[model, 0], **given), name
+    graph["probe"]["inputs"]["model"] = [model, 0]
+    if draw.random() < 0.5:
+        graph["more"] = graphs.node("SaveLatent", samples=["sampler", 0], filename_prefix="latents/more")
+    node_id, name = draw.choice([path for path in EDITABLE if path[0] in graph])
+    values, kind = EDITABLE[node_id, name]
+
+    job_id = comfy.queue(graph)
+    pause_at(comfy, job_id, key, at)
+    shown = comfy.get(f"/midrun/jobs/{job_id}/params")["nodes"][node_id]["inputs"][name]
+    assert shown["verdict"] == kind
+    place = next((comfy.base / "user" / "__midrun" / "recordings" / job_id).iterdir())
+    names = [f"{index:06}.safetensors" for index in range(at - 1)]
+    before = {file: (place / file).read_bytes() for file in names}
+    assert put(comfy, job_id, (node_id, name, draw.choice(values)))[0] == 200
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert {file: (place / file).read_bytes() for file in names} == before
+    assert comfy.probe(key)["done"] == job["evaluations"]  # none was computed twice
+    if kind == "downstream":
+        plain = json.loads(json.dumps(graph))
+        plain["probe"]["inputs"] |= {"key": key + "-plain", "gates": ""}
+        assert torch.equal(latent(comfy, job["prompt_id"]), latent(comfy, comfy.queue(plain)))
 
 
 def test_a_whole_graph_can_take_the_place_of_the_job_s(comfy: Comfy) -> None:

@@ -36,9 +36,26 @@ export function createActions(client, store, ports) {
     dispatch({ type: "refused", job_id: id, message });
   }
 
-  /** @param {string} id @param {string} verb @param {() => Promise<any>} request a Job @returns {Promise<boolean>} */
+  /** @type {Map<string, { verb: string, done: Promise<boolean> }>} */ const under = new Map(); // by job_id
+
+  /**
+   * One request a job at a time: the same verb again is dropped, another one and further edits wait.
+   * @param {string} id @param {string} verb @param {() => Promise<any>} request a Job @returns {Promise<boolean>}
+   */
   async function ask(id, verb, request) {
-    if (store.get().asked[id] !== undefined) return false;
+    const before = under.get(id);
+    if (before?.verb === verb && verb !== "edit") return false;
+    const done = (before?.done ?? Promise.resolve(true))
+      .catch(() => false)
+      .then(() => askNow(id, verb, request));
+    under.set(id, { verb, done });
+    return done.finally(() => {
+      if (under.get(id)?.done === done) under.delete(id);
+    });
+  }
+
+  /** @param {string} id @param {string} verb @param {() => Promise<any>} request @returns {Promise<boolean>} */
+  async function askNow(id, verb, request) {
     dispatch({ type: "ask", job_id: id, verb });
     try {
       const job = await request();
@@ -155,6 +172,11 @@ export function createActions(client, store, ports) {
     abort(/** @type {string} */ id, /** @type {string | null} */ reason, /** @type {string} */ mode) {
       dispatch({ type: "abortDialog", job_id: null });
       return ask(id, "abort", () => client.abort(id, reason || null, mode));
+    },
+    /** As the dialog says now: what was typed last may not have been drawn yet. */
+    abortAsAsked() {
+      const { abort } = store.get();
+      return abort ? actions.abort(abort.job_id, abort.reason.trim(), abort.mode) : false;
     },
 
     // -- editing -----------------------------------------------------------------------------------------

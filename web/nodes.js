@@ -27,7 +27,7 @@ export function createNodeWidgets(page, store, screen, tools) {
     if (held.has(node) || typeof node.addDOMWidget !== "function") return;
     const own = isOwn(node);
     const element = document.createElement("div");
-    element.className = "midrun-widget";
+    element.className = own ? "midrun-widget midrun-own" : "midrun-widget";
     element.dataset.captureWheel = "true";
     for (const type of ["pointerdown", "pointermove", "pointerup", "dblclick"])
       element.addEventListener(type, (event) => event.stopPropagation());
@@ -49,6 +49,8 @@ export function createNodeWidgets(page, store, screen, tools) {
       const model = store.get();
       return nodeView(tools, model, jobOfNode(model, page.root()?.id ?? null, ids, own), ids);
     };
+    // Our own sampler has its pictures in the widget, at one height. In Nodes 2.0 midrun.css leaves core's out.
+    if (own) node.onDrawBackground = () => {};
     held.set(node, { widget, own, size, unmount: screen.mount({ element, view }) });
     const removed = node.onRemoved;
     node.onRemoved = function (/** @type {any[]} */ ...args) {

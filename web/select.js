@@ -113,9 +113,16 @@ export function previewsOf(model, jobId, nodeId = null) {
   return nodeId === null ? all : all.filter((preview) => preview.node_id === nodeId);
 }
 
+/** Where the job stands among its pictures: those after it are left over by a rewind. @param {Preview[]} all @param {Job} job */
+export function newestIndex(all, job) {
+  const at = all.findLastIndex((preview) => preview.node_id === job.node_id && preview.step <= job.step);
+  return at < 0 ? all.length - 1 : at;
+}
+
 /** @param {Model} model @param {Job} job @returns {string | null} a URL below ComfyUI's */
 export function newestPicture(model, job) {
-  return previewsOf(model, job.job_id, job.node_id).at(-1)?.url ?? job.preview_url;
+  const all = previewsOf(model, job.job_id, job.node_id);
+  return all[newestIndex(all, job)]?.url ?? job.preview_url;
 }
 
 /**
@@ -129,6 +136,8 @@ export function sentence(job) {
     return job.abort_reason
       ? ["why.aborted", { step: job.step, reason: job.abort_reason }]
       : ["why.abortedPlain", { step: job.step }];
+  if (job.state === "paused" && job.error && job.pause_reason === "breakpoint")
+    return ["why.exception", { step, error: job.error.message }];
   if (job.state === "paused" && job.error) return ["why.setBack", { step, error: job.error.message }];
   if (job.state === "paused") return [`why.${job.pause_reason ?? "user"}`, { step }];
   if (job.warnings.length) return ["why.warning", { message: job.warnings[0].message }];

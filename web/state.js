@@ -127,7 +127,10 @@ const on = {
 
   previews: (model, { job_id, previews }) => ({
     ...model,
-    previews: { ...model.previews, [job_id]: merged([], previews) },
+    previews: {
+      ...model.previews,
+      [job_id]: merged(newerThan(model.previews[job_id] ?? [], previews), previews),
+    },
   }),
 
   events: (model, { job_id, events }) => ({ ...model, events: { ...model.events, [job_id]: events } }),
@@ -297,12 +300,21 @@ function withEditor(model, jobId, editor) {
   return { ...model, editors: { ...model.editors, [jobId]: editor } };
 }
 
-/** By node and step; a later one of the same step takes its place. @param {Preview[]} known @param {Preview[]} more */
+/** What was told while the list was on its way. @param {Preview[]} known @param {Preview[]} list */
+function newerThan(known, list) {
+  const newest = list.reduce((latest, { created_at }) => (created_at > latest ? created_at : latest), "");
+  return known.filter((preview) => preview.created_at > newest);
+}
+
+/** One a node and step: the later. By nodes as they were first seen, then by step. @param {Preview[]} known @param {Preview[]} more */
 function merged(known, more) {
   const all = new Map([...known, ...more].map((preview) => [`${preview.node_id} ${preview.step}`, preview]));
-  return [...all.values()].sort((a, b) =>
-    a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : a.step - b.step,
-  );
+  /** @type {Record<string, string>} */ const began = {};
+  for (const { node_id, created_at } of all.values())
+    if (!(began[node_id] < created_at)) began[node_id] = created_at;
+  const order = (/** @type {Preview} */ a, /** @type {Preview} */ b) =>
+    a.node_id === b.node_id ? a.step - b.step : began[a.node_id] < began[b.node_id] ? -1 : 1;
+  return [...all.values()].sort(order);
 }
 
 /** What was typed, as a value of the input's type; undefined while it is none. @param {Input} input @param {any} raw */

@@ -1,7 +1,7 @@
 // One job in the panel: toolbar, picture with its steps, and tabs.
 import { h } from "../dom.js";
 import * as format from "../format.js";
-import { previewsOf, sentence, timing, verbs } from "../select.js";
+import { newestIndex, previewsOf, sentence, timing, verbs } from "../select.js";
 import { icon, progressBar, stateMark, stepText, toolbar } from "./parts.js";
 import { editorView } from "./editor.js";
 import { removal, title } from "./tray.js";
@@ -89,7 +89,7 @@ function result({ t, latentUrl }, job) {
 function pictures(tools, model, job) {
   const { t, url, actions, dispatch } = tools;
   const all = previewsOf(model, job.job_id, job.node_id);
-  const newest = all.length - 1;
+  const newest = newestIndex(all, job);
   const wanted =
     model.tray.step === null ? newest : all.findIndex((preview) => preview.step === model.tray.step);
   const at = wanted < 0 ? newest : wanted;
@@ -97,7 +97,7 @@ function pictures(tools, model, job) {
   const src = shown?.url ?? job.preview_url;
   if (!src) return h("div", { key: "pictures", class: "midrun-stage midrun-empty" }, t("picture.none"));
   const slide = (/** @type {Event} */ _, /** @type {HTMLInputElement} */ input) =>
-    dispatch({ type: "tray", step: Number(input.value) >= newest ? null : all[Number(input.value)].step });
+    dispatch({ type: "tray", step: Number(input.value) === newest ? null : all[Number(input.value)].step });
   const label = shown
     ? t("picture.step", { step: shown.step, total: job.total_steps ?? "?", method: shown.method })
     : t("picture.label");
@@ -119,7 +119,7 @@ function pictures(tools, model, job) {
       h("input", {
         type: "range",
         min: 0,
-        max: newest,
+        max: all.length - 1,
         value: at,
         "aria-label": t("picture.slider"),
         "aria-valuetext": label,

@@ -54,7 +54,7 @@ function abortView(tools, model, abort) {
   const close = () => dispatch({ type: "abortDialog", job_id: null });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    void actions.abort(abort.job_id, abort.reason.trim(), abort.mode);
+    void actions.abortAsAsked();
   };
   const mode = (/** @type {"stop" | "finish"} */ name) =>
     h(
@@ -105,21 +105,19 @@ function abortView(tools, model, abort) {
         h(
           "div",
           { class: "midrun-chips", role: "group", "aria-label": t("abort.earlier") },
-          abort.reasons
-            .slice(0, 4)
-            .map((reason) =>
-              h(
-                "button",
-                {
-                  key: reason,
-                  type: "button",
-                  class: "midrun-chip",
-                  title: reason,
-                  onClick: () => dispatch({ type: "abort", reason }),
-                },
-                format.short(reason, 28),
-              ),
+          abort.reasons.slice(0, 4).map((reason) =>
+            h(
+              "button",
+              {
+                key: reason,
+                type: "button",
+                class: "midrun-chip",
+                title: reason,
+                onClick: () => dispatch({ type: "abort", reason }),
+              },
+              format.short(reason, 28),
             ),
+          ),
         ),
       buttons(close, t("abort.keep"), t("abort.do"), true),
     ),

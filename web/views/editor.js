@@ -114,7 +114,8 @@ function row(tools, model, job, nodeId, name, input) {
   const refused = editor.refused[key];
   const before = draft ? input.value : edit ? edit.from : input.original;
   const fieldId = `midrun-${job.job_id}-${nodeId}-${name}`.replace(/[^\w-]/g, "_");
-  const note = refused ?? t(`verdict.${input.verdict}`);
+  const ended = job.state === "completed" || job.state === "aborted";
+  const note = refused ?? t(`verdict.${ended ? "ended" : input.verdict}`);
   const badge =
     status &&
     (status === "applied" && edit?.from_step !== null && edit

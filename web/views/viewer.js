@@ -1,6 +1,6 @@
 // The picture in the whole window: steps, comparison with a draggable divider, zoom, keys.
 import { h } from "../dom.js";
-import { editMarks, previewsOf, verbs } from "../select.js";
+import { editMarks, newestIndex, previewsOf, verbs } from "../select.js";
 import { dialog } from "./dialogs.js";
 import { icon, stateMark } from "./parts.js";
 
@@ -16,15 +16,15 @@ export function viewerView(tools, model, viewer) {
   const job = model.jobs[viewer.job_id];
   const nodeId = viewer.node_id ?? job.node_id;
   const all = previewsOf(model, job.job_id, nodeId);
-  const found =
-    viewer.step === null ? all.length - 1 : all.findIndex((preview) => preview.step === viewer.step);
-  const at = found < 0 ? all.length - 1 : found;
+  const newest = newestIndex(all, job);
+  const found = viewer.step === null ? newest : all.findIndex((preview) => preview.step === viewer.step);
+  const at = found < 0 ? newest : found;
   const shown = all[at];
   const change = (/** @type {Partial<Viewer>} */ changed) => dispatch({ type: "viewer", ...changed });
   const close = () => actions.view(null);
   const go = (/** @type {number} */ index) => {
     const to = Math.max(0, Math.min(all.length - 1, index));
-    if (all.length) change({ step: to === all.length - 1 ? null : all[to].step });
+    if (all.length) change({ step: to === newest ? null : all[to].step });
   };
   const zoom = (/** @type {number} */ direction) => {
     const now = viewer.zoom || 1;
@@ -49,7 +49,7 @@ export function viewerView(tools, model, viewer) {
     ArrowLeft: () => go(at - 1),
     ArrowRight: () => go(at + 1),
     Home: () => go(0),
-    End: () => go(all.length - 1),
+    End: () => go(newest),
     " ": goOn,
     c: compare,
     C: compare,
@@ -60,19 +60,9 @@ export function viewerView(tools, model, viewer) {
   };
   const onKeydown = (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    const own =
-      target instanceof HTMLInputElement ||
-      target instanceof HTMLSelectElement ||
-      target.getAttribute("role") === "slider";
+    const field = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
     const act = keys[event.key];
-    if (
-      !act ||
-      event.ctrlKey ||
-      event.metaKey ||
-      event.altKey ||
-      (own && event.key !== " " && event.key.length > 1)
-    )
-      return;
+    if (!act || event.ctrlKey || event.metaKey || event.altKey || (field && event.key.length > 1)) return;
     event.preventDefault();
     act();
   };
@@ -109,7 +99,7 @@ export function viewerView(tools, model, viewer) {
             "div",
             {
               class: "midrun-viewer-frame",
-              "data-crisp": viewer.zoom > 1 ? "" : undefined,
+              "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(shown)) ? "" : undefined,
               vars: {
                 "--midrun-split": String(viewer.split),
                 "--midrun-width": viewer.zoom ? `${(shown?.width ?? 512) * viewer.zoom}px` : "auto",
@@ -139,6 +129,9 @@ export function viewerView(tools, model, viewer) {
     all.length > 1 && strip(tools, job, all, at, go),
   ]);
 }
+
+/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../state.js").Preview | undefined} shown */
+const isTiny = (shown) => shown !== undefined && Math.max(shown.width, shown.height) <= 256;
 
 /** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] */
 function tool(picture, label, act, pressed) {
