@@ -106,6 +106,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .state.retention import usage
     from .state.timetravel import TimeTravel
     from .state.warnings import NOT_ON_DISK
+    from .telemetry_routes import TelemetryRoutes
     from .travel_routes import TravelRoutes
 
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
@@ -142,7 +143,8 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     )
     registry.listen(results.on_change)
     _sweep_now_and_then(recordings, store, registry, files)
-    _route(server, [*routes.table(), *travel.table(), *BreakpointRoutes(registry).table()])
+    more = travel, BreakpointRoutes(registry), TelemetryRoutes(registry)
+    _route(server, [*routes.table(), *(route for one in more for route in one.table())])
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)

@@ -54,13 +54,18 @@ DEFAULT: Breakpoints = (Breakpoint("nan", Kind.NAN),)
 
 @dataclass(frozen=True)
 class Observation:
-    """A step that was done. `before`: of the step before it; change: relative, None where it is not known."""
+    """A step that was done. `before`: of the step before it; change: relative, None where it is not known.
+
+    norm: of `denoised`; memory: bytes on the device
+    """
 
     step: int
     sigma: float
     sigma_before: float | None = None
     change: float | None = None
     change_before: float | None = None
+    norm: float | None = None
+    memory: int | None = None
 
 
 def met(breakpoint: Breakpoint, node_id: str | None, seen: Observation) -> bool:

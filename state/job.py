@@ -17,6 +17,7 @@ from .errors import IllegalTransition
 from .evaluation import InterruptFlag
 from .previews import step_url
 from .request import Request
+from .telemetry import Telemetry
 from .transitions import ENDED, A, C, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Take
 from .warnings import OF_A_RUN
@@ -195,22 +196,26 @@ class Job(Watched):
                 raise IllegalTransition(verb, self.job_id, self.state, because)
             self._next_run = _NextRun(Event.REWIND, {})
 
-    def rewind(self, to: Moment, later: Callable[[Edit], bool]) -> None:
-        """Be paused there, with the edits that were in force there; after `reserve`."""
+    def rewind(self, to: Moment, later: Callable[[Edit], bool], measured: Telemetry | None = None) -> None:
+        """Be paused there, with the edits that were in force there; after `reserve`.
+
+        measured: of that step
+        """
         with self._lock:
             view = self._view
             edits, undoing = taken_back(view.edits, later)
             take = view.take or Take(view.moment, view.edits, self.request.prompt)
-            self._be_at(Event.REWIND, to, edits, with_edits(self.request.prompt, undoing), take)
+            prompt = with_edits(self.request.prompt, undoing)
+            self._be_at(Event.REWIND, to, edits, prompt, take, telemetry=measured)
 
-    def restore(self) -> None:
+    def restore(self, measured: Telemetry | None = None) -> None:
         """Be paused where the job had come to before it was rewound; after `reserve`."""
         with self._lock:
             take = self._view.take
             if take is None:
                 because = "nothing is left of what it was rewound from."
                 raise IllegalTransition("restore", self.job_id, self.state, because)
-            self._be_at(Event.RESTORE, take.moment, take.edits, take.prompt, None)
+            self._be_at(Event.RESTORE, take.moment, take.edits, take.prompt, None, telemetry=measured)
 
     def deletable(self) -> bool:
         with self._lock:
@@ -245,19 +250,26 @@ class Job(Watched):
     # -- under the lock --------------------------------------------------------------------------------
 
     def _be_at(
-        self, event: Event, at: Moment, edits: History, prompt: dict[str, Any], take: Take | None
+        self,
+        event: Event,
+        at: Moment,
+        edits: History,
+        prompt: dict[str, Any],
+        take: Take | None,
+        **more: Any,
     ) -> None:
         if self.state is H and self._view.held:
             self._fire(Event.PARK, held=False)
         self.travelled, self._finished = True, False
         self._passed.clear()
+        self._step_s = 0.0
         self.request = replace(self.request, prompt=prompt)
         told = {"node_id": at.node_id, "to": at.step}
         fields = asdict(at) | {"paused_at_step": at.step, "edits": edits, "take": take, "held": False}
         fields |= {"pause_reason": PauseReason.USER, "error": None, "gpu_released": True}
         fields |= {"preview_url": step_url(self.job_id, at.node_id, at.step)}
         fields |= {"abort_reason": None, "abort_mode": None, "paused_before": None}
-        self._fire(event, told, **fields)
+        self._fire(event, told, **fields, **more)
 
     def _require_denoised(self) -> None:
         between_calls = self._started and bool(self._ordinals) and not self._in_call

@@ -9,6 +9,7 @@ from typing import Any
 from .breakpoints import Breakpoints
 from .edits import History, summary
 from .previews import InForce
+from .telemetry import Telemetry
 
 
 class State(str, Enum):
@@ -131,6 +132,7 @@ class JobView:
     gpu_released: bool = False
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     timing: Timing = Timing()
+    telemetry: Telemetry | None = None  # of `step`
     warnings: dict[str, str] = field(default_factory=dict)  # code -> sentence
     origin: Origin = Origin()
     take: Take | None = None  # until the next live evaluation
@@ -169,6 +171,7 @@ class JobView:
             "gpu_released": self.gpu_released,
             "queue_policy": self.queue_policy.value,
             "timing": self.timing.to_json(),
+            "telemetry": self.telemetry.of_job() if self.telemetry else None,
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
             "take": self.take.to_json() if self.take else None,
             "parent": {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None,
