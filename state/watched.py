@@ -231,7 +231,7 @@ class Watched(Core):
                 self._fire(Event.PAUSE, pause_reason=PauseReason.USER)
             if self.state is P:
                 fields = {"held": False, "error": error, "paused_at_step": self._view.step}
-                fields["total_steps"] = self._total_before
+                fields |= {"total_steps": self._total_before, "standing": None}
                 self._fire(Event.STOPPED, {"error": error.to_json()}, **fields)
 
     def save_measured(self, save: Callable[[list[Telemetry]], None]) -> None:
