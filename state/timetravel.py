@@ -23,6 +23,7 @@ from .places import directory_name
 from .previews import step_url
 from .recording import Call, Damaged, Recording, Rewound
 from .request import Request
+from .telemetry import Telemetry
 from .view import Change, JobView, Moment, PauseReason, State
 
 MOST_FORKS = 16
@@ -69,7 +70,7 @@ class TimeTravel:
             number = max(0, job.view().step + step) if step < 0 else step
             place = await asyncio.to_thread(self._find, job, node_id, number)
             await asyncio.to_thread(self._rewind, place)
-            job.rewind(place.moment, place.is_later)
+            job.rewind(place.moment, place.is_later, await self._measured(job, place.moment))
             await self._save(job)
         finally:
             job.refuse_run()
@@ -81,7 +82,8 @@ class TimeTravel:
         job = self._registry.enlist(await self._registry.load(any_id))
         job.reserve("restore")
         try:
-            job.restore()
+            take = job.view().take
+            job.restore(await self._measured(job, take.moment) if take else None)
             await asyncio.to_thread(self._restore, job.job_id)
             await self._save(job)
         finally:
@@ -107,9 +109,11 @@ class TimeTravel:
             raise BadRequest(f"That would be {len(variants)} jobs; at most {MOST_FORKS} are made at once.")
         job = await self._registry.load(any_id)
         place = await asyncio.to_thread(self._find, job, node_id, step)
+        self._registry.save_telemetry(job)
+        measured = await self._measured(job, place.moment)
         drafts = []
         for wanted in variants:
-            draft = self._draft(job, place)
+            draft = self._draft(job, place, measured)
             drafts.append((draft, await self._editing.checked(draft, wanted) if wanted else {}))
         for draft, edits in drafts:
             await self._admit(job, draft, edits, place)
@@ -150,12 +154,16 @@ class TimeTravel:
             recording.restore()
         self._recordings.flush()
 
+    async def _measured(self, job: Job, at: Moment) -> Telemetry | None:
+        found = self._registry.store.telemetry_at(job.job_id, at.node_id, at.step)
+        return await asyncio.wrap_future(found)
+
     async def _save(self, job: Job) -> None:
         """Whoever is told where the job is can rely on it."""
         self._registry.store.save_request(job.job_id, job.request)
         await asyncio.wrap_future(self._registry.store.written())
 
-    def _draft(self, parent: Job, place: _Place) -> Job:
+    def _draft(self, parent: Job, place: _Place, measured: Telemetry | None) -> Job:
         view, now = parent.view(), utc(time.time())
         edits, undoing = taken_back(view.edits, place.is_later)
         moment, job_id = place.moment, str(uuid.uuid4())
@@ -171,6 +179,7 @@ class TimeTravel:
             total_steps=moment.total_steps,
             evaluations=moment.evaluations,
             sigma=moment.sigma,
+            telemetry=measured,
             paused_at_step=moment.step,
             edits=edits,
             gpu_released=True,
@@ -190,6 +199,8 @@ class TimeTravel:
         told = {"parent": parent.job_id, "step": place.moment.step}
         now = fork.view().created_at
         self._registry.admit(fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told))
+        moment = place.moment
+        self._registry.store.share_telemetry(parent.job_id, fork.job_id, moment.node_id, moment.step)
         if edits:
             fork.edit(partial(stored, edits))
         await asyncio.wrap_future(self._registry.store.written())
