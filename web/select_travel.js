@@ -50,7 +50,9 @@ export function stepMarks(job) {
  * @returns {[string, Record<string, string | number>]}
  */
 export function breakpointSentence(one, title) {
-  const values = { n: one.value ?? 0, node: one.node_id === null ? "" : title(one.node_id) };
+  const { from = "", to = "", above = 0, below = 0 } = one;
+  const node = one.node_id === null ? "" : title(one.node_id);
+  const values = { n: one.value ?? 0, node, from, to, above, below };
   return [`breakpoint.${one.kind}`, values];
 }
 
@@ -73,7 +75,7 @@ export function breakpointOf({ kind, value, node_id, log_only }) {
 /** The oldest job known that this one comes from. @param {Model} model @param {Job} job @returns {string} */
 export function rootOf(model, job) {
   let at = job;
-  for (const seen = new Set(); at.parent && !seen.has(at.job_id); ) {
+  for (const seen = new Set(); at.parent && !seen.has(at.job_id);) {
     seen.add(at.job_id);
     const next = model.jobs[at.parent.job_id];
     if (!next) break;

@@ -16,7 +16,7 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null, parent: { job_id: string, step: number } | null,
  *   paused_before: string | null, breakpoints: import("./travel_state.js").Breakpoint[],
- *   telemetry?: import("./travel_state.js").Measured | null,
+ *   telemetry?: Omit<import("./travel_state.js").Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,
  * }} Job
  * @typedef {{

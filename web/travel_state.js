@@ -3,11 +3,11 @@
 /**
  * @typedef {import("./state.js").Model} Model
  * @typedef {import("./state.js").Job} Job
- * @typedef {"step" | "every" | "sigma_below" | "change_below" | "nan" | "exception" | "node"} Kind
+ * @typedef {"step" | "every" | "sigma_below" | "change_below" | "nan" | "exception" | "node" | "time" | "heat"} Kind
  * @typedef {{
  *   id: string, kind: Kind, value: number | null, node_id: string | null, enabled: boolean, log_only: boolean,
- *   hits: number,
- * }} Breakpoint
+ *   hits: number, from?: string, to?: string, above?: number, below?: number,
+ * }} Breakpoint  the last four: hours of the day, degrees of the GPU
  * @typedef {{ kind: Kind, value: string, node_id: string, log_only: boolean, refused: string | null }} BreakpointForm
  * @typedef {{ key: string, text: string }} Axis  an input by `pathKey`, "" for none, and its values as typed
  * @typedef {{
@@ -69,7 +69,8 @@ export const onTravel = {
     if (model.fork === null) return model;
     const [one, other] = model.fork.axes;
     const before = index ? other : one;
-    const axis = key !== undefined && key !== before.key ? { key, text: "" } : { ...before, text: text ?? "" };
+    const axis =
+      key !== undefined && key !== before.key ? { key, text: "" } : { ...before, text: text ?? "" };
     return changed(model, { axes: index ? [one, axis] : [axis, other], refused: {} });
   },
 
@@ -99,7 +100,10 @@ export const onTravel = {
     breakpointForm: { ...model.breakpointForm, refused: null, ...more },
   }),
 
-  breakpointAdded: (model) => ({ ...model, breakpointForm: { ...emptyForm, kind: model.breakpointForm.kind } }),
+  breakpointAdded: (model) => ({
+    ...model,
+    breakpointForm: { ...emptyForm, kind: model.breakpointForm.kind },
+  }),
 
   telemetry: (model, { job_id, telemetry }) => ({
     ...model,
@@ -123,7 +127,7 @@ function changed(model, more) {
 export function withTravel(model, job, before) {
   let next = model;
   const known = model.telemetry[job.job_id];
-  const last = job.telemetry;
+  const last = job.telemetry && { ...job.telemetry, node_id: job.node_id ?? "" };
   if (known && last)
     next = { ...next, telemetry: { ...next.telemetry, [job.job_id]: withMeasured(known, last) } };
   const pictures = model.previews[job.job_id];

@@ -198,8 +198,14 @@ test("what is measured grows by what a job tells, and a line is drawn through it
     job_id: "a",
     telemetry: [measured(1, 10), measured(2, 6)],
   });
-  model = reduce(model, told(job("a", { telemetry: measured(3, 2), updated_at: later(2) })));
-  model = reduce(model, told(job("a", { telemetry: measured(3, 2), updated_at: later(3) })));
+  model = reduce(
+    model,
+    told(job("a", { telemetry: { step: 3, sigma: 2, change: null }, updated_at: later(2) })),
+  );
+  model = reduce(
+    model,
+    told(job("a", { telemetry: { step: 3, sigma: 2, change: null }, updated_at: later(3) })),
+  );
   const points = select.series(model.telemetry.a, "3", "sigma");
   assert.deepEqual(
     points.map((one) => one.value),

@@ -35,7 +35,8 @@ export function breakpointsView(tools, model, job) {
 function row({ t, actions }, model, job, one, title) {
   const [key, values] = breakpointSentence(one, title);
   const sentence = t(key, values);
-  const where = one.kind !== "node" && one.node_id !== null ? t("breakpoint.in", { node: title(one.node_id) }) : "";
+  const where =
+    one.kind !== "node" && one.node_id !== null ? t("breakpoint.in", { node: title(one.node_id) }) : "";
   const change = (/** @type {Partial<Breakpoint>} */ more) =>
     actions.changeBreakpoint(job.job_id, one.id, more);
   const told = [where, t("breakpoint.hits", { n: one.hits })];
@@ -55,7 +56,8 @@ function row({ t, actions }, model, job, one, title) {
       class: "midrun-switch",
       "aria-label": t("breakpoint.enabled", { sentence }),
       checked: one.enabled,
-      onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) => change({ enabled: box.checked }),
+      onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) =>
+        change({ enabled: box.checked }),
     }),
     h("span", { key: "sentence", class: "midrun-sentence" }, sentence),
     h(
@@ -150,7 +152,8 @@ function form({ t, actions, dispatch }, model, job, nodes) {
         type: "checkbox",
         "data-field": "logOnly",
         checked: log_only,
-        onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) => set({ log_only: box.checked }),
+        onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) =>
+          set({ log_only: box.checked }),
       }),
       t("breakpoint.logOnly"),
     ),

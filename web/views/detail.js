@@ -166,11 +166,7 @@ function tabs(tools, model, job) {
   return h(
     "div",
     { key: "tabs", class: "midrun-tabs" },
-    h(
-      "div",
-      { class: "midrun-tablist", role: "tablist", "aria-label": t("tab.label") },
-      TABS.map(tab),
-    ),
+    h("div", { class: "midrun-tablist", role: "tablist", "aria-label": t("tab.label") }, TABS.map(tab)),
     h(
       "div",
       { key: chosen, role: "tabpanel", class: "midrun-panel" },

@@ -99,7 +99,8 @@ function axis({ t, dispatch }, model, fork, index, wrong) {
       h("option", { key: "", value: "" }, t(index ? "fork.nothingElse" : "fork.nothing")),
       groups(model, fork, index),
     ),
-    input && (input.multiline ? h("textarea", { rows: 3, ...field }) : h("input", { type: "text", ...field })),
+    input &&
+      (input.multiline ? h("textarea", { rows: 3, ...field }) : h("input", { type: "text", ...field })),
     h(
       "p",
       {

@@ -34,7 +34,8 @@ export function travelButtons({ t, actions }, model, job, shown, keys = false) {
   const free = model.asked[job.job_id] === undefined;
   const rewinds = canRewind(job, shown);
   const rewind = rewinds ? t("travel.rewind", { step }) : t("travel.rewindNone");
-  const told = (/** @type {string} */ label, /** @type {string} */ key) => (keys ? `${label} (${key})` : label);
+  const told = (/** @type {string} */ label, /** @type {string} */ key) =>
+    keys ? `${label} (${key})` : label;
   return h(
     "div",
     { key: "travel", class: "midrun-travel", role: "group", "aria-label": t("travel.label") },
@@ -87,8 +88,7 @@ export function lineage({ t, actions, sheetUrl }, model, job) {
   const forks = forksOf(model, job.job_id).length;
   if (!parent && !forks) return null;
   const known = parent ? model.jobs[parent.job_id] : undefined;
-  const name =
-    (known && nameOf(model, known)) ?? t("tray.unnamed", { id: parent?.job_id.slice(0, 8) ?? "" });
+  const name = (known && nameOf(model, known)) ?? t("tray.unnamed", { id: parent?.job_id.slice(0, 8) ?? "" });
   return h(
     "p",
     { key: "lineage", class: "midrun-told midrun-lineage" },

@@ -115,39 +115,43 @@ export function viewerView(tools, model, viewer) {
       "div",
       { key: "middle", class: "midrun-viewer-middle" },
       h(
-      "div",
-      { class: "midrun-viewer-stage", "data-zoomed": viewer.zoom ? "" : undefined, "data-left-over": left ? "" : undefined },
-      src
-        ? h(
-            "div",
-            {
-              class: "midrun-viewer-frame",
-              "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(shown)) ? "" : undefined,
-              vars: {
-                "--midrun-split": String(viewer.split),
-                "--midrun-width": viewer.zoom ? `${(shown?.width ?? 512) * viewer.zoom}px` : "auto",
-                "--midrun-ratio": shown ? `${shown.width} / ${shown.height}` : "1",
+        "div",
+        {
+          class: "midrun-viewer-stage",
+          "data-zoomed": viewer.zoom ? "" : undefined,
+          "data-left-over": left ? "" : undefined,
+        },
+        src
+          ? h(
+              "div",
+              {
+                class: "midrun-viewer-frame",
+                "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(shown)) ? "" : undefined,
+                vars: {
+                  "--midrun-split": String(viewer.split),
+                  "--midrun-width": viewer.zoom ? `${(shown?.width ?? 512) * viewer.zoom}px` : "auto",
+                  "--midrun-ratio": shown ? `${shown.width} / ${shown.height}` : "1",
+                },
               },
-            },
-            h("img", {
-              key: "shown",
-              class: "midrun-viewer-image",
-              src: url(src),
-              alt: label,
-              draggable: "false",
-            }),
-            other &&
               h("img", {
-                key: "other",
-                class: "midrun-viewer-image midrun-viewer-other",
-                src: url(other),
-                alt: otherLabel,
+                key: "shown",
+                class: "midrun-viewer-image",
+                src: url(src),
+                alt: label,
                 draggable: "false",
               }),
-            other && h("span", { key: "name", class: "midrun-viewer-side" }, otherLabel),
-            other && divider(tools, viewer, change),
-          )
-        : h("p", { class: "midrun-empty" }, t("picture.none")),
+              other &&
+                h("img", {
+                  key: "other",
+                  class: "midrun-viewer-image midrun-viewer-other",
+                  src: url(other),
+                  alt: otherLabel,
+                  draggable: "false",
+                }),
+              other && h("span", { key: "name", class: "midrun-viewer-side" }, otherLabel),
+              other && divider(tools, viewer, change),
+            )
+          : h("p", { class: "midrun-empty" }, t("picture.none")),
       ),
       differencesView(tools, model, viewer),
     ),
@@ -265,11 +269,7 @@ function strip({ t, url }, job, all, at, go) {
       "aria-valuetext": t("step.alone", { step: all[at].step }),
       onInput: slide,
     }),
-    h(
-      "div",
-      { key: "marks", class: "midrun-bar midrun-viewer-marks" },
-      marks(t, job),
-    ),
+    h("div", { key: "marks", class: "midrun-bar midrun-viewer-marks" }, marks(t, job)),
     h(
       "div",
       { key: "strip", class: "midrun-strip" },
