@@ -61,6 +61,7 @@ app.registerExtension({
   },
   afterConfigureGraph() {
     widgets.sweep();
+    breakpoints.graphChanged();
     effects.graphChanged();
   },
 });

@@ -1,21 +1,28 @@
 // Breakpoints that nodes carry in the workflow file: "pause before this node". Nothing happens on import.
+// The dot on the canvas is a badge. In Nodes 2.0, which does not look at badges again, it is a rule of CSS.
+import { nodesOf } from "./graph.js";
 
 /** @typedef {import("./graph.js").GraphNode} GraphNode */
 
 const PROPERTY = "Midrun.breakpoints"; // the server reads it when the workflow is queued
 const DOT = "●";
-const COLOURS = { fgColor: "#ef4444", bgColor: "#ffffff" };
+const COLOURS = { fgColor: "#ffffff", bgColor: "#ef4444" };
+const DRAWN = `{ content: ""; position: absolute; top: -6px; left: -6px; width: 14px; height: 14px; z-index: 1;
+  box-sizing: border-box; border: 2px solid #fff; border-radius: 50%; background: #ef4444; pointer-events: none }`;
 
 /**
  * @param {{
  *   dirty: () => void, badge: (text: string, colours: { fgColor: string, bgColor: string }) => any,
- *   hasTexts: () => boolean, needTexts: (then: () => void) => void,
+ *   inVue: () => boolean, shownGraph: () => import("./graph.js").Graph | null,
+ *   onGraphShown: (listener: () => void) => void, hasTexts: () => boolean, needTexts: (then: () => void) => void,
  * }} page
  * @param {import("./i18n.js").Translate} t
  * @param {string} plain what the menu says before there are texts
  */
 export function createNodeBreakpoints(page, t, plain) {
-  /** @type {WeakMap<GraphNode, any>} */ const dots = new WeakMap();
+  /** @type {WeakMap<GraphNode, () => any>} */ const dots = new WeakMap();
+  /** @type {CSSStyleSheet | null} */ let sheet = null; // once there was a dot
+  let waits = false;
 
   /** @param {GraphNode} node @returns {any[]} */
   const carried = (node) => {
@@ -37,12 +44,39 @@ export function createNodeBreakpoints(page, t, plain) {
       dots.delete(node);
       node.badges = (node.badges ?? []).filter((/** @type {any} */ one) => one !== known);
     } else {
-      const badge = page.badge(DOT, COLOURS);
-      if (badge === null) return;
+      const [dot, none] = [page.badge(DOT, COLOURS), page.badge("", COLOURS)];
+      if (dot === null) return;
+      const badge = () => (page.inVue() ? none : dot);
       dots.set(node, badge);
       node.badges = [...(node.badges ?? []), badge];
     }
+    drawSoon();
+  }
+
+  /** Once, however many nodes are loaded at a time. */
+  function drawSoon() {
     page.dirty();
+    if (waits) return;
+    waits = true;
+    queueMicrotask(draw);
+  }
+
+  /** For Nodes 2.0: the nodes of the graph that is shown. */
+  function draw() {
+    waits = false;
+    if (sheet === null) {
+      sheet = new CSSStyleSheet();
+      document.adoptedStyleSheets.push(sheet);
+      page.onGraphShown(draw);
+    }
+    const graph = page.shownGraph();
+    const ids = graph
+      ? nodesOf(graph)
+          .filter(isSet)
+          .map((node) => CSS.escape(String(node.id)))
+      : [];
+    const nodes = ids.map((id) => `.lg-node[data-node-id="${id}"]::after`).join(", ");
+    sheet.replaceSync(ids.length ? `${nodes} ${DRAWN}` : "");
   }
 
   /** @param {GraphNode} node */
@@ -60,8 +94,9 @@ export function createNodeBreakpoints(page, t, plain) {
   }
 
   return {
-    isSet,
     toggle,
+    /** Another graph is on screen. */
+    graphChanged: () => sheet && draw(),
     /** Whatever the node is loaded or copied from. @param {GraphNode} node */
     follow(node) {
       const configured = node.onConfigure;

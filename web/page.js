@@ -53,6 +53,11 @@ export function createPage(app, api, here) {
       const Badge = /** @type {any} */ (globalThis).LGraphBadge;
       return Badge ? new Badge({ text, ...colours }) : null;
     },
+    inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),
+    /** The graph that is shown, which may be inside a subgraph node. */
+    shownGraph: () => app.canvas?.graph ?? root(),
+    onGraphShown: (/** @type {() => void} */ listener) =>
+      app.canvas?.canvas?.addEventListener("litegraph:set-graph", listener),
     /** @type {import("./signs.js").Toast} */
     toast(severity, summary, detail) {
       const toast = app.extensionManager.toast;

@@ -20,13 +20,23 @@ export function createTravel({ client, store, ports, ask, show, readParams }) {
     dispatch({ type: "viewer", step: null });
   };
 
+  const known = (/** @type {string} */ id) => store.get().jobs[id]?.breakpoints ?? [];
+
   /** @param {string} id @param {(known: Breakpoint[]) => any[]} change of those that it has when its turn comes */
   const setBreakpoints = (id, change) =>
     ask(id, "breakpoints", async () => {
-      const wanted = change(store.get().jobs[id]?.breakpoints ?? []);
-      const { breakpoints } = await client.setBreakpoints(id, wanted);
+      const { breakpoints } = await client.setBreakpoints(id, change(known(id)));
       dispatch({ type: "breakpoints", job_id: id, breakpoints });
     });
+
+  /** The same, shown before the server agrees. @param {string} id @param {(known: Breakpoint[]) => Breakpoint[]} change that may be made twice */
+  async function changeAtOnce(id, change) {
+    dispatch({ type: "breakpoints", job_id: id, breakpoints: change(known(id)) });
+    const done = await setBreakpoints(id, change);
+    if (!done)
+      await show(id, async () => dispatch({ type: "job", job: await client.job(id), at: ports.clock() }));
+    return done;
+  }
 
   return {
     // -- back and forth ----------------------------------------------------------------------------------
@@ -87,15 +97,15 @@ export function createTravel({ client, store, ports, ask, show, readParams }) {
       if (added === null)
         return dispatch({ type: "breakpointForm", refused: ports.t(`breakpoint.needs.${form.kind}`) });
       dispatch({ type: "breakpointAdded" });
-      return setBreakpoints(id, (known) => [...known, added]);
+      return setBreakpoints(id, (all) => [...all, added]);
     },
     changeBreakpoint: (
       /** @type {string} */ id,
       /** @type {string} */ which,
       /** @type {Partial<Breakpoint>} */ more,
-    ) => setBreakpoints(id, (known) => known.map((one) => (one.id === which ? { ...one, ...more } : one))),
+    ) => changeAtOnce(id, (all) => all.map((one) => (one.id === which ? { ...one, ...more } : one))),
     removeBreakpoint: (/** @type {string} */ id, /** @type {string} */ which) =>
-      setBreakpoints(id, (known) => known.filter((one) => one.id !== which)),
+      changeAtOnce(id, (all) => all.filter((one) => one.id !== which)),
     watchEverything: (/** @type {boolean} */ on) => ports.setSetting("Midrun.WatchEverything", on),
 
     // -- what was measured, and what differs -------------------------------------------------------------

@@ -135,7 +135,7 @@ function pictures(tools, model, job) {
         "aria-valuetext": label,
         onInput: slide,
       }),
-    h("div", { class: "midrun-label" }, left ? `${label} · ${t("travel.leftOver")}` : label),
+    h("div", { class: "midrun-label", title: label }, left ? `${t("travel.leftOver")} · ${label}` : label),
     travelButtons(tools, model, job, shown),
     takeNote(tools, model, job),
   );

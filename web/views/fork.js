@@ -126,7 +126,7 @@ function groups(model, fork, index) {
       Object.keys(node.inputs)
         .map((name) => ({ name, key: pathKey(id, name) }))
         .filter(({ key }) => key !== taken)
-        .map(({ name, key }) => h("option", { key, value: key }, name)),
+        .map(({ name, key }) => h("option", { key, value: key }, `${name} · ${node.title}`)),
     ),
   );
 }
