@@ -77,7 +77,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
     const [job, was] = [model.jobs[id], before.jobs[id]];
     if (!job || !was || job === was) return;
     const edited = JSON.stringify(job.modified_params) !== JSON.stringify(was.modified_params);
-    if (edited || job.state !== was.state || job.node_id !== was.node_id) {
+    const moved = job.state === "paused" && (job.step !== was.step || job.take?.step !== was.take?.step);
+    if (edited || moved || job.state !== was.state || job.node_id !== was.node_id) {
       void actions.params(id);
       if (model.tray.tab === "log") void actions.events(id);
       if (model.tray.tab === "chart") void actions.telemetry(id);
