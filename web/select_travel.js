@@ -12,6 +12,9 @@ const STANDS = ["paused", "failed", "aborted", "completed"];
 export const MOST_FORKS = 16;
 const MOST_MARKS = 60; // dots on a bar; with more they are a line
 
+/** Whether a rewind can be taken back now. @param {Job} job */
+export const canUndoRewind = (job) => Boolean(job.take) && STANDS.includes(job.state);
+
 /** Whether the job can be set back to that step. @param {Job} job @param {{ node_id: string, step: number } | undefined} shown */
 export function canRewind(job, shown) {
   if (!shown || !STANDS.includes(job.state)) return false;

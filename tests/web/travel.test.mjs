@@ -66,6 +66,11 @@ test("a job is set back from where it stands to an earlier step, or in an earlie
   for (const state of ["queued", "running", "pausing"]) assert.ok(!at(state, { node_id: "3", step: 4 }));
   assert.ok(!at("paused", { node_id: "3", step: 5 }) && !at("paused", undefined));
   assert.ok(at("paused", { node_id: "2", step: 9 }));
+  const take = { node_id: "3", step: 9 };
+  assert.ok(select.canUndoRewind(job("a", { state: "paused", take })));
+  assert.ok(
+    !select.canUndoRewind(job("a", { take })) && !select.canUndoRewind(job("a", { state: "paused" })),
+  );
   assert.ok(select.canFork(job("a", { step: 5 }), { node_id: "3", step: 5 }));
   assert.ok(!select.canFork(job("a", { step: 5 }), { node_id: "3", step: 6 }));
 });

@@ -2,7 +2,7 @@
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { nameOf } from "../select.js";
-import { canFork, canRewind, forksOf, leftOver } from "../select_travel.js";
+import { canFork, canRewind, canUndoRewind, forksOf, leftOver } from "../select_travel.js";
 import { button, icon } from "./parts.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
@@ -44,18 +44,14 @@ export function travelButtons({ t, actions }, model, job, shown, keys = false) {
       "rewind",
       rewinds && free,
       () => actions.rewind(job.job_id, step, shown?.node_id),
-      {
-        verb: "rewind",
-      },
+      { verb: "rewind" },
     ),
     button(
       told(t("travel.fork", { step }), "F"),
       "fork",
       canFork(job, shown),
       () => actions.askToFork(job.job_id, step, shown?.node_id),
-      {
-        verb: "fork",
-      },
+      { verb: "fork" },
     ),
   );
 }
@@ -73,11 +69,9 @@ export function takeNote({ t, actions }, model, job) {
     button(
       t("travel.undo"),
       "undo",
-      model.asked[job.job_id] === undefined,
+      canUndoRewind(job) && model.asked[job.job_id] === undefined,
       () => actions.undoRewind(job.job_id),
-      {
-        verb: "undoRewind",
-      },
+      { verb: "undoRewind" },
     ),
   );
 }
