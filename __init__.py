@@ -85,6 +85,7 @@ def _start() -> None:
 
 def _wire(server: Any, home: Home, store: Store) -> None:
     from .breakpoint_routes import BreakpointRoutes
+    from .compare_routes import CompareRoutes
     from .ears import Ears
     from .nodes import hooks
     from .nodes.definitions import Definitions
@@ -98,6 +99,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .nodes.results import Results
     from .nodes.thermometer import Thermometer
     from .server_routes import KEEP_HISTORY, Routes
+    from .state.comparing import Comparing
     from .state.control import Control
     from .state.disk import DiskRecordings
     from .state.editing import Editing
@@ -124,7 +126,9 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     editing = Editing(control, definitions)
     settings = server.user_manager.settings.get_settings
     routes = Routes(control, editing, results, gallery, settings, partial(usage, home.path))
-    travel = TravelRoutes(control, TimeTravel(control, editing), routes.keeps_history)
+    time_travel = TimeTravel(control, editing)
+    travel = TravelRoutes(control, time_travel, routes.keeps_history)
+    comparing = CompareRoutes(registry, Comparing(registry, time_travel, definitions, files), gallery)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint"), SECRET_KEYS)
 
     def find_job(prompt_id: str) -> Job | None:
@@ -147,7 +151,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     keeps_history = lambda: _settings().get(KEEP_HISTORY) is True  # noqa: E731
     registry.listen(Guard(control, server.loop, Thermometer(), keeps_history).on_change)
     _sweep_now_and_then(recordings, store, registry, files)
-    more = travel, BreakpointRoutes(registry), TelemetryRoutes(registry)
+    more = travel, BreakpointRoutes(registry), TelemetryRoutes(registry), comparing
     _route(server, [*routes.table(), *(route for one in more for route in one.table())])
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)

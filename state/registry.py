@@ -183,6 +183,11 @@ class Registry:
         stored = await asyncio.wrap_future(self.store.page(states, limit, before))
         return [(row.cursor, self._present(row)) for row in stored]
 
+    async def forks(self, parent_id: str) -> list[JobView]:
+        """The jobs that were forked from that one, the oldest first, as they are now."""
+        stored = await asyncio.wrap_future(self.store.forks(parent_id))
+        return [self._present(row) for row in stored]
+
     # -- being told ------------------------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> Callable[[], None]:

@@ -197,6 +197,12 @@ class Store:
 
         return self._read(page)
 
+    def forks(self, parent_id: str) -> Future[list[StoredJob]]:
+        """The oldest first."""
+        jobs = f"SELECT *, {_PAUSED_S} AS paused_until_now_s FROM job_debug_state"
+        sql = f"{jobs} WHERE parent_id = ? ORDER BY id"
+        return self._read(lambda: [self._stored(row) for row in list(self._db.query(sql, [parent_id]))])
+
     def previews(self, job_id: str) -> Future[list[Preview]]:
         def previews() -> list[Preview]:
             sql = "SELECT intermediate_previews_json AS told FROM job_debug_state WHERE job_id = ?"

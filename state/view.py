@@ -8,6 +8,7 @@ from typing import Any
 
 from .breakpoints import Breakpoints
 from .edits import History, summary
+from .grids import Cell
 from .previews import InForce
 from .telemetry import Telemetry
 
@@ -150,6 +151,7 @@ class JobView:
     take: Take | None = None  # until the next live evaluation
     parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
     parent_step: int | None = None
+    cell: Cell | None = None  # of the grid of forks that it was made with
     breakpoints: Breakpoints = ()
     paused_before: str | None = None  # the node that is to run next, where it is paused before one
     standing: Standing | None = None  # until it goes on or somebody does something with it; not stored
@@ -160,6 +162,9 @@ class JobView:
     @property
     def moment(self) -> Moment:
         return Moment(self.node_id, self.step, self.evaluations, self.total_steps, self.sigma)
+
+    def parent_json(self) -> dict[str, Any] | None:
+        return {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None
 
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
@@ -187,7 +192,7 @@ class JobView:
             "telemetry": self.telemetry.of_job() if self.telemetry else None,
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
             "take": self.take.to_json() if self.take else None,
-            "parent": {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None,
+            "parent": self.parent_json(),
             "paused_before": self.paused_before,
             "paused_because": self.standing.because if self.standing else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],

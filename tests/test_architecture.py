@@ -11,7 +11,7 @@ import yaml
 
 import graphs
 from harness import Comfy
-from midrun import breakpoint_routes, server_routes, telemetry_routes, travel_routes
+from midrun import breakpoint_routes, compare_routes, server_routes, telemetry_routes, travel_routes
 
 ROOT = Path(__file__).resolve().parent.parent
 ON_EVENT_LOOP = [path for path in sorted(ROOT.glob("*.py")) if path.stem not in ("__init__", "dev")]
@@ -71,7 +71,8 @@ def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
     travel = travel_routes.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
     breaks = breakpoint_routes.BreakpointRoutes(None)  # type: ignore[arg-type]
     telemetry = telemetry_routes.TelemetryRoutes(None)  # type: ignore[arg-type]
-    tables = (one.table() for one in (routes, travel, breaks, telemetry))
+    compare = compare_routes.CompareRoutes(None, None, None)  # type: ignore[arg-type]
+    tables = (one.table() for one in (routes, travel, breaks, telemetry, compare))
     registered = {(route.method, route.path) for table in tables for route in table}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")
