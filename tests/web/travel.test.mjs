@@ -133,6 +133,8 @@ test("forks stand below the job that they come from, where the newest of the fam
   assert.deepEqual(some, ["0 eeeee", "0 dddd"], "a parent that is filtered out holds nothing");
   assert.deepEqual(select.family(model, model.jobs.dddd), ["eeeee", "ccc", "a"]);
   assert.deepEqual(select.forksOf(model, "a"), ["ccc", "eeeee"]);
+  const grids = model.order.filter((id) => select.hasGrid(model, model.jobs[id]));
+  assert.deepEqual(grids, ["eeeee", "ccc", "a"]);
 });
 
 test("jobs that claim to come from each other do not hang the page", () => {

@@ -54,8 +54,8 @@ export function differencesView(tools, model, viewer) {
       "tr",
       { key: `${one.node_id} ${one.input}` },
       h("td", null, `${one.title} · ${one.input}`),
-      h("td", null, format.short(one.values[0], 120)),
-      h("td", null, format.short(one.values[1], 120)),
+      h("td", null, format.short(one.values[0] ?? "–", 120)),
+      h("td", null, format.short(one.values[1] ?? "–", 120)),
     );
   return h(
     "aside",

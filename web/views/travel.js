@@ -2,7 +2,7 @@
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { nameOf } from "../select.js";
-import { canFork, canRewind, canUndoRewind, forksOf, leftOver } from "../select_travel.js";
+import { canFork, canRewind, canUndoRewind, forksOf, hasGrid, leftOver } from "../select_travel.js";
 import { button, icon } from "./parts.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
@@ -101,18 +101,19 @@ export function lineage({ t, actions, sheetUrl }, model, job) {
           )
         : h("span", { key: "parent" }, t("travel.parentGone", { step: parent.step }))),
     forks > 0 && h("span", { key: "forks" }, t("travel.forks", { n: forks })),
-    h(
-      "a",
-      {
-        key: "sheet",
-        class: "midrun-sheet",
-        "data-verb": "sheet",
-        href: sheetUrl(parent?.job_id ?? job.job_id),
-        target: "_blank",
-        rel: "noopener",
-      },
-      t("travel.sheet"),
-      icon("open"),
-    ),
+    hasGrid(model, job) &&
+      h(
+        "a",
+        {
+          key: "sheet",
+          class: "midrun-sheet",
+          "data-verb": "sheet",
+          href: sheetUrl(job.job_id),
+          target: "_blank",
+          rel: "noopener",
+        },
+        t("travel.sheet"),
+        icon("open"),
+      ),
   );
 }
