@@ -128,6 +128,7 @@ def test_the_viewer_rewinds_by_a_key_and_dims_what_is_left_over(
 
 def test_a_grid_of_forks_its_family_and_what_differs(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
+        shown.expected = "422"  # of the fork that is refused
         key = f"grid-{renderer}"
         job_id, ids = queued(shown, quick(key, seed=7), f"Grid {renderer}")
         newest.wait_for(job_id, "completed")
