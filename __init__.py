@@ -88,6 +88,7 @@ def _start() -> None:
 
 def _wire(server: Any, home: Home, store: Store) -> None:
     from .breakpoint_routes import BreakpointRoutes
+    from .compare_routes import CompareRoutes
     from .ears import Ears
     from .nodes import hooks
     from .nodes.definitions import Definitions
@@ -99,17 +100,21 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .nodes.previews import Previews
     from .nodes.queue import SECRET_KEYS, ComfyQueue
     from .nodes.results import Results
-    from .server_routes import Routes
+    from .nodes.thermometer import Thermometer
+    from .server_routes import KEEP_HISTORY, Routes
+    from .state.comparing import Comparing
     from .state.control import Control
     from .state.disk import DiskRecordings
     from .state.editing import Editing
     from .state.errors import UnknownJob
+    from .state.guard import Guard
     from .state.instrument import Instruments
     from .state.preview_files import PreviewFiles
     from .state.registry import Registry
     from .state.retention import usage
     from .state.timetravel import TimeTravel
     from .state.warnings import NOT_ON_DISK
+    from .telemetry_routes import TelemetryRoutes
     from .travel_routes import TravelRoutes
 
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
@@ -125,7 +130,9 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     editing = Editing(control, definitions)
     settings = server.user_manager.settings.get_settings
     routes = Routes(control, editing, results, gallery, settings, partial(usage, home.path))
-    travel = TravelRoutes(control, TimeTravel(control, editing), routes.keeps_history)
+    time_travel = TimeTravel(control, editing)
+    travel = TravelRoutes(control, time_travel, routes.keeps_history)
+    comparing = CompareRoutes(registry, Comparing(registry, time_travel, definitions, files), gallery)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint"), SECRET_KEYS)
 
     def find_job(prompt_id: str) -> Job | None:
@@ -145,6 +152,8 @@ def _wire(server: Any, home: Home, store: Store) -> None:
         lambda job, view, _: server.send_sync("midrun.job", view.to_json(), job.request.client_id)
     )
     registry.listen(results.on_change)
+    keeps_history = lambda: _settings().get(KEEP_HISTORY) is True  # noqa: E731
+    registry.listen(Guard(control, server.loop, Thermometer(), keeps_history).on_change)
 
     def keep(job_id: str) -> bool:
         """On the retention's thread; a server that is ending does not answer."""
@@ -156,7 +165,8 @@ def _wire(server: Any, home: Home, store: Store) -> None:
         return True
 
     _sweep_now_and_then(recordings, store, registry, files, keep)
-    _route(server, [*routes.table(), *travel.table(), *BreakpointRoutes(registry).table()])
+    more = travel, BreakpointRoutes(registry), TelemetryRoutes(registry), comparing
+    _route(server, [*routes.table(), *(route for one in more for route in one.table())])
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
@@ -207,10 +217,12 @@ def retention_limits() -> Limits:
 
 
 def usual_breakpoints() -> Breakpoints:
-    """Of every new job: a NaN pauses it, unless the user does not want that."""
-    from .state.breakpoints import DEFAULT
+    """Of every new job: a NaN pauses it, unless the user does not want that, and what *Pause when* says."""
+    from .state.breakpoints import DEFAULT, of_setting
 
-    return () if _settings().get("Midrun.PauseOnNaN") is False else DEFAULT
+    settings = _settings()
+    usual = () if settings.get("Midrun.PauseOnNaN") is False else DEFAULT
+    return (*usual, *of_setting(settings.get("Midrun.PauseWhen")))
 
 
 def watches_everything() -> bool:

@@ -18,6 +18,8 @@ STATUS = {
     "no_latent": 404,
     "no_step": 404,
     "no_preview": 404,
+    "no_take": 404,
+    "no_grid": 404,
     "illegal_transition": 409,
     "too_large": 413,
     "invalid_params": 422,

@@ -38,7 +38,7 @@ class Released:
 
 def release() -> Released:
     """Unload every model of ComfyUI and empty torch's cache, as ComfyUI itself does."""
-    before = _allocated()
+    before = allocated()
     gc.collect(1)  # an interrupted forward pass may leave cycles that hold activations
     _end_interrupted_forward()
     mm.unload_all_models()
@@ -48,15 +48,15 @@ def release() -> Released:
     left = sum(_occupies(entry) for entry in mm.current_loaded_models)
     if left:
         log.warning("Midrun: %d models stayed loaded on a pause", left)
-    return Released(left, before, _allocated())
+    return Released(left, before, allocated())
 
 
 def _much_is_left() -> bool:
     """More than workspaces of libraries and small tensors of other nodes. Unknown counts as much."""
     if mm.get_torch_device().type == "cpu":
         return False
-    allocated = _allocated()
-    return allocated is None or allocated > LEFT_OVER
+    held = allocated()
+    return held is None or held > LEFT_OVER
 
 
 def _occupies(entry: Any) -> bool:
@@ -92,7 +92,8 @@ def _module(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def _allocated() -> int | None:
+def allocated() -> int | None:
+    """Bytes that torch holds on the device, by its own count; None where it keeps none."""
     device = mm.get_torch_device()
     module = getattr(torch, device.type, None)
     count = getattr(module, "memory_allocated", None)

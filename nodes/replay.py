@@ -31,6 +31,11 @@ def finite(tensor: torch.Tensor) -> bool:
     return bool(torch.isfinite(tensor.sum(dtype=torch.float32)))
 
 
+def norm_of(tensor: torch.Tensor) -> float:
+    """Euclidean."""
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float32))
+
+
 def capture_rng(device: torch.device) -> RngState:
     """The global generators of the CPU and of `device`."""
     module = _generators(device)

@@ -21,9 +21,10 @@ from ..state.job import Job
 from ..state.recording import Approach, Segment, Step
 from ..state.transitions import Directive
 from ..state.view import JobError
+from . import gpu
 from .holding import Holding, leave
 from .previews import CallPreviews
-from .replay import Tap, Tape, capture_rng, finite, host_copy
+from .replay import Tap, Tape, capture_rng, finite, host_copy, norm_of
 
 KEY = "midrun"
 OWN_POST_CFG = "sampler_post_cfg_function"
@@ -202,12 +203,12 @@ class SamplingCall:
 
     def _observed(self, number: int, denoised: torch.Tensor) -> Observation:
         """denoised: on the host."""
+        norm, memory = norm_of(denoised), gpu.allocated() if self.live else None
         before = self.seen
-        if before is None or self.denoised is None or not self.job.wants_change():
-            return Observation(number, self.sigma, before and before.sigma)
-        new = denoised.to(torch.float32)
-        change = float((new - self.denoised.to(torch.float32)).norm() / new.norm().clamp_min(1e-12))
-        return Observation(number, self.sigma, before.sigma, change, before.change)
+        if before is None or self.denoised is None:
+            return Observation(number, self.sigma, norm=norm, memory=memory)
+        change = norm_of(denoised - self.denoised) / max(norm, 1e-12)
+        return Observation(number, self.sigma, before.sigma, change, before.change, norm, memory)
 
     def _cfg(self) -> float:
         return getattr(self.guider, "cfg", 1.0)

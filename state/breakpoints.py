@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from .errors import BadRequest
+from .pause_when import Limits, heat, window
 
 MOST = 100  # of a job
 OF_A_NODE = "Midrun.breakpoints"  # the property of a node in a workflow that holds its breakpoints
@@ -23,10 +24,14 @@ class Kind(str, Enum):
     NAN = "nan"  # when an answer of the model has a NaN or an infinity
     EXCEPTION = "exception"  # when the sampling raises one
     NODE = "node"  # before a node of the workflow runs
+    TIME = "time"  # in certain hours of the day; it goes on by itself after them
+    HEAT = "heat"  # while the GPU is hot; it goes on by itself when it is not
 
 
 COUNTED = (Kind.STEP, Kind.EVERY)
 BELOW = (Kind.SIGMA_BELOW, Kind.CHANGE_BELOW)
+AROUND = {Kind.TIME: window, Kind.HEAT: heat}  # what is so around the server, whatever the job does
+NAMES = {Kind.TIME: {"from", "to"}, Kind.HEAT: {"above", "below"}}
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Breakpoint:
     """value: steps, sigma or a ratio, by kind; None for those that need none. node_id: None is any node.
 
     log_only: it is noted in the audit trail, and the job goes on
+    limits: of the kinds time and heat
     """
 
     id: str
@@ -43,9 +49,12 @@ class Breakpoint:
     enabled: bool = True
     log_only: bool = False
     hits: int = 0
+    limits: Limits | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "kind": self.kind.value}
+        told = {**self.__dict__, "kind": self.kind.value}
+        limits = told.pop("limits")
+        return told | (limits.to_json() if limits is not None else {})
 
 
 Breakpoints = tuple[Breakpoint, ...]
@@ -54,13 +63,18 @@ DEFAULT: Breakpoints = (Breakpoint("nan", Kind.NAN),)
 
 @dataclass(frozen=True)
 class Observation:
-    """A step that was done. `before`: of the step before it; change: relative, None where it is not known."""
+    """A step that was done. `before`: of the step before it; change: relative, None where it is not known.
+
+    norm: of `denoised`; memory: bytes on the device
+    """
 
     step: int
     sigma: float
     sigma_before: float | None = None
     change: float | None = None
     change_before: float | None = None
+    norm: float | None = None
+    memory: int | None = None
 
 
 def met(breakpoint: Breakpoint, node_id: str | None, seen: Observation) -> bool:
@@ -100,14 +114,11 @@ def parsed(given: Any) -> Breakpoints:
 
 
 def _parsed(one: Any) -> Breakpoint:
-    known = {"id", "kind", "value", "node_id", "enabled", "log_only", "hits"}
-    if not isinstance(one, dict) or not one.keys() <= known:
-        raise BadRequest(f"A breakpoint is an object with some of {', '.join(sorted(known))}.")
-    try:
-        kind = Kind(one.get("kind"))
-    except ValueError:
-        names = ", ".join(kind.value for kind in Kind)
-        raise BadRequest(f"The kind of a breakpoint is one of {names}.") from None
+    kind = _kind(one)
+    known = {"id", "kind", "value", "node_id", "enabled", "log_only", "hits"} | NAMES.get(kind, set())
+    if not one.keys() <= known:
+        told = ", ".join(sorted(known))
+        raise BadRequest(f"A breakpoint of the kind {kind.value} has some of {told}, and no other keys.")
     texts = {name: one.get(name) for name in ("id", "node_id")}
     flags = {name: one.get(name, default) for name, default in (("enabled", True), ("log_only", False))}
     if not all(text is None or isinstance(text, str) for text in texts.values()):
@@ -119,7 +130,24 @@ def _parsed(one: Any) -> Breakpoint:
     if kind is Kind.NODE and texts["node_id"] is None:
         raise BadRequest("A breakpoint of the kind node needs a node_id.")
     name = texts["id"] or uuid.uuid4().hex[:8]
-    return Breakpoint(name, kind, _value(kind, one.get("value")), texts["node_id"], **flags, hits=hits)
+    limits = AROUND[kind](one) if kind in AROUND else None
+    value = _value(kind, one.get("value"))
+    return Breakpoint(name, kind, value, texts["node_id"], **flags, hits=hits, limits=limits)
+
+
+def _kind(one: Any) -> Kind:
+    if not isinstance(one, dict):
+        raise BadRequest("A breakpoint is an object.")
+    try:
+        return Kind(one.get("kind"))
+    except ValueError:
+        names = ", ".join(kind.value for kind in Kind)
+        raise BadRequest(f"The kind of a breakpoint is one of {names}.") from None
+
+
+def conditions(breakpoints: Breakpoints) -> list[Breakpoint]:
+    """Those that depend on what is so around the server; of whichever node, they are about the job."""
+    return [one for one in breakpoints if one.limits is not None and one.enabled]
 
 
 def nodes_of(breakpoints: Breakpoints) -> list[str]:
@@ -144,12 +172,21 @@ def of_workflow(extra_data: dict[str, Any]) -> Breakpoints:
     for node_id, properties in _nodes(extra_data):
         given = properties.get(OF_A_NODE)
         for one in given if isinstance(given, list) else ():
-            try:
-                one = one | {"node_id": node_id} if isinstance(one, dict) else one
-                found.append(replace(_parsed(one), hits=0))
-            except BadRequest:
-                continue
+            found += _sound(one | {"node_id": node_id} if isinstance(one, dict) else one)
     return tuple({breakpoint.id: breakpoint for breakpoint in found}.values())[:MOST]
+
+
+def of_setting(given: Any) -> Breakpoints:
+    """Hours and heat that every job waits out, from a setting. What makes no sense is left out."""
+    found = [one for told in (given if isinstance(given, list) else ())[:MOST] for one in _sound(told)]
+    return tuple({one.id: one for one in found if one.limits is not None}.values())
+
+
+def _sound(one: Any) -> Breakpoints:
+    try:
+        return (replace(_parsed(one), hits=0),)
+    except BadRequest:
+        return ()
 
 
 def _nodes(extra_data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -102,7 +102,7 @@ class Core:
         after = TRANSITIONS.get((before, event))
         if after is None:
             raise IllegalTransition(event.value, self.job_id, before, f"it is {before.value}.")
-        gone_on = {} if after in (P, H) else {"paused_before": None}
+        gone_on = {} if after in (P, H) else {"paused_before": None, "standing": None}
         self._set(state=after, **gone_on, **fields)
         active = after in (R, P) and (self._started or after is R)
         self._watch.switch(Mode.ACTIVE if active else Mode.PAUSED if after is H else Mode.IDLE)

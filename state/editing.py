@@ -171,16 +171,14 @@ class Editing:
 
     def _node(self, prompt: Prompt, view: JobView, node_id: str) -> dict[str, Any]:
         class_type = graph.class_type(prompt, node_id) or ""
-        node = prompt[node_id]
-        meta = node.get("_meta") if isinstance(node, dict) else None
-        title = meta.get("title") if isinstance(meta, dict) else None
         definitions = self._definitions.inputs(class_type)
         values = {
             name: self._input(prompt, view, (node_id, name), value, definitions.get(name))
             for name, value in graph.inputs(prompt, node_id).items()
             if graph.link(value) is None
         }
-        title = title if isinstance(title, str) else self._definitions.display_name(class_type)
+        title = graph.title(prompt, node_id)
+        title = self._definitions.display_name(class_type) if title is None else title
         return {"class_type": class_type, "title": title, "inputs": values}
 
     def _input(

@@ -80,6 +80,30 @@ class NoPreview(MidrunError):
         super().__init__(f"Job {short(job_id)} has no such preview: {because}")
 
 
+class NoTake(MidrunError):
+    """A rewind left nothing behind."""
+
+    code = "no_take"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"Job {short(job_id)} has no take: it was not rewound, or a step was computed since. Fork it to "
+            "keep both."
+        )
+
+
+class NoGrid(MidrunError):
+    """A job without a grid of forks."""
+
+    code = "no_grid"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"Job {short(job_id)} has no grid to show: it was not forked into several jobs at once, and is "
+            "none of several. POST fork with `vary` makes a grid."
+        )
+
+
 class Unavailable(MidrunError):
     """Midrun could not start; ComfyUI works without it."""
 

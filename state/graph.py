@@ -21,6 +21,14 @@ def inputs(prompt: Prompt, node_id: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def title(prompt: Prompt, node_id: str) -> str | None:
+    """The user's own, where the client told it."""
+    node = prompt.get(node_id)
+    meta = node.get("_meta") if isinstance(node, dict) else None
+    found = meta.get("title") if isinstance(meta, dict) else None
+    return found if isinstance(found, str) else None
+
+
 def link(value: Any) -> str | None:
     """The node that an input's value comes from."""
     is_link = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

@@ -11,14 +11,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .breakpoints import Breakpoints
+from .breakpoints import Breakpoint, Breakpoints, hit
 from .edits import Edit, Edits, History, Path, applied, pending, taken_back, with_edits
 from .errors import IllegalTransition
 from .evaluation import InterruptFlag
 from .previews import step_url
 from .request import Request
+from .telemetry import Telemetry
 from .transitions import ENDED, A, C, Event, F, H, P, Q, R
-from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Take
+from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Standing, Take
 from .warnings import OF_A_RUN
 from .watched import Watched
 
@@ -77,6 +78,9 @@ class Job(Watched):
         """Pause before the next evaluation, or inside the present one when that takes long."""
         with self._lock:
             if self.state in (P, H):
+                if self._view.standing is not None:  # from now on it is paused because somebody wants it
+                    self._stand_down()
+                    self._note("pause", pause_reason=reason)
                 return self.view()
             self._require((Q, R), "pause", "only a queued or running job can be paused")
             self._fire(Event.PAUSE, pause_reason=reason)
@@ -175,6 +179,7 @@ class Job(Watched):
             was, now = pending(before), pending(after)
             told = [_told(path, now.get(path)) for path in {**was, **now} if was.get(path) != now.get(path)]
             if told:
+                self._stand_down()
                 self._note("edit", {"edits": told}, edits=after)
             return self.view()
 
@@ -182,6 +187,10 @@ class Job(Watched):
         """In the place of those it has; they hold from the next step on."""
         with self._lock:
             told = [breakpoint.to_json() for breakpoint in breakpoints]
+            standing = self._view.standing
+            enabled = {breakpoint.id for breakpoint in breakpoints if breakpoint.enabled}
+            if standing is not None and not enabled & set(standing.ids):
+                self._stand_down()
             self._note("breakpoints", {"breakpoints": told}, breakpoints=breakpoints)
             return self.view()
 
@@ -195,27 +204,58 @@ class Job(Watched):
                 raise IllegalTransition(verb, self.job_id, self.state, because)
             self._next_run = _NextRun(Event.REWIND, {})
 
-    def rewind(self, to: Moment, later: Callable[[Edit], bool]) -> None:
-        """Be paused there, with the edits that were in force there; after `reserve`."""
+    def rewind(self, to: Moment, later: Callable[[Edit], bool], measured: Telemetry | None = None) -> None:
+        """Be paused there, with the edits that were in force there; after `reserve`.
+
+        measured: of that step
+        """
         with self._lock:
             view = self._view
             edits, undoing = taken_back(view.edits, later)
             take = view.take or Take(view.moment, view.edits, self.request.prompt)
-            self._be_at(Event.REWIND, to, edits, with_edits(self.request.prompt, undoing), take)
+            prompt = with_edits(self.request.prompt, undoing)
+            self._be_at(Event.REWIND, to, edits, prompt, take, telemetry=measured)
 
-    def restore(self) -> None:
+    def restore(self, measured: Telemetry | None = None) -> None:
         """Be paused where the job had come to before it was rewound; after `reserve`."""
         with self._lock:
             take = self._view.take
             if take is None:
                 because = "nothing is left of what it was rewound from."
                 raise IllegalTransition("restore", self.job_id, self.state, because)
-            self._be_at(Event.RESTORE, take.moment, take.edits, take.prompt, None)
+            self._be_at(Event.RESTORE, take.moment, take.edits, take.prompt, None, telemetry=measured)
 
     def deletable(self) -> bool:
         with self._lock:
             ended = self.state in ENDED and not self.run_active
             return self._next_run is None and (ended or self._out_of_queue())
+
+    # -- told by the guard -----------------------------------------------------------------------------
+
+    def stand(self, new: list[Breakpoint], binding: list[Breakpoint], because: str) -> None:
+        """Wait out what these breakpoints are about, the `new` ones for the first time."""
+        ids = tuple(one.id for one in binding)
+        told = {"breakpoints": [one.to_json() for one in new], "because": because}
+        with self._lock:
+            breakpoints = hit(self._view.breakpoints, new)
+            standing = self._view.standing
+            if self.state in (Q, R):
+                fields = {"breakpoints": breakpoints, "standing": Standing(because, ids, self._steps_left)}
+                self._fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT, **fields)
+                self._hurry()
+            elif standing is not None:
+                now = replace(standing, because=because, ids=ids)
+                self._note("breakpoint", told, breakpoints=breakpoints, standing=now)
+
+    def stand_down(self) -> None:
+        """It does not go on by itself any more."""
+        with self._lock:
+            self._stand_down()
+
+    def noticed(self, which: list[Breakpoint]) -> None:
+        """Breakpoints that only log were met."""
+        with self._lock:
+            self._count(which, {}, PauseReason.BREAKPOINT)
 
     # -- told by ComfyUI's queue -----------------------------------------------------------------------
 
@@ -245,19 +285,32 @@ class Job(Watched):
     # -- under the lock --------------------------------------------------------------------------------
 
     def _be_at(
-        self, event: Event, at: Moment, edits: History, prompt: dict[str, Any], take: Take | None
+        self,
+        event: Event,
+        at: Moment,
+        edits: History,
+        prompt: dict[str, Any],
+        take: Take | None,
+        **more: Any,
     ) -> None:
         if self.state is H and self._view.held:
             self._fire(Event.PARK, held=False)
         self.travelled, self._finished = True, False
         self._passed.clear()
+        self._step_s = 0.0
         self.request = replace(self.request, prompt=prompt)
         told = {"node_id": at.node_id, "to": at.step}
         fields = asdict(at) | {"paused_at_step": at.step, "edits": edits, "take": take, "held": False}
         fields |= {"pause_reason": PauseReason.USER, "error": None, "gpu_released": True}
         fields |= {"preview_url": step_url(self.job_id, at.node_id, at.step)}
-        fields |= {"abort_reason": None, "abort_mode": None, "paused_before": None}
-        self._fire(event, told, **fields)
+        fields |= {"abort_reason": None, "abort_mode": None, "paused_before": None, "standing": None}
+        self._fire(event, told, **fields, **more)
+
+    def _stand_down(self) -> None:
+        """What a person does wins, also over a run that is being prepared."""
+        if self._view.standing is not None:
+            self._next_run = None
+            self._set(standing=None)
 
     def _require_denoised(self) -> None:
         between_calls = self._started and bool(self._ordinals) and not self._in_call

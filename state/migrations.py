@@ -122,3 +122,26 @@ def m0004_time_travel(db: Database) -> None:
         "ALTER TABLE job_debug_state ADD COLUMN breakpoints_json TEXT NOT NULL DEFAULT '[]'",
         "CREATE INDEX idx_job_debug_state_parent_id ON job_debug_state(parent_id)",
     )
+
+
+@migrations()
+def m0005_telemetry(db: Database) -> None:
+    """What was measured of each step, in the order of time, and the grid of forks that a job is of."""
+    _run(
+        db,
+        """
+        CREATE TABLE job_telemetry (
+            id INTEGER PRIMARY KEY,
+            job_id TEXT NOT NULL,
+            node_id TEXT NOT NULL,
+            step INTEGER NOT NULL,
+            sigma REAL,
+            change REAL,
+            norm REAL,
+            seconds REAL,
+            memory INTEGER
+        )
+        """,
+        "CREATE UNIQUE INDEX uq_job_telemetry_step ON job_telemetry(job_id, node_id, step)",
+        "ALTER TABLE job_debug_state ADD COLUMN grid_json TEXT",
+    )

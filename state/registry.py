@@ -183,6 +183,11 @@ class Registry:
         stored = await asyncio.wrap_future(self.store.page(states, limit, before))
         return [(row.cursor, self._present(row)) for row in stored]
 
+    async def forks(self, parent_id: str) -> list[JobView]:
+        """The jobs that were forked from that one, the oldest first, as they are now."""
+        stored = await asyncio.wrap_future(self.store.forks(parent_id))
+        return [self._present(row) for row in stored]
+
     # -- being told ------------------------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -198,10 +203,15 @@ class Registry:
         elif job is not None:
             job.unwarn(warning)
 
+    def save_telemetry(self, job: Job) -> None:
+        """Store what was measured of the job and is not stored yet."""
+        job.save_measured(partial(self.store.save_telemetry, job.job_id))
+
     def _changed(self, job: Job, view: JobView, change: Change | None) -> None:
         if change is not None:
             self._saved[job.job_id] = time.monotonic()
             self.store.save(view, change)
+            self.save_telemetry(job)
             if change.state_to in (State.ABORTED, State.FAILED):
                 node_id = (view.error.node_id if view.error else None) or view.node_id
                 prompt = job.request.prompt
@@ -211,6 +221,7 @@ class Registry:
             if time.monotonic() - self._saved.get(job.job_id, 0.0) >= SAVE_PROGRESS_EVERY_S:
                 self._saved[job.job_id] = time.monotonic()
                 self.store.save(view, None)
+                self.save_telemetry(job)
         for listener in list(self._listeners):
             listener(job, view, change)
 

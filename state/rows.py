@@ -8,6 +8,7 @@ from typing import Any
 
 from .breakpoints import parsed
 from .edits import from_json, to_json
+from .grids import cell_of
 from .previews import Preview, newest_step, preview_of, source_url
 from .request import Request
 from .view import (
@@ -48,6 +49,7 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "take_json": json.dumps(_take_json(view.take)) if view.take else None,
         "parent_id": view.parent_id,
         "parent_step": view.parent_step,
+        "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
         "paused_before": view.paused_before,
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
@@ -115,6 +117,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         take=_take_of(json.loads(row["take_json"])) if row["take_json"] else None,
         parent_id=row["parent_id"],
         parent_step=row["parent_step"],
+        cell=cell_of(json.loads(row["grid_json"])) if row["grid_json"] else None,
         paused_before=row["paused_before"],
         breakpoints=parsed(json.loads(row["breakpoints_json"])),
         **_preview_urls(row),

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
+from . import telemetry
 from .migrations import migrations
 from .previews import Preview
 from .request import Request
@@ -37,6 +38,7 @@ from .rows import (
     view_columns,
     view_of,
 )
+from .telemetry import Telemetry
 from .view import Change, JobView, PauseReason, State
 from .warnings import NOT_IN_DATABASE, NOT_ON_DISK
 
@@ -135,9 +137,16 @@ class Store:
         sql = "UPDATE job_debug_state SET node_class = ?, model_file = ? WHERE job_id = ?"
         self._write(job_id, lambda: self._db.execute(sql, [node_class, model_file, job_id]))
 
+    def save_telemetry(self, job_id: str, rows: list[Telemetry]) -> None:
+        self._write(job_id, lambda: telemetry.insert(self._db, job_id, rows))
+
+    def share_telemetry(self, job_id: str, with_id: str, node_id: str | None, step: int) -> None:
+        """A fork has what was measured of its parent up to there."""
+        self._write(with_id, lambda: telemetry.share(self._db, job_id, with_id, node_id, step))
+
     def delete(self, job_id: str) -> None:
         def delete() -> None:
-            for table in ("job_events", "job_runs", "job_debug_state"):
+            for table in ("job_events", "job_runs", telemetry.TABLE, "job_debug_state"):
                 self._table(table).delete_where("job_id = ?", [job_id])
 
         self._write(job_id, delete)
@@ -188,12 +197,24 @@ class Store:
 
         return self._read(page)
 
+    def forks(self, parent_id: str) -> Future[list[StoredJob]]:
+        """The oldest first."""
+        jobs = f"SELECT *, {_PAUSED_S} AS paused_until_now_s FROM job_debug_state"
+        sql = f"{jobs} WHERE parent_id = ? ORDER BY id"
+        return self._read(lambda: [self._stored(row) for row in list(self._db.query(sql, [parent_id]))])
+
     def previews(self, job_id: str) -> Future[list[Preview]]:
         def previews() -> list[Preview]:
             sql = "SELECT intermediate_previews_json AS told FROM job_debug_state WHERE job_id = ?"
             return [preview for row in self._db.query(sql, [job_id]) for preview in previews_of(row["told"])]
 
         return self._read(previews)
+
+    def telemetry(self, job_id: str) -> Future[list[Telemetry]]:
+        return self._read(lambda: telemetry.read(self._db, job_id))
+
+    def telemetry_at(self, job_id: str, node_id: str | None, step: int) -> Future[Telemetry | None]:
+        return self._read(lambda: telemetry.read_at(self._db, job_id, node_id, step))
 
     def failures(self, limit: int) -> Future[dict[str, Any]]:
         """Aborted and failed jobs, the newest first, and how many of all there are by what they share."""
@@ -306,7 +327,8 @@ class Store:
     def _stored(self, row: dict[str, Any]) -> StoredJob:
         runs = self._db.query("SELECT prompt_id FROM job_runs WHERE job_id = ? ORDER BY id", [row["job_id"]])
         view, request = view_of(row, tuple(run["prompt_id"] for run in runs)), request_of(row)
-        view = replace(view, origin=request.origin)
+        measured = telemetry.read_at(self._db, view.job_id, view.node_id, view.step)
+        view = replace(view, origin=request.origin, telemetry=measured)
         return StoredJob(row["id"], view, request, json.loads(row["secret_keys_json"]))
 
     def _write(self, job_id: str, work: Callable[[], object], again: bool = True) -> None:

@@ -6,7 +6,6 @@ All of it is replay: a rewound recording ends earlier, and a fork shares the beg
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -18,11 +17,13 @@ from .core import utc
 from .editing import Editing, stored
 from .edits import Edit, Edits, taken_back, with_edits
 from .errors import BadRequest, MidrunError, NoStep
+from .grids import Cell, axes_of, cells, variant
 from .job import Job
 from .places import directory_name
 from .previews import step_url
 from .recording import Call, Damaged, Recording, Rewound
 from .request import Request
+from .telemetry import Telemetry
 from .view import Change, JobView, Moment, PauseReason, State
 
 MOST_FORKS = 16
@@ -30,7 +31,7 @@ Wanted = dict[str, dict[str, Any]]  # {node_id: {input: value}}
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """A moment in the recordings of a job. later: the calls that began after the one it is in."""
 
     moment: Moment
@@ -67,9 +68,9 @@ class TimeTravel:
         job.reserve("rewind")
         try:
             number = max(0, job.view().step + step) if step < 0 else step
-            place = await asyncio.to_thread(self._find, job, node_id, number)
+            place = await self.find(job, node_id, number)
             await asyncio.to_thread(self._rewind, place)
-            job.rewind(place.moment, place.is_later)
+            job.rewind(place.moment, place.is_later, await self._measured(job, place.moment))
             await self._save(job)
         finally:
             job.refuse_run()
@@ -81,7 +82,8 @@ class TimeTravel:
         job = self._registry.enlist(await self._registry.load(any_id))
         job.reserve("restore")
         try:
-            job.restore()
+            take = job.view().take
+            job.restore(await self._measured(job, take.moment) if take else None)
             await asyncio.to_thread(self._restore, job.job_id)
             await self._save(job)
         finally:
@@ -102,14 +104,17 @@ class TimeTravel:
 
         All or none: raises EditRefused or RunRefused before there is any.
         """
-        variants = [_merged(params or {}, variant) for variant in _grid(vary or {}) for _ in range(count)]
-        if len(variants) > MOST_FORKS:
-            raise BadRequest(f"That would be {len(variants)} jobs; at most {MOST_FORKS} are made at once.")
+        places = cells(uuid.uuid4().hex, axes_of(vary or {}), count)
+        if len(places) > MOST_FORKS:
+            raise BadRequest(f"That would be {len(places)} jobs; at most {MOST_FORKS} are made at once.")
         job = await self._registry.load(any_id)
-        place = await asyncio.to_thread(self._find, job, node_id, step)
+        place = await self.find(job, node_id, step)
+        self._registry.save_telemetry(job)
+        measured = await self._measured(job, place.moment)
         drafts = []
-        for wanted in variants:
-            draft = self._draft(job, place)
+        for cell in places:
+            wanted = _merged(params or {}, variant(cell))
+            draft = self._draft(job, place, measured, cell if len(places) > 1 else None)
             drafts.append((draft, await self._editing.checked(draft, wanted) if wanted else {}))
         for draft, edits in drafts:
             await self._admit(job, draft, edits, place)
@@ -118,9 +123,13 @@ class TimeTravel:
             await self._go_on(draft)
         return [draft.view() for draft, _ in drafts]
 
+    async def find(self, job: Job, node_id: str | None, step: int) -> Place:
+        """Raises NoStep."""
+        return await asyncio.to_thread(self._find, job, node_id, step)
+
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _find(self, job: Job, node_id: str | None, step: int) -> _Place:
+    def _find(self, job: Job, node_id: str | None, step: int) -> Place:
         """That moment of the node's newest call; by default, of the node that sampled last."""
         view = job.view()
         node_id = view.node_id if node_id is None else node_id
@@ -135,9 +144,9 @@ class TimeTravel:
         except (KeyError, Damaged) as error:
             raise NoStep(job.job_id, step, node_id) from error
         later = frozenset(other for other in calls if begun.get(other, 0.0) > begun[call])
-        return _Place(moment, call, calls, later)
+        return Place(moment, call, calls, later)
 
-    def _rewind(self, place: _Place) -> None:
+    def _rewind(self, place: Place) -> None:
         """What began later is not computed yet, at that moment."""
         for call in place.later:
             place.calls[call].rewind(0)
@@ -150,12 +159,16 @@ class TimeTravel:
             recording.restore()
         self._recordings.flush()
 
+    async def _measured(self, job: Job, at: Moment) -> Telemetry | None:
+        found = self._registry.store.telemetry_at(job.job_id, at.node_id, at.step)
+        return await asyncio.wrap_future(found)
+
     async def _save(self, job: Job) -> None:
         """Whoever is told where the job is can rely on it."""
         self._registry.store.save_request(job.job_id, job.request)
         await asyncio.wrap_future(self._registry.store.written())
 
-    def _draft(self, parent: Job, place: _Place) -> Job:
+    def _draft(self, parent: Job, place: Place, measured: Telemetry | None, cell: Cell | None) -> Job:
         view, now = parent.view(), utc(time.time())
         edits, undoing = taken_back(view.edits, place.is_later)
         moment, job_id = place.moment, str(uuid.uuid4())
@@ -171,25 +184,29 @@ class TimeTravel:
             total_steps=moment.total_steps,
             evaluations=moment.evaluations,
             sigma=moment.sigma,
+            telemetry=measured,
             paused_at_step=moment.step,
             edits=edits,
             gpu_released=True,
             queue_policy=view.queue_policy,
             parent_id=parent.job_id,
             parent_step=moment.step,
+            cell=cell,
             preview_url=step_url(job_id, moment.node_id, moment.step),
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
         request: Request = replace(parent.request, prompt=with_edits(parent.request.prompt, undoing))
         return self._registry.draft(fork, request)
 
-    async def _admit(self, parent: Job, fork: Job, edits: Edits, place: _Place) -> None:
+    async def _admit(self, parent: Job, fork: Job, edits: Edits, place: Place) -> None:
         """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""
         ends = place.ends()
         await asyncio.to_thread(self._recordings.share, parent.job_id, fork.job_id, ends)
         told = {"parent": parent.job_id, "step": place.moment.step}
         now = fork.view().created_at
         self._registry.admit(fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told))
+        moment = place.moment
+        self._registry.store.share_telemetry(parent.job_id, fork.job_id, moment.node_id, moment.step)
         if edits:
             fork.edit(partial(stored, edits))
         await asyncio.wrap_future(self._registry.store.written())
@@ -214,21 +231,5 @@ def _moment(recording: Recording, node_id: str | None, number: int) -> Moment:
     return Moment(node_id, number, evaluations, before + len(sigmas) - 1, sigma)
 
 
-def _grid(vary: dict[str, dict[str, list[Any]]]) -> list[Wanted]:
-    """Every combination of the values of one or two inputs; one empty variant where nothing varies."""
-    axes: list[tuple[str, str, list[Any]]] = [
-        (node_id, name, values) for node_id, named in vary.items() for name, values in named.items()
-    ]
-    if len(axes) > 2:
-        raise BadRequest(f"At most two inputs can vary at once, not {len(axes)}.")
-    variants = []
-    for values in itertools.product(*(axis[2] for axis in axes)):
-        variant: Wanted = {}
-        for (node_id, name, _), value in zip(axes, values, strict=True):
-            variant.setdefault(node_id, {})[name] = value
-        variants.append(variant)
-    return variants
-
-
-def _merged(params: Wanted, variant: Wanted) -> Wanted:
-    return {node: params.get(node, {}) | variant.get(node, {}) for node in params.keys() | variant.keys()}
+def _merged(params: Wanted, varied: Wanted) -> Wanted:
+    return {node: params.get(node, {}) | varied.get(node, {}) for node in params.keys() | varied.keys()}

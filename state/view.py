@@ -8,7 +8,9 @@ from typing import Any
 
 from .breakpoints import Breakpoints
 from .edits import History, summary
+from .grids import Cell
 from .previews import InForce
+from .telemetry import Telemetry
 
 
 class State(str, Enum):
@@ -99,6 +101,18 @@ class Take:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A job that was paused by what is so around the server, and goes on by itself when that is over.
+
+    ids: of its breakpoints; steps: that it was to do yet, None is all
+    """
+
+    because: str
+    ids: tuple[str, ...]
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
 class Origin:
     """The workflow that a job was queued from, and its nodes that sample under Midrun by themselves."""
 
@@ -131,13 +145,16 @@ class JobView:
     gpu_released: bool = False
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     timing: Timing = Timing()
+    telemetry: Telemetry | None = None  # of `step`
     warnings: dict[str, str] = field(default_factory=dict)  # code -> sentence
     origin: Origin = Origin()
     take: Take | None = None  # until the next live evaluation
     parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
     parent_step: int | None = None
+    cell: Cell | None = None  # of the grid of forks that it was made with
     breakpoints: Breakpoints = ()
     paused_before: str | None = None  # the node that is to run next, where it is paused before one
+    standing: Standing | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
     source_url: str | None = None
@@ -145,6 +162,9 @@ class JobView:
     @property
     def moment(self) -> Moment:
         return Moment(self.node_id, self.step, self.evaluations, self.total_steps, self.sigma)
+
+    def parent_json(self) -> dict[str, Any] | None:
+        return {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None
 
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
@@ -169,10 +189,12 @@ class JobView:
             "gpu_released": self.gpu_released,
             "queue_policy": self.queue_policy.value,
             "timing": self.timing.to_json(),
+            "telemetry": self.telemetry.of_job() if self.telemetry else None,
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
             "take": self.take.to_json() if self.take else None,
-            "parent": {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None,
+            "parent": self.parent_json(),
             "paused_before": self.paused_before,
+            "paused_because": self.standing.because if self.standing else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,
             "source_url": self.source_url,

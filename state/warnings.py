@@ -49,6 +49,10 @@ NOT_PREVIEWED: Warning = (
     "previews_not_stored",
     "Previews of this job can not be stored, so only the newest is to be seen: {}.",
 )
+NO_THERMOMETER: Warning = (
+    "no_thermometer",
+    "This job is to pause when the GPU is hot, but its temperature can not be read: {}.",
+)
 
 # Told anew if still true.
 OF_A_RUN = (
@@ -60,4 +64,5 @@ OF_A_RUN = (
     DECODER_UNUSABLE,
     NAN_LATENT,
     NOT_PREVIEWED,
+    NO_THERMOMETER,
 )

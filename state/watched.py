@@ -12,6 +12,7 @@ from typing import Any
 from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
+from .telemetry import Telemetry
 from .timing import Mode
 from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy
@@ -38,6 +39,8 @@ class Watched(Core):
         self._in_call = False  # inside a watched sampling call
         self._call = self.prompt_id  # the run that it is, or was, a call of
         self._steps_left: int | None = None
+        self._step_s = 0.0  # what the evaluations since the newest step took
+        self._measured: list[Telemetry] = []  # that nobody stored yet
         self._ordinals: dict[str, int] = {}  # node_id -> sampling calls that the present run began there
         self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
         self._total_before: int | None = None  # of the call as it was in the run before
@@ -72,7 +75,8 @@ class Watched(Core):
                 self._place = node_id, ordinal  # where an earlier server left it
             if self._place != (node_id, ordinal):
                 self._place = (node_id, ordinal)
-                self._set(step=0, evaluations=0)
+                self._step_s = 0.0
+                self._set(step=0, evaluations=0, telemetry=None)
             self._set(node_id=node_id, total_steps=total_steps, queue_policy=policy)
             self._publish(None)
             return ordinal
@@ -137,6 +141,7 @@ class Watched(Core):
             void, seconds = self._in_flight.end(outcome)
             if outcome is Outcome.ANSWERED and not void:
                 self._watch.evaluated(seconds)
+                self._step_s += seconds
             return void
 
     def recorded(self, evaluations: int, sigma: float, live: bool) -> None:
@@ -150,10 +155,6 @@ class Watched(Core):
                 self._note("take_dropped", {"node_id": self._view.take.moment.node_id}, take=None)
             if live or evaluations > self._view.evaluations:
                 self._set(evaluations=evaluations, sigma=sigma)
-
-    def wants_change(self) -> bool:
-        """Whether somebody waits for a step that changes little."""
-        return any(one.enabled and one.kind is Kind.CHANGE_BELOW for one in self._view.breakpoints)
 
     def hit(self, kind: Kind, error: JobError | None = None) -> bool:
         """That happened in an evaluation. Whether it is to be void, and the job paused before it."""
@@ -178,6 +179,7 @@ class Watched(Core):
             if not live:
                 return
             self._watch.stepped()
+            self._measure(seen)
             if self._steps_left is not None:
                 self._steps_left -= 1
             if self.state is R and self._steps_left == 0:
@@ -229,10 +231,24 @@ class Watched(Core):
                 self._fire(Event.PAUSE, pause_reason=PauseReason.USER)
             if self.state is P:
                 fields = {"held": False, "error": error, "paused_at_step": self._view.step}
-                fields["total_steps"] = self._total_before
+                fields |= {"total_steps": self._total_before, "standing": None}
                 self._fire(Event.STOPPED, {"error": error.to_json()}, **fields)
 
+    def save_measured(self, save: Callable[[list[Telemetry]], None]) -> None:
+        """Hand over what was measured since this was asked last, in order. `save` must not block."""
+        with self._lock:
+            measured, self._measured = self._measured, []
+            if measured:
+                save(measured)
+
     # -- under the lock --------------------------------------------------------------------------------
+
+    def _measure(self, seen: Observation) -> None:
+        seconds, self._step_s = self._step_s, 0.0
+        node_id = self._view.node_id or ""
+        of_step = Telemetry(node_id, seen.step, seen.sigma, seen.change, seen.norm, seconds, seen.memory)
+        self._measured.append(of_step)
+        self._set(telemetry=of_step)
 
     def _count(self, which: list[Breakpoint], told: dict[str, Any], reason: PauseReason) -> bool:
         """Note those breakpoints; whether one of them pauses the job."""

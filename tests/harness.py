@@ -49,11 +49,13 @@ class Comfy:
         packs: tuple[Path, ...] = (ROOT, TEST_PACK),
         args: tuple[str, ...] = (),
         evidence: Path | None = None,
+        environ: dict[str, str] | None = None,
     ) -> None:
         """`evidence`: a directory in which TestProbe notes the evaluations where a kill can not lose them."""
         self.base = base
         self.args = args
         self.environ = {"MIDRUN_TEST_EVIDENCE": str(evidence)} if evidence is not None else {}
+        self.environ |= environ or {}
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = base / f"server-{self.port}.log"

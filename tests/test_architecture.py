@@ -11,7 +11,7 @@ import yaml
 
 import graphs
 from harness import Comfy
-from midrun import breakpoint_routes, server_routes, travel_routes
+from midrun import breakpoint_routes, compare_routes, server_routes, telemetry_routes, travel_routes
 
 ROOT = Path(__file__).resolve().parent.parent
 ON_EVENT_LOOP = [path for path in sorted(ROOT.glob("*.py")) if path.stem not in ("__init__", "dev")]
@@ -70,7 +70,10 @@ def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
     routes = server_routes.Routes(None, None, None, None, lambda request: {}, dict)  # type: ignore[arg-type]
     travel = travel_routes.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
     breaks = breakpoint_routes.BreakpointRoutes(None)  # type: ignore[arg-type]
-    registered = {(route.method, route.path) for route in (*routes.table(), *travel.table(), *breaks.table())}
+    telemetry = telemetry_routes.TelemetryRoutes(None)  # type: ignore[arg-type]
+    compare = compare_routes.CompareRoutes(None, None, None)  # type: ignore[arg-type]
+    tables = (one.table() for one in (routes, travel, breaks, telemetry, compare))
+    registered = {(route.method, route.path) for table in tables for route in table}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")
     described = {(verb.upper(), path) for path, item in paths.items() for verb in item if verb in verbs}
@@ -85,6 +88,7 @@ def test_openapi_describes_the_job_that_the_server_sends(comfy: Comfy) -> None:
     job = comfy.wait_for(job_id, "completed")
     schemas = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["components"]["schemas"]
     assert set(job) == set(schemas["Job"]["required"]) == set(schemas["Job"]["properties"])
+    assert set(job["telemetry"]) == set(schemas["Telemetry"]["required"])
     assert set(job["timing"]) == set(schemas["Job"]["properties"]["timing"]["properties"])
     event = comfy.get(f"/midrun/jobs/{job_id}/events")["events"][0]
     assert set(event) == set(schemas["Event"]["required"])

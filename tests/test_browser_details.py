@@ -366,9 +366,17 @@ def _thousand_jobs() -> list[dict[str, Any]]:
     at = "2026-01-01T00:{:02}:{:02}.{:03}Z"
     base: dict[str, Any] = {"state": "completed", "node_id": "3", "step": 20, "total_steps": 20}
     base |= {"evaluations": 20, "sigma": 0.03, "queue_policy": "auto", "sampler_nodes": ["3"]}
-    base |= {name: None for name in ("pause_reason", "paused_at_step", "abort_reason", "error")}
+    base |= {
+        name: None for name in ("pause_reason", "paused_at_step", "abort_reason", "error", "take", "parent")
+    }
     base |= {"source_url": None, "preview_url": None, "held": False, "gpu_released": False}
-    base |= {"modified_params": {}, "warnings": [], "workflow": {"id": "w", "name": "Tides"}}
+    base |= {
+        "modified_params": {},
+        "warnings": [],
+        "breakpoints": [],
+        "paused_before": None,
+        "workflow": {"id": "w", "name": "Tides"},
+    }
     base |= {"timing": {"active_s": 12.5, "paused_s": 0, "mean_step_s": 0.6, "eta_s": None}}
     stamps = [at.format(number // 60, number % 60, number % 1000) for number in range(1000)]
     return [

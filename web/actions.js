@@ -3,6 +3,7 @@ import { Refused } from "./client.js";
 import { emptyEditor, pathKey } from "./state.js";
 import { changesOnCanvas, promptToSend } from "./canvas.js";
 import { ACTIVE } from "./select.js";
+import { createTravel } from "./travel.js";
 
 /**
  * @typedef {import("./client.js").Client} Client
@@ -11,6 +12,7 @@ import { ACTIVE } from "./select.js";
  *   t: import("./i18n.js").Translate,
  *   clock: () => number,
  *   setting: (id: string) => any,
+ *   setSetting: (id: string, value: any) => any,
  *   canvas: () => Promise<import("./canvas.js").Canvas>,
  *   workflowId: () => string | null,
  *   showPanel: () => void,
@@ -20,6 +22,7 @@ import { ACTIVE } from "./select.js";
  */
 
 const PAGE = 200;
+const WAITING = ["edit", "breakpoints"]; // verbs that are carried out one after the other, however often
 const STALE_MS = 2500;
 
 /** @param {Client} client @param {Store} store @param {Ports} ports */
@@ -39,12 +42,12 @@ export function createActions(client, store, ports) {
   /** @type {Map<string, { verb: string, done: Promise<boolean> }>} */ const under = new Map(); // by job_id
 
   /**
-   * One request a job at a time: the same verb again is dropped, another one and further edits wait.
+   * One request a job at a time: the same verb again is dropped, others and further edits wait.
    * @param {string} id @param {string} verb @param {() => Promise<any>} request a Job @returns {Promise<boolean>}
    */
   async function ask(id, verb, request) {
     const before = under.get(id);
-    if (before?.verb === verb && verb !== "edit") return false;
+    if (before?.verb === verb && !WAITING.includes(verb)) return false;
     const done = (before?.done ?? Promise.resolve(true))
       .catch(() => false)
       .then(() => askNow(id, verb, request));
@@ -94,7 +97,12 @@ export function createActions(client, store, ports) {
     }
   }
 
+  const readParams = (/** @type {string} */ id) =>
+    show(id, async () => dispatch({ type: "params", job_id: id, nodes: (await client.params(id)).nodes }));
+
   const actions = {
+    ...createTravel({ client, store, ports, ask, show, readParams }),
+
     // -- the list ----------------------------------------------------------------------------------------
     /** The newest jobs, and those that this page believes to be unfinished. */
     async refresh() {
@@ -180,8 +188,7 @@ export function createActions(client, store, ports) {
     },
 
     // -- editing -----------------------------------------------------------------------------------------
-    params: (/** @type {string} */ id) =>
-      show(id, async () => dispatch({ type: "params", job_id: id, nodes: (await client.params(id)).nodes })),
+    params: readParams,
     draft: (
       /** @type {string} */ id,
       /** @type {string} */ node,

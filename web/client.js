@@ -76,11 +76,25 @@ export function createClient(api) {
       call("DELETE", of(id, `/params/${encodeURIComponent(node)}/${encodeURIComponent(input)}`)),
     previews: (/** @type {string} */ id) => call("GET", of(id, "/previews")),
     events: (/** @type {string} */ id) => call("GET", of(id, "/events")),
+    rewind: (/** @type {string} */ id, /** @type {number} */ step, /** @type {string | null} */ node) =>
+      call("POST", of(id, "/rewind"), node === null ? { step } : { step, node_id: node }),
+    restore: (/** @type {string} */ id) => call("DELETE", of(id, "/rewind")),
+    /** @param {string} id @param {{ step: number, node_id?: string, vary: Record<string, Record<string, any[]>> }} fork */
+    fork: (id, fork) => call("POST", of(id, "/fork"), fork),
+    setBreakpoints: (/** @type {string} */ id, /** @type {any[]} */ breakpoints) =>
+      call("PUT", of(id, "/breakpoints"), { breakpoints }),
+    telemetry: (/** @type {string} */ id) => call("GET", of(id, "/telemetry")),
+    /** Two jobs after the same step. */
+    compare: (/** @type {string} */ id, /** @type {string} */ other, /** @type {number} */ step) =>
+      call("GET", of(id, `/compare?with=${encodeURIComponent(other)}&step=${step}`)),
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),
     /** Where the newest latent is. */
     latentUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/latent")),
+    csvUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/telemetry?format=csv")),
+    /** Where the pictures of a fork's grid are, side by side. */
+    sheetUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/sheet")),
     /** A URL that the server gave, as the page has to ask for it. */
     url: (/** @type {string} */ url) => api.apiURL(url),
   };

@@ -19,6 +19,7 @@ export const menuCommands = [
       "Midrun.Edit",
       "Midrun.View",
       "Midrun.Abort",
+      "Midrun.ToggleBreakpoint",
       "Midrun.TogglePanel",
     ],
   },
@@ -32,9 +33,10 @@ const PAUSABLE = ["running", "queued"];
  * @param {import("./actions.js").Actions} actions
  * @param {{ selected: () => any[] }} page
  * @param {{ jobOf: (node: any) => import("./state.js").Job | null }} widgets
+ * @param {{ toggle: (node: any) => void }} breakpoints of nodes
  * @param {() => any} togglePanel
  */
-export function createCommands(store, actions, page, widgets, togglePanel) {
+export function createCommands(store, actions, page, widgets, breakpoints, togglePanel) {
   /** @param {string[]} states @param {(id: string) => any} act */
   const on = (states, act) => () => {
     const selected = page
@@ -74,6 +76,9 @@ export function createCommands(store, actions, page, widgets, togglePanel) {
       "Midrun: Abort…",
       "icon-[lucide--square]",
       on(["paused", "running", "pausing", "queued", "failed"], actions.askToAbort),
+    ),
+    command("ToggleBreakpoint", "Midrun: Pause before the selected nodes", "icon-[lucide--target]", () =>
+      page.selected().forEach(breakpoints.toggle),
     ),
     command("TogglePanel", "Midrun: Toggle panel", "icon-[lucide--history]", togglePanel),
   ];

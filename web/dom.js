@@ -50,7 +50,9 @@ export function draw(parent, wanted) {
     return nodes[index];
   });
   nodes.forEach((node, index) => {
-    if (!used.has(index)) node.remove();
+    if (used.has(index)) return;
+    if (node instanceof HTMLDialogElement) node.close(); // gives the focus back
+    /** @type {ChildNode} */ (node).remove();
   });
   next.forEach((node, index) => {
     if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);

@@ -1,6 +1,7 @@
 // What follows from a change of the model, beside drawing: reading more, signs, timers. Nothing on import.
 import { filtered, somethingIsPaused, somethingRuns } from "./select.js";
 import { createTitleMark, tell } from "./signs.js";
+import { comparedJob, comparisonOf, viewedStep } from "./views/compare.js";
 import { ROW } from "./views/tray.js";
 
 const TICK_MS = 1000;
@@ -76,10 +77,21 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
     const [job, was] = [model.jobs[id], before.jobs[id]];
     if (!job || !was || job === was) return;
     const edited = JSON.stringify(job.modified_params) !== JSON.stringify(was.modified_params);
-    if (edited || job.state !== was.state || job.node_id !== was.node_id) {
+    const moved = job.state === "paused" && (job.step !== was.step || job.take?.step !== was.take?.step);
+    if (edited || moved || job.state !== was.state || job.node_id !== was.node_id) {
       void actions.params(id);
       if (model.tray.tab === "log") void actions.events(id);
+      if (model.tray.tab === "chart") void actions.telemetry(id);
     }
+  }
+
+  /** What differs from another job is read anew at each step. @param {Model} model */
+  function compareAgain(model) {
+    const other = model.viewer && comparedJob(model.viewer);
+    if (!model.viewer || !other || !model.jobs[other]) return;
+    const step = viewedStep(model, model.viewer);
+    if (step !== null && comparisonOf(model, model.viewer)?.step !== step)
+      void actions.compareJobs(model.viewer.job_id, other, step);
   }
 
   return {
@@ -99,7 +111,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
         keepTime(model);
       } else if (model.tray.shown !== before.tray.shown) keepTime(model);
       if (model.jobs !== before.jobs || model.canvas !== before.canvas) watchCanvas(model);
-      overlays(model.viewer !== null || model.abort !== null || model.confirm !== null);
+      if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
+      overlays([model.viewer, model.abort, model.confirm, model.fork].some((one) => one !== null));
     },
 
     /** Another graph is on screen. */

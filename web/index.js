@@ -7,6 +7,7 @@ import { createClient, listen } from "./client.js";
 import { createCommands, keybindings, menuCommands } from "./commands.js";
 import { createScreen } from "./draw.js";
 import { createEffects } from "./effects.js";
+import { createNodeBreakpoints } from "./node_breakpoints.js";
 import { createNodeWidgets } from "./nodes.js";
 import { createPage } from "./page.js";
 import { initial, reduce } from "./state.js";
@@ -15,15 +16,18 @@ import { createStore } from "./store.js";
 import { overlaysView } from "./views/dialogs.js";
 import { trayView } from "./views/tray.js";
 
+const WATCH = "Midrun.WatchEverything";
 const page = createPage(app, api, import.meta.url);
 const store = createStore(reduce, initial);
 const client = createClient(api);
 const actions = createActions(client, store, { ...page.ports, showPanel });
-const tools = { t: page.t, actions, url: client.url, latentUrl: client.latentUrl, dispatch: store.dispatch };
+const { url, latentUrl, csvUrl, sheetUrl } = client;
+const tools = { t: page.t, actions, url, latentUrl, csvUrl, sheetUrl, dispatch: store.dispatch };
 const screen = createScreen(store, page.hasTexts);
 const widgets = createNodeWidgets(page, store, screen, tools);
 const badges = createBadges(page, page.t);
-const commands = createCommands(store, actions, page, widgets, togglePanel);
+const breakpoints = createNodeBreakpoints(page, page.t, "Midrun: Pause before this node");
+const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel);
 const effects = createEffects({ store, actions, page, widgets, badges, overlays });
 
 listen(api, store.dispatch, () => void actions.refresh(), page.clock); // at once: unknown events are errors
@@ -31,7 +35,7 @@ store.subscribe(effects.changed);
 
 app.registerExtension({
   name: "midrun",
-  settings,
+  settings: settings.map((one) => (one.id === WATCH ? { ...one, onChange: watching } : one)),
   commands,
   keybindings,
   menuCommands,
@@ -48,16 +52,24 @@ app.registerExtension({
     });
     await actions.refresh();
   },
+  getNodeMenuItems: (/** @type {any} */ node) => breakpoints.menu(node),
   nodeCreated(/** @type {any} */ node) {
+    breakpoints.follow(node);
     if (!widgets.isOwn(node)) return;
     page.needTexts(screen.refresh);
     widgets.add(node);
   },
   afterConfigureGraph() {
     widgets.sweep();
+    breakpoints.graphChanged();
     effects.graphChanged();
   },
 });
+
+/** @param {unknown} on */
+function watching(on) {
+  store.dispatch({ type: "watching", on: on === true });
+}
 
 /** @type {(() => void) | null} */ let unmountTray = null;
 

@@ -48,11 +48,16 @@ export function createPage(app, api, here) {
       document.head.append(link);
     },
     dirty: () => root()?.setDirtyCanvas?.(true, true),
-    /** @param {string} text */
-    badge(text) {
+    /** @param {string} text @param {{ fgColor: string, bgColor: string }} [colours] */
+    badge(text, colours = { fgColor: "#1c1400", bgColor: "#eab308" }) {
       const Badge = /** @type {any} */ (globalThis).LGraphBadge;
-      return Badge ? new Badge({ text, fgColor: "#1c1400", bgColor: "#eab308" }) : null;
+      return Badge ? new Badge({ text, ...colours }) : null;
     },
+    inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),
+    /** The graph that is shown, which may be inside a subgraph node. */
+    shownGraph: () => app.canvas?.graph ?? root(),
+    onGraphShown: (/** @type {() => void} */ listener) =>
+      app.canvas?.canvas?.addEventListener("litegraph:set-graph", listener),
     /** @type {import("./signs.js").Toast} */
     toast(severity, summary, detail) {
       const toast = app.extensionManager.toast;
@@ -85,6 +90,8 @@ export function createPage(app, api, here) {
       t,
       clock: () => Date.now(),
       setting,
+      setSetting: (/** @type {string} */ id, /** @type {any} */ value) =>
+        app.extensionManager.setting.set(id, value),
       workflowId,
       async canvas() {
         return { prompt: (await app.graphToPrompt()).output, automatic: automatic(root()) };

@@ -138,6 +138,7 @@ export function sentence(job) {
       : ["why.abortedPlain", { step: job.step }];
   if (job.state === "paused" && job.error && job.pause_reason === "breakpoint")
     return ["why.exception", { step, error: job.error.message }];
+  if (job.state === "paused" && job.paused_before) return ["why.beforeNode", { node: job.paused_before }];
   if (job.state === "paused" && job.error) return ["why.setBack", { step, error: job.error.message }];
   if (job.state === "paused") return [`why.${job.pause_reason ?? "user"}`, { step }];
   if (job.warnings.length) return ["why.warning", { message: job.warnings[0].message }];

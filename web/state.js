@@ -1,4 +1,5 @@
 // What the page knows, and the one pure function that changes it. No DOM, no requests, no clock.
+import { initialTravel, onTravel, withTravel } from "./travel_state.js";
 
 /**
  * @typedef {{ id: string | null, name: string | null }} Workflow
@@ -13,6 +14,9 @@
  *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
  *   gpu_released: boolean, queue_policy: string, timing: Timing,
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
+ *   take: { node_id: string | null, step: number } | null, parent: { job_id: string, step: number } | null,
+ *   paused_before: string | null, breakpoints: import("./travel_state.js").Breakpoint[],
+ *   telemetry?: Omit<import("./travel_state.js").Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,
  * }} Job
  * @typedef {{
@@ -31,14 +35,14 @@
  * @typedef {{ node_id: string, input: string, title: string, from: any, to: any }} CanvasChange
  * @typedef {{ job_id: string, mode: "stop" | "finish", reason: string, reasons: string[] }} AbortDialog
  * @typedef {{
- *   job_id: string, node_id: string | null, step: number | null, compare: null | "source" | number,
+ *   job_id: string, node_id: string | null, step: number | null, compare: null | "source" | number | { job: string },
  *   split: number, zoom: number,
- * }} Viewer  step null: the newest; zoom 0: fit
+ * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
  * @typedef {{
  *   filter: string, open: string | null, tab: string, search: string, top: number, height: number,
  *   shown: boolean, step: number | null, folded: boolean,
  * }} Tray
- * @typedef {{
+ * @typedef {import("./travel_state.js").TravelModel & {
  *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
  *   received: Record<string, number>, seen: Record<string, Record<string, number>>,
  *   next: string | null | undefined, loading: boolean, offline: boolean, now: number,
@@ -87,6 +91,7 @@ export const initial = Object.freeze({
   viewer: null,
   confirm: null,
   removing: null,
+  ...initialTravel,
 });
 
 /** @type {Editor} */
@@ -233,6 +238,8 @@ const on = {
   }),
   viewer: (model, { type: _, ...changed }) =>
     model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
+
+  ...onTravel,
 };
 
 /** @param {Model} model @param {Action} action @returns {Model} */
@@ -267,7 +274,8 @@ function withJobs(model, jobs, at) {
   }
   if (order !== model.order)
     order = [...order].sort((a, b) => (next.jobs[a].created_at < next.jobs[b].created_at ? 1 : -1));
-  return { ...next, order, byPrompt, now: Math.max(model.now, at) };
+  const told = { ...next, order, byPrompt, now: Math.max(model.now, at) };
+  return fresh.reduce((all, job) => withTravel(all, job, model.jobs[job.job_id]), told);
 }
 
 /** @param {Model} model @param {string} id @returns {Model} */
@@ -285,6 +293,7 @@ function withoutJob(model, id) {
     "told",
     "canvas",
     "base",
+    "telemetry",
   ]))
     /** @type {any} */ (next)[name] = without(/** @type {any} */ (model[name]), id);
   if (model.tray.open === id) next.tray = { ...model.tray, open: null };
@@ -292,6 +301,8 @@ function withoutJob(model, id) {
   if (model.abort?.job_id === id) next.abort = null;
   if (model.removing === id) next.removing = null;
   if (model.confirm === id) next.confirm = null;
+  if (model.fork?.job_id === id) next.fork = null;
+  if (model.comparison?.job_id === id || model.comparison?.with === id) next.comparison = null;
   return next;
 }
 

@@ -2,9 +2,17 @@
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { newestIndex, previewsOf, sentence, timing, verbs } from "../select.js";
+import { isLeftOver } from "../travel_state.js";
+import { breakpointsView } from "./breakpoints.js";
+import { chartView } from "./chart.js";
 import { icon, progressBar, stateMark, stepText, toolbar } from "./parts.js";
 import { editorView } from "./editor.js";
+import { lineage, takeNote, travelButtons } from "./travel.js";
 import { removal, title } from "./tray.js";
+
+const TABS = ["parameters", "breakpoints", "log", "chart"];
+/** @type {Record<string, (tools: any, model: any, job: any) => any>} */
+const VIEWS = { breakpoints: breakpointsView, log, chart: chartView };
 
 /** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
 export function detailView(tools, model, job) {
@@ -45,6 +53,7 @@ export function detailView(tools, model, job) {
         h("span", { class: "midrun-time" }, job.sigma === null ? "" : `σ ${format.sigma(job.sigma)}`),
       ),
       why(tools, model, job),
+      lineage(tools, model, job),
       progressBar(tools, job),
       h("div", { class: "midrun-times" }, times.filter(Boolean).join(" · ")),
       toolbar(tools, model, job),
@@ -101,9 +110,10 @@ function pictures(tools, model, job) {
   const label = shown
     ? t("picture.step", { step: shown.step, total: job.total_steps ?? "?", method: shown.method })
     : t("picture.label");
+  const left = shown !== undefined && isLeftOver(job, shown);
   return h(
     "div",
-    { key: "pictures", class: "midrun-stage" },
+    { key: "pictures", class: "midrun-stage", "data-left-over": left ? "" : undefined },
     h(
       "button",
       {
@@ -125,7 +135,9 @@ function pictures(tools, model, job) {
         "aria-valuetext": label,
         onInput: slide,
       }),
-    h("div", { class: "midrun-label" }, label),
+    h("div", { class: "midrun-label", title: label }, left ? `${t("travel.leftOver")} · ${label}` : label),
+    travelButtons(tools, model, job, shown),
+    takeNote(tools, model, job),
   );
 }
 
@@ -146,6 +158,7 @@ function tabs(tools, model, job) {
         onClick: () => {
           dispatch({ type: "tray", tab: name });
           if (name === "log") void actions.events(job.job_id);
+          if (name === "chart") void actions.telemetry(job.job_id);
         },
       },
       t(`tab.${name}`),
@@ -153,15 +166,11 @@ function tabs(tools, model, job) {
   return h(
     "div",
     { key: "tabs", class: "midrun-tabs" },
-    h(
-      "div",
-      { class: "midrun-tablist", role: "tablist", "aria-label": t("tab.label") },
-      ["parameters", "log"].map(tab),
-    ),
+    h("div", { class: "midrun-tablist", role: "tablist", "aria-label": t("tab.label") }, TABS.map(tab)),
     h(
       "div",
       { key: chosen, role: "tabpanel", class: "midrun-panel" },
-      chosen === "log" ? log(tools, model, job) : editorView(tools, model, job),
+      (VIEWS[chosen] ?? editorView)(tools, model, job),
     ),
   );
 }

@@ -1,6 +1,7 @@
 // What opens above the page because the user asked for it: abort, resume with changes from the canvas.
 import { h } from "../dom.js";
 import * as format from "../format.js";
+import { forkView } from "./fork.js";
 import { title } from "./tray.js";
 import { viewerView } from "./viewer.js";
 
@@ -11,6 +12,7 @@ import { viewerView } from "./viewer.js";
 export function overlaysView(tools, model) {
   const open = [];
   if (model.viewer && model.jobs[model.viewer.job_id]) open.push(viewerView(tools, model, model.viewer));
+  if (model.fork && model.jobs[model.fork.job_id]) open.push(forkView(tools, model, model.fork));
   if (model.abort && model.jobs[model.abort.job_id]) open.push(abortView(tools, model, model.abort));
   if (model.confirm && model.jobs[model.confirm]) open.push(canvasView(tools, model, model.confirm));
   return open;
@@ -39,7 +41,7 @@ export function dialog(name, label, close, props, children) {
       class: `midrun-dialog midrun-dialog-${name}`,
       "aria-label": label,
       onCancel,
-      onClose: close,
+      onClose: (/** @type {Event} */ _, /** @type {Element} */ element) => element.isConnected && close(),
       onKeydown,
       ref,
     },
@@ -172,8 +174,8 @@ function canvasView(tools, model, id) {
   ]);
 }
 
-/** @param {() => void} close @param {string} no @param {string} yes @param {boolean} danger */
-function buttons(close, no, yes, danger) {
+/** @param {() => void} close @param {string} no @param {string} yes @param {boolean} danger @param {boolean} [ready] */
+export function buttons(close, no, yes, danger, ready = true) {
   return h(
     "div",
     { class: "midrun-dialog-buttons" },
@@ -184,6 +186,7 @@ function buttons(close, no, yes, danger) {
         type: "submit",
         class: `midrun-button ${danger ? "midrun-danger" : "midrun-primary"}`,
         "data-verb": "confirm",
+        "aria-disabled": ready ? undefined : "true",
         autofocus: !danger,
       },
       yes,

@@ -2,12 +2,14 @@
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { editMarks, progress, timing, verbs } from "../select.js";
+import { leftOver, stepMarks } from "../select_travel.js";
 
 /**
  * @typedef {import("../state.js").Model} Model
  * @typedef {import("../state.js").Job} Job
  * @typedef {{ t: import("../i18n.js").Translate, actions: import("../actions.js").Actions, url: (url: string) => string,
- *   latentUrl: (id: string) => string, dispatch: (action: import("../state.js").Action) => void }} Tools  what views are given
+ *   latentUrl: (id: string) => string, csvUrl: (id: string) => string, sheetUrl: (id: string) => string,
+ *   dispatch: (action: import("../state.js").Action) => void }} Tools  what views are given
  */
 
 /** 16 by 16, drawn in the colour of the text. @type {Record<string, string>} */
@@ -29,6 +31,9 @@ const PATHS = {
   compare: "M7.3 1.5h1.4v13H7.3zM2 4h4v8H2zm8 0h4v8h-4zm1.4 1.4v5.2h1.2V5.4z",
   plus: "M7.2 3h1.6v4.2H13v1.6H8.8V13H7.2V8.8H3V7.2h4.2z",
   minus: "M3 7.2h10v1.6H3z",
+  rewind: "M8 3v10L2.5 8zM13.5 3v10L8 8z",
+  fork: "M4 2a2 2 0 0 1 .8 3.8v1.4c0 .7.4 1 1.2 1h4c.8 0 1.2-.3 1.2-1V5.8a2 2 0 1 1 1.6 0v1.6c0 1.5-1 2.4-2.5 2.4H8.8v.4a2 2 0 1 1-1.6 0v-.4H5.7C4.2 9.8 3.2 8.9 3.2 7.4V5.8A2 2 0 0 1 4 2z",
+  save: "M7.2 2h1.6v6l2.2-2.2 1.1 1.1L8 11 3.9 6.9 5 5.8 7.2 8zM2.5 12.4h11V14h-11z",
   fit: "M2.5 3.5h11v9h-11zm1.5 1.5v6h8V5z",
 };
 
@@ -82,6 +87,7 @@ export function timeText({ t }, model, job) {
 /** @param {Tools} tools @param {Job} job */
 export function progressBar({ t }, job) {
   const share = progress(job);
+  const left = leftOver(job);
   const shown = {
     role: "progressbar",
     "aria-valuemin": 0,
@@ -91,11 +97,38 @@ export function progressBar({ t }, job) {
   return h(
     "div",
     { class: "midrun-bar", "data-state": job.state, "aria-label": t("step.progress"), ...shown },
-    h("div", { class: "midrun-bar-fill", vars: { "--midrun-share": String(share) } }),
-    editMarks(job).map((at) =>
-      h("span", { class: "midrun-mark", title: t("mark.edit"), vars: { "--midrun-at": String(at) } }),
-    ),
+    left &&
+      h("div", {
+        key: "left",
+        class: "midrun-bar-left",
+        title: t("mark.left"),
+        vars: { "--midrun-from": String(left[0]), "--midrun-to": String(left[1]) },
+      }),
+    h("div", { key: "fill", class: "midrun-bar-fill", vars: { "--midrun-share": String(share) } }),
+    marks(t, job),
   );
+}
+
+/** Where edits took effect, and where it will pause by itself. @param {import("../i18n.js").Translate} t @param {Job} job */
+export function marks(t, job) {
+  return [
+    stepMarks(job).map(({ at, step, logOnly }) =>
+      h("span", {
+        key: `stop-${step}`,
+        class: `midrun-stop${logOnly ? " midrun-stop-logs" : ""}`,
+        title: t("mark.stop", { step }),
+        vars: { "--midrun-at": String(at) },
+      }),
+    ),
+    editMarks(job).map((at) =>
+      h("span", {
+        key: `edit-${at}`,
+        class: "midrun-mark",
+        title: t("mark.edit"),
+        vars: { "--midrun-at": String(at) },
+      }),
+    ),
+  ];
 }
 
 /**

@@ -2,10 +2,13 @@
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { FILTERS, filtered, nameOf, newestPicture, sentence, timing, verbs } from "../select.js";
+import { asTrees } from "../select_travel.js";
 import { button, progressBar, stateMark, stepText, toolbar } from "./parts.js";
 import { detailView } from "./detail.js";
+import { relativeName } from "./travel.js";
 
 export const ROW = 92; // pixels
+const DEEPEST = 4; // indented
 const AROUND = 4; // rows drawn beyond what is in sight
 
 /** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model */
@@ -25,7 +28,7 @@ export function trayView(tools, model) {
 }
 
 /** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model */
-function header({ t, dispatch }, model) {
+function header({ t, dispatch, actions }, model) {
   const chip = (/** @type {string} */ name) =>
     h(
       "button",
@@ -42,7 +45,25 @@ function header({ t, dispatch }, model) {
   return h(
     "header",
     { class: "midrun-header" },
-    h("h2", null, "Midrun"),
+    h(
+      "div",
+      { class: "midrun-top" },
+      h("h2", null, "Midrun"),
+      h(
+        "label",
+        { class: "midrun-watch", title: t("tray.watchTip") },
+        h("input", {
+          type: "checkbox",
+          role: "switch",
+          class: "midrun-switch",
+          "data-verb": "watch",
+          checked: model.watching,
+          onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) =>
+            actions.watchEverything(box.checked),
+        }),
+        t("tray.watch"),
+      ),
+    ),
     h(
       "div",
       { class: "midrun-chips", role: "group", "aria-label": t("filter.label") },
@@ -54,7 +75,7 @@ function header({ t, dispatch }, model) {
 /** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model */
 function list(tools, model) {
   const { t, dispatch, actions } = tools;
-  const ids = filtered(model);
+  const rows = asTrees(model, filtered(model));
   const seen = (/** @type {Element} */ element) =>
     dispatch({ type: "tray", top: element.scrollTop, height: element.clientHeight });
   const scrolls = {
@@ -64,18 +85,18 @@ function list(tools, model) {
     ref: (/** @type {Element} */ element) => queueMicrotask(() => seen(element)),
     onScroll: (/** @type {Event} */ _, /** @type {Element} */ element) => seen(element),
   };
-  if (!ids.length)
+  if (!rows.length)
     return h("div", { ...scrolls }, model.loading || model.next ? null : empty(tools, model, actions));
   const first = Math.max(0, Math.floor(model.tray.top / ROW) - AROUND);
-  const last = Math.min(ids.length, Math.ceil((model.tray.top + (model.tray.height || 600)) / ROW) + AROUND);
-  const shown = ids.slice(first, last);
+  const last = Math.min(rows.length, Math.ceil((model.tray.top + (model.tray.height || 600)) / ROW) + AROUND);
+  const shown = rows.slice(first, last);
   return h(
     "div",
     { ...scrolls },
     h(
       "div",
-      { class: "midrun-rows", vars: { "--midrun-height": `${ids.length * ROW}px` } },
-      shown.map((id, index) => card(tools, model, model.jobs[id], first + index, ids.length)),
+      { class: "midrun-rows", vars: { "--midrun-height": `${rows.length * ROW}px` } },
+      shown.map((row, index) => card(tools, model, row, first + index, rows.length)),
     ),
   );
 }
@@ -103,11 +124,12 @@ function empty({ t }, model, actions) {
 
 /**
  * @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model
- * @param {import("../state.js").Job} job @param {number} index @param {number} count
+ * @param {{ id: string, depth: number }} row @param {number} index @param {number} count
  */
-function card(tools, model, job, index, count) {
+function card(tools, model, { id, depth }, index, count) {
   const { t, actions, url } = tools;
-  const id = job.job_id;
+  const job = model.jobs[id];
+  const name = job.parent ? relativeName(tools, model, job, depth === 0) : title(tools, model, job);
   const picture = newestPicture(model, job);
   const { active, paused } = timing(model, job);
   const [key, values] = sentence(job);
@@ -123,14 +145,16 @@ function card(tools, model, job, index, count) {
       "data-state": job.state,
       "aria-setsize": count,
       "aria-posinset": index + 1,
-      vars: { "--midrun-top": `${index * ROW}px` },
+      "data-depth": depth || undefined,
+      "data-parent": job.parent?.job_id,
+      vars: { "--midrun-top": `${index * ROW}px`, "--midrun-depth": String(Math.min(depth, DEEPEST)) },
     },
     h(
       "button",
       {
         type: "button",
         class: "midrun-open",
-        "aria-label": t("tray.open", { name: title(tools, model, job), state: t(`state.${job.state}`) }),
+        "aria-label": t("tray.open", { name, state: t(`state.${job.state}`) }),
         onClick: open,
       },
       h(
@@ -141,7 +165,7 @@ function card(tools, model, job, index, count) {
       h(
         "span",
         { class: "midrun-facts" },
-        h("span", { class: "midrun-name" }, title(tools, model, job)),
+        h("span", { class: "midrun-name", title: name }, name),
         h(
           "span",
           { class: "midrun-line" },
@@ -162,6 +186,12 @@ function card(tools, model, job, index, count) {
       "span",
       { class: "midrun-hover" },
       toolbar(tools, model, job, { small: true, edit: open }),
+      job.parent &&
+        model.jobs[job.parent.job_id] &&
+        button(t("travel.toParent"), "fork", true, () => job.parent && actions.open(job.parent.job_id), {
+          small: true,
+          verb: "parent",
+        }),
       verbs(job).remove && removal(tools, model, id),
     ),
   );

@@ -1,8 +1,12 @@
 // The picture in the whole window: steps, comparison with a draggable divider, zoom, keys.
 import { h } from "../dom.js";
-import { editMarks, newestIndex, previewsOf, verbs } from "../select.js";
+import { newestIndex, previewsOf, verbs } from "../select.js";
+import { canFork, canRewind, family } from "../select_travel.js";
+import { isLeftOver } from "../travel_state.js";
+import { comparedJob, comparisonOf, differencesView, relatives } from "./compare.js";
 import { dialog } from "./dialogs.js";
-import { icon, stateMark } from "./parts.js";
+import { icon, marks, stateMark } from "./parts.js";
+import { relativeName, takeNote, travelButtons } from "./travel.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
 /** @typedef {import("../state.js").Model} Model */
@@ -40,10 +44,12 @@ export function viewerView(tools, model, viewer) {
             ? "source"
             : all.length > 1
               ? all[at > 0 ? 0 : 1].step
-              : null,
+              : firstRelative(model, job),
     });
   const goOn = () =>
     verbs(job).pause ? actions.pause(job.job_id) : verbs(job).resume ? actions.resume(job.job_id) : undefined;
+  const rewind = () => canRewind(job, shown) && actions.rewind(job.job_id, shown.step, shown.node_id);
+  const fork = () => canFork(job, shown) && actions.askToFork(job.job_id, shown.step, shown.node_id);
   /** @type {Record<string, () => any>} */
   const keys = {
     ArrowLeft: () => go(at - 1),
@@ -53,6 +59,10 @@ export function viewerView(tools, model, viewer) {
     " ": goOn,
     c: compare,
     C: compare,
+    r: rewind,
+    R: rewind,
+    f: fork,
+    F: fork,
     1: () => change({ zoom: 0 }),
     "+": () => zoom(1),
     "=": () => zoom(1),
@@ -67,25 +77,35 @@ export function viewerView(tools, model, viewer) {
     act();
   };
   const src = shown?.url ?? job.preview_url;
+  const relative = comparedJob(viewer);
   const other =
     viewer.compare === "source"
       ? job.source_url
-      : viewer.compare === null
-        ? null
+      : relative !== null
+        ? (comparisonOf(model, viewer)?.other ?? null)
         : (all.find((preview) => preview.step === viewer.compare)?.url ?? null);
-  const label = shown
+  const left = shown !== undefined && isLeftOver(job, shown);
+  const plain = shown
     ? t("picture.step", { step: shown.step, total: job.total_steps ?? "?", method: shown.method })
     : t("picture.label");
+  const label = left ? `${plain} · ${t("travel.leftOver")}` : plain;
   const otherLabel =
-    viewer.compare === "source" ? t("picture.source") : t("step.alone", { step: viewer.compare ?? 0 });
+    viewer.compare === "source"
+      ? t("picture.source")
+      : relative !== null
+        ? model.jobs[relative]
+          ? relativeName(tools, model, model.jobs[relative])
+          : ""
+        : t("step.alone", { step: Number(viewer.compare ?? 0) });
   return dialog("viewer", t("viewer.title"), close, { onKeydown, "data-state": job.state }, [
     h(
       "div",
       { class: "midrun-viewer-top" },
       stateMark(tools, job.state),
       h("span", { class: "midrun-viewer-label", "aria-live": "polite" }, label),
+      travelButtons(tools, model, job, shown, true),
       tool("compare", t("viewer.compare"), compare, viewer.compare !== null),
-      viewer.compare !== null && comparison(tools, job, all, viewer, change),
+      viewer.compare !== null && comparison(tools, model, job, all, viewer, change),
       tool("fit", t("viewer.fit"), () => change({ zoom: 0 }), viewer.zoom === 0),
       tool("minus", t("viewer.out"), () => zoom(-1)),
       tool("plus", t("viewer.in"), () => zoom(1)),
@@ -93,41 +113,57 @@ export function viewerView(tools, model, viewer) {
     ),
     h(
       "div",
-      { class: "midrun-viewer-stage", "data-zoomed": viewer.zoom ? "" : undefined },
-      src
-        ? h(
-            "div",
-            {
-              class: "midrun-viewer-frame",
-              "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(shown)) ? "" : undefined,
-              vars: {
-                "--midrun-split": String(viewer.split),
-                "--midrun-width": viewer.zoom ? `${(shown?.width ?? 512) * viewer.zoom}px` : "auto",
-                "--midrun-ratio": shown ? `${shown.width} / ${shown.height}` : "1",
+      { key: "middle", class: "midrun-viewer-middle" },
+      h(
+        "div",
+        {
+          class: "midrun-viewer-stage",
+          "data-zoomed": viewer.zoom ? "" : undefined,
+          "data-left-over": left ? "" : undefined,
+        },
+        src
+          ? h(
+              "div",
+              {
+                class: "midrun-viewer-frame",
+                "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(shown)) ? "" : undefined,
+                vars: {
+                  "--midrun-split": String(viewer.split),
+                  "--midrun-width": viewer.zoom ? `${(shown?.width ?? 512) * viewer.zoom}px` : "auto",
+                  "--midrun-ratio": shown ? `${shown.width} / ${shown.height}` : "1",
+                },
               },
-            },
-            h("img", {
-              key: "shown",
-              class: "midrun-viewer-image",
-              src: url(src),
-              alt: label,
-              draggable: "false",
-            }),
-            other &&
               h("img", {
-                key: "other",
-                class: "midrun-viewer-image midrun-viewer-other",
-                src: url(other),
-                alt: otherLabel,
+                key: "shown",
+                class: "midrun-viewer-image",
+                src: url(src),
+                alt: label,
                 draggable: "false",
               }),
-            other && h("span", { key: "name", class: "midrun-viewer-side" }, otherLabel),
-            other && divider(tools, viewer, change),
-          )
-        : h("p", { class: "midrun-empty" }, t("picture.none")),
+              other &&
+                h("img", {
+                  key: "other",
+                  class: "midrun-viewer-image midrun-viewer-other",
+                  src: url(other),
+                  alt: otherLabel,
+                  draggable: "false",
+                }),
+              other && h("span", { key: "name", class: "midrun-viewer-side" }, otherLabel),
+              other && divider(tools, viewer, change),
+            )
+          : h("p", { class: "midrun-empty" }, t("picture.none")),
+      ),
+      differencesView(tools, model, viewer),
     ),
+    takeNote(tools, model, job),
     all.length > 1 && strip(tools, job, all, at, go),
   ]);
+}
+
+/** @param {Model} model @param {import("../state.js").Job} job @returns {Viewer["compare"]} */
+function firstRelative(model, job) {
+  const [id] = family(model, job);
+  return id === undefined ? null : { job: id };
 }
 
 /** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../state.js").Preview | undefined} shown */
@@ -151,17 +187,25 @@ function tool(picture, label, act, pressed) {
   );
 }
 
-/** @param {Tools} tools @param {import("../state.js").Job} job @param {import("../state.js").Preview[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
-function comparison({ t }, job, all, viewer, change) {
-  const choose = (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
-    change({ compare: select.value === "source" ? "source" : Number(select.value) });
+/** @param {Tools} tools @param {Model} model @param {import("../state.js").Job} job @param {import("../state.js").Preview[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
+function comparison(tools, model, job, all, viewer, change) {
+  const { t } = tools;
+  const relative = comparedJob(viewer);
+  const choose = (/** @type {any} */ _, /** @type {HTMLSelectElement} */ { value }) =>
+    change({
+      compare: value.startsWith("job:")
+        ? { job: value.slice(4) }
+        : value === "source"
+          ? "source"
+          : Number(value),
+    });
   return h(
     "select",
     {
       key: "with",
       class: "midrun-with",
       "aria-label": t("viewer.with"),
-      value: String(viewer.compare),
+      value: relative === null ? String(viewer.compare) : `job:${relative}`,
       onChange: choose,
     },
     job.source_url && h("option", { key: "source", value: "source" }, t("picture.source")),
@@ -172,6 +216,7 @@ function comparison({ t }, job, all, viewer, change) {
         t("step.alone", { step: preview.step }),
       ),
     ),
+    relatives(tools, model, job),
   );
 }
 
@@ -224,13 +269,7 @@ function strip({ t, url }, job, all, at, go) {
       "aria-valuetext": t("step.alone", { step: all[at].step }),
       onInput: slide,
     }),
-    h(
-      "div",
-      { key: "marks", class: "midrun-bar midrun-viewer-marks" },
-      editMarks(job).map((place) =>
-        h("span", { class: "midrun-mark", title: t("mark.edit"), vars: { "--midrun-at": String(place) } }),
-      ),
-    ),
+    h("div", { key: "marks", class: "midrun-bar midrun-viewer-marks" }, marks(t, job)),
     h(
       "div",
       { key: "strip", class: "midrun-strip" },
@@ -244,6 +283,8 @@ function strip({ t, url }, job, all, at, go) {
             class: "midrun-frame",
             "aria-current": current ? "true" : undefined,
             "aria-label": t("step.alone", { step: preview.step }),
+            "data-left-over": isLeftOver(job, preview) ? "" : undefined,
+            title: isLeftOver(job, preview) ? t("travel.leftOver") : undefined,
             onClick: () => go(index),
           },
           h("img", { src: url(preview.url), alt: "", loading: "lazy", draggable: "false" }),

@@ -1,0 +1,92 @@
+"""What is measured of each step, and its rows in the database. A Database is for the store's thread alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sqlite_utils import Database
+
+TABLE = "job_telemetry"
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Of one step. change: of `denoised`, relative to the step before; norm: of `denoised`, Euclidean.
+
+    seconds: that the model took for it; memory: bytes that torch holds on the device. None where not known.
+    """
+
+    node_id: str
+    step: int
+    sigma: float | None
+    change: float | None = None
+    norm: float | None = None
+    seconds: float | None = None
+    memory: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: _finite(value) for name, value in asdict(self).items()}
+
+    def of_job(self) -> dict[str, Any]:
+        """The same inside a Job, which names the node itself."""
+        told = self.to_json()
+        del told["node_id"]
+        return told
+
+
+COLUMNS = tuple(field.name for field in fields(Telemetry))
+
+
+def to_csv(rows: Iterable[Telemetry]) -> str:
+    """With a header line; what is not known is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(row.to_json() for row in rows)
+    return text.getvalue()
+
+
+def insert(db: Database, job_id: str, rows: Iterable[Telemetry]) -> None:
+    """In the place of that step of the node and of what was measured after it, which is of another take."""
+    if not db.execute("SELECT 1 FROM job_debug_state WHERE job_id = ?", [job_id]).fetchone():
+        return  # deleted meanwhile
+    for row in rows:
+        first = f"SELECT MIN(id) FROM {TABLE} WHERE job_id = :job_id AND node_id = :node_id AND step >= :step"
+        where = {"job_id": job_id, "node_id": row.node_id, "step": row.step}
+        db.execute(f"DELETE FROM {TABLE} WHERE job_id = :job_id AND id >= ({first})", where)
+        db.table(TABLE).insert({"job_id": job_id, **row.to_json()})
+
+
+def share(db: Database, job_id: str, with_id: str, node_id: str | None, step: int) -> None:
+    """What was measured of one job up to that step is true of another that goes on from there."""
+    here = "SELECT {} FROM " + TABLE + " WHERE job_id = :job_id AND node_id = :node_id AND step {} :step"
+    last = f"COALESCE(({here.format('MAX(id)', '<=')}), ({here.format('MIN(id)', '>')}) - 1)"
+    names = ", ".join(COLUMNS)
+    db.execute(
+        f"INSERT INTO {TABLE} (job_id, {names}) SELECT :with_id, {names} FROM {TABLE} "
+        f"WHERE job_id = :job_id AND id <= {last} ORDER BY id",
+        {"job_id": job_id, "with_id": with_id, "node_id": node_id, "step": step},
+    )
+
+
+def read(db: Database, job_id: str) -> list[Telemetry]:
+    """In the order in which it was measured."""
+    names = ", ".join(COLUMNS)
+    found = db.execute(f"SELECT {names} FROM {TABLE} WHERE job_id = ? ORDER BY id", [job_id])
+    return [Telemetry(*row) for row in found.fetchall()]
+
+
+def read_at(db: Database, job_id: str, node_id: str | None, step: int) -> Telemetry | None:
+    names = ", ".join(COLUMNS)
+    where = "job_id = ? AND node_id = ? AND step = ?"
+    row = db.execute(f"SELECT {names} FROM {TABLE} WHERE {where}", [job_id, node_id, step]).fetchone()
+    return None if row is None else Telemetry(*row)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

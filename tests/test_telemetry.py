@@ -1,0 +1,183 @@
+"""What is measured of each step: stored in order, dropped where a rewind computes anew, shared with forks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load
+from test_control import pause_at, start
+from test_job import World, seen
+from test_store import REQUEST, view
+from test_timetravel import completed, resume, rewind
+
+from harness import Comfy
+from midrun.state.breakpoints import Observation
+from midrun.state.evaluation import Outcome
+from midrun.state.store import Store
+from midrun.state.telemetry import COLUMNS, Telemetry, to_csv
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "midrun.db")
+    yield store
+    store.close()
+
+
+def rows(node_id: str, *steps: int, sigma: float = 1.0) -> list[Telemetry]:
+    return [Telemetry(node_id, step, sigma) for step in steps]
+
+
+def kept(store: Store, job_id: str = "j") -> list[tuple[str, int]]:
+    return [(row.node_id, row.step) for row in store.telemetry(job_id).result()]
+
+
+def test_a_step_that_is_measured_again_takes_the_place_of_all_that_came_after_it(store: Store) -> None:
+    store.add(view("j"), REQUEST)
+    store.add(view("other"), REQUEST)
+    store.save_telemetry("other", rows("a", 1, 2))
+    store.save_telemetry("j", [*rows("a", 1, 2, 3), *rows("b", 1, 2)])
+    store.save_telemetry("j", rows("b", 2, sigma=0.5))
+    assert kept(store) == [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2)]
+    assert store.telemetry("j").result()[-1].sigma == 0.5
+    store.save_telemetry("j", rows("a", 2))
+    assert kept(store) == [("a", 1), ("a", 2)] and kept(store, "other") == [("a", 1), ("a", 2)]
+
+
+@pytest.mark.parametrize(
+    ("node_id", "step", "shared"),
+    [
+        ("b", 1, [("a", 1), ("a", 2), ("b", 1)]),
+        ("b", 0, [("a", 1), ("a", 2)]),
+        ("a", 2, [("a", 1), ("a", 2)]),
+        ("a", 0, []),
+        ("gone", 3, []),
+    ],
+)
+def test_a_fork_shares_what_was_measured_up_to_its_step(
+    store: Store, node_id: str, step: int, shared: list[tuple[str, int]]
+) -> None:
+    for job_id in ("j", "fork"):
+        store.add(view(job_id), REQUEST)
+    store.save_telemetry("j", [*rows("a", 1, 2), *rows("b", 1, 2)])
+    store.share_telemetry("j", "fork", node_id, step)
+    assert kept(store, "fork") == shared
+    store.save_telemetry("fork", rows("b", 2))
+    store.delete("j")
+    assert kept(store) == [] and kept(store, "fork") == [*shared, ("b", 2)]
+
+
+def test_what_is_measured_of_a_deleted_job_is_not_stored(store: Store) -> None:
+    store.save_telemetry("j", rows("a", 1))
+    assert kept(store) == []
+
+
+def test_what_is_no_number_is_told_as_unknown(store: Store) -> None:
+    store.add(view("j"), REQUEST)
+    store.save_telemetry("j", [Telemetry("=a,b", 1, 2.0, math.inf, math.nan, 0.5, None)])
+    (row,) = store.telemetry("j").result()
+    assert (row.change, row.norm, row.seconds) == (None, None, 0.5)
+    (told,) = csv.DictReader(io.StringIO(to_csv([row])))
+    assert told == dict(zip(COLUMNS, ("=a,b", "1", "2.0", "", "", "0.5", ""), strict=True))
+
+
+def test_a_step_took_what_its_evaluations_took_and_pauses_are_not_counted() -> None:
+    world = World()
+    job = world.job()
+    job.start("j")
+    job.enter_call("j", "3", 2, job.view().queue_policy)
+    for seconds, outcome in ((2.0, Outcome.ANSWERED), (3.0, Outcome.ANSWERED)):
+        job.begin_evaluation()
+        world.now += seconds
+        job.end_evaluation(outcome)
+        world.now += 100.0
+    job.stepped(seen(1), False, 0)  # replayed
+    job.stepped(Observation(2, 0.7, 1.0, 0.25, None, 5.0, 1 << 30), True, 0)
+    assert job.view().telemetry == Telemetry("3", 2, 0.7, 0.25, 5.0, 5.0, 1 << 30)
+    handed: list[Any] = []
+    job.save_measured(handed.extend)
+    job.save_measured(handed.extend)
+    assert [row.step for row in handed] == [2]
+
+
+def telemetry(comfy: Comfy, job_id: str) -> list[dict[str, Any]]:
+    return comfy.get(f"/midrun/jobs/{job_id}/telemetry")["telemetry"]
+
+
+def denoised(comfy: Comfy, job_id: str, step: int) -> torch.Tensor:
+    status, _, content = comfy.fetch(f"/midrun/jobs/{job_id}/latent?step={step}")
+    assert status == 200
+    return load(content)["latent_tensor"]
+
+
+def test_every_step_is_measured_and_told(comfy: Comfy) -> None:
+    job_id = start(comfy, "measured", "4")
+    pause_at(comfy, job_id, "measured", 4)
+    job, listed = comfy.job(job_id), telemetry(comfy, job_id)
+    assert [(row["node_id"], row["step"]) for row in listed] == [("sampler", step) for step in (1, 2, 3)]
+    assert {"node_id": "sampler"} | job["telemetry"] == listed[-1]
+    assert set(job["telemetry"]) == {"step", "sigma", "change", "norm", "seconds", "memory"}
+    assert listed[0]["change"] is None and all(row["change"] > 0 for row in listed[1:])
+    assert all(row["seconds"] > 0 and row["norm"] > 0 and row["memory"] is None for row in listed)
+    assert listed[-1]["sigma"] == job["sigma"]
+    latents = [denoised(comfy, job_id, step) for step in (1, 2, 3)]
+    for before, now, row in zip(latents, latents[1:], listed[1:], strict=False):
+        assert row["change"] == pytest.approx(float((now - before).norm() / now.norm()), rel=1e-4)
+    ratio = listed[1]["norm"] / listed[0]["norm"]
+    assert ratio == pytest.approx(float(latents[1].norm() / latents[0].norm()), rel=1e-4)
+    resume(comfy, job_id)
+    assert telemetry(comfy, job_id)[:3] == listed
+    assert [row["step"] for row in telemetry(comfy, job_id)] == [1, 2, 3, 4, 5, 6]
+    status, headers, content = comfy.fetch(f"/midrun/jobs/{job_id}/telemetry?format=csv")
+    assert status == 200 and headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert headers["Content-Disposition"] == f'attachment; filename="midrun-{job_id}.csv"'
+    lines = list(csv.DictReader(io.StringIO(content.decode())))
+    assert tuple(lines[0]) == COLUMNS and [line["step"] for line in lines] == list("123456")
+    assert comfy.call("GET", f"/midrun/jobs/{job_id}/telemetry?format=xml")[0] == 400
+    assert comfy.call("GET", "/midrun/jobs/nobody/telemetry")[0] == 404
+
+
+def test_a_rewind_measures_anew_and_a_fork_has_what_its_parent_had(comfy: Comfy) -> None:
+    job_id = completed(comfy, "measured-again")
+    before = telemetry(comfy, job_id)
+    job = rewind(comfy, job_id, 2)
+    assert {"node_id": "sampler"} | job["telemetry"] == before[1]
+    assert telemetry(comfy, job_id) == before
+    fork = comfy.verb(job_id, "fork", {"step": 2, "params": {"sampler": {"cfg": 1.5}}})[1]["jobs"][0]
+    assert fork["telemetry"] == job["telemetry"]
+    comfy.wait_for(fork["job_id"], "completed")
+    other = telemetry(comfy, fork["job_id"])
+    assert other[:2] == before[:2] and len(other) == 6 and other[2]["norm"] != before[2]["norm"]
+    job = comfy.call("DELETE", f"/midrun/jobs/{job_id}/rewind")[1]
+    assert {"node_id": "sampler"} | job["telemetry"] == before[-1]
+    rewind(comfy, job_id, 4)
+    resume(comfy, job_id)
+    after = telemetry(comfy, job_id)
+    assert after[:4] == before[:4] and after[4:] != before[4:]
+    assert [row["norm"] for row in after] == [row["norm"] for row in before]
+    assert after[4]["change"] == before[4]["change"]
+    assert comfy.call("DELETE", f"/midrun/jobs/{job_id}")[0] == 204
+    assert telemetry(comfy, fork["job_id"]) == other
+
+
+def test_what_was_measured_survives_a_restart(tmp_path: Path) -> None:
+    server = Comfy(tmp_path).start()
+    try:
+        job_id = start(server, "measured-crash", "4", queue_policy="park")
+        pause_at(server, job_id, "measured-crash", 4)
+        before, job = telemetry(server, job_id), server.job(job_id)
+        server.kill()
+        server.start()
+        assert telemetry(server, job_id) == before and len(before) == 3
+        assert server.job(job_id)["telemetry"] == job["telemetry"] is not None
+        resume(server, job_id)
+        assert telemetry(server, job_id)[:3] == before and len(telemetry(server, job_id)) == 6
+    finally:
+        server.stop()

@@ -1,0 +1,289 @@
+// Time travel and breakpoints: what the page makes of them, and what it asks for.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createActions } from "../../web/actions.js";
+import { Refused } from "../../web/client.js";
+import * as select from "../../web/select_travel.js";
+import { initial, pathKey, reduce } from "../../web/state.js";
+import { createStore } from "../../web/store.js";
+import { isLeftOver } from "../../web/travel_state.js";
+import { after, job } from "./jobs.mjs";
+
+const told = (one, at = 1000) => ({ type: "job", job: one, at });
+const later = (minute) => `2026-01-01T00:0${minute}:00Z`;
+const preview = (step, minute = 0) => ({
+  job_id: "a",
+  node_id: "3",
+  step,
+  url: `${step}`,
+  created_at: later(minute),
+});
+const input = (value, more = {}) => ({
+  value,
+  original: value,
+  type: "FLOAT",
+  options: null,
+  multiline: false,
+  ...more,
+});
+
+test("what a rewind left over is told until another step takes its place, and then goes", () => {
+  const back = job("a", {
+    state: "paused",
+    step: 3,
+    take: { node_id: "3", step: 8 },
+    updated_at: later(2),
+  });
+  const previews = [2, 3, 4, 8].map((step) => preview(step));
+  let model = after(told(back), { type: "previews", job_id: "a", previews });
+  assert.deepEqual(
+    model.previews.a.filter((one) => isLeftOver(model.jobs.a, one)).map((one) => one.step),
+    [4, 8],
+  );
+  assert.deepEqual(select.leftOver(model.jobs.a), [0.3, 0.8]);
+  model = reduce(model, { type: "preview", preview: { ...preview(4, 3), url: "new" } });
+  model = reduce(model, told(job("a", { step: 4, updated_at: later(3) })));
+  assert.deepEqual(
+    model.previews.a.map((one) => one.url),
+    ["2", "3", "new"],
+  );
+});
+
+test("a rewind that is taken back leaves every picture", () => {
+  const back = job("a", { state: "paused", step: 3, take: { node_id: "3", step: 8 } });
+  const model = after(
+    told(back),
+    { type: "previews", job_id: "a", previews: [preview(3), preview(8)] },
+    told(job("a", { state: "paused", step: 8, updated_at: later(5) })),
+  );
+  assert.equal(model.previews.a.length, 2);
+});
+
+test("a job is set back from where it stands to an earlier step, or in an earlier node", () => {
+  const at = (state, shown) => select.canRewind(job("a", { state, step: 5 }), shown);
+  for (const state of ["paused", "failed", "aborted", "completed"])
+    assert.ok(at(state, { node_id: "3", step: 4 }));
+  for (const state of ["queued", "running", "pausing"]) assert.ok(!at(state, { node_id: "3", step: 4 }));
+  assert.ok(!at("paused", { node_id: "3", step: 5 }) && !at("paused", undefined));
+  assert.ok(at("paused", { node_id: "2", step: 9 }));
+  const take = { node_id: "3", step: 9 };
+  assert.ok(select.canUndoRewind(job("a", { state: "paused", take })));
+  assert.ok(
+    !select.canUndoRewind(job("a", { take })) && !select.canUndoRewind(job("a", { state: "paused" })),
+  );
+  assert.ok(select.canFork(job("a", { step: 5 }), { node_id: "3", step: 5 }));
+  assert.ok(!select.canFork(job("a", { step: 5 }), { node_id: "3", step: 6 }));
+});
+
+test("dots stand where it will pause by itself", () => {
+  const point = (kind, value, more = {}) => ({
+    id: kind + value,
+    kind,
+    value,
+    node_id: null,
+    enabled: true,
+    log_only: false,
+    hits: 0,
+    ...more,
+  });
+  const breakpoints = [
+    point("step", 5),
+    point("every", 4),
+    point("step", 99),
+    point("step", 3, { enabled: false }),
+    point("step", 2, { node_id: "9" }),
+    point("step", 8, { log_only: true }),
+    point("nan", null),
+  ];
+  const marks = select.stepMarks(job("a", { breakpoints }));
+  assert.deepEqual(
+    marks.map(({ step, logOnly }) => [step, logOnly]),
+    [
+      [5, false],
+      [4, false],
+      [8, false],
+    ],
+  );
+  assert.deepEqual(select.stepMarks(job("a", { breakpoints, total_steps: null })), []);
+});
+
+test("only what makes sense is a breakpoint", () => {
+  const form = (kind, value = "", node_id = "") => ({ kind, value, node_id, log_only: false, refused: null });
+  const made = (...given) => select.breakpointOf(form(...given));
+  assert.deepEqual(made("step", "4"), { kind: "step", value: 4, log_only: false, enabled: true });
+  assert.equal(made("sigma_below", "0.5").value, 0.5);
+  for (const wrong of ["", "0", "-1", "x", "1.5"]) assert.equal(made("every", wrong), null);
+  assert.equal(made("node"), null);
+  assert.equal(made("node", "", "7").node_id, "7");
+  assert.deepEqual(made("nan", "5"), { kind: "nan", log_only: false, enabled: true });
+});
+
+test("forks stand below the job that they come from, where the newest of the family stood", () => {
+  const model = after(
+    told(job("a")),
+    told(job("bb")),
+    told(job("ccc", { parent: { job_id: "a", step: 2 } })),
+    told(job("dddd", { parent: { job_id: "ccc", step: 4 } })),
+    told(job("eeeee", { parent: { job_id: "a", step: 2 } })),
+    told(job("ffffff", { parent: { job_id: "gone", step: 2 } })),
+  );
+  const rows = select.asTrees(model, model.order).map(({ id, depth }) => `${depth} ${id}`);
+  assert.deepEqual(rows, ["0 ffffff", "0 a", "1 ccc", "2 dddd", "1 eeeee", "0 bb"]);
+  const some = select.asTrees(model, ["eeeee", "dddd"]).map(({ id, depth }) => `${depth} ${id}`);
+  assert.deepEqual(some, ["0 eeeee", "0 dddd"], "a parent that is filtered out holds nothing");
+  assert.deepEqual(select.family(model, model.jobs.dddd), ["eeeee", "ccc", "a"]);
+  assert.deepEqual(select.forksOf(model, "a"), ["ccc", "eeeee"]);
+  const grids = model.order.filter((id) => select.hasGrid(model, model.jobs[id]));
+  assert.deepEqual(grids, ["eeeee", "ccc", "a"]);
+});
+
+test("jobs that claim to come from each other do not hang the page", () => {
+  const model = after(
+    told(job("a", { parent: { job_id: "bb", step: 1 } })),
+    told(job("bb", { parent: { job_id: "a", step: 1 } })),
+  );
+  assert.equal(select.asTrees(model, model.order).length, 2);
+  select.family(model, model.jobs.a);
+});
+
+test("values are read by the type of their input", () => {
+  const read = (one, text) => select.valuesOf(one, text);
+  assert.deepEqual(read(input(4), "3, 5 ,7,"), { values: [3, 5, 7], wrong: null });
+  assert.deepEqual(read(input(4), "3, x"), { values: [3], wrong: "x" });
+  assert.equal(read(input(4, { type: "INT" }), "1.5").wrong, "1.5");
+  assert.equal(read(input("a", { type: "COMBO", options: ["a", "b"] }), "b, c").wrong, "c");
+  assert.deepEqual(read(input(false, { type: "BOOLEAN" }), "true, false").values, [true, false]);
+  assert.deepEqual(read(input("", { type: "STRING", multiline: true }), "a, b\nc").values, ["a, b", "c"]);
+});
+
+const nodes = {
+  3: { class_type: "K", title: "K", inputs: { cfg: input(8), steps: input(20, { type: "INT" }) } },
+};
+
+test("the plan of a fork is a grid of at most sixteen", () => {
+  const cfg = pathKey("3", "cfg");
+  let model = after(
+    told(job("a")),
+    { type: "params", job_id: "a", nodes },
+    { type: "forkDialog", job_id: "a", node_id: "3", step: 2, key: cfg },
+  );
+  const plan = () => select.forkPlan(model, model.fork);
+  assert.equal(plan().ready, false, "an input without values");
+  model = reduce(model, { type: "forkAxis", index: 0, text: "3, 5, 7" });
+  assert.deepEqual(plan(), {
+    vary: { 3: { cfg: [3, 5, 7] } },
+    count: 3,
+    wrong: [null, null],
+    ready: true,
+  });
+  model = reduce(model, { type: "forkAxis", index: 1, key: pathKey("3", "steps") });
+  model = reduce(model, { type: "forkAxis", index: 1, text: "10,11,12,13,14,15" });
+  assert.deepEqual([plan().count, plan().ready], [18, false]);
+  model = reduce(model, { type: "forkAxis", index: 1, text: "10" });
+  assert.deepEqual(plan().vary, { 3: { cfg: [3, 5, 7], steps: [10] } });
+  model = reduce(model, { type: "forkAxis", index: 1, key: "" });
+  assert.deepEqual(model.fork.axes[1], { key: "", text: "" });
+});
+
+test("what the server refuses of a fork is told at its field, and goes when the field changes", () => {
+  const key = pathKey("3", "cfg");
+  const open = after(told(job("a")), { type: "forkDialog", job_id: "a", step: 2, key });
+  const rejected = [{ node_id: "3", input: "cfg", reason: "too small" }];
+  let model = reduce(open, { type: "forkRefused", message: "No.", rejected });
+  assert.deepEqual([model.fork.refused, model.fork.told], [{ [key]: "too small" }, null]);
+  model = reduce(model, { type: "forkAxis", index: 0, text: "5" });
+  assert.deepEqual(model.fork.refused, {});
+  model = reduce(open, { type: "forkRefused", message: "No.", rejected: [] });
+  assert.equal(model.fork.told, "No.");
+  assert.equal(reduce(model, { type: "gone", job_id: "a" }).fork, null);
+});
+
+test("what is measured grows by what a job tells, and a line is drawn through it", () => {
+  const measured = (step, sigma) => ({ node_id: "3", step, sigma, change: null });
+  let model = after(told(job("a")), {
+    type: "telemetry",
+    job_id: "a",
+    telemetry: [measured(1, 10), measured(2, 6)],
+  });
+  model = reduce(
+    model,
+    told(job("a", { telemetry: { step: 3, sigma: 2, change: null }, updated_at: later(2) })),
+  );
+  model = reduce(
+    model,
+    told(job("a", { telemetry: { step: 3, sigma: 2, change: null }, updated_at: later(3) })),
+  );
+  const points = select.series(model.telemetry.a, "3", "sigma");
+  assert.deepEqual(
+    points.map((one) => one.value),
+    [10, 6, 2],
+  );
+  assert.deepEqual(select.series(model.telemetry.a, "3", "change"), []);
+  const { at, low, high } = select.polyline(points, 100, 50);
+  assert.deepEqual(
+    at.map(({ x, y }) => [x, y]),
+    [
+      [0, 0],
+      [50, 25],
+      [100, 50],
+    ],
+  );
+  assert.deepEqual([low, high], [2, 10]);
+  assert.deepEqual(select.polyline([{ step: 1, value: 5 }], 100, 50).at[0].x, 50);
+});
+
+function started(client) {
+  const store = createStore(reduce, initial);
+  const ports = { t: (key) => key, clock: () => 0 };
+  return { store, actions: createActions(client, store, ports) };
+}
+
+test("changes of breakpoints wait for each other, and none is lost", async () => {
+  const point = (id, more = {}) => ({ id, kind: "nan", enabled: true, log_only: false, ...more });
+  const sent = [];
+  const client = {
+    async setBreakpoints(_, breakpoints) {
+      sent.push(breakpoints);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return { breakpoints };
+    },
+  };
+  const { store, actions } = started(client);
+  store.dispatch(told(job("a", { breakpoints: [point("x"), point("y")] })));
+  await Promise.all([
+    actions.changeBreakpoint("a", "x", { enabled: false }),
+    actions.changeBreakpoint("a", "y", { log_only: true }),
+    actions.removeBreakpoint("a", "x"),
+  ]);
+  assert.equal(sent.length, 3);
+  assert.deepEqual(store.get().jobs.a.breakpoints, [point("y", { log_only: true })]);
+  assert.deepEqual(store.get().asked, {});
+});
+
+test("a comparison that was overtaken by another is left out", async () => {
+  const answers = [];
+  const client = { compare: () => new Promise((resolve) => answers.push(resolve)) };
+  const { store, actions } = started(client);
+  const first = actions.compareJobs("a", "b", 1);
+  const second = actions.compareJobs("a", "b", 2);
+  answers[1]({ jobs: [{}, { preview_url: "two" }], differences: [] });
+  answers[0]({ jobs: [{}, { preview_url: "one" }], differences: [] });
+  await Promise.all([first, second]);
+  assert.equal(store.get().comparison.other, "two");
+  client.compare = async () => {
+    throw new Refused(404, { code: "no_preview", message: "Never made." });
+  };
+  await actions.compareJobs("a", "b", 3);
+  assert.equal(store.get().comparison.told, "Never made.");
+});
+
+test("a rewind shows where the job then is", async () => {
+  const client = { rewind: async (id, step) => job(id, { state: "paused", step, updated_at: later(4) }) };
+  const { store, actions } = started(client);
+  store.dispatch(told(job("a", { state: "completed", step: 10 })));
+  store.dispatch({ type: "tray", open: "a", step: 4 });
+  store.dispatch({ type: "view", job_id: "a", step: 4 });
+  await actions.rewind("a", 4, "3");
+  const { tray, viewer, jobs } = store.get();
+  assert.deepEqual([tray.step, viewer.step, jobs.a.step], [null, null, 4]);
+});

@@ -1,0 +1,177 @@
+// On what a job pauses by itself: a list, and a form to add to it.
+import { h } from "../dom.js";
+import { breakpointSentence } from "../select_travel.js";
+import { emptyEditor } from "../state.js";
+import { icon } from "./parts.js";
+
+/** @typedef {import("./parts.js").Tools} Tools */
+/** @typedef {import("../state.js").Model} Model */
+/** @typedef {import("../state.js").Job} Job */
+/** @typedef {import("../travel_state.js").Breakpoint} Breakpoint */
+
+/** @type {import("../travel_state.js").Kind[]} */
+const KINDS = ["step", "every", "sigma_below", "change_below", "node", "nan", "exception"];
+const WHOLE = ["step", "every"];
+const NUMBERS = [...WHOLE, "sigma_below", "change_below"];
+
+/** @param {Tools} tools @param {Model} model @param {Job} job */
+export function breakpointsView(tools, model, job) {
+  const { t } = tools;
+  const all = job.breakpoints ?? [];
+  const nodes = (model.editors[job.job_id] ?? emptyEditor).nodes ?? {};
+  const title = (/** @type {string} */ id) => (nodes[id] ? `${nodes[id].title} #${id}` : `#${id}`);
+  return [
+    h(
+      "ul",
+      { key: "list", class: "midrun-breakpoints", "aria-label": t("breakpoint.label") },
+      all.map((one) => row(tools, model, job, one, title)),
+      !all.length && h("li", { key: "none", class: "midrun-told" }, t("breakpoint.empty")),
+    ),
+    form(tools, model, job, nodes),
+  ];
+}
+
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {Breakpoint} one @param {(id: string) => string} title */
+function row({ t, actions }, model, job, one, title) {
+  const [key, values] = breakpointSentence(one, title);
+  const sentence = t(key, values);
+  const where =
+    one.kind !== "node" && one.node_id !== null ? t("breakpoint.in", { node: title(one.node_id) }) : "";
+  const change = (/** @type {Partial<Breakpoint>} */ more) =>
+    actions.changeBreakpoint(job.job_id, one.id, more);
+  const told = [where, t("breakpoint.hits", { n: one.hits })];
+  return h(
+    "li",
+    {
+      key: one.id,
+      class: "midrun-breakpoint",
+      "data-kind": one.kind,
+      "data-enabled": String(one.enabled),
+      "data-log-only": String(one.log_only),
+    },
+    h("input", {
+      key: "enabled",
+      type: "checkbox",
+      role: "switch",
+      class: "midrun-switch",
+      "aria-label": t("breakpoint.enabled", { sentence }),
+      checked: one.enabled,
+      onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) =>
+        change({ enabled: box.checked }),
+    }),
+    h("span", { key: "sentence", class: "midrun-sentence" }, sentence),
+    h(
+      "button",
+      {
+        key: "remove",
+        type: "button",
+        class: "midrun-button midrun-undo",
+        "data-verb": "removeBreakpoint",
+        "aria-label": t("breakpoint.remove", { sentence }),
+        title: t("breakpoint.remove", { sentence }),
+        onClick: () => actions.removeBreakpoint(job.job_id, one.id),
+      },
+      icon("trash"),
+    ),
+    h("span", { key: "told", class: "midrun-note" }, told.filter(Boolean).join(" · ")),
+    h(
+      "label",
+      { key: "logOnly", class: "midrun-note midrun-log-only" },
+      h("input", {
+        type: "checkbox",
+        checked: one.log_only,
+        onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) =>
+          change({ log_only: box.checked }),
+      }),
+      t("breakpoint.logOnly"),
+    ),
+  );
+}
+
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {Record<string, import("../state.js").ParamNode>} nodes */
+function form({ t, actions, dispatch }, model, job, nodes) {
+  const { kind, value, node_id, log_only, refused } = model.breakpointForm;
+  const set = (/** @type {Partial<import("../travel_state.js").BreakpointForm>} */ more) =>
+    dispatch({ type: "breakpointForm", ...more });
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    void actions.addBreakpoint(job.job_id);
+  };
+  return h(
+    "form",
+    { key: "form", class: "midrun-breakpoint-form", onSubmit: submit, novalidate: true },
+    h(
+      "label",
+      { key: "kind", class: "midrun-when" },
+      h("span", null, t("breakpoint.when")),
+      h(
+        "select",
+        {
+          "data-field": "kind",
+          value: kind,
+          onChange: (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
+            set({ kind: /** @type {any} */ (select.value), value: "" }),
+        },
+        KINDS.map((one) => h("option", { key: one, value: one }, t(`breakpoint.kind.${one}`))),
+      ),
+    ),
+    NUMBERS.includes(kind) &&
+      h("input", {
+        key: "value",
+        type: "number",
+        "data-field": "value",
+        min: WHOLE.includes(kind) ? 1 : 0,
+        step: WHOLE.includes(kind) ? 1 : "any",
+        "aria-label": t(`breakpoint.value.${kind}`),
+        placeholder: t(`breakpoint.value.${kind}`),
+        "aria-invalid": refused ? "true" : undefined,
+        value,
+        onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => set({ value: input.value }),
+      }),
+    kind === "node" &&
+      h(
+        "select",
+        {
+          key: "node",
+          "data-field": "node",
+          "aria-label": t("breakpoint.value.node"),
+          "aria-invalid": refused ? "true" : undefined,
+          value: node_id,
+          onChange: (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
+            set({ node_id: select.value }),
+        },
+        h("option", { key: "", value: "" }, t("breakpoint.value.node")),
+        Object.entries(nodes).map(([id, node]) =>
+          h("option", { key: id, value: id }, `${node.title} #${id}`),
+        ),
+      ),
+    h(
+      "label",
+      { key: "logOnly", class: "midrun-log-only", title: t("breakpoint.logOnlyTip") },
+      h("input", {
+        type: "checkbox",
+        "data-field": "logOnly",
+        checked: log_only,
+        onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) =>
+          set({ log_only: box.checked }),
+      }),
+      t("breakpoint.logOnly"),
+    ),
+    h(
+      "button",
+      { key: "add", type: "submit", class: "midrun-button midrun-primary", "data-verb": "addBreakpoint" },
+      icon("plus"),
+      h("span", null, t("breakpoint.add")),
+    ),
+    (refused || kind === "node") &&
+      h(
+        "p",
+        {
+          key: "note",
+          class: `midrun-note${refused ? " midrun-alert" : ""}`,
+          "aria-live": refused ? "assertive" : undefined,
+        },
+        refused ?? t("breakpoint.nextRun"),
+      ),
+  );
+}

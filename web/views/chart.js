@@ -1,0 +1,107 @@
+// What was measured in each step, as a line, with the numbers to take away.
+import { h } from "../dom.js";
+import * as format from "../format.js";
+import { QUANTITIES, polyline, series } from "../select_travel.js";
+import { icon } from "./parts.js";
+
+/** @typedef {import("./parts.js").Tools} Tools */
+/** @typedef {import("../state.js").Model} Model */
+/** @typedef {import("../state.js").Job} Job */
+
+const [WIDTH, HEIGHT] = [280, 120];
+const DOTS = 40; // with more points the line alone is clearer
+
+/** @param {Tools} tools @param {Model} model @param {Job} job */
+export function chartView(tools, model, job) {
+  const { t, dispatch, csvUrl } = tools;
+  const measured = model.telemetry[job.job_id];
+  const points = series(measured ?? [], job.node_id, model.chart);
+  const choose = (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
+    dispatch({ type: "chart", name: select.value });
+  return h(
+    "div",
+    { key: "chart", class: "midrun-chart" },
+    h(
+      "div",
+      { class: "midrun-chart-head" },
+      h(
+        "select",
+        { class: "midrun-with", "aria-label": t("chart.what"), value: model.chart, onChange: choose },
+        QUANTITIES.map((name) => h("option", { key: name, value: name }, t(`chart.${name}`))),
+      ),
+      h(
+        "a",
+        { class: "midrun-csv", href: csvUrl(job.job_id), download: "", title: t("chart.csvTip") },
+        icon("save"),
+        "CSV",
+      ),
+    ),
+    points.length
+      ? drawn(tools, model, job, points)
+      : h("p", { class: "midrun-told" }, t(measured ? "chart.none" : "chart.loading")),
+  );
+}
+
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {{ step: number, value: number }[]} points */
+function drawn({ t, dispatch }, model, job, points) {
+  const name = model.chart;
+  const { at, first, last, low, high } = polyline(points, WIDTH, HEIGHT);
+  const told = (/** @type {number} */ value) => amount(name, value);
+  const chosen = at.find((point) => point.step === (model.tray.step ?? job.step)) ?? at[at.length - 1];
+  const pick = (/** @type {PointerEvent} */ event, /** @type {Element} */ element) => {
+    const box = element.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * WIDTH;
+    const near = at.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best));
+    dispatch({ type: "tray", step: near.step === job.step ? null : near.step });
+  };
+  const summary = t("chart.summary", {
+    what: t(`chart.${name}`),
+    first,
+    last,
+    low: told(low),
+    high: told(high),
+  });
+  return [
+    h(
+      "div",
+      { key: "plot", class: "midrun-plot" },
+      h("span", { class: "midrun-high" }, told(high)),
+      low !== high && h("span", { class: "midrun-low" }, told(low)),
+      h(
+        "svg",
+        {
+          class: "midrun-lines",
+          viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+          preserveAspectRatio: "none",
+          role: "img",
+          "aria-label": summary,
+          onClick: pick,
+        },
+        h("rect", { class: "midrun-plot-ground", x: 0, y: 0, width: WIDTH, height: HEIGHT }),
+        h("line", { class: "midrun-cursor", x1: chosen.x, x2: chosen.x, y1: 0, y2: HEIGHT }),
+        h("polyline", {
+          class: "midrun-line-drawn",
+          points: at.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "),
+        }),
+        at.length <= DOTS &&
+          at.map(({ step, x, y }) =>
+            h("line", { key: String(step), class: "midrun-point", x1: x, x2: x, y1: y, y2: y }),
+          ),
+      ),
+    ),
+    h(
+      "div",
+      { key: "steps", class: "midrun-plot-steps" },
+      h("span", null, t("step.alone", { step: first })),
+      h("strong", null, `${t("step.alone", { step: chosen.step })}: ${told(chosen.value)}`),
+      h("span", null, last === first ? "" : t("step.alone", { step: last })),
+    ),
+  ];
+}
+
+/** @param {string} name @param {number} value */
+function amount(name, value) {
+  if (name === "memory") return format.size(value);
+  if (name === "seconds") return `${format.sigma(value)} s`;
+  return format.sigma(value);
+}

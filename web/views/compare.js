@@ -1,0 +1,85 @@
+// Another job beside this one in the viewer: which, and what differs between the two.
+import { h } from "../dom.js";
+import * as format from "../format.js";
+import { newestIndex, previewsOf } from "../select.js";
+import { family } from "../select_travel.js";
+import { relativeName } from "./travel.js";
+
+/** @typedef {import("./parts.js").Tools} Tools */
+/** @typedef {import("../state.js").Model} Model */
+/** @typedef {import("../state.js").Viewer} Viewer */
+/** @typedef {import("../state.js").Job} Job */
+
+/** The step whose picture is in the viewer. @param {Model} model @param {Viewer} viewer @returns {number | null} */
+export function viewedStep(model, viewer) {
+  const job = model.jobs[viewer.job_id];
+  if (!job) return null;
+  const all = previewsOf(model, job.job_id, viewer.node_id ?? job.node_id);
+  return viewer.step ?? all[newestIndex(all, job)]?.step ?? job.step;
+}
+
+/** The job that is compared with, or null. @param {Viewer} viewer @returns {string | null} */
+export const comparedJob = ({ compare }) =>
+  compare !== null && typeof compare === "object" ? compare.job : null;
+
+/** What is known of that comparison. @param {Model} model @param {Viewer} viewer */
+export function comparisonOf(model, viewer) {
+  const { comparison } = model;
+  const fits = comparison?.job_id === viewer.job_id && comparison.with === comparedJob(viewer);
+  return fits ? comparison : null;
+}
+
+/** Choices for the list of what to compare with. @param {Tools} tools @param {Model} model @param {Job} job */
+export function relatives(tools, model, job) {
+  const ids = family(model, job);
+  if (!ids.length) return null;
+  return h(
+    "optgroup",
+    { key: "family", label: tools.t("compare.family") },
+    ids.map((id) =>
+      h("option", { key: `job:${id}`, value: `job:${id}` }, relativeName(tools, model, model.jobs[id])),
+    ),
+  );
+}
+
+/** @param {Tools} tools @param {Model} model @param {Viewer} viewer */
+export function differencesView(tools, model, viewer) {
+  const { t } = tools;
+  const other = comparedJob(viewer);
+  const comparison = comparisonOf(model, viewer);
+  if (other === null || !comparison || !model.jobs[other]) return null;
+  const { differences, told, step } = comparison;
+  const line = (/** @type {import("../travel_state.js").Difference} */ one) =>
+    h(
+      "tr",
+      { key: `${one.node_id} ${one.input}` },
+      h("td", null, `${one.title} · ${one.input}`),
+      h("td", null, format.short(one.values[0] ?? "–", 120)),
+      h("td", null, format.short(one.values[1] ?? "–", 120)),
+    );
+  return h(
+    "aside",
+    { key: "differences", class: "midrun-differences", "aria-label": t("compare.title", { step }) },
+    h("h3", null, t("compare.title", { step })),
+    told !== null
+      ? h("p", { class: "midrun-told midrun-alert" }, told)
+      : differences.length
+        ? h(
+            "table",
+            { class: "midrun-changes" },
+            h(
+              "thead",
+              null,
+              h(
+                "tr",
+                null,
+                h("th", null, t("canvas.input")),
+                h("th", null, t("compare.this")),
+                h("th", null, relativeName(tools, model, model.jobs[other])),
+              ),
+            ),
+            h("tbody", null, differences.map(line)),
+          )
+        : h("p", { class: "midrun-told" }, t("compare.same")),
+  );
+}

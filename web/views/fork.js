@@ -1,0 +1,139 @@
+// The dialog that makes new jobs of one: from which step, which inputs vary, over which values.
+import { h } from "../dom.js";
+import * as format from "../format.js";
+import { MOST_FORKS, forkPlan } from "../select_travel.js";
+import { emptyEditor, pathKey } from "../state.js";
+import { buttons, dialog } from "./dialogs.js";
+import { grouped } from "./editor.js";
+
+/** @typedef {import("./parts.js").Tools} Tools */
+/** @typedef {import("../state.js").Model} Model */
+/** @typedef {import("../travel_state.js").ForkDialog} ForkDialog */
+
+/** @param {Tools} tools @param {Model} model @param {ForkDialog} fork */
+export function forkView(tools, model, fork) {
+  const { t, actions, dispatch } = tools;
+  const job = model.jobs[fork.job_id];
+  const plan = forkPlan(model, fork);
+  const close = () => dispatch({ type: "forkDialog", job_id: null });
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    void actions.forkAsAsked();
+  };
+  const over = plan.count > MOST_FORKS;
+  const count = over
+    ? t("fork.over", { n: plan.count, most: MOST_FORKS })
+    : t("fork.count", { n: plan.count });
+  const steps = (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) =>
+    input.value !== "" && dispatch({ type: "forkStep", step: Number(input.value) });
+  return dialog("fork", t("fork.title"), close, {}, [
+    h(
+      "form",
+      { class: "midrun-form", onSubmit: submit },
+      h("h2", null, t("fork.title")),
+      h(
+        "label",
+        { class: "midrun-fork-step" },
+        h("span", null, t("fork.step")),
+        h("input", {
+          type: "number",
+          min: 0,
+          max: fork.node_id === job.node_id ? Math.max(job.step, fork.step) : undefined,
+          step: 1,
+          required: true,
+          value: fork.step,
+          onInput: steps,
+        }),
+      ),
+      axis(tools, model, fork, 0, plan.wrong[0]),
+      axis(tools, model, fork, 1, plan.wrong[1]),
+      fork.told !== null &&
+        h("p", { key: "told", class: "midrun-told midrun-alert", "aria-live": "assertive" }, fork.told),
+      h(
+        "p",
+        { key: "count", class: `midrun-told${over ? " midrun-alert" : ""}`, "aria-live": "polite" },
+        h("strong", null, count),
+        " ",
+        t("fork.shared", { step: fork.step }),
+      ),
+      buttons(close, t("fork.cancel"), t("fork.do"), false, plan.ready && !fork.asked),
+    ),
+  ]);
+}
+
+/** An input and its values. @param {Tools} tools @param {Model} model @param {ForkDialog} fork @param {0 | 1} index @param {string | null} wrong */
+function axis({ t, dispatch }, model, fork, index, wrong) {
+  const { key, text } = fork.axes[index];
+  const nodes = (model.editors[fork.job_id] ?? emptyEditor).nodes ?? {};
+  const [node, name] = key ? JSON.parse(key) : ["", ""];
+  const input = nodes[node]?.inputs[name];
+  const id = `midrun-fork-${index}`;
+  const refused =
+    fork.refused[key] ?? (wrong !== null ? t("fork.wrong", { value: format.short(wrong, 24) }) : null);
+  const choose = (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
+    dispatch({ type: "forkAxis", index, key: select.value });
+  const type = (/** @type {any} */ _, /** @type {HTMLInputElement} */ field) =>
+    dispatch({ type: "forkAxis", index, text: field.value });
+  const field = {
+    key: "values",
+    id: `${id}-values`,
+    "aria-label": t("fork.values", { input: name }),
+    "aria-describedby": `${id}-note`,
+    "aria-invalid": refused ? "true" : undefined,
+    autofocus: index === 0 && key !== "",
+    spellcheck: "false",
+    placeholder: input?.multiline ? t("fork.lines") : example(input),
+    value: text,
+    onInput: type,
+  };
+  const hint = input
+    ? t(input.multiline ? "fork.nowLines" : "fork.now", { value: format.short(input.value, 60) })
+    : "";
+  return h(
+    "fieldset",
+    { key: `axis-${index}`, class: "midrun-axis", "data-axis": index },
+    h("label", { for: id }, t(index ? "fork.second" : "fork.first")),
+    h(
+      "select",
+      { id, value: key, onChange: choose, "data-refused": refused ? "" : undefined },
+      h("option", { key: "", value: "" }, t(index ? "fork.nothingElse" : "fork.nothing")),
+      groups(model, fork, index),
+    ),
+    input &&
+      (input.multiline ? h("textarea", { rows: 3, ...field }) : h("input", { type: "text", ...field })),
+    h(
+      "p",
+      {
+        key: "note",
+        id: `${id}-note`,
+        class: `midrun-note${refused ? " midrun-alert" : ""}`,
+        "aria-live": refused ? "assertive" : undefined,
+      },
+      refused ?? hint,
+    ),
+  );
+}
+
+/** The inputs that may vary, by node, in the order of the editor. @param {Model} model @param {ForkDialog} fork @param {0 | 1} index */
+function groups(model, fork, index) {
+  const nodes = (model.editors[fork.job_id] ?? emptyEditor).nodes ?? {};
+  const taken = fork.axes[1 - index].key;
+  const { first, rest } = grouped(nodes, model.jobs[fork.job_id], "");
+  return [...first, ...rest].map(([id, node]) =>
+    h(
+      "optgroup",
+      { key: id, label: `${node.title} #${id}` },
+      Object.keys(node.inputs)
+        .map((name) => ({ name, key: pathKey(id, name) }))
+        .filter(({ key }) => key !== taken)
+        .map(({ name, key }) => h("option", { key, value: key }, `${name} · ${node.title}`)),
+    ),
+  );
+}
+
+/** @param {import("../state.js").Input | undefined} input */
+function example(input) {
+  if (input?.options) return input.options.slice(0, 2).map(String).join(", ");
+  if (input?.type === "BOOLEAN") return "true, false";
+  return input?.type === "INT" || input?.type === "FLOAT" ? "3, 5, 7" : "a, b";
+}
