@@ -170,6 +170,78 @@ def test_a_nan_pauses_the_job_at_the_last_good_step_until_its_cause_is_edited(co
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
 
 
+def test_a_nan_in_the_seventh_step_leaves_six_good_ones(comfy: Comfy) -> None:
+    job_id = comfy.queue(graphs.base(key="nan-7", steps=10, probe={"nan_at": 7}))
+    job = comfy.wait_for(job_id, "paused")
+    assert (job["pause_reason"], job["step"], job["evaluations"]) == ("nan", 6, 6)
+    put(comfy, job_id, ("probe", "nan_at", 0))
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, steps=10))
+
+
+def tiled(comfy: Comfy, key: str, **options: Any) -> tuple[str, torch.Tensor]:
+    """A job of a node that samples four times, three steps each, and what it makes without Midrun."""
+    stock = comfy.queue(graphs.tiles(graphs.base(watched=False)))
+    graph = graphs.behind_attach(graphs.tiles(graphs.base(watched=False, key=key, **options)))
+    return comfy.queue(graph), latent(comfy, stock)
+
+
+@pytest.mark.parametrize(
+    ("given", "stops"),
+    [
+        ({"kind": "every", "value": 1}, [(2, 2), (3, 3)]),
+        ({"kind": "step", "value": 3}, [(3, 3)]),
+        ({"kind": "step", "value": 1}, []),
+        ({"kind": "sigma_below", "value": 3.0}, [(2, 2)]),
+        ({"kind": "change_below", "value": 100}, [(2, 2)]),
+        ({"kind": "node", "node_id": "sampler"}, [(1, 1)]),
+    ],
+)
+@pytest.mark.parametrize("where", ["completed", "in the third"])
+def test_breakpoints_hold_after_a_rewind_into_a_node_that_samples_many_times(
+    comfy: Comfy, given: dict[str, Any], stops: list[tuple[int, int]], where: str
+) -> None:
+    key = f"tiles-{where}-{given['kind']}-{given.get('value')}"
+    gates = "" if where == "completed" else "9"
+    job_id, want = tiled(comfy, key, gates=gates)
+    if gates:
+        comfy.wait_at_gate(key, 9)
+        comfy.verb(job_id, "pause", query="?wait=30")
+    else:
+        comfy.wait_for(job_id, "completed")
+    job = comfy.verb(job_id, "rewind", {"step": 1})[1]
+    assert (job["state"], job["step"], job["evaluations"]) == ("paused", 1, 1)
+    breakpoints(comfy, job_id, given)
+    before, seen = comfy.probe(key)["done"], []
+    comfy.verb(job_id, "resume")
+    while (job := comfy.wait_for(job_id, "paused", "completed"))["state"] == "paused":
+        assert job["pause_reason"] == "breakpoint"
+        seen.append((job["step"], job["evaluations"]))
+        hits = job["breakpoints"][0]["hits"]
+        if hits == len(stops) and gates:  # the last tile is another passage
+            breakpoints(comfy, job_id)
+        comfy.verb(job_id, "resume")
+        comfy.until(lambda: comfy.job(job_id)["state"] != "paused", "it to go on")
+    assert seen == stops or (not stops and gates and seen[0] == (1, 1))
+    assert comfy.probe(key)["done"] - before == (5 if gates else 2)
+    assert torch.equal(latent(comfy, job["prompt_id"]), want)
+
+
+def test_a_nan_and_a_failure_pause_in_a_call_that_was_rewound(comfy: Comfy) -> None:
+    job_id, want = tiled(comfy, "tiles-nan")
+    comfy.wait_for(job_id, "completed")
+    comfy.verb(job_id, "rewind", {"step": 1})
+    put(comfy, job_id, ("probe", "nan_at", 13))  # the next that is computed
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "paused")
+    assert (job["pause_reason"], job["step"], job["evaluations"]) == ("nan", 1, 1)
+    put(comfy, job_id, ("probe", "nan_at", 0))
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), want)
+
+
 def test_without_the_breakpoint_a_nan_is_sampled_to_the_end(comfy: Comfy) -> None:
     job_id = comfy.queue(graphs.base(key="nan-off", gates="2", probe={"nan_at": 4}))
     comfy.wait_at_gate("nan-off", 2)

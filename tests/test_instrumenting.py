@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from test_control import expected, pause_at
 from test_editing import oracle_plain, put
 
 import graphs
-from harness import TEST_PACK, Comfy
+from harness import ROOT, TEST_PACK, Comfy
 from midrun.state.breakpoints import OF_A_NODE
 
 
@@ -146,6 +147,59 @@ def test_without_breakpoints_every_picture_is_what_it_is_without_midrun(comfy: C
         assert bare.output(bare.queue(graph, extra_data=extra), "picture").read_bytes() == ours
     finally:
         bare.stop()
+
+
+def drawn(seed: int, text: str) -> graphs.Graph:
+    """Text to picture with a LoRA, by ComfyUI's own nodes; half of them in the subgraph 7."""
+    sampling = {"seed": seed, "steps": 4, "cfg": 5.0, "sampler_name": "dpmpp_sde", "scheduler": "normal"}
+    links = {"positive": ["7:2", 0], "negative": ["negative", 0], "latent_image": ["latent", 0]}
+    lora = {"lora_name": "demo.safetensors", "strength_model": 0.8}
+    return {
+        "demo": graphs.node("TestDemoModel"),
+        "7:1": graphs.node("LoraLoaderModelOnly", model=["demo", 0], **lora),
+        "7:2": graphs.node("CLIPTextEncode", clip=["demo", 1], text=text),
+        "negative": graphs.node("CLIPTextEncode", clip=["demo", 1], text=""),
+        "latent": graphs.node("EmptyLatentImage", width=128, height=128, batch_size=1),
+        "7:3": graphs.node("KSampler", model=["7:1", 0], denoise=1.0, **links, **sampling),
+        "decode": graphs.node("VAEDecode", samples=["7:3", 0], vae=["demo", 2]),
+        "picture": graphs.node("SaveImage", images=["decode", 0], filename_prefix="drawn"),
+    }
+
+
+def with_demo_lora(comfy: Comfy) -> Comfy:
+    directory = comfy.base / "models" / "loras"
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(
+        ROOT / "demo_model" / "loras" / "midrun_demo_hollow.safetensors", directory / "demo.safetensors"
+    )
+    return comfy
+
+
+def test_stops_before_decode_encode_and_lora_change_no_picture_and_leave_no_trace(
+    comfy: Comfy, tmp_path: Path
+) -> None:
+    with_demo_lora(comfy)
+    before = ("decode", "7:2", "7:1")
+    stopped = [(seed, f"a red circle {seed}") for seed in (1, 2)]
+    pixels = []
+    for seed, text in stopped:
+        job_id = queue(comfy, drawn(seed, text), *before)
+        assert sorted(stops(comfy, job_id)) == sorted(before)
+        with Image.open(comfy.output(comfy.job(job_id)["prompt_id"], "picture")) as image:
+            pixels.append(image.tobytes())
+    ours, theirs = [], []
+    bare = with_demo_lora(Comfy(tmp_path, packs=(TEST_PACK,)).start())
+    try:
+        for files, server in ((ours, comfy), (theirs, bare)):
+            for seed, text in stopped:
+                extra = {"extra_pnginfo": {"workflow": {"nodes": [], "seed": seed}}}
+                files.append(server.output(server.queue(drawn(seed, text), extra_data=extra), "picture"))
+    finally:
+        bare.stop()
+    assert [file.read_bytes() for file in ours] == [file.read_bytes() for file in theirs]
+    for file, stopped_pixels in zip(ours, pixels, strict=True):
+        with Image.open(file) as image:
+            assert image.tobytes() == stopped_pixels
 
 
 @pytest.fixture

@@ -42,6 +42,14 @@ def recordings_of(comfy: Comfy, job_id: str) -> Path:
     return comfy.base / "user" / "__midrun" / "recordings" / job_id
 
 
+def files_after(directory: Path, evaluations: int) -> list[tuple[int, int]]:
+    """(bytes, number) of the files of a recording that are of later evaluations; a step has one of each."""
+    found = [(file.stat().st_size, file.stem.rpartition("-")) for file in directory.glob("*.safetensors")]
+    numbered = [(size, kind, int(number)) for size, (kind, _, number) in found if number.isdigit()]
+    last = {"": evaluations - 1}
+    return [(size, number) for size, kind, number in numbered if number > last.get(kind, evaluations)]
+
+
 def rewound_everywhere(comfy: Comfy, sampler: str) -> str | None:
     """What is wrong with going back to three steps of a completed run, or None."""
     key = f"rewind-{sampler}"
@@ -160,7 +168,14 @@ def test_forks_share_what_was_recorded_and_leave_the_original_alone(comfy: Comfy
         theirs = recordings_of(comfy, job_id) / SAMPLER
         assert (mine / "000004.safetensors").samefile(theirs / "000004.safetensors")
         assert not (mine / "000005.safetensors").samefile(theirs / "000005.safetensors")
-    assert comfy.probe("fork")["done"] - before == 9 * 7
+    live = comfy.probe("fork")["done"] - before
+    assert live == 9 * 7 and live < 9 * 7 + 0.02 * 12
+    ids = [fork["job_id"] for fork in told["jobs"]]
+    unshared = 9 * sum(size for size, _ in files_after(recordings_of(comfy, job_id) / SAMPLER, 5))
+    parents = {file.stat().st_ino for file in recordings_of(comfy, job_id).rglob("*") if file.is_file()}
+    theirs = [file for fork in ids for file in recordings_of(comfy, fork).rglob("*") if file.is_file()]
+    added = {file.stat().st_ino: file.stat().st_size for file in theirs}
+    assert sum(size for inode, size in added.items() if inode not in parents) < 1.1 * unshared
     first = told["jobs"][0]["job_id"]
     assert comfy.call("DELETE", f"/midrun/jobs/{job_id}")[0] == 204
     comfy.until(lambda: not recordings_of(comfy, job_id).exists(), "the parent's files to go")

@@ -3,6 +3,7 @@ gates that stop an evaluation until it is interrupted, and counters of what real
 """
 
 from .bench import NODES as BENCH_NODES
+from .demo import NODES as DEMO_NODES
 from .fickle import NODES as FICKLE_NODES
 from .models import NODES as MODEL_NODES
 from .preview_bench import NODES as PREVIEW_BENCH_NODES
@@ -11,5 +12,5 @@ from .probes import NODES as PROBE_NODES
 from .switch import NODES as SWITCH_NODES
 
 _NODES = (*MODEL_NODES, *PROBE_NODES, *FICKLE_NODES, *SWITCH_NODES, *PREVIEW_NODES, *BENCH_NODES)
-_NODES += PREVIEW_BENCH_NODES
+_NODES += (*PREVIEW_BENCH_NODES, *DEMO_NODES)
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in _NODES}
