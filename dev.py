@@ -232,12 +232,17 @@ def test(environment: Environment, arguments: list[str]) -> int:
     return environment.execute("-m", "pytest", *(arguments or ["tests"])) or len(failed)
 
 
+def bench(environment: Environment, arguments: list[str]) -> int:
+    environment.make_for_browsers()
+    return environment.execute("tests/bench.py", *arguments)
+
+
 def main() -> int:
     commands = {
         "demo": lambda environment, rest: environment.execute("tests/demo.py", *rest),
         "test": test,
         "train": lambda environment, rest: environment.execute("tests/demo_model/train.py", *rest),
-        "bench": lambda environment, rest: environment.execute("tests/bench.py", *rest),
+        "bench": bench,
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)

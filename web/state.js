@@ -29,7 +29,9 @@
  *   nodes: Record<string, ParamNode> | null, drafts: Record<string, Draft>, refused: Record<string, string>,
  * }} Editor  drafts and refused by `pathKey`
  * @typedef {{ node_id: string, input: string, title: string, from: any, to: any }} CanvasChange
- * @typedef {{ job_id: string, mode: "stop" | "finish", reason: string, reasons: string[] }} AbortDialog
+ * @typedef {{
+ *   job_id: string, mode: "stop" | "finish", reason: string, reasons: string[], sent: boolean,
+ * }} AbortDialog  sent: then it shows what is left
  * @typedef {{
  *   job_id: string, node_id: string | null, step: number | null, compare: null | "source" | number,
  *   split: number, zoom: number,
@@ -223,7 +225,7 @@ const on = {
   remove: (model, { job_id }) => ({ ...model, removing: job_id }),
   abortDialog: (model, { job_id }) => ({
     ...model,
-    abort: job_id === null ? null : { job_id, mode: "stop", reason: "", reasons: [] },
+    abort: job_id === null ? null : { job_id, mode: "stop", reason: "", reasons: [], sent: false },
   }),
   abort: (model, { type: _, ...changed }) =>
     model.abort === null ? model : { ...model, abort: { ...model.abort, ...changed } },

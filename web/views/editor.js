@@ -221,6 +221,7 @@ function control(tools, job, nodeId, name, input, draft, id) {
   /** @param {KeyboardEvent} event */
   function save(event) {
     event.preventDefault();
+    event.stopPropagation(); // Ctrl+Enter would queue the workflow, too
     void actions.save(job.job_id);
   }
 }
