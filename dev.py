@@ -1,7 +1,7 @@
-"""The developer's commands: `python dev.py demo | test | bench | train [arguments]`. Standard library only.
+"""The developer's commands: `python dev.py demo | test | bench | train | pictures [arguments]`.
 
-Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick the second time. With
-COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
+Standard library only. Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick
+the second time. With COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -232,9 +232,9 @@ def test(environment: Environment, arguments: list[str]) -> int:
     return environment.execute("-m", "pytest", *(arguments or ["tests"])) or len(failed)
 
 
-def bench(environment: Environment, arguments: list[str]) -> int:
+def with_browser(script: str, environment: Environment, arguments: list[str]) -> int:
     environment.make_for_browsers()
-    return environment.execute("tests/bench.py", *arguments)
+    return environment.execute(script, *arguments)
 
 
 def main() -> int:
@@ -242,7 +242,8 @@ def main() -> int:
         "demo": lambda environment, rest: environment.execute("tests/demo.py", *rest),
         "test": test,
         "train": lambda environment, rest: environment.execute("tests/demo_model/train.py", *rest),
-        "bench": bench,
+        "bench": partial(with_browser, "tests/bench.py"),
+        "pictures": partial(with_browser, "tests/pictures.py"),
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)

@@ -175,8 +175,8 @@ class CallPreviews:
             elif best.broken or (self._options.method is Method.TAESD and best.reason):
                 self._job.warn(DECODER_UNUSABLE, best.broken or best.reason)
         told: dict[str, Any] = {"previews": self._in_force()}
-        if bool(latent_image.any()):
-            told["source_url"] = source_url(self._job.job_id, self._node_id)
+        from_nothing = not bool(latent_image.any())
+        told["source_url"] = None if from_nothing else source_url(self._job.job_id, self._node_id)
         self._job.tell(**told)
 
     def _rest(self) -> None:
@@ -210,8 +210,7 @@ class CallPreviews:
         preview = unmade(self._node_id, self._ordinal, Kind.STEP, shot.step, shot.sigma)
         preview = self._previews.store(self._job, preview, made)
         job_id = self._job.job_id
-        urls = {"preview_url": preview.url(job_id), "source_url": source_url(job_id, self._node_id)}
-        self._job.tell(previews=self._in_force(), **urls)
+        self._job.tell(previews=self._in_force(), preview_url=preview.url(job_id))
         self._previews.announce(self._job, preview, made.picture)
 
     def _exact_method(self) -> Method:
