@@ -30,7 +30,7 @@ def test_two_sampling_nodes_of_one_workflow_show_each_their_part(
     both["save"] = graphs.node("SaveLatent", samples=["again", 0], filename_prefix="latents/test")
     with screen(browser, newest, renderer) as shown:
         ids = shown.load(both)
-        shown.show(ids["sampler"], 0.5)
+        shown.show(ids["sampler"], 0.7)
         job_id = shown.queue()
         newest.wait_at_gate(key, 2)
         expect(state_of(shown, ids["sampler"])).to_have_attribute("data-state", "running")
