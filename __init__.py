@@ -10,7 +10,9 @@ import json
 import logging
 import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from .state.view import Change, JobView
 
 WEB_DIRECTORY = "./web"
+ANSWER_S = 10.0  # the event loop begins to answer a while after the pack was loaded
 log = logging.getLogger(__name__)
 
 
@@ -100,6 +103,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .state.control import Control
     from .state.disk import DiskRecordings
     from .state.editing import Editing
+    from .state.errors import UnknownJob
     from .state.instrument import Instruments
     from .state.preview_files import PreviewFiles
     from .state.registry import Registry
@@ -141,7 +145,17 @@ def _wire(server: Any, home: Home, store: Store) -> None:
         lambda job, view, _: server.send_sync("midrun.job", view.to_json(), job.request.client_id)
     )
     registry.listen(results.on_change)
-    _sweep_now_and_then(recordings, store, registry, files)
+
+    def keep(job_id: str) -> bool:
+        """On the retention's thread; a server that is ending does not answer."""
+        try:
+            found = asyncio.run_coroutine_threadsafe(registry.load(job_id), server.loop)
+            results.keep(found.result(ANSWER_S))
+        except (FutureTimeout, UnknownJob):
+            return False
+        return True
+
+    _sweep_now_and_then(recordings, store, registry, files, keep)
     _route(server, [*routes.table(), *travel.table(), *BreakpointRoutes(registry).table()])
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
@@ -152,7 +166,11 @@ def _wire(server: Any, home: Home, store: Store) -> None:
 
 
 def _sweep_now_and_then(
-    recordings: DiskRecordings, store: Store, registry: Registry, files: PreviewFiles
+    recordings: DiskRecordings,
+    store: Store,
+    registry: Registry,
+    files: PreviewFiles,
+    keep: Callable[[str], bool],
 ) -> None:
     """Old recordings go at the start and whenever a job ends, but not more than once a minute."""
     from .state.retention import SWEEP_EVERY_S, Retention
@@ -169,7 +187,7 @@ def _sweep_now_and_then(
         except (OSError, sqlite3.Error):
             log.exception("Midrun could not look for old recordings")
 
-    retention = Retention(recordings, store, retention_limits, busy, files)
+    retention = Retention(recordings, store, retention_limits, busy, files, keep)
     thread = ThreadPoolExecutor(1, "midrun-retention")
     swept = [time.monotonic()]
 

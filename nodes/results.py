@@ -17,7 +17,7 @@ from ..state.disk import DiskRecordings
 from ..state.errors import NoLatent
 from ..state.job import Job
 from ..state.recording import Damaged, Inputs, Recording, Step
-from ..state.tensor_file import write
+from ..state.tensor_file import flush, write
 from ..state.view import AbortMode, Change, JobView
 from .decoders import Unusable, latent2rgb
 from .latents import latent_file, png_info, restore, unpacked, workflow_metadata
@@ -42,6 +42,12 @@ class Results:
             and view.node_id
         ):
             self._recordings.writer.submit(lambda: self._keep(job, view))
+
+    def keep(self, job: Job) -> None:
+        """Before its recording goes: make up for what a crash right after an abort left undone."""
+        view = job.view()
+        if view.abort_mode is AbortMode.STOP and not any(self._recordings.kept(job.job_id).glob("*.latent")):
+            self._recordings.writer.submit(lambda: self._keep(job, view)).result()
 
     def latent(self, job: Job, node_id: str | None, step: int | None) -> tuple[str, bytes]:
         """(file name, a `.latent`) of that step; by default the newest of the node that sampled last.
@@ -74,14 +80,15 @@ class Results:
             inputs, step = self._find(job.job_id, view.node_id, None)
             directory = self._recordings.kept(job.job_id)
             directory.mkdir(parents=True, exist_ok=True)
-            told = {"step": step.number, "latent": str(self._write_latent(directory, job, inputs, step))}
+            files = {"latent": self._write_latent(directory, job, inputs, step)}
             shown = _picture(step, inputs)
             if shown is not None:
                 content = io.BytesIO()
                 shown.save(content, "PNG", pnginfo=png_info(_metadata(job)))
-                write(directory / f"{_name(step)}.png", content.getvalue())
-                told["picture"] = str(directory / f"{_name(step)}.png")
-            job.note("kept", told)
+                files["picture"] = directory / f"{_name(step)}.png"
+                write(files["picture"], content.getvalue())
+            flush(files.values())
+            job.note("kept", {"step": step.number} | {kind: str(file) for kind, file in files.items()})
         except NoLatent:
             return  # it had not finished a step
         except Exception as error:  # noqa: BLE001  a latent format of another pack may raise anything

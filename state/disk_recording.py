@@ -10,7 +10,7 @@ import re
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from .tensor_file import SUFFIX, Tensors
 from .writer import Writer
 
 INPUTS, REWOUND = "inputs", "rewound"
+AT_ONCE = 16  # files that are flushed together
 
 
 class DiskRecording:
@@ -46,13 +47,15 @@ class DiskRecording:
         self._lock = threading.Lock()
         self._unwritten: dict[str, Item] = {}
         self._todo: deque[tuple[str, Item | None]] = deque()  # None: delete the file
+        self._unflushed: dict[str, Item] = {}  # in a file that a power failure would take
         self._size = 0  # bytes put since the last save
         self._in_trouble = False
         stems = {name.removesuffix(SUFFIX) for name in file_names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
         self._rewound: Rewound | None = None
-        self._segments = {int(m[1]) for stem in stems if (m := re.fullmatch(r"segment-(\d+)", stem))}
-        self._steps = {int(match[1]) for stem in stems if (match := re.fullmatch(r"step-(\d+)", stem))}
+        self._segments = _numbers("segment", stems)
+        self._steps = _numbers("step", stems)
+        self._approaches = _numbers("x", stems)
         # A file that is missing in between is found, and told, when it is to be read.
         self._length = max((int(stem) + 1 for stem in stems if stem.isdigit()), default=0)
         if REWOUND in stems:
@@ -85,7 +88,8 @@ class DiskRecording:
 
     def truncate(self, length: int) -> None:
         gone = [_evaluation(index) for index in range(length, self._length)]
-        gone += [_x(index) for index in range(length + 1, self._length + 1)]
+        gone += [_x(index) for index in self._approaches if index > length]
+        self._approaches = {index for index in self._approaches if index <= length}
         gone += [_segment(first) for first in self._segments if first > length]
         self._segments = {first for first in self._segments if first <= length}
         gone += [_step(number) for number in self._steps if self._is_beyond(number, length)]
@@ -106,12 +110,11 @@ class DiskRecording:
             self._steps.add(step.number)
 
     def approach(self, evaluations: int) -> Approach | None:
-        name = _x(evaluations)
-        known = name in self._unwritten or (self.directory / (name + SUFFIX)).exists()
-        return self._get(name, decode_approach) if known else None
+        return self._get(_x(evaluations), decode_approach) if evaluations in self._approaches else None
 
     def approached(self, approach: Approach) -> None:
         self._put(_x(approach.evaluations), approach)
+        self._approaches.add(approach.evaluations)
 
     def begin(self, segment: Segment) -> None:
         self._put(_segment(segment.first), segment)
@@ -184,7 +187,7 @@ class DiskRecording:
             item = self._unwritten.get(name)
         if item is not None:
             return item
-        tensors, about = tensor_file.read(self.directory / (name + SUFFIX))
+        tensors, about = tensor_file.read(self._file(name))
         try:
             return decode(tensors, about)
         except (KeyError, TypeError, ValueError) as error:
@@ -197,33 +200,55 @@ class DiskRecording:
             self._size += sum(tensor.nbytes for tensor in tensors_of(item).values())
 
     def write(self) -> None:
-        """Do what is to do, in order, until that is impossible. On the writer's thread."""
+        """Do what is to do, in order, until that is impossible. On the writer's thread.
+
+        A file is there as soon as it is written, so that a killed process loses only what it was computing;
+        several are flushed together.
+        """
         try:
             while todo := self._next():
                 self._do(*todo)
                 with self._lock:
                     if self._todo and self._todo[0] is todo:
                         self._todo.popleft()
+                if len(self._unflushed) >= AT_ONCE:
+                    self._flush()
+            self._flush()
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             self._report(str(error))
         else:
             self._report(None)
+
+    def _flush(self) -> None:
+        flushed, self._unflushed = self._unflushed, {}
+        try:
+            tensor_file.flush(self._file(name) for name in flushed)
+        except OSError:
+            with self._lock:  # written once more
+                self._todo.extendleft(reversed(flushed.items()))
+            raise
+        with self._lock:
+            for name, item in flushed.items():
+                if self._unwritten.get(name) is item:
+                    del self._unwritten[name]
 
     def _next(self) -> tuple[str, Item | None] | None:
         with self._lock:
             return self._todo[0] if self._todo else None
 
     def _do(self, name: str, item: Item | None) -> None:
-        file = self.directory / (name + SUFFIX)
+        file = self._file(name)
         if item is None:
             file.unlink(missing_ok=True)
+            self._unflushed.pop(name, None)
         elif self._unwritten.get(name) is item:  # else it was truncated meanwhile
             content = tensor_file.encode(tensors_of(item), about_of(item))
             self._make_room(len(content))
             tensor_file.write(file, content)
-            with self._lock:
-                if self._unwritten.get(name) is item:
-                    del self._unwritten[name]
+            self._unflushed[name] = item
+
+    def _file(self, name: str) -> Path:
+        return self.directory / (name + SUFFIX)
 
     def _make_room(self, size: int) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -255,6 +280,10 @@ def is_within(stem: str, end: Rewound | None) -> bool:
     if kind == "step":
         return int(number) <= end.step
     return int(number) < end.evaluations if not kind else int(number) <= end.evaluations
+
+
+def _numbers(kind: str, stems: Iterable[str]) -> set[int]:
+    return {int(found[1]) for stem in stems if (found := re.fullmatch(rf"{kind}-(\d+)", stem))}
 
 
 def _evaluation(index: int) -> str:

@@ -58,7 +58,10 @@ class _Candidate:
 
 
 class Retention:
-    """`limits` are asked for at each sweep; `busy` tells whether a job was taken up again meanwhile."""
+    """`limits` are asked for at each sweep; `busy` tells whether a job was taken up again meanwhile.
+
+    `keep` is called before a job's recording goes, for what else is to be kept of it; False spares it.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,9 @@ class Retention:
         limits: Callable[[], Limits],
         busy: Callable[[str], bool],
         pictures: PreviewFiles | None = None,
+        keep: Callable[[str], bool] = lambda job_id: True,
     ) -> None:
+        self._keep = keep
         self._pictures = pictures
         self._recordings = recordings
         self._store = store
@@ -86,9 +91,10 @@ class Retention:
             too_old = time.time() - candidate.ended > limits.age_s
             if size is None or not (too_old or total > limits.size):
                 continue
-            if candidate.job_id is not None and self._busy(candidate.job_id):
+            job_id = candidate.job_id
+            if job_id is not None and (self._busy(job_id) or not self._keep(job_id)):
                 continue
-            self._recordings.forget(candidate.name, candidate.job_id)
+            self._recordings.forget(candidate.name, job_id)
             total -= size
             gone.append(candidate.name)
         if self._pictures is not None:

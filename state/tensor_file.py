@@ -1,13 +1,16 @@
 """Named tensors in a safetensors file: exact dtypes and memory layouts, checksums, a format version.
 
-Whole files appear at once: written under a temporary name, flushed to the disk, then renamed.
+Whole files appear at once: written under a temporary name, then renamed, so that they survive this process; flushed
+to the disk, they survive the machine. What a power failure before that leaves is told by the checksums.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +45,25 @@ def encode(tensors: Tensors, about: dict[str, Any]) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Raises OSError; then the file is as it was."""
+    """Not yet flushed. Raises OSError; then the file is as it was."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    _flush_directory(path.parent)
+
+
+def flush(paths: Iterable[Path]) -> None:
+    """To the disk. What was deleted meanwhile needs none. Raises OSError."""
+    places = set()
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+            os.fsync(file.fileno())
+            places.add(path.parent)
+    for place in places:
+        _flush_directory(place)
 
 
 def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
@@ -91,7 +101,7 @@ def _crc32(tensor: torch.Tensor) -> int:
 
 
 def _flush_directory(directory: Path) -> None:
-    """So that the rename survives a power failure. Windows has no such thing."""
+    """The names in it. Windows has no such thing."""
     if os.name == "nt":
         return
     handle = os.open(directory, os.O_RDONLY)

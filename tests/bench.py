@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import browser_bench
+
 import measurements
 import preview_costs
 import volume

@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from browser import FRONTENDS, RENDERERS, Screen, chromium, frontend_root, graph, launch, screen
 from playwright.sync_api import sync_playwright
 
 import graphs
-from browser import FRONTENDS, RENDERERS, Screen, chromium, frontend_root, graph, launch, screen
 from harness import Comfy
 from measurements import Figures, require, spread
 

@@ -1,4 +1,4 @@
-"""`python dev.py demo`: a job is paused, makes way for another, and goes on as if nothing had happened."""
+"""`python dev.py demo`: a red circle becomes a blue square half-way, in the first example workflow."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
+import numpy as np
+from PIL import Image
 
-import graphs
-from harness import Comfy
+import contact_sheet
+import examples
+from demo_model.check import Seen, look
+from harness import ROOT, Comfy
 
-STEPS, PAUSE_AT = 20, 8
-SLOW = {"seconds": 0.1}  # so that there is something to watch
+EXAMPLE, PAUSE_AT = "Pause and edit", 6
+FIRST, THEN = "a red circle on a yellow ground", "a blue square on a yellow ground"
+REASON = "the circle should be a square"
+SHEET = ROOT / "midrun-demo.png"
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 
@@ -30,10 +34,6 @@ class Broken(Exception):
 def require(holds: bool, told: str) -> None:
     if not holds:
         raise Broken(told)
-
-
-def workflow(key: str, watched: bool = True, steps: int = STEPS, **more: Any) -> graphs.Graph:
-    return graphs.base("dpmpp_2m_sde", watched=watched, steps=steps, key=key, probe=SLOW, **more)
 
 
 def show(job: dict[str, Any]) -> None:
@@ -61,54 +61,91 @@ def timeline(events: list[dict[str, Any]]) -> None:
         print(f"    {offset:6.2f} s  {event['kind']:10} step {event['step']:2}  -> {event['state_to']}")
 
 
-def pause(comfy: Comfy) -> str:
-    """Queue a job and pause it in the middle of a step; its id."""
-    print("  There is no checkpoint at hand, so a tiny model with random weights is sampled.")
-    job_id = comfy.queue(workflow("demo", gates=str(PAUSE_AT + 1)))
-    print(f"  Queued job {job_id}: {STEPS} steps of dpmpp_2m_sde.")
-    comfy.wait_at_gate("demo", PAUSE_AT + 1)
-    began = time.monotonic()
-    status, job = comfy.verb(job_id, "pause", query="?wait=30")
-    took = time.monotonic() - began
-    require(status == 200 and job["state"] == "paused", f"The job did not pause: {status} {job}")
-    print(f"  POST /midrun/jobs/{{id}}/pause, in the middle of step {PAUSE_AT + 1}: {took:.2f} s")
-    show(job)
+def seen(image: Image.Image) -> Seen:
+    return look(np.asarray(image.convert("RGB").resize((128, 128)), np.float32) / 255)
+
+
+def told(what: Seen) -> str:
+    thing = f"a {what.colour} {what.shape}" if what.shape else "nothing yet"
+    return f"{thing} on {what.ground}"
+
+
+def pause(comfy: Comfy, prompt: dict[str, Any]) -> str:
+    """Queue the example, which pauses by itself; its id."""
+    job_id = comfy.queue(prompt)
+    print(f"  Queued job {job_id}: '{FIRST}', 20 steps.")
+    job = comfy.wait_for(job_id, "paused")
+    print(f"  It paused by itself after step {job['step']} of {job['total_steps']}.")
+    require(job["step"] == PAUSE_AT, "It should have paused at step 6.")
     require(job["gpu_released"], "The job is paused, but models are still loaded.")
+    show(job)
+    shown = seen(contact_sheet.preview(comfy, job_id, PAUSE_AT))
+    print(f"  Its preview shows {told(shown)}: {comfy.url}/midrun/jobs/{job_id}/preview")
     return job_id
 
 
-def make_way(comfy: Comfy, job_id: str) -> None:
-    """Let another prompt run while the job is paused."""
-    comfy.wait_ended(comfy.queue(workflow("other", watched=False, steps=4, seed=99)))
-    print("  Another prompt was queued meanwhile and ran to its end; the paused job made way for it.")
-    job = comfy.job(job_id)
-    show(job)
-    require(job["state"] == "paused" and not job["held"], "The paused job did not make way.")
+def make_way(comfy: Comfy, prompt: dict[str, Any], sampler: str) -> str:
+    """Queue a second job, which pauses as well, so that the first has to leave the queue; its id."""
+    other = {**prompt, sampler: {**prompt[sampler], "inputs": {**prompt[sampler]["inputs"], "seed": 8}}}
+    second = comfy.queue(other)
+    comfy.wait_for(second, "paused")
+    print(f"  Meanwhile a second job ran: {second}. The paused one made way for it.")
+    return second
 
 
-def resume(comfy: Comfy, job_id: str) -> Path:
-    """Let the job end and compare its result with a stock run's; the result."""
+def edit_and_resume(comfy: Comfy, job_id: str, text_node: str) -> Path:
+    """Change colour and shape, and let the job end; its picture."""
+    body = {text_node: {"text": THEN}}
+    status, answer = comfy.call("PUT", f"/midrun/jobs/{job_id}/params", body)
+    require(status == 200, f"The edit was refused: {status} {answer}")
+    print(f"  PUT /midrun/jobs/{{id}}/params: '{THEN}'")
     status, answer = comfy.verb(job_id, "resume")
     require(status == 202, f"The job did not resume: {status} {answer}")
     job = comfy.wait_for(job_id, "completed")
     print("  POST /midrun/jobs/{id}/resume. The timeline:")
     timeline(comfy.get(f"/midrun/jobs/{job_id}/events")["events"])
+    print(f"  Steps 1 to {PAUSE_AT} came from the recording, {PAUSE_AT + 1} to {job['step']} from the model.")
+    outputs = comfy.wait_ended(job["prompt_id"])["outputs"]
+    output = comfy.output(job["prompt_id"], next(iter(outputs)))
+    with Image.open(output) as image:
+        result = seen(image)
+    print(f"  The result shows {told(result)}.")
+    require((result.colour, result.shape) == ("blue", "square"), "It should be a blue square.")
+    return output
 
-    output = comfy.output(job["prompt_id"])
-    plain = comfy.queue(workflow("plain", watched=False))
-    same = torch.equal(*(load_file(file)["latent_tensor"] for file in (output, comfy.output(plain))))
-    evaluations = comfy.probe("demo")["done"]
-    verdict = "bit-identical to" if same else "DIFFERENT from"
-    print(f"  The result is {verdict} an uninterrupted run without Midrun;")
-    print(f"  {evaluations} evaluations were computed for {STEPS} steps.")
-    require(same, "The result should be that of an uninterrupted run.")
-    require(evaluations == STEPS, f"There should be {STEPS} evaluations.")
+
+def abort(comfy: Comfy, job_id: str) -> None:
+    """End the second job, with a reason."""
+    status, answer = comfy.verb(job_id, "abort", {"mode": "stop", "reason": REASON})
+    require(status == 200, f"The job was not aborted: {status} {answer}")
+    comfy.wait_for(job_id, "aborted")
+    failure = comfy.get("/midrun/failures")["failures"][0]
+    require((failure["job_id"], failure["reason"]) == (job_id, REASON), f"It is not told of: {failure}")
+    print(f"  The second job was aborted at step {failure['step']}, because {REASON}.")
+
+
+def write_sheet(comfy: Comfy, job_id: str, sheet: Path, steps: int = 20) -> None:
+    pictures = {step: contact_sheet.preview(comfy, job_id, step) for step in range(1, steps + 1)}
+    lines = (f"Steps 1 to {PAUSE_AT}: {FIRST}", f"Steps {PAUSE_AT + 1} to {steps}: {THEN}")
+    contact_sheet.write(sheet, pictures, PAUSE_AT, lines)
+    print(f"  All steps in one picture: {sheet}")
+
+
+def play(comfy: Comfy, sheet: Path) -> Path:
+    """The whole story; the picture that the edited job saved. Raises Broken where it goes wrong."""
+    workflow = examples.saved(EXAMPLE)
+    prompt = examples.as_prompt(comfy, workflow)
+    job_id = pause(comfy, prompt)
+    second = make_way(comfy, prompt, examples.node_id(workflow, "MidrunKSampler"))
+    abort(comfy, second)
+    output = edit_and_resume(comfy, job_id, examples.node_id(workflow, "Positive"))
+    write_sheet(comfy, job_id, sheet)
     return output
 
 
 def stay(comfy: Comfy, output: Path) -> None:
     """Leave the server to whoever looks at the demo."""
-    print(f"ComfyUI runs at {comfy.url}; the job is at {comfy.url}/midrun/jobs.")
+    print(f"ComfyUI runs at {comfy.url}; the jobs are at {comfy.url}/midrun/jobs.")
     print(f"The result is {output}. Ctrl-C stops the server and removes it.", flush=True)
     try:
         while True:
@@ -119,13 +156,11 @@ def stay(comfy: Comfy, output: Path) -> None:
 
 def show_all(base: Path, headless: bool) -> int:
     """The exit code. The server has stopped then."""
-    comfy = Comfy(base)
+    comfy = Comfy(base, (ROOT,))
     print("Starting ComfyUI with Midrun ...", flush=True)
     try:
         comfy.start()
-        job_id = pause(comfy)
-        make_way(comfy, job_id)
-        output = resume(comfy, job_id)
+        output = play(comfy, SHEET)
         if not headless:
             stay(comfy, output)
     except (Broken, RuntimeError, AssertionError, OSError, http.client.HTTPException) as error:

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from browser import FRONTENDS, Screen, frontend_root, launch, screen
 from PIL import Image
 from playwright.sync_api import FloatRect, sync_playwright
 
-from browser import FRONTENDS, Screen, frontend_root, launch, screen
 from harness import ROOT, Comfy
 
 README, HELP = ROOT / "docs", ROOT / "web" / "docs"

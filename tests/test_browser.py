@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from browser import FRONTENDS, HOSTILE, RENDERERS, Screen, edits, frontend_root, needs_chromium, screen
 from playwright.sync_api import Browser, Locator, expect
 
-from browser import FRONTENDS, HOSTILE, RENDERERS, Screen, edits, frontend_root, needs_chromium, screen
+import examples
 from harness import Comfy
 
 pytestmark = needs_chromium
@@ -276,3 +277,22 @@ def tab_to(shown: Screen, selector: str, back: bool = False) -> None:
             return
         shown.page.keyboard.press("Shift+Tab" if back else "Tab")
     raise AssertionError(f"Tab does not reach {selector}")
+
+
+# -- the example workflows -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", examples.names())
+def test_an_example_opens_as_it_was_saved(served: Comfy, browser: Browser, name: str) -> None:
+    workflow = examples.saved(name)
+    with screen(browser, served, "nodes2") as shown:
+        output = shown.page.evaluate(
+            """async workflow => {
+                await app.loadGraphData(workflow, true, true, 'Example');
+                return (await app.graphToPrompt()).output;
+            }""",
+            workflow,
+        )
+        shown.picture(f"example-{name}")
+    plain = {key: {part: node[part] for part in ("class_type", "inputs")} for key, node in output.items()}
+    assert plain == examples.as_prompt(served, workflow)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import FRONTENDS, HOSTILE, RENDERERS, edits, frontend_root, graph, needs_chromium, screen
+from browser import wait_until_ready as ready
 from playwright.sync_api import Browser, expect
 
 import graphs
-from browser import FRONTENDS, HOSTILE, RENDERERS, edits, frontend_root, graph, needs_chromium, screen
-from browser import wait_until_ready as ready
 from harness import Comfy
 
 pytestmark = needs_chromium

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from browser import FRONTENDS, RENDERERS, Screen, frontend_root, graph, needs_chromium, screen
+from browser import wait_until_ready as ready
 from playwright.sync_api import Browser, expect
 
 import graphs
-from browser import FRONTENDS, RENDERERS, Screen, frontend_root, graph, needs_chromium, screen
-from browser import wait_until_ready as ready
 from harness import Comfy
 
 pytestmark = needs_chromium

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +248,43 @@ def test_too_much_goes_completed_first_then_aborted_then_failed_and_paused_never
     assert went == ["completed-1", "completed-2", "aborted-1", "failed-1"][:gone]
     assert [job for job in went if recordings.of_job(job).exists()] == []
     assert recordings.of_job("paused-1").exists()
+
+
+def test_a_recording_stays_while_something_else_of_its_job_is_to_be_kept(
+    recordings: DiskRecordings, jobs: Store
+) -> None:
+    asked: list[str] = []
+
+    def keep(job_id: str) -> bool:
+        asked.append(job_id)
+        return job_id != "aborted-1"
+
+    limits = Limits(age_s=0.0)
+    Retention(recordings, jobs, lambda: limits, lambda job_id: False, keep=keep).sweep()
+    assert sorted(asked) == ["aborted-1", "completed-1", "completed-2", "failed-1"]
+    assert recordings.of_job("aborted-1").exists() and not recordings.of_job("failed-1").exists()
+
+
+def test_files_that_could_not_be_flushed_are_written_again(
+    recordings: DiskRecordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes: list[list[str]] = []
+
+    def flush(paths: Iterable[Path]) -> None:
+        flushes.append([path.stem for path in paths])
+        if len(flushes) == 1:
+            raise OSError("the disk does not answer")
+
+    monkeypatch.setattr("midrun.state.tensor_file.flush", flush)
+    recording = recordings.open(JOB, "3", 0)
+    recording.append(Evaluation(torch.zeros(4)))
+    recording.save()
+    recordings.writer.flush()
+    assert recording._unwritten and torch.equal(recording.read(0).answer, torch.zeros(4))
+    recording.append(Evaluation(torch.ones(4)))
+    recording.save()
+    recordings.writer.flush()
+    assert flushes == [["000000"], ["000000", "000001"]] and recording._unwritten == {}
 
 
 def test_directories_that_no_job_has_go_first_and_not_before_a_day(

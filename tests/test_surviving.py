@@ -268,11 +268,18 @@ def test_old_recordings_go_when_the_server_starts(mortal: Comfy) -> None:
     mortal.wait_for(done, "completed")
     paused = start(mortal, "old-paused", "3", queue_policy="park")
     pause_at(mortal, paused, "old-paused", 3)
-    recordings = [written(mortal, done, 6).parent, written(mortal, paused, 2).parent]
+    aborted = start(mortal, "old-aborted", "3")
+    pause_at(mortal, aborted, "old-aborted", 3)
+    mortal.verb(aborted, "abort")
+    mortal.until(lambda: "kept" in kinds(mortal, aborted), "the result to be kept")
+    result = home(mortal) / "kept" / aborted
+    shutil.rmtree(result)  # as a crash right after the abort leaves it
+    recordings = [written(mortal, job, n).parent for job, n in ((done, 6), (aborted, 2), (paused, 2))]
     settings = mortal.base / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps({"Midrun.RecordingsAge": 1e-6}))
     mortal.stop()
     mortal.start()
-    mortal.until(lambda: not recordings[0].exists(), "the old recording to go")
-    assert recordings[1].exists() and mortal.job(done)["state"] == "completed"
+    mortal.until(lambda: not any(place.exists() for place in recordings[:2]), "the old recordings to go")
+    assert recordings[2].exists() and mortal.job(done)["state"] == "completed"
+    assert {file.suffix for file in result.iterdir()} == {".latent", ".png"}

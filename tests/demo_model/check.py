@@ -11,7 +11,7 @@ from .draw import COLOURS, SHAPES, SIDE, Image, Scene, distance
 
 DIRECTIONS = 72
 CONTRAST = 0.16  # how far a colour is from the ground's to be something else
-WHOLE = 0.82  # the share of a contour's inside that a filled shape covers at least
+WHOLE = 0.9  # the share of a contour's inside that a filled shape covers at least
 SMALLEST = 150  # pixels
 
 

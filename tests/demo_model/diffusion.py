@@ -45,13 +45,14 @@ class Schedule:
         sigmas = comfy.model_sampling.ModelSamplingDiscrete().sigmas
         self.kept = 1 / (sigmas**2 + 1)  # alpha bar, [1000]
 
-    def loss(self, model: nn.Module, latents: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """How badly the noise in `latents` [B, 4, H, W] is guessed.
+    def loss(
+        self, model: nn.Module, latents: torch.Tensor, context: torch.Tensor, t: torch.Tensor
+    ) -> torch.Tensor:
+        """How badly the noise in `latents` [B, 4, H, W] is guessed at the noise levels `t` [B], 0 to 999.
 
         The weights of the noise levels are those of Min-SNR (arXiv 2303.09556), and the noisiest, which
         choose the colours, count more.
         """
-        t = torch.randint(0, len(self.kept), (len(latents),))
         kept, noise = self.kept[t].reshape(-1, 1, 1, 1), torch.randn_like(latents)
         guess = model(kept.sqrt() * latents + (1 - kept).sqrt() * noise, t, context=context)
         ratio = kept / (1 - kept)

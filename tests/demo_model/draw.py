@@ -129,7 +129,7 @@ def _to_polygon(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
 def draw(scene: Scene, rng: np.random.Generator | None = None) -> Image:
     """The picture, antialiased. With `rng` its colours are not quite the table's."""
     away = distance(scene)
-    ring = max(6.0, 0.26 * scene.radius)
+    ring = max(5.0, 0.2 * scene.radius)
     picture = np.empty((SIDE, SIDE, 3), np.float32)
     picture[:] = _tint(scene.ground, rng)
     picture = _paint(

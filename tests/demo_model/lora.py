@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-RANK = 4
+RANK = 8
 TARGETS = ("in_layers.2", "out_layers.3", "to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2")
 
 

@@ -1,4 +1,4 @@
-"""`python dev.py train`: make the demo model's files again, from a seed. About an hour on two cores.
+"""`python dev.py train FOLDER`: make the demo model's files again, from a seed. About an hour on two cores.
 
 Each stage leaves a file in the working directory and is skipped when that is there.
 """
@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,31 @@ KEPT = use_comfyui()
 from demo_model import autoencoder, lora  # noqa: E402
 from demo_model.captions import Captions, Text  # noqa: E402
 from demo_model.diffusion import Schedule, Training, initialise, unet  # noqa: E402
-from demo_model.draw import SIDE, Scene, draw, hollow, random_scene  # noqa: E402
+from demo_model.draw import SIDE, draw, hollow, random_scene  # noqa: E402
 from midrun.nodes import demo_loading  # noqa: E402
 
-SEED, DROPPED = 20, 0.12
+SEED, DROPPED, SWAPPED = 20, 0.12, 0.5
+LATE = 200  # noise levels below this are those of the last steps; 1000 is pure noise
 CROP, CROPS, BATCH = 64, 16, 64  # pixels; crops, latents in a batch
-AUTOENCODER_STEPS, UNET_STEPS, LORA_STEPS = 2500, 3200, 800
+AUTOENCODER_STEPS = 2500
 PICTURES, HOLLOW_PICTURES = 24000, 6000
 CHANNELS_LAST = torch.channels_last
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the UNet is taught in one stage. `settled`: in the last steps the picture counts, not the text."""
+
+    name: str
+    steps: int
+    rate: float
+    settled: bool = True
+    rings: bool = False
+
+
+DENOISE = Lesson("unet", 3200, 1e-3, settled=False)
+SETTLE = Lesson("settled", 600, 5e-4)
+HOLLOW = Lesson("lora", 900, 2e-3, rings=True)
 BEGAN = time.monotonic()
 
 
@@ -96,11 +114,17 @@ def train_unet(pictures: dict[str, Any]) -> dict[str, Any]:
     captions = Captions()
     text = Text(captions.tokens)
     initialise(text)
-    both = torch.nn.ModuleList([unet(), text])
-    training = Training(both, UNET_STEPS)
-    _denoise(training, pictures["scenes"], pictures["latents"][:PICTURES], captions, UNET_STEPS, "unet")
-    average = training.average
-    return {"unet": average[0].state_dict(), "text": average[1].weights(), "pair": average.state_dict()}
+    return teach(torch.nn.ModuleList([unet(), text]), pictures, captions, DENOISE).state_dict()
+
+
+def settle(pictures: dict[str, Any], pair: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Without this it minds the sentence up to the last step, and nothing is ever decided."""
+    captions = Captions()
+    both = torch.nn.ModuleList([unet(), Text(captions.tokens)])
+    both.load_state_dict(pair)
+    model, text = teach(both, pictures, captions, SETTLE)
+    parts = {"unet": model.state_dict(), "text": text.weights()}
+    return parts | {"pair": torch.nn.ModuleList([model, text]).state_dict()}
 
 
 def train_lora(pictures: dict[str, Any], pair: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -109,27 +133,32 @@ def train_lora(pictures: dict[str, Any], pair: dict[str, torch.Tensor]) -> dict[
     both.load_state_dict(pair)
     both.requires_grad_(False)
     lora.attach(both[0])
-    training = Training(both, LORA_STEPS, 2e-3)
-    _denoise(training, pictures["rings"], pictures["latents"][PICTURES:], captions, LORA_STEPS, "lora")
-    return lora.weights(training.average[0])
+    return lora.weights(teach(both, pictures, captions, HOLLOW)[0])
 
 
-def _denoise(
-    training: Training,
-    scenes: list[Scene],
-    latents: torch.Tensor,
-    captions: Captions,
-    steps: int,
-    told: str,
-) -> None:
+def teach(both: torch.nn.ModuleList, pictures: dict[str, Any], captions: Captions, lesson: Lesson) -> Any:
+    """The moving average of the UNet and the text encoder after the lesson."""
     rng, schedule = np.random.default_rng(SEED + 2), Schedule()
-    model, text = training.model
-    for step in range(steps):
-        chosen = rng.integers(len(scenes), size=BATCH)
-        rows = captions.batch([scenes[at] for at in chosen], rng, DROPPED)
-        loss = schedule.loss(model, latents[chosen], text(rows))
+    training = Training(both, lesson.steps, lesson.rate)
+    everything = pictures["scenes"] + pictures["rings"]
+    for step in range(lesson.steps):
+        t = rng.integers(1000, size=BATCH)
+        chosen = choose(t, rng, lesson)
+        rows = captions.batch([everything[at] for at in chosen], rng, DROPPED)
+        if lesson.settled:
+            swapped = torch.from_numpy((t < LATE) & (rng.random(BATCH) < SWAPPED))
+            rows = torch.where(swapped[:, None], rows.roll(1, 0), rows)
+        loss = schedule.loss(both[0], pictures["latents"][chosen], both[1](rows), torch.from_numpy(t))
         training.step(loss)
-        tell(told, step, steps, loss)
+        tell(lesson.name, step, lesson.steps, loss)
+    return training.average
+
+
+def choose(t: np.ndarray, rng: np.random.Generator, lesson: Lesson) -> np.ndarray:
+    """Pictures for these noise levels. In the last steps a LoRA leaves filled shapes as they are."""
+    filled, rings = rng.integers(PICTURES, size=BATCH), PICTURES + rng.integers(HOLLOW_PICTURES, size=BATCH)
+    as_it_is = (t < LATE) & (rng.random(BATCH) < 0.5)
+    return np.where(as_it_is, filled, rings) if lesson.rings else filled
 
 
 def export(made: dict[str, Any], lora_weights: dict[str, torch.Tensor], home: Path) -> None:
@@ -175,7 +204,8 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     pair = stage(given.work / "autoencoder.pt", train_autoencoder)
     pictures = stage(given.work / "pictures.pt", lambda: encode_pictures(pair["encoder"]))
-    made = stage(given.work / "unet.pt", lambda: train_unet(pictures))
+    first = stage(given.work / "unet.pt", lambda: train_unet(pictures))
+    made = stage(given.work / "settled.pt", lambda: settle(pictures, first))
     ring = stage(given.work / "lora.pt", lambda: train_lora(pictures, made["pair"]))
     export(made | pair, ring, given.home)
     for name, value in pictures["preview"].items():
