@@ -19,7 +19,7 @@ from harness import ROOT, Comfy
 
 README, HELP = ROOT / "docs", ROOT / "web" / "docs"
 MOST_BYTES = 600_000  # all of them together
-SIZE = {"width": 1360, "height": 850}
+SIZE = {"width": 1360, "height": 900}
 # Of the example workflows.
 EXAMPLES = ROOT / "example_workflows"
 POSITIVE, SAMPLER, DEMO_MODEL = "3", "6", "1"
@@ -41,7 +41,6 @@ def tour(shown: Screen) -> None:
     shown.verb("edit").click()
     shown.until_step_is_seen(job_id, 6, shown.tray)
     frame(1500)
-    shown.tray.locator(f'[data-node="{POSITIVE}"]').scroll_into_view_if_needed()
     text = shown.tray.locator(f'[data-node="{POSITIVE}"] textarea')
     text.evaluate("one => one.scrollIntoView({ block: 'center' })")
     frame(900)
@@ -70,6 +69,8 @@ def tour(shown: Screen) -> None:
 def node(shown: Screen) -> None:
     """The sampler node, paused."""
     paused(shown)
+    shown.show(SAMPLER)
+    shown.page.wait_for_timeout(500)
     save(HELP / "MidrunKSampler.webp", shown.page.screenshot(clip=box(shown, SAMPLER)))
 
 
@@ -100,7 +101,9 @@ def viewer(shown: Screen) -> None:
     shown.verb("view").click()
     shown.dialog.wait_for()
     shown.page.keyboard.press("c")
-    shown.dialog.get_by_role("combobox").select_option("4")
+    choice = shown.dialog.get_by_role("combobox")
+    steps = choice.locator("option").evaluate_all("all => all.map(one => Number(one.value))")
+    choice.select_option(str(min(steps, key=lambda step: abs(step - 4))))  # not every step was shown
     shown.page.wait_for_timeout(800)
     save(README / "viewer.webp", shown.page.screenshot())
 
@@ -196,8 +199,8 @@ def load(shown: Screen, name: str) -> None:
     shown.page.evaluate(
         """() => {
             app.canvas.ds.scale = 0.66;
-            app.canvas.ds.offset[0] = 480 / 0.66;
-            app.canvas.ds.offset[1] = 110 / 0.66;
+            app.canvas.ds.offset[0] = 400 / 0.66;
+            app.canvas.ds.offset[1] = 170 / 0.66;
             app.canvas.setDirty(true, true);
         }"""
     )

@@ -82,18 +82,19 @@ def test_two_instances_of_one_subgraph_share_a_node_that_shows_both(
 # The sampler becomes a subgraph, and an instance of it more comes after it. The ids of both.
 TWO_INSTANCES = """([sampler, save]) => {
     const graph = app.rootGraph ?? app.graph;
-    const before = new Set(graph._nodes.filter(node => node.subgraph).map(node => String(node.id)));
-    graph.convertToSubgraph(new Set([graph.getNodeById(sampler)]));
-    const host = graph._nodes.find(node => node.subgraph && !before.has(String(node.id)));
+    const inner = graph.getNodeById(sampler);
+    const origins = inner.inputs.map((input, slot) =>
+        [input.name, inner.getInputNode(slot)?.id, inner.getInputLink(slot)?.origin_slot]);
+    graph.convertToSubgraph(new Set([inner]));
+    const host = graph._nodes.find(node => node.subgraph);
     const other = host.clone();
     graph.add(other);
     other.pos = [host.pos[0] + 400, host.pos[1]];
-    for (const [slot, input] of host.inputs.entries()) {
-        const link = host.getInputLink?.(slot) ?? graph.links.get?.(input.link) ?? graph.links[input.link];
-        if (!link) continue;
-        const latent = input.name === "latent_image";
-        const origin = latent ? host : graph.getNodeById(link.origin_id);
-        origin.connect(latent ? 0 : link.origin_slot, other, slot);
+    for (const [name, id, from] of origins) {
+        const slot = other.inputs.findIndex(input => input.name === name);
+        if (id === undefined || slot < 0) continue;
+        const latent = name === "latent_image";
+        (latent ? host : graph.getNodeById(id)).connect(latent ? 0 : from, other, slot);
     }
     other.connect(0, graph.getNodeById(save), 0);
     return [String(host.id), String(other.id)];

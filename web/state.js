@@ -17,7 +17,7 @@
  * }} Job
  * @typedef {{
  *   job_id?: string, node_id: string, step: number, sigma: number | null, url: string, width: number,
- *   height: number, frames?: number, method: string, label: string, created_at: string,
+ *   height: number, kind?: string, frames?: number, method: string, label: string, created_at: string,
  * }} Preview
  * @typedef {{
  *   value: any, original: any, modified: boolean, verdict: string, reason: string, type: string,
@@ -121,19 +121,18 @@ const on = {
 
   preview(model, { preview }) {
     const jobId = model.byPrompt[preview.job_id] ?? preview.job_id;
-    return {
-      ...model,
-      previews: { ...model.previews, [jobId]: merged(model.previews[jobId] ?? [], [preview]) },
-    };
+    // Later ones are of an earlier call of the node, or of what was computed before a rewind.
+    const known = (model.previews[jobId] ?? []).filter(
+      (one) => one.node_id !== preview.node_id || one.step <= preview.step,
+    );
+    return { ...model, previews: { ...model.previews, [jobId]: merged(known, [preview]) } };
   },
 
-  previews: (model, { job_id, previews }) => ({
-    ...model,
-    previews: {
-      ...model.previews,
-      [job_id]: merged(newerThan(model.previews[job_id] ?? [], previews), previews),
-    },
-  }),
+  previews(model, { job_id, previews }) {
+    const steps = previews.filter((/** @type {Preview} */ one) => one.kind !== "source");
+    const kept = newerThan(model.previews[job_id] ?? [], steps);
+    return { ...model, previews: { ...model.previews, [job_id]: merged(kept, steps) } };
+  },
 
   events: (model, { job_id, events }) => ({ ...model, events: { ...model.events, [job_id]: events } }),
   usage: (model, { usage }) => ({ ...model, usage }),
