@@ -99,9 +99,10 @@ def viewer(shown: Screen) -> None:
     shown.comfy.wait_for(job_id, "completed")
     shown.state("completed")
     shown.verb("view").click()
-    shown.dialog.wait_for()
+    shown.dialog.locator(".midrun-frame").nth(3).wait_for()
     shown.page.keyboard.press("c")
     choice = shown.dialog.get_by_role("combobox")
+    choice.locator("option").nth(3).wait_for(state="attached")
     steps = choice.locator("option").evaluate_all("all => all.map(one => Number(one.value))")
     choice.select_option(str(min(steps, key=lambda step: abs(step - 4))))  # not every step was shown
     shown.page.wait_for_timeout(800)
