@@ -146,7 +146,7 @@ def abort(shown: Screen) -> None:
 
 def demo_model(shown: Screen) -> None:
     """The demo model's node, and what it painted."""
-    job_id = paused(shown)
+    job_id = paused(shown, 21)
     shown.comfy.verb(job_id, "resume")
     shown.comfy.wait_for(job_id, "completed")
     shown.page.wait_for_timeout(1000)
@@ -183,7 +183,7 @@ def breakpoint_(shown: Screen) -> None:
 
 
 PICTURES: tuple[Callable[[Screen], None], ...] = (
-    *(tour, node, jobs, viewer, canvas, abort, demo_model, attach, breakpoint_),
+    *(tour, node, canvas, abort, jobs, viewer, demo_model, attach, breakpoint_),
 )
 
 # -- parts ---------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def load(shown: Screen, name: str) -> None:
 
 
 def paused(shown: Screen, seed: int = 7) -> str:
-    """The example, paused by itself after step 6; its job."""
+    """The example, paused by itself after step 6; its job. ComfyUI samples no seed twice in succession."""
     load(shown, "Pause and edit")
     shown.page.evaluate(
         """([id, seed]) => {

@@ -87,6 +87,9 @@ TWO_INSTANCES = """([sampler, save]) => {
         [input.name, inner.getInputNode(slot)?.id, inner.getInputLink(slot)?.origin_slot]);
     graph.convertToSubgraph(new Set([inner]));
     const host = graph._nodes.find(node => node.subgraph);
+    for (const input of [...host.subgraph.inputs])  // a seed's widget is made an input of the subgraph
+        if (!origins.some(([name, id]) => name === input.name && id !== undefined))
+            host.subgraph.removeInput(input);
     const other = host.clone();
     graph.add(other);
     other.pos = [host.pos[0] + 400, host.pos[1]];
