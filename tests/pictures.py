@@ -195,7 +195,10 @@ def load(shown: Screen, name: str) -> None:
     shown.page.evaluate(
         "([text, name]) => app.loadGraphData(JSON.parse(text), true, true, name)", [text, name]
     )
-    shown.page.add_style_tag(content=TIDY)
+    shown.page.evaluate(  # not by Playwright, to which any refusal of the policy is its own
+        "text => document.head.append(Object.assign(document.createElement('style'), { textContent: text }))",
+        TIDY,
+    )
     shown.page.wait_for_timeout(500)
     shown.page.evaluate(
         """() => {
