@@ -126,7 +126,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     files = PreviewFiles(home.path, store)
     recordings.dropped = files.drop
     previews, full = Previews(files, Announcer(server)), FullQuality(recordings)
-    gallery = Gallery(previews, recordings, full)
+    gallery = Gallery(previews, recordings, full, _settings)
     editing = Editing(control, definitions)
     settings = server.user_manager.settings.get_settings
     routes = Routes(control, editing, results, gallery, settings, partial(usage, home.path))
@@ -171,7 +171,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
     hooks.runtime = hooks.Runtime(
-        find_job, recordings, queue, previews, Holding(full, recordings, queue.somebody_waits)
+        find_job, recordings, queue, previews, Holding(full, recordings, queue.somebody_waits), _settings
     )
 
 

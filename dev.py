@@ -1,7 +1,7 @@
-"""The developer's commands: `python dev.py demo | test | bench | train [arguments]`. Standard library only.
+"""The developer's commands: `python dev.py demo | test | bench | train | pictures [arguments]`.
 
-Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick the second time. With
-COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
+Standard library only. Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick
+the second time. With COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -232,12 +232,18 @@ def test(environment: Environment, arguments: list[str]) -> int:
     return environment.execute("-m", "pytest", *(arguments or ["tests"])) or len(failed)
 
 
+def with_browser(script: str, environment: Environment, arguments: list[str]) -> int:
+    environment.make_for_browsers()
+    return environment.execute(script, *arguments)
+
+
 def main() -> int:
     commands = {
         "demo": lambda environment, rest: environment.execute("tests/demo.py", *rest),
         "test": test,
         "train": lambda environment, rest: environment.execute("tests/demo_model/train.py", *rest),
-        "bench": lambda environment, rest: environment.execute("tests/bench.py", *rest),
+        "bench": partial(with_browser, "tests/bench.py"),
+        "pictures": partial(with_browser, "tests/pictures.py"),
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +17,17 @@ from ..state.disk import DiskRecordings
 from ..state.errors import MidrunError, NoPreview
 from ..state.job import Job
 from ..state.preview_files import PreviewFiles
-from ..state.previews import Kind, Method, Preview, PreviewOptions, Quality, Shown, Wanted
+from ..state.previews import (
+    Kind,
+    Method,
+    Preview,
+    PreviewOptions,
+    Quality,
+    Shown,
+    Wanted,
+    options_from,
+    settled,
+)
 from ..state.recording import Damaged, Inputs, Recording, Step
 from .full import FullQuality
 from .previewer import Made
@@ -31,11 +42,18 @@ TOO_EARLY = "no step is done yet, or its recording is gone."
 class Gallery:
     """Of all jobs."""
 
-    def __init__(self, previews: Previews, recordings: DiskRecordings, full: FullQuality) -> None:
+    def __init__(
+        self,
+        previews: Previews,
+        recordings: DiskRecordings,
+        full: FullQuality,
+        settings: Callable[[], dict[str, Any]],
+    ) -> None:
         self._previews = previews
         self._files: PreviewFiles = previews.files
         self._recordings = recordings
         self._full = full
+        self._settings = settings
 
     async def listed(self, job: Job) -> list[Preview]:
         return await asyncio.to_thread(self._files.listed, job.job_id)
@@ -157,18 +175,8 @@ class Gallery:
         """Of the Midrun node in the job's graph that is this one or, as far as can be told, before it."""
         prompt = job.request.prompt
         all_inputs = (graph.inputs(prompt, node) for node in (node_id or "", *prompt))
-        return options_from(next((given for given in all_inputs if "preview_method" in given), {}))
-
-
-def options_from(inputs: dict[str, Any]) -> PreviewOptions:
-    """From a graph, which may come from anybody: what makes no sense is the default."""
-    default = PreviewOptions()
-    method = inputs.get("preview_method")
-    known = method if isinstance(method, str) and method in {one.value for one in Method} else default.method
-    every, size = inputs.get("preview_every"), inputs.get("preview_max_size")
-    every = every if isinstance(every, int) and 0 <= every <= 10000 else default.every
-    size = size if isinstance(size, int) and 64 <= size <= 4096 else default.max_size
-    return PreviewOptions(Method(known), every, size)
+        given = next((given for given in all_inputs if "preview_method" in given), {})
+        return settled(options_from(given), self._settings())
 
 
 def _where(wanted: Wanted) -> tuple[Kind, int | None]:

@@ -7,7 +7,7 @@ recorded. PREDICT_NOISE is one evaluation: replayed or live. The only user of co
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.job import Job
-from ..state.previews import PreviewOptions
+from ..state.previews import PreviewOptions, settled
 from ..state.recording import Inputs, Recording, Recordings, Segment
 from ..state.transitions import Directive
 from ..state.view import JobError, QueuePolicy
@@ -39,6 +39,13 @@ class Options:
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     previews: PreviewOptions = PreviewOptions()
 
+    def settled(self, settings: dict[str, Any]) -> Options:
+        """What the node leaves at its default is as the user's settings say."""
+        policy, wished = self.queue_policy, settings.get("Midrun.QueuePolicy")
+        if policy is QueuePolicy.AUTO and wished in ("hold", "park"):
+            policy = QueuePolicy(wished)
+        return replace(self, queue_policy=policy, previews=settled(self.previews, settings))
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -49,6 +56,7 @@ class Runtime:
     queue: ComfyQueue
     previews: Previews
     holding: Holding
+    settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
 
 
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
@@ -106,9 +114,10 @@ class _OuterSample:
     ) -> torch.Tensor:
         prompt_id, node_id = (runtime.queue.executing() if runtime else None) or ("", "")
         job = runtime.find_job(prompt_id) if runtime and prompt_id else None
-        ordinal = None
-        if job is not None:
-            ordinal = job.enter_call(prompt_id, node_id, len(sigmas) - 1, self.options.queue_policy)
+        options, ordinal = self.options, None
+        if runtime is not None and job is not None:
+            options = options.settled(runtime.settings())
+            ordinal = job.enter_call(prompt_id, node_id, len(sigmas) - 1, options.queue_policy)
         if ordinal is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         try:
@@ -118,9 +127,9 @@ class _OuterSample:
             inputs = recorded_inputs(job, recording, given, guider, sampler, kwargs.get("latent_shapes"))
             seed = kwargs.get("seed") or (args[1] if len(args) > 1 else 0)
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, int(seed or 0))
-            pause_at = self.options.pause_at_step if ordinal == 0 else 0
+            pause_at = options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
-            shown = runtime.previews.call(job, node_id, ordinal, inputs, self.options.previews)
+            shown = runtime.previews.call(job, node_id, ordinal, inputs, options.previews)
             call = SamplingCall(job, guider, tape, callback, pause_at, Aside(shown, runtime.holding))
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:

@@ -105,6 +105,7 @@ class CallPreviews:
         self._due: Shot | None = None  # what waits to be handed over
         self._handed: Shot | None = None  # to the preview thread
         self._latent_image: torch.Tensor | None = inputs.latent_image  # until it was looked at
+        self._published = False
         self._first: int | None = None  # step that was not replayed, until older pictures of it went
         self._went_on = False  # to that step
         self._best: Best | None = None
@@ -164,8 +165,8 @@ class CallPreviews:
 
     def _begin(self, latent_image: torch.Tensor) -> None:
         """The present call of the node, whatever was shown of others, and what it is shown with."""
-        self._previews.files.begin(self._job.job_id, self._node_id, self._ordinal)
         if self._options.method is Method.NONE:
+            self._previews.files.begin(self._job.job_id, self._node_id, self._ordinal)
             self._job.tell(previews=InForce(Method.NONE, Method.NONE, 0))
             return
         if self._options.method is not Method.LATENT2RGB:
@@ -175,8 +176,8 @@ class CallPreviews:
             elif best.broken or (self._options.method is Method.TAESD and best.reason):
                 self._job.warn(DECODER_UNUSABLE, best.broken or best.reason)
         told: dict[str, Any] = {"previews": self._in_force()}
-        if bool(latent_image.any()):
-            told["source_url"] = source_url(self._job.job_id, self._node_id)
+        from_nothing = not bool(latent_image.any())
+        told["source_url"] = None if from_nothing else source_url(self._job.job_id, self._node_id)
         self._job.tell(**told)
 
     def _rest(self) -> None:
@@ -210,8 +211,10 @@ class CallPreviews:
         preview = unmade(self._node_id, self._ordinal, Kind.STEP, shot.step, shot.sigma)
         preview = self._previews.store(self._job, preview, made)
         job_id = self._job.job_id
-        urls = {"preview_url": preview.url(job_id), "source_url": source_url(job_id, self._node_id)}
-        self._job.tell(previews=self._in_force(), **urls)
+        if not self._published:  # until now clients may have asked for the last picture of the call before
+            self._previews.files.begin(job_id, self._node_id, self._ordinal)
+            self._published = True
+        self._job.tell(previews=self._in_force(), preview_url=preview.url(job_id))
         self._previews.announce(self._job, preview, made.picture)
 
     def _exact_method(self) -> Method:

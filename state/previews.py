@@ -39,6 +39,35 @@ class PreviewOptions:
     max_size: int = 512
 
 
+SETTINGS = {
+    "preview_method": "Midrun.PreviewMethod",
+    "preview_every": "Midrun.PreviewEvery",
+    "preview_max_size": "Midrun.PreviewMaxSize",
+}
+
+
+def options_from(inputs: dict[str, Any]) -> PreviewOptions:
+    """From a graph or from settings, which may come from anybody: what makes no sense is the default."""
+    default = PreviewOptions()
+    method = inputs.get("preview_method")
+    known = method if isinstance(method, str) and method in {one.value for one in Method} else default.method
+    every, size = inputs.get("preview_every"), inputs.get("preview_max_size")
+    every = every if isinstance(every, int) and 0 <= every <= 10000 else default.every
+    size = size if isinstance(size, int) and 64 <= size <= 4096 else default.max_size
+    return PreviewOptions(Method(known), every, size)
+
+
+def settled(options: PreviewOptions, settings: dict[str, Any]) -> PreviewOptions:
+    """What a node leaves at its default is as the user's settings say."""
+    default = PreviewOptions()
+    wished = options_from({name: settings.get(key) for name, key in SETTINGS.items()})
+    return PreviewOptions(
+        wished.method if options.method is default.method else options.method,
+        wished.every if options.every == default.every else options.every,
+        wished.max_size if options.max_size == default.max_size else options.max_size,
+    )
+
+
 @dataclass(frozen=True)
 class InForce:
     """What previews are made with at present.

@@ -8,8 +8,9 @@ from typing import Any
 
 from .breakpoints import parsed
 from .edits import from_json, to_json
+from .graph import loaded_image
 from .grids import cell_of
-from .previews import Preview, newest_step, preview_of, source_url
+from .previews import Kind, Preview, newest_step, preview_of, source_url
 from .request import Request
 from .view import (
     AbortMode,
@@ -132,7 +133,10 @@ def _preview_urls(row: dict[str, Any]) -> dict[str, Any]:
     else:
         newest = newest_step(previews)
     told = {} if newest is None else {"preview_url": newest.url(job_id)}
-    return told | ({"source_url": source_url(job_id, node_id)} if previews else {})
+    shown = any(one.kind is Kind.SOURCE for one in previews)
+    if previews and (shown or loaded_image(json.loads(row["prompt_json"]), node_id) is not None):
+        told["source_url"] = source_url(job_id, node_id)
+    return told
 
 
 def previews_of(told: str) -> list[Preview]:

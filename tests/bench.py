@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import browser_bench
+
 import measurements
 import preview_costs
 import volume
@@ -20,7 +22,8 @@ from harness import Comfy
 from measurements import Figures, Wrong
 
 SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS
-MEASUREMENTS = SHARED | volume.MEASUREMENTS
+APART = volume.MEASUREMENTS | browser_bench.MEASUREMENTS  # on servers of their own
+MEASUREMENTS = SHARED | APART
 
 
 def measure(base: Path, chosen: list[str], quick: bool, show: bool) -> Figures:
@@ -28,13 +31,13 @@ def measure(base: Path, chosen: list[str], quick: bool, show: bool) -> Figures:
     figures: Figures = {}
     shared = Comfy(base / "shared")
     try:
-        for name in sorted(chosen, key=lambda name: name in volume.MEASUREMENTS):
+        for name in sorted(chosen, key=lambda name: name in APART):
             began = time.monotonic()
-            if name in volume.MEASUREMENTS:
+            if name in APART:
                 shared.stop()
                 own = base / name
                 own.mkdir()
-                figures[name] = volume.MEASUREMENTS[name](own, quick)
+                figures[name] = APART[name](own, quick)
                 shutil.rmtree(own, ignore_errors=True)
             else:
                 if not shared.running:

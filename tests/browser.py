@@ -24,6 +24,16 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # not by routes, which wait for the test
 ]
 READY_MS = 60_000
+# Marks the warnings and errors, deprecations above all, that a call of our files leads to.
+TELL_OURS = """
+for (const level of ["warn", "error"]) {
+    const real = console[level];
+    console[level] = function (...told) {
+        const ours = /extensions\\/ComfyUI-Midrun\\//.test(new Error().stack);
+        return ours ? real.call(this, "[by midrun]", ...told) : real.apply(this, told);
+    };
+}
+"""
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 SLOW = {"seconds": 0.15}
 
@@ -106,6 +116,21 @@ class Screen:
             [node_id, scale],
         )
 
+    def step_inside(self) -> None:
+        """Open the subgraph that has the sampler in it, and bring that into sight."""
+        self.page.evaluate(
+            """() => {
+                const root = app.rootGraph ?? app.graph;
+                const host = root._nodes.find(node => node.subgraph);
+                app.canvas.openSubgraph(host.subgraph, host);
+                const node = host.subgraph._nodes.find(node => node.type === "MidrunKSampler");
+                app.canvas.ds.scale = 1;
+                app.canvas.ds.offset[0] = -node.pos[0] + 420;
+                app.canvas.ds.offset[1] = -node.pos[1] + 90;
+                app.canvas.setDirty(true, true);
+            }"""
+        )
+
     def command(self, name: str) -> None:
         self.page.evaluate("name => app.extensionManager.command.execute(name)", name)
 
@@ -130,6 +155,20 @@ class Screen:
         """Wait until it shows that state."""
         mark = (within or self.node).locator(f'.midrun-state[data-state="{state}"]')
         mark.first.wait_for(timeout=20_000)
+
+    def until_step_is_seen(self, job_id: str, step: int, within: Locator | None = None) -> None:
+        """Wait until the picture of that step is there and loaded."""
+        place = ".midrun-panel-root" if within is not None else ".midrun-node"
+        self.page.wait_for_function(
+            """([place, job, step]) => [...document.querySelectorAll(`${place} [data-verb=view] img`)].some(
+                one => one.naturalWidth > 0 && one.src.includes(job) && one.src.includes(`step=${step}&`))""",
+            arg=[place, job_id, step],
+        )
+
+    @property
+    def version(self) -> str:
+        """Of the frontend."""
+        return next((one for one in FRONTENDS if f"/{one}/" in " ".join(self.comfy.args)), "")
 
     def open_panel(self) -> Locator:
         if not self.tray.is_visible():
@@ -168,6 +207,7 @@ def screen(
     page.on("pageerror", lambda error: _uncaught(shown, str(error.stack or error)))
     page.on("console", lambda message: _listen(shown, message))
     page.on("request", lambda request: shown.requests.append(f"{request.method} {request.url}"))
+    page.add_init_script(TELL_OURS)
     prepare(page)
     page.goto(comfy.url)
     wait_until_ready(page)
@@ -176,9 +216,16 @@ def screen(
         shown.check()
     except BaseException:
         shown.picture(f"failed-{renderer}-{os.getpid()}")
+        _free(comfy)
         raise
     finally:
         opened.close()
+
+
+def _free(comfy: Comfy) -> None:
+    """Leave nothing of a test that failed in the way of the next."""
+    for job in comfy.get("/midrun/jobs?state=queued,running,pausing,paused")["jobs"]:
+        comfy.verb(job["job_id"], "abort")
 
 
 def wait_until_ready(page: Page) -> None:
@@ -196,9 +243,14 @@ def _uncaught(shown: Screen, told: str) -> None:
 
 
 def _listen(shown: Screen, message: ConsoleMessage) -> None:
-    """Errors and warnings that name us or come from our files; the frontend has some of its own."""
+    """Errors and warnings that name us or come from our files; the frontend has some of its own.
+
+    One of them is that it may not ask the registry about the packs of a workflow.
+    """
     told = f"{message.type}: {message.text} ({message.location.get('url', '')})"
     ours = re.search(r"midrun(?!ksampler|attach)", told, re.IGNORECASE)
+    if "https://api.comfy.org/" in told:
+        return
     if message.type in ("error", "warning") and ours and shown.expected not in told:
         shown.errors.append(told)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from browser import FRONTENDS, HOSTILE, RENDERERS, edits, frontend_root, graph, needs_chromium, screen
 from browser import wait_until_ready as ready
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 import graphs
 from harness import Comfy
@@ -237,7 +237,7 @@ def test_inside_a_subgraph_after_a_reload_and_with_another_tab_open(
         shown.page.evaluate(
             """id => { app.graph.convertToSubgraph(new Set([app.graph.getNodeById(id)])); }""", ids["sampler"]
         )
-        _step_inside(shown.page)
+        shown.step_inside()
         job_id = shown.queue()
         newest.wait_at_gate(key, 4)
         assert ":" in newest.job(job_id)["node_id"]
@@ -254,27 +254,12 @@ def test_inside_a_subgraph_after_a_reload_and_with_another_tab_open(
         shown.page.reload()
         ready(shown.page)
         shown.page.evaluate("graph => app.loadGraphData(JSON.parse(graph), true, true, 'Again')", held)
-        _step_inside(shown.page)
+        shown.step_inside()
         shown.state("paused")
         assert shown.page.locator(".midrun-node").count() == 1
         shown.verb("primary").click()
         newest.wait_for(job_id, "completed")
         shown.state("completed")
-
-
-def _step_inside(page: Page) -> None:
-    page.evaluate(
-        """() => {
-            const root = app.rootGraph ?? app.graph;
-            const host = root._nodes.find(node => node.subgraph);
-            app.canvas.openSubgraph(host.subgraph, host);
-            const node = host.subgraph._nodes.find(node => node.type === "MidrunKSampler");
-            app.canvas.ds.scale = 1;
-            app.canvas.ds.offset[0] = -node.pos[0] + 420;
-            app.canvas.ds.offset[1] = -node.pos[1] + 90;
-            app.canvas.setDirty(true, true);
-        }"""
-    )
 
 
 def test_the_panel_filters_deletes_and_speaks_french(newest: Comfy, browser: Browser) -> None:

@@ -72,7 +72,9 @@ def test_without_a_picture_in_the_graph_the_source_is_its_latent(studio: Comfy) 
 def test_the_source_of_what_began_from_nothing_is_its_first_step(studio: Comfy) -> None:
     decoder(studio, "nothing")
     job = paused(studio, noted("source-none"))
-    assert_same(image(studio, job["source_url"]), reference(studio, "source-none", 1, "latent2rgb"))
+    assert job["source_url"] is None, "there is nothing to show beside it"
+    url = f"/midrun/jobs/{job['job_id']}/preview?kind=source"
+    assert_same(image(studio, url), reference(studio, "source-none", 1, "latent2rgb"))
     ended(studio, job)
 
 

@@ -205,6 +205,28 @@ def test_a_decoder_that_raises_harms_nobody(studio: Comfy) -> None:
     assert ended(studio, job)["state"] == "completed"
 
 
+def test_settings_say_what_a_node_leaves_at_its_default(studio: Comfy) -> None:
+    decoder(studio, "image")
+    wished = {"Midrun.PreviewMethod": "latent2rgb", "Midrun.PreviewEvery": 2, "Midrun.PreviewMaxSize": 64}
+    default = {"Midrun.PreviewMethod": "auto", "Midrun.PreviewEvery": 0, "Midrun.PreviewMaxSize": 512}
+    studio.post("/settings", wished | {"Midrun.QueuePolicy": "park"})
+    try:
+        latent = {"size": 128}
+        graph = graphs.base(key="wished", pause_at_step=5, latent=latent, probe={"hollow": True})
+        job = paused(studio, graph)
+        assert (job["previews"]["pause_method"], job["previews"]["every"]) == ("latent2rgb", 2)
+        assert {one["width"] for one in previews(studio, job)} == {64}
+        studio.until(lambda: studio.job(job["job_id"])["held"] is False, "the job to make way")
+        ended(studio, job)
+        own = {"method": "taesd", "every": 1, "max_size": 128}
+        graph = graphs.base(key="own", pause_at_step=5, queue_policy="hold", preview=own)
+        job = paused(studio, graph)
+        assert job["held"] and job["previews"]["pause_method"] == "taesd" and job["previews"]["every"] == 1
+        ended(studio, job)
+    finally:
+        studio.post("/settings", default | {"Midrun.QueuePolicy": "auto"})
+
+
 def test_a_latent_of_nan_says_so_and_the_job_goes_on(studio: Comfy) -> None:
     graph = graphs.base(key="nan", pause_at_step=4)
     studio.post("/settings", {"Midrun.PauseOnNaN": False})

@@ -177,14 +177,21 @@ export function createActions(client, store, ports) {
         dispatch({ type: "abort", reasons: [...new Set(reasons)].slice(0, 20) });
       });
     },
-    abort(/** @type {string} */ id, /** @type {string | null} */ reason, /** @type {string} */ mode) {
-      dispatch({ type: "abortDialog", job_id: null });
-      return ask(id, "abort", () => client.abort(id, reason || null, mode));
+    /** A dialog that is open stays, and shows the partial result or what was refused. */
+    async abort(/** @type {string} */ id, /** @type {string | null} */ reason, /** @type {string} */ mode) {
+      dispatch({ type: "abort", sent: true });
+      const done = await ask(id, "abort", () => client.abort(id, reason || null, mode));
+      if (store.get().abort?.job_id !== id) return done;
+      const shows = done && mode === "stop" && store.get().jobs[id]?.evaluations > 0;
+      if (done && !shows) dispatch({ type: "abortDialog", job_id: null });
+      else if (shows) await actions.events(id);
+      else dispatch({ type: "abort", sent: false });
+      return done;
     },
     /** As the dialog says now: what was typed last may not have been drawn yet. */
     abortAsAsked() {
       const { abort } = store.get();
-      return abort ? actions.abort(abort.job_id, abort.reason.trim(), abort.mode) : false;
+      return abort && !abort.sent ? actions.abort(abort.job_id, abort.reason.trim(), abort.mode) : false;
     },
 
     // -- editing -----------------------------------------------------------------------------------------

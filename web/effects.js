@@ -1,5 +1,5 @@
 // What follows from a change of the model, beside drawing: reading more, signs, timers. Nothing on import.
-import { filtered, somethingIsPaused, somethingRuns } from "./select.js";
+import { ACTIVE, filtered, somethingIsPaused, somethingRuns } from "./select.js";
 import { createTitleMark, tell } from "./signs.js";
 import { comparedJob, comparisonOf, viewedStep } from "./views/compare.js";
 import { ROW } from "./views/tray.js";
@@ -20,6 +20,7 @@ const NEAR_THE_END = 20; // rows
 export function createEffects({ store, actions, page, widgets, badges, overlays }) {
   /** @type {ReturnType<typeof setInterval> | undefined} */ let ticker;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let settling;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let weighing;
   /** @type {(() => void) | null} */ let deaf = null; // stops listening to the canvas
   let frame = ""; // of the film strip, that was scrolled to
   const markTitle = createTitleMark(document);
@@ -70,8 +71,18 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
     badges.show(id === null ? [] : (model.canvas[id] ?? []));
   }
 
+  /** What the jobs take on the disk. */
+  function weighSoon() {
+    weighing ??= setTimeout(() => {
+      weighing = undefined;
+      void actions.usage();
+    }, SETTLE_MS);
+  }
+
   /** What is open is read again when its job became another. @param {Model} model @param {Model} before */
   function readAgain(model, before) {
+    const left = model.abort?.sent ? model.abort.job_id : null;
+    if (left !== null && model.jobs[left] !== before.jobs[left]) void actions.events(left);
     const id = model.tray.open ?? model.viewer?.job_id;
     if (!id) return;
     const [job, was] = [model.jobs[id], before.jobs[id]];
@@ -109,6 +120,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
         tell(model, before, page.t, page.toast);
         readAgain(model, before);
         keepTime(model);
+        if (model.tray.shown && (model.order !== before.order || someStopped(model, before))) weighSoon();
       } else if (model.tray.shown !== before.tray.shown) keepTime(model);
       if (model.jobs !== before.jobs || model.canvas !== before.canvas) watchCanvas(model);
       if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
@@ -144,4 +156,12 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
       frame = label;
     },
   };
+}
+
+/** Whether a job came to a stand or to its end. @param {Model} model @param {Model} before */
+function someStopped(model, before) {
+  return model.order.some((id) => {
+    const was = before.jobs[id];
+    return was !== model.jobs[id] && was && ACTIVE.includes(was.state) && !ACTIVE.includes(model.jobs[id].state);
+  });
 }

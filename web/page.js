@@ -5,6 +5,7 @@ import { pathKey } from "./state.js";
 
 const NAMES = "Midrun.WorkflowNames"; // in the browser's storage: workflow id -> name
 const MOST_NAMES = 200;
+const EXAMPLE = "Pause and edit"; // of example_workflows
 
 /** @param {any} app @param {any} api @param {string} here URL of index.js */
 export function createPage(app, api, here) {
@@ -99,7 +100,8 @@ export function createPage(app, api, here) {
       async insertExample() {
         const pack = decodeURIComponent(new URL(here).pathname.split("/").at(-2) ?? "");
         const packs = await (await api.fetchApi("/workflow_templates")).json();
-        const name = packs[pack]?.[0];
+        const names = packs[pack] ?? [];
+        const name = names.includes(EXAMPLE) ? EXAMPLE : names[0];
         if (name === undefined) return;
         const route = `/workflow_templates/${encodeURIComponent(pack)}/${encodeURIComponent(name)}.json`;
         await app.loadGraphData(await (await api.fetchApi(route)).json(), true, true, name);

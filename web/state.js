@@ -21,7 +21,7 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  * }} Job
  * @typedef {{
  *   job_id?: string, node_id: string, step: number, sigma: number | null, url: string, width: number,
- *   height: number, frames?: number, method: string, label: string, created_at: string,
+ *   height: number, kind?: string, frames?: number, method: string, label: string, created_at: string,
  * }} Preview
  * @typedef {{
  *   value: any, original: any, modified: boolean, verdict: string, reason: string, type: string,
@@ -33,7 +33,9 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   nodes: Record<string, ParamNode> | null, drafts: Record<string, Draft>, refused: Record<string, string>,
  * }} Editor  drafts and refused by `pathKey`
  * @typedef {{ node_id: string, input: string, title: string, from: any, to: any }} CanvasChange
- * @typedef {{ job_id: string, mode: "stop" | "finish", reason: string, reasons: string[] }} AbortDialog
+ * @typedef {{
+ *   job_id: string, mode: "stop" | "finish", reason: string, reasons: string[], sent: boolean,
+ * }} AbortDialog  sent: then it shows what is left
  * @typedef {{
  *   job_id: string, node_id: string | null, step: number | null, compare: null | "source" | number | { job: string },
  *   split: number, zoom: number,
@@ -124,19 +126,18 @@ const on = {
 
   preview(model, { preview }) {
     const jobId = model.byPrompt[preview.job_id] ?? preview.job_id;
-    return {
-      ...model,
-      previews: { ...model.previews, [jobId]: merged(model.previews[jobId] ?? [], [preview]) },
-    };
+    // Later ones are of an earlier call of the node, or of what was computed before a rewind.
+    const known = (model.previews[jobId] ?? []).filter(
+      (one) => one.node_id !== preview.node_id || one.step <= preview.step,
+    );
+    return { ...model, previews: { ...model.previews, [jobId]: merged(known, [preview]) } };
   },
 
-  previews: (model, { job_id, previews }) => ({
-    ...model,
-    previews: {
-      ...model.previews,
-      [job_id]: merged(newerThan(model.previews[job_id] ?? [], previews), previews),
-    },
-  }),
+  previews(model, { job_id, previews }) {
+    const steps = previews.filter((/** @type {Preview} */ one) => one.kind !== "source");
+    const kept = newerThan(model.previews[job_id] ?? [], steps);
+    return { ...model, previews: { ...model.previews, [job_id]: merged(kept, steps) } };
+  },
 
   events: (model, { job_id, events }) => ({ ...model, events: { ...model.events, [job_id]: events } }),
   usage: (model, { usage }) => ({ ...model, usage }),
@@ -228,7 +229,7 @@ const on = {
   remove: (model, { job_id }) => ({ ...model, removing: job_id }),
   abortDialog: (model, { job_id }) => ({
     ...model,
-    abort: job_id === null ? null : { job_id, mode: "stop", reason: "", reasons: [] },
+    abort: job_id === null ? null : { job_id, mode: "stop", reason: "", reasons: [], sent: false },
   }),
   abort: (model, { type: _, ...changed }) =>
     model.abort === null ? model : { ...model, abort: { ...model.abort, ...changed } },

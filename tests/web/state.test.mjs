@@ -130,3 +130,27 @@ test("a job that is gone leaves nothing behind", () => {
     JSON.stringify({ ...initial, next: undefined, tray: { ...initial.tray } }),
   );
 });
+
+test("a step that is made anew leaves nothing of the passage before it, and a source is no step", () => {
+  const at = (/** @type {number} */ step, more = {}) => ({
+    ...{ job_id: "a", node_id: "3", step, url: `u${step}`, created_at: `2026-01-01T00:00:0${step}Z` },
+    ...more,
+  });
+  const model = after(
+    { type: "job", job: job("a"), at: 0 },
+    ...[1, 2, 3].map((step) => ({ type: "preview", preview: at(step) })),
+    { type: "preview", preview: at(1, { url: "again", created_at: "2026-01-01T00:00:09Z" }) },
+  );
+  assert.deepEqual(
+    model.previews.a.map((one) => one.url),
+    ["again"],
+  );
+  const listed = after(
+    { type: "job", job: job("a"), at: 0 },
+    { type: "previews", job_id: "a", previews: [at(0, { kind: "source" }), at(2, { kind: "step" })] },
+  );
+  assert.deepEqual(
+    listed.previews.a.map((one) => one.step),
+    [2],
+  );
+});

@@ -1,6 +1,7 @@
 // What opens above the page because the user asked for it: abort, resume with changes from the canvas.
 import { h } from "../dom.js";
 import * as format from "../format.js";
+import { newestPicture, sentence } from "../select.js";
 import { forkView } from "./fork.js";
 import { title } from "./tray.js";
 import { viewerView } from "./viewer.js";
@@ -58,6 +59,8 @@ function abortView(tools, model, abort) {
     event.preventDefault();
     void actions.abortAsAsked();
   };
+  if (abort.sent && job.state === "aborted") return resultView(tools, model, job, close);
+  const refused = model.told[job.job_id];
   const mode = (/** @type {"stop" | "finish"} */ name) =>
     h(
       "label",
@@ -74,7 +77,7 @@ function abortView(tools, model, abort) {
   return dialog("abort", t("abort.title"), close, {}, [
     h(
       "form",
-      { class: "midrun-form", onSubmit: submit },
+      { key: "ask", class: "midrun-form", onSubmit: submit },
       h("h2", null, t("abort.title")),
       h("p", { class: "midrun-told" }, t("abort.which", { name: title(tools, model, job), step: job.step })),
       h(
@@ -121,9 +124,63 @@ function abortView(tools, model, abort) {
             ),
           ),
         ),
+      refused && h("p", { class: "midrun-told midrun-alert", role: "alert" }, refused),
       buttons(close, t("abort.keep"), t("abort.do"), true),
     ),
   ]);
+}
+
+/**
+ * What is left of a job that was stopped, and where.
+ * @param {Tools} tools @param {Model} model @param {import("../state.js").Job} job @param {() => void} close
+ */
+function resultView(tools, model, job, close) {
+  const { t, url, latentUrl } = tools;
+  const events = model.events[job.job_id] ?? [];
+  const kept = events.findLast((event) => event.kind === "kept" || event.kind === "not_kept");
+  const [key, values] = sentence(job);
+  const picture = newestPicture(model, job);
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    close();
+  };
+  return dialog("abort", t("abort.done"), close, {}, [
+    h(
+      "form",
+      { key: "result", class: "midrun-form", "data-result": "", onSubmit: submit },
+      h("h2", null, t("abort.done")),
+      h("p", { class: "midrun-told", "aria-live": "polite" }, t(key, values)),
+      picture && h("img", { class: "midrun-result", src: url(picture), alt: t("picture.alt") }),
+      h("p", { class: "midrun-told" }, told(kept)),
+      kept?.detail.latent && h("p", { key: "path", class: "midrun-path" }, kept.detail.latent),
+      h(
+        "div",
+        { class: "midrun-dialog-buttons" },
+        kept?.detail.latent &&
+          h(
+            "a",
+            { key: "latent", class: "midrun-button", href: latentUrl(job.job_id), download: "" },
+            t("abort.latent"),
+          ),
+        h(
+          "button",
+          {
+            type: "submit",
+            class: "midrun-button midrun-primary",
+            "data-verb": "close",
+            ref: (/** @type {HTMLElement} */ element) => queueMicrotask(() => element.focus()),
+          },
+          t("abort.close"),
+        ),
+      ),
+    ),
+  ]);
+
+  /** @param {any} event */
+  function told(event) {
+    if (event === undefined) return t("abort.keeping");
+    return event.kind === "kept" ? t("abort.keptAt") : t("abort.notKept", { error: event.detail.error });
+  }
 }
 
 /** @param {Tools} tools @param {Model} model @param {string} id */

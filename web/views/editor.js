@@ -115,7 +115,7 @@ function row(tools, model, job, nodeId, name, input) {
   const before = draft ? input.value : edit ? edit.from : input.original;
   const fieldId = `midrun-${job.job_id}-${nodeId}-${name}`.replace(/[^\w-]/g, "_");
   const ended = job.state === "completed" || job.state === "aborted";
-  const note = refused ?? t(`verdict.${ended ? "ended" : input.verdict}`);
+  const note = refused ?? (ended ? "" : t(`verdict.${input.verdict}`));
   const badge =
     status &&
     (status === "applied" && edit?.from_step !== null && edit
@@ -133,6 +133,7 @@ function row(tools, model, job, nodeId, name, input) {
     h("label", { for: fieldId }, name),
     badge && h("span", { key: "badge", class: "midrun-badge", "data-status": status }, badge),
     status &&
+      !ended &&
       h(
         "button",
         {
@@ -221,6 +222,7 @@ function control(tools, job, nodeId, name, input, draft, id) {
   /** @param {KeyboardEvent} event */
   function save(event) {
     event.preventDefault();
+    event.stopPropagation(); // Ctrl+Enter would queue the workflow, too
     void actions.save(job.job_id);
   }
 }
@@ -278,10 +280,12 @@ function footer(tools, model, job) {
   const { pending, applied } = editCounts(job);
   const canvas = (model.canvas[id] ?? []).length;
   const stands = job.state === "paused" || job.state === "failed";
+  const ended = job.state === "completed" || job.state === "aborted";
   const counts = [
     unsaved && t("editor.unsaved", { n: unsaved }),
     pending && t("editor.pending", { n: pending }),
     applied && t("editor.applied", { n: applied }),
+    ended && t("verdict.ended"),
   ].filter(Boolean);
   const push = (
     /** @type {string} */ verb,
