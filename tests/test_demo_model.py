@@ -98,7 +98,7 @@ def test_pictures_show_what_the_sentence_says(comfy: Comfy) -> None:
     ]
     print(f"{sum(right)} of {len(right)} pictures show the shape and colour that were asked for")
     assert sum(right) >= 0.9 * len(right)
-    assert sum(seen.hollow for seen in found) <= 0.05 * len(found)
+    assert sum(seen.hollow for seen in found) <= 0.1 * len(found)
 
 
 def plain_scenes(count: int, seed: int) -> list[Scene]:

@@ -63,8 +63,13 @@ export function breakpointSentence(one, title) {
  * What was typed into the form, as a breakpoint; null while it is none.
  * @param {import("./travel_state.js").BreakpointForm} form
  */
-export function breakpointOf({ kind, value, node_id, log_only }) {
+export function breakpointOf({ kind, value, until, node_id, log_only }) {
   const base = { kind, log_only, enabled: true };
+  if (kind === "time") return value && until && value !== until ? { ...base, from: value, to: until } : null;
+  if (kind === "heat") {
+    const [above, below] = [value, until].map(Number);
+    return below > 0 && above > below ? { ...base, above, below } : null;
+  }
   if (kind === "node") return node_id ? { ...base, node_id } : null;
   if (kind === "nan" || kind === "exception") return base;
   const number = value.trim() === "" ? Number.NaN : Number(value);

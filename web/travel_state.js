@@ -8,7 +8,9 @@
  *   id: string, kind: Kind, value: number | null, node_id: string | null, enabled: boolean, log_only: boolean,
  *   hits: number, from?: string, to?: string, above?: number, below?: number,
  * }} Breakpoint  the last four: hours of the day, degrees of the GPU
- * @typedef {{ kind: Kind, value: string, node_id: string, log_only: boolean, refused: string | null }} BreakpointForm
+ * @typedef {{
+ *   kind: Kind, value: string, until: string, node_id: string, log_only: boolean, refused: string | null,
+ * }} BreakpointForm  as typed; time goes from value to until, heat from above value to below until
  * @typedef {{ key: string, text: string }} Axis  an input by `pathKey`, "" for none, and its values as typed
  * @typedef {{
  *   job_id: string, node_id: string | null, step: number, axes: [Axis, Axis], refused: Record<string, string>,
@@ -29,7 +31,14 @@
  */
 
 /** @type {BreakpointForm} */
-const emptyForm = Object.freeze({ kind: "step", value: "", node_id: "", log_only: false, refused: null });
+const emptyForm = Object.freeze({
+  kind: "step",
+  value: "",
+  until: "",
+  node_id: "",
+  log_only: false,
+  refused: null,
+});
 
 /** @type {TravelModel} */
 export const initialTravel = Object.freeze({

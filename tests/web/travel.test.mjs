@@ -108,7 +108,7 @@ test("dots stand where it will pause by itself", () => {
 });
 
 test("only what makes sense is a breakpoint", () => {
-  const form = (kind, value = "", node_id = "") => ({ kind, value, node_id, log_only: false, refused: null });
+  const form = (kind, value = "", node_id = "") => ({ kind, value, until: "", node_id, log_only: false, refused: null });
   const made = (...given) => select.breakpointOf(form(...given));
   assert.deepEqual(made("step", "4"), { kind: "step", value: 4, log_only: false, enabled: true });
   assert.equal(made("sigma_below", "0.5").value, 0.5);
@@ -116,6 +116,14 @@ test("only what makes sense is a breakpoint", () => {
   assert.equal(made("node"), null);
   assert.equal(made("node", "", "7").node_id, "7");
   assert.deepEqual(made("nan", "5"), { kind: "nan", log_only: false, enabled: true });
+  const span = (kind, value, until) => select.breakpointOf({ ...form(kind, value), until });
+  const base = { log_only: false, enabled: true };
+  assert.deepEqual(span("time", "08:00", "18:30"), { kind: "time", ...base, from: "08:00", to: "18:30" });
+  assert.deepEqual(span("heat", "84", "70.5"), { kind: "heat", ...base, above: 84, below: 70.5 });
+  for (const [from, to] of [["", "18:00"], ["08:00", ""], ["08:00", "08:00"]])
+    assert.equal(span("time", from, to), null);
+  for (const [above, below] of [["70", "84"], ["84", ""], ["", "70"], ["84", "-1"], ["x", "y"]])
+    assert.equal(span("heat", above, below), null);
 });
 
 test("forks stand below the job that they come from, where the newest of the family stood", () => {

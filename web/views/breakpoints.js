@@ -10,7 +10,9 @@ import { icon } from "./parts.js";
 /** @typedef {import("../travel_state.js").Breakpoint} Breakpoint */
 
 /** @type {import("../travel_state.js").Kind[]} */
-const KINDS = ["step", "every", "sigma_below", "change_below", "node", "nan", "exception"];
+const KINDS = ["step", "every", "sigma_below", "change_below", "node", "nan", "exception", "time", "heat"];
+/** @type {Record<string, { type: string, min?: number, step?: string }>} a condition that holds until another does */
+const SPANS = { time: { type: "time" }, heat: { type: "number", min: 1, step: "any" } };
 const WHOLE = ["step", "every"];
 const NUMBERS = [...WHOLE, "sigma_below", "change_below"];
 
@@ -90,13 +92,25 @@ function row({ t, actions }, model, job, one, title) {
 
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Record<string, import("../state.js").ParamNode>} nodes */
 function form({ t, actions, dispatch }, model, job, nodes) {
-  const { kind, value, node_id, log_only, refused } = model.breakpointForm;
+  const { kind, node_id, log_only, refused } = model.breakpointForm;
   const set = (/** @type {Partial<import("../travel_state.js").BreakpointForm>} */ more) =>
     dispatch({ type: "breakpointForm", ...more });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     void actions.addBreakpoint(job.job_id);
   };
+  const field = (/** @type {"value" | "until"} */ name, /** @type {any} */ more) =>
+    h("input", {
+      key: name,
+      "data-field": name,
+      "aria-label": t(`breakpoint.${name}.${kind}`),
+      placeholder: t(`breakpoint.${name}.${kind}`),
+      title: t(`breakpoint.${name}.${kind}`),
+      "aria-invalid": refused ? "true" : undefined,
+      value: model.breakpointForm[name],
+      onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => set({ [name]: input.value }),
+      ...more,
+    });
   return h(
     "form",
     { key: "form", class: "midrun-breakpoint-form", onSubmit: submit, novalidate: true },
@@ -110,24 +124,18 @@ function form({ t, actions, dispatch }, model, job, nodes) {
           "data-field": "kind",
           value: kind,
           onChange: (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
-            set({ kind: /** @type {any} */ (select.value), value: "" }),
+            set({ kind: /** @type {any} */ (select.value), value: "", until: "" }),
         },
         KINDS.map((one) => h("option", { key: one, value: one }, t(`breakpoint.kind.${one}`))),
       ),
     ),
     NUMBERS.includes(kind) &&
-      h("input", {
-        key: "value",
-        type: "number",
-        "data-field": "value",
-        min: WHOLE.includes(kind) ? 1 : 0,
-        step: WHOLE.includes(kind) ? 1 : "any",
-        "aria-label": t(`breakpoint.value.${kind}`),
-        placeholder: t(`breakpoint.value.${kind}`),
-        "aria-invalid": refused ? "true" : undefined,
-        value,
-        onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => set({ value: input.value }),
-      }),
+      field(
+        "value",
+        WHOLE.includes(kind) ? { type: "number", min: 1, step: 1 } : { type: "number", min: 0, step: "any" },
+      ),
+    kind in SPANS && field("value", SPANS[kind]),
+    kind in SPANS && field("until", SPANS[kind]),
     kind === "node" &&
       h(
         "select",
