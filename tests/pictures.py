@@ -155,9 +155,10 @@ def demo_model(shown: Screen) -> None:
 
 def attach(shown: Screen) -> None:
     """Midrun Attach, and the sampler that it makes debuggable."""
-    load(shown, "Any sampler")
+    load(shown, "Any sampler", 0.55)
     shown.queue()
     shown.state("paused")
+    shown.page.get_by_text("Job queued").wait_for(state="hidden")
     shown.page.wait_for_timeout(800)
     save(HELP / "MidrunAttach.webp", shown.page.screenshot(clip=whole_graph(shown)))
 
@@ -178,6 +179,7 @@ def breakpoint_(shown: Screen) -> None:
     )
     shown.queue()
     shown.state("paused")
+    shown.page.get_by_text("Job queued").wait_for(state="hidden")
     shown.page.wait_for_timeout(800)
     save(HELP / "MidrunBreakpoint.webp", shown.page.screenshot(clip=whole_graph(shown)))
 
@@ -189,7 +191,7 @@ PICTURES: tuple[Callable[[Screen], None], ...] = (
 # -- parts ---------------------------------------------------------------------------------------------------
 
 
-def load(shown: Screen, name: str) -> None:
+def load(shown: Screen, name: str, scale: float = 0.66) -> None:
     """An example workflow, with all its nodes in sight beside the panel."""
     text = (EXAMPLES / f"{name}.json").read_text(encoding="utf-8")
     shown.page.evaluate(
@@ -201,12 +203,13 @@ def load(shown: Screen, name: str) -> None:
     )
     shown.page.wait_for_timeout(500)
     shown.page.evaluate(
-        """() => {
-            app.canvas.ds.scale = 0.66;
-            app.canvas.ds.offset[0] = 400 / 0.66;
-            app.canvas.ds.offset[1] = 170 / 0.66;
+        """scale => {
+            app.canvas.ds.scale = scale;
+            app.canvas.ds.offset[0] = 400 / scale;
+            app.canvas.ds.offset[1] = 170 / scale;
             app.canvas.setDirty(true, true);
-        }"""
+        }""",
+        scale,
     )
 
 
