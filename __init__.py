@@ -130,7 +130,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     editing = Editing(control, definitions)
     settings = server.user_manager.settings.get_settings
     routes = Routes(control, editing, results, gallery, settings, partial(usage, home.path))
-    time_travel = TimeTravel(control, editing)
+    time_travel = TimeTravel(control, editing, files)
     travel = TravelRoutes(control, time_travel, routes.keeps_history)
     comparing = CompareRoutes(registry, Comparing(registry, time_travel, definitions, files), gallery)
     ears = Ears(control, ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint"), SECRET_KEYS)

@@ -48,16 +48,16 @@ class DiskRecordings:
     def share(self, job_id: str, with_id: str, calls: dict[Call, Rewound | None]) -> None:
         """By hard links: a file of a recording is never written into. On the writer's thread."""
 
-        def link() -> None:
+        def link_all() -> None:
             for (node, ordinal), end in calls.items():
                 name = f"{node}.{ordinal}"
                 target = self.of_job(with_id) / name
                 target.mkdir(parents=True)
                 for file in (self.of_job(job_id) / name).glob("*" + SUFFIX):
                     if is_within(file.stem, end):
-                        _link(file, target / file.name)
+                        link(file, target / file.name)
 
-        self.writer.submit(link).result()
+        self.writer.submit(link_all).result()
 
     def find(self, job_id: str, node_id: str) -> DiskRecording | None:
         mine = [call for call in self._known(job_id) if call[0] == directory_name(node_id)]
@@ -130,7 +130,7 @@ class DiskRecordings:
         return DiskRecording(place, self.writer, partial(self._trouble, job_id), self._reserve)
 
 
-def _link(file: Path, target: Path) -> None:
+def link(file: Path, target: Path) -> None:
     """A hard link, or a copy on a file system that has none."""
     try:
         os.link(file, target)

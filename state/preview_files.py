@@ -6,6 +6,7 @@ by the thread that decodes, read by any. Where the disk can not be written, the 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import threading
@@ -14,6 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from .disk import link
 from .places import directory_name
 from .previews import Kind, Preview, newest_step
 from .store import Store
@@ -86,6 +88,21 @@ class PreviewFiles:
         self._write(job_id, preview, content)
         with self._lock:
             listed.newest = None
+
+    def share(self, job_id: str, with_id: str, node_id: str, step: int) -> None:
+        """A fork has what is to be seen of its parent's node up to that step. By hard links."""
+        with self._lock:
+            listed = self._of(with_id)
+            for preview in list(self._of(job_id).previews.values()):
+                if preview.node_id == node_id and (preview.kind is Kind.SOURCE or preview.step <= step):
+                    for still in (False, True):
+                        file = self._file(job_id, preview, still)
+                        target = self._file(with_id, preview, still)
+                        with contextlib.suppress(OSError):  # most have no still; a full disk costs no fork
+                            target.parent.mkdir(parents=True, exist_ok=True)
+                            link(file, target)
+                    listed.put(preview)
+            self._save(with_id, listed)
 
     def save(self, job_id: str) -> None:
         """Store the list as it is; `add` does so only now and then."""

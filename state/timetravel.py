@@ -20,6 +20,7 @@ from .errors import BadRequest, MidrunError, NoStep
 from .grids import Cell, axes_of, cells, variant
 from .job import Job
 from .places import directory_name
+from .preview_files import PreviewFiles
 from .previews import step_url
 from .recording import Call, Damaged, Recording, Rewound
 from .request import Request
@@ -56,9 +57,10 @@ class Place:
 class TimeTravel:
     """The verbs."""
 
-    def __init__(self, control: Control, editing: Editing) -> None:
+    def __init__(self, control: Control, editing: Editing, pictures: PreviewFiles) -> None:
         self._control = control
         self._editing = editing
+        self._pictures = pictures
         self._registry = control.registry
         self._recordings = control.registry.recordings
 
@@ -207,6 +209,9 @@ class TimeTravel:
         self._registry.admit(fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told))
         moment = place.moment
         self._registry.store.share_telemetry(parent.job_id, fork.job_id, moment.node_id, moment.step)
+        if moment.node_id is not None:
+            pictures = parent.job_id, fork.job_id, moment.node_id, moment.step
+            await asyncio.to_thread(self._pictures.share, *pictures)
         if edits:
             fork.edit(partial(stored, edits))
         await asyncio.wrap_future(self._registry.store.written())

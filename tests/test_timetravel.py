@@ -183,6 +183,27 @@ def test_forks_share_what_was_recorded_and_leave_the_original_alone(comfy: Comfy
     assert torch.equal(latent(comfy, resume(comfy, first)["prompt_id"]), want)
 
 
+def test_a_fork_shows_the_pictures_of_the_steps_that_it_shares(comfy: Comfy) -> None:
+    every_step = {"method": "latent2rgb", "every": 1}
+    job_id = completed(comfy, "film", steps=6, preview=every_step)
+    comfy.until(lambda: len(pictures(comfy, job_id)) == 6, "all pictures")
+    status, told = comfy.verb(job_id, "fork", {"step": 4, "params": {"sampler": {"cfg": 2.0}}})
+    assert status == 202, told
+    fork = told["jobs"][0]["job_id"]
+    comfy.wait_for(fork, "completed")
+    comfy.until(lambda: set(pictures(comfy, fork)) == {1, 2, 3, 4, 5, 6}, "its pictures")
+    mine, theirs = pictures(comfy, job_id), pictures(comfy, fork)
+    assert [step for step in mine if mine[step] == theirs[step]] == [1, 2, 3, 4]
+    assert comfy.call("DELETE", f"/midrun/jobs/{job_id}")[0] == 204
+    assert pictures(comfy, fork) == theirs
+
+
+def pictures(comfy: Comfy, job_id: str) -> dict[int, bytes]:
+    """What the list of previews has, by step."""
+    listed = comfy.get(f"/midrun/jobs/{job_id}/previews")["previews"]
+    return {one["step"]: comfy.fetch(one["url"])[2] for one in listed}
+
+
 @pytest.mark.parametrize(
     ("verb", "body", "status"),
     [
