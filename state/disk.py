@@ -73,7 +73,14 @@ class DiskRecordings:
             return job_id in self._open or self.of_job(job_id).is_dir()
 
     def close(self, job_id: str) -> None:
-        self.writer.submit(lambda: self._close(job_id))  # after what is yet to be made of it
+        closed: list[DiskRecording] = []
+
+        def flush() -> None:
+            for recording in closed:
+                recording.flush()
+
+        # After what is yet to be made of it.
+        self.writer.submit(lambda: closed.extend(self._close(job_id)), flush=flush)
 
     def set_aside(self, job_id: str) -> None:
         """Whatever lies where the recording of a new job will be belongs to another."""
@@ -97,11 +104,12 @@ class DiskRecordings:
         self.writer.submit(partial(self.dropped, job_id))
         self.writer.submit(then)
 
-    def _close(self, job_id: str) -> None:
+    def _close(self, job_id: str) -> list[DiskRecording]:
         with self._lock:
-            closed = self._open.pop(job_id, {})
-        for recording in closed.values():
+            closed = list(self._open.pop(job_id, {}).values())
+        for recording in closed:
             recording.write()
+        return closed
 
     def of_job(self, job_id: str) -> Path:
         return self.directory / "recordings" / directory_name(job_id)

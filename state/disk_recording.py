@@ -1,6 +1,6 @@
 """One recording on disk. What can not be written stays in memory, and is tried again with what follows.
 
-Written by the worker thread and the writer's, read by any.
+Filled by the worker thread, written by the two of writer.py, read by any.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from .tensor_file import SUFFIX, Tensors
 from .writer import Writer
 
 INPUTS, REWOUND = "inputs", "rewound"
-AT_ONCE = 16  # files that are flushed together
 
 
 class DiskRecording:
@@ -102,7 +101,7 @@ class DiskRecording:
             if self._rewound is not None:
                 self._todo.append((REWOUND, None))  # after what it hid, which must not come back
                 self._rewound = None
-        self._writer.submit(self.write)
+        self._writer.submit(self.write, flush=self.flush)
 
     def mark(self, step: Step) -> None:
         if self._rewound is None and step.number not in self._steps:
@@ -139,7 +138,7 @@ class DiskRecording:
         evaluations = self._get(_step(step), decode_step).evaluations if step else 0
         self._rewound = Rewound(step, evaluations)
         self._put(REWOUND, self._rewound)
-        self._writer.submit(self.write)
+        self._writer.submit(self.write, flush=self.flush)
 
     def restore(self) -> None:
         if self._rewound is not None:
@@ -147,7 +146,7 @@ class DiskRecording:
             with self._lock:
                 self._unwritten.pop(REWOUND, None)
                 self._todo.append((REWOUND, None))
-            self._writer.submit(self.write)
+            self._writer.submit(self.write, flush=self.flush)
 
     @property
     def rewound(self) -> bool:
@@ -157,13 +156,14 @@ class DiskRecording:
         with self._lock:
             size, self._size = self._size, 0
         if size:
-            self._writer.submit(self.write, size)
+            self._writer.submit(self.write, size, self.flush)
 
     def abandon(self) -> None:
         """Nothing of it is written any more."""
         with self._lock:
             self._unwritten.clear()
             self._todo.clear()
+            self._unflushed.clear()
 
     # -- inside ----------------------------------------------------------------------------------------
 
@@ -202,8 +202,8 @@ class DiskRecording:
     def write(self) -> None:
         """Do what is to do, in order, until that is impossible. On the writer's thread.
 
-        A file is there as soon as it is written, so that a killed process loses only what it was computing;
-        several are flushed together.
+        A file is there as soon as it is written, and outlives this process. To outlive the machine it is flushed
+        afterwards, for which nothing else has to wait.
         """
         try:
             while todo := self._next():
@@ -211,26 +211,27 @@ class DiskRecording:
                 with self._lock:
                     if self._todo and self._todo[0] is todo:
                         self._todo.popleft()
-                if len(self._unflushed) >= AT_ONCE:
-                    self._flush()
-            self._flush()
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             self._report(str(error))
-        else:
-            self._report(None)
 
-    def _flush(self) -> None:
-        flushed, self._unflushed = self._unflushed, {}
-        try:
-            tensor_file.flush(self._file(name) for name in flushed)
-        except OSError:
-            with self._lock:  # written once more
-                self._todo.extendleft(reversed(flushed.items()))
-            raise
+    def flush(self) -> None:
+        """What was written; it leaves the memory then. On the flusher's thread."""
         with self._lock:
-            for name, item in flushed.items():
+            written, self._unflushed = self._unflushed, {}
+        try:
+            tensor_file.flush(self._file(name) for name in written)
+        except OSError as error:
+            with self._lock:  # it is written once more, with what follows
+                self._todo.extendleft(reversed(written.items()))
+            self._report(str(error))
+            return
+        with self._lock:
+            for name, item in written.items():
                 if self._unwritten.get(name) is item:
                     del self._unwritten[name]
+            done = not self._todo
+        if done:
+            self._report(None)
 
     def _next(self) -> tuple[str, Item | None] | None:
         with self._lock:
@@ -239,13 +240,15 @@ class DiskRecording:
     def _do(self, name: str, item: Item | None) -> None:
         file = self._file(name)
         if item is None:
+            with self._lock:
+                self._unflushed.pop(name, None)
             file.unlink(missing_ok=True)
-            self._unflushed.pop(name, None)
         elif self._unwritten.get(name) is item:  # else it was truncated meanwhile
             content = tensor_file.encode(tensors_of(item), about_of(item))
             self._make_room(len(content))
             tensor_file.write(file, content)
-            self._unflushed[name] = item
+            with self._lock:
+                self._unflushed[name] = item
 
     def _file(self, name: str) -> Path:
         return self.directory / (name + SUFFIX)
