@@ -6,6 +6,7 @@ Pure functions. The nodes pass things through: nothing is computed differently, 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from .graph import Prompt, class_type, inputs, link
 ATTACH, BREAK = "MidrunAttach", "MidrunBreakpoint"
 WATCHING = ("MidrunKSampler", ATTACH)
 PREFIX = "midrun-"
+OF = "of"  # an input that the stop does not have: ComfyUI looks at it for its cache alone
 WATCH = PREFIX + "watch-"
 Types = Callable[[str], tuple[dict[str, str], tuple[str, ...]]]  # class -> (input name -> type, output types)
 Lazy = Callable[[str], frozenset[str]]  # class -> the inputs that its node asks for when it wants them
@@ -36,7 +38,8 @@ def watch_all(prompt: Prompt, types_of: Types) -> Prompt:
 def break_before(prompt: Prompt, node_ids: Iterable[str], lazy: Lazy = lambda kind: frozenset()) -> Prompt:
     """A MidrunBreakpoint on a link into each of these nodes, which waits for its other links, too.
 
-    A lazy link is not waited for, as its node may never ask for it. Nodes without a link are left alone.
+    A lazy link is not waited for, as its node may never ask for it. Nodes without a link are left alone. The
+    stop has the node's own values, too: ComfyUI's cache answers for it only where it answers for the node.
     """
     made = copy.deepcopy(prompt)
     for node_id in dict.fromkeys(node_ids):
@@ -47,7 +50,8 @@ def break_before(prompt: Prompt, node_ids: Iterable[str], lazy: Lazy = lambda ki
         for name in eager:
             stop = f"{PREFIX}break-{node_id}-{name}"
             last = name == eager[-1]
-            made[stop] = _node(BREAK, value=given[name], before=node_id, stops=last, **after)
+            told = {OF: _values(given)} if last else {}
+            made[stop] = _node(BREAK, value=given[name], before=node_id, stops=last, **after, **told)
             after = {"after": [stop, 0]}
             if last:
                 given[name] = [stop, 0]
@@ -70,6 +74,10 @@ def plain(prompt: Prompt, kinds: tuple[str, ...] = (ATTACH, BREAK)) -> Prompt:
         for name, value in inputs(made, node_id).items():
             inputs(made, node_id)[name] = _behind(prompt, ours, value)
     return made
+
+
+def _values(given: dict[str, Any]) -> str:
+    return json.dumps({name: value for name, value in given.items() if link(value) is None}, sort_keys=True)
 
 
 def _lazy(prompt: Prompt, node_id: str, lazy: Lazy) -> frozenset[str]:

@@ -62,7 +62,8 @@ def test_a_break_is_on_one_link_and_waits_for_the_others() -> None:
     assert made.keys() - GRAPH.keys() == {first, last}
     assert made["8"]["inputs"] == {"samples": ["7", 0], "vae": [last, 0]}
     assert made[first]["inputs"] == {"value": ["7", 0], "before": "8", "stops": False}
-    assert made[last]["inputs"] == {"value": ["1", 2], "before": "8", "stops": True, "after": [first, 0]}
+    stopping = {"value": ["1", 2], "before": "8", "stops": True, "after": [first, 0], "of": "{}"}
+    assert made[last]["inputs"] == stopping
     assert plain(made) == GRAPH
 
 

@@ -27,7 +27,9 @@ def workflow(*node_ids: str) -> dict[str, Any]:
     for node_id in node_ids:
         outer, _, inner = node_id.partition(":")
         told = {"properties": {OF_A_NODE: [{"kind": "node", "id": f"at-{node_id}"}]}}
-        if inner:
+        if inner and (known := [one for one in subgraphs if one["id"] == f"uuid-{outer}"]):
+            known[0]["nodes"].append({"id": inner, "type": "X", **told})
+        elif inner:
             subgraphs.append({"id": f"uuid-{outer}", "nodes": [{"id": inner, "type": "X", **told}]})
             nodes.append({"id": outer, "type": f"uuid-{outer}"})
         else:
@@ -184,7 +186,8 @@ def test_stops_before_decode_encode_and_lora_change_no_picture_and_leave_no_trac
     pixels = []
     for seed, text in stopped:
         job_id = queue(comfy, drawn(seed, text), *before)
-        assert sorted(stops(comfy, job_id)) == sorted(before)
+        cached = {"7:1"} if seed == 2 else set()  # such a node does not run
+        assert set(stops(comfy, job_id)) == set(before) - cached
         with Image.open(comfy.output(comfy.job(job_id)["prompt_id"], "picture")) as image:
             pixels.append(image.tobytes())
     ours, theirs = [], []
