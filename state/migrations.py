@@ -145,3 +145,9 @@ def m0005_telemetry(db: Database) -> None:
         "CREATE UNIQUE INDEX uq_job_telemetry_step ON job_telemetry(job_id, node_id, step)",
         "ALTER TABLE job_debug_state ADD COLUMN grid_json TEXT",
     )
+
+
+@migrations()
+def m0006_source(db: Database) -> None:
+    """Whether the job began from a picture or a latent, not from nothing."""
+    _run(db, "ALTER TABLE job_debug_state ADD COLUMN has_source INTEGER NOT NULL DEFAULT 0")

@@ -8,9 +8,8 @@ from typing import Any
 
 from .breakpoints import parsed
 from .edits import from_json, to_json
-from .graph import loaded_image
 from .grids import cell_of
-from .previews import Kind, Preview, newest_step, preview_of, source_url
+from .previews import Preview, newest_step, preview_of, source_url
 from .request import Request
 from .view import (
     AbortMode,
@@ -52,6 +51,7 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "parent_step": view.parent_step,
         "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
         "paused_before": view.paused_before,
+        "has_source": int(view.source_url is not None),
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
     }
@@ -133,8 +133,7 @@ def _preview_urls(row: dict[str, Any]) -> dict[str, Any]:
     else:
         newest = newest_step(previews)
     told = {} if newest is None else {"preview_url": newest.url(job_id)}
-    shown = any(one.kind is Kind.SOURCE for one in previews)
-    if previews and (shown or loaded_image(json.loads(row["prompt_json"]), node_id) is not None):
+    if row["has_source"]:
         told["source_url"] = source_url(job_id, node_id)
     return told
 

@@ -21,7 +21,7 @@ from .grids import Cell, axes_of, cells, variant
 from .job import Job
 from .places import directory_name
 from .preview_files import PreviewFiles
-from .previews import step_url
+from .previews import source_url, step_url
 from .recording import Call, Damaged, Recording, Rewound
 from .request import Request
 from .telemetry import Telemetry
@@ -195,6 +195,7 @@ class TimeTravel:
             parent_step=moment.step,
             cell=cell,
             preview_url=step_url(job_id, moment.node_id, moment.step),
+            source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
         request: Request = replace(parent.request, prompt=with_edits(parent.request.prompt, undoing))

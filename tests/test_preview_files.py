@@ -45,12 +45,6 @@ def test_what_is_saved_is_there_after_a_restart(store: Store, tmp_path: Path) ->
     assert (again.read("job", found), again.read("job", found, still=True)) == (b"two", b"still")
     stored = store.find("job").result()
     assert stored is not None and stored.view.preview_url == found.url("job")
-    assert stored.view.source_url is None, "as far as can be told it began from nothing"
-    again.add("job", preview(0, kind=Kind.SOURCE), Content(b"source"))
-    again.save("job")
-    stored = store.find("job").result()
-    assert stored is not None
-    assert stored.view.source_url == "/midrun/jobs/job/preview?node_id=3&kind=source"
 
 
 def test_the_newest_is_that_of_the_last_step_whenever_it_was_made(store: Store, tmp_path: Path) -> None:
