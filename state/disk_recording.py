@@ -202,8 +202,8 @@ class DiskRecording:
     def write(self) -> None:
         """Do what is to do, in order, until that is impossible. On the writer's thread.
 
-        A file is there as soon as it is written, and outlives this process. To outlive the machine it is flushed
-        afterwards, for which nothing else has to wait.
+        A file is there as soon as it is written, and outlives this process. To outlive the machine it is
+        flushed afterwards, for which nothing else has to wait.
         """
         try:
             while todo := self._next():

@@ -1,7 +1,7 @@
 """Named tensors in a safetensors file: exact dtypes and memory layouts, checksums, a format version.
 
 Whole files appear at once: written under a temporary name, then renamed, so that they survive this process;
-flushed to the disk, they survive the machine. What a power failure before that leaves is told by the checksums.
+flushed to the disk, they survive the machine. The checksums tell what a power failure before that leaves.
 """
 
 from __future__ import annotations
