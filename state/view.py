@@ -193,6 +193,7 @@ class JobView:
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
             "take": self.take.to_json() if self.take else None,
             "parent": self.parent_json(),
+            "grid": self.cell.grid if self.cell else None,
             "paused_before": self.paused_before,
             "paused_because": self.standing.because if self.standing else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],

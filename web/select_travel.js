@@ -102,12 +102,9 @@ export function family(model, job) {
 export const forksOf = (model, id) =>
   model.order.filter((one) => model.jobs[one].parent?.job_id === id).reverse();
 
-/** Whether a fork has siblings, or a job has forks, that are a grid. @param {Model} model @param {Job} job */
-export function hasGrid(model, job) {
-  const steps = forksOf(model, job.parent?.job_id ?? job.job_id).map((id) => model.jobs[id].parent?.step);
-  if (job.parent) return steps.filter((step) => step === job.parent?.step).length > 1;
-  return steps.some((step, index) => steps.indexOf(step) < index);
-}
+/** Whether a job is one of several forks that were made at once, or has such forks. @param {Model} model @param {Job} job */
+export const hasGrid = (model, job) =>
+  job.grid !== null || forksOf(model, job.job_id).some((id) => model.jobs[id].grid !== null);
 
 /**
  * The same jobs with each fork below the job that it comes from; a family stands where its newest member does.

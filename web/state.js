@@ -14,7 +14,7 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
  *   gpu_released: boolean, queue_policy: string, timing: Timing,
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
- *   take: { node_id: string | null, step: number } | null, parent: { job_id: string, step: number } | null,
+ *   take: { node_id: string | null, step: number } | null, parent: { job_id: string, step: number } | null, grid: string | null,
  *   paused_before: string | null, breakpoints: import("./travel_state.js").Breakpoint[],
  *   telemetry?: Omit<import("./travel_state.js").Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,

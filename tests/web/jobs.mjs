@@ -28,6 +28,7 @@ export function job(id, changed = {}) {
     preview_url: null,
     take: null,
     parent: null,
+    grid: null,
     paused_before: null,
     breakpoints: [],
     created_at: `2026-01-01T00:00:0${id.length}Z`,

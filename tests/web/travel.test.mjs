@@ -130,9 +130,9 @@ test("forks stand below the job that they come from, where the newest of the fam
   const model = after(
     told(job("a")),
     told(job("bb")),
-    told(job("ccc", { parent: { job_id: "a", step: 2 } })),
+    told(job("ccc", { parent: { job_id: "a", step: 2 }, grid: "g" })),
     told(job("dddd", { parent: { job_id: "ccc", step: 4 } })),
-    told(job("eeeee", { parent: { job_id: "a", step: 2 } })),
+    told(job("eeeee", { parent: { job_id: "a", step: 2 }, grid: "g" })),
     told(job("ffffff", { parent: { job_id: "gone", step: 2 } })),
   );
   const rows = select.asTrees(model, model.order).map(({ id, depth }) => `${depth} ${id}`);
@@ -143,6 +143,7 @@ test("forks stand below the job that they come from, where the newest of the fam
   assert.deepEqual(select.forksOf(model, "a"), ["ccc", "eeeee"]);
   const grids = model.order.filter((id) => select.hasGrid(model, model.jobs[id]));
   assert.deepEqual(grids, ["eeeee", "ccc", "a"]);
+  assert.equal(select.hasGrid(model, model.jobs.dddd), false);
 });
 
 test("jobs that claim to come from each other do not hang the page", () => {
