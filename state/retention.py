@@ -5,8 +5,10 @@ What can still be resumed as it stands is never touched, nor are the kept result
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Container, Iterator
@@ -151,14 +153,16 @@ def _modified(directory: Path) -> float:
 
 
 def _directories(directory: Path) -> list[Path]:
-    return [place for place in directory.iterdir() if place.is_dir()] if directory.is_dir() else []
+    try:
+        return [place for place in directory.iterdir() if place.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _size(directory: Path) -> int:
     total = 0
-    for file in directory.rglob("*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:
-            continue  # written or deleted just now
+    for place, _, names in os.walk(directory):  # which, unlike rglob, does not mind what is deleted just now
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size
     return total

@@ -237,6 +237,8 @@ def test_breakpoints_of_a_job(newest: Comfy, browser: Browser, renderer: str) ->
         rows.last.get_by_role("switch").uncheck()
         for kind, first, second in (("time", "01:00", "01:01"), ("heat", "90", "70")):
             form.locator('[data-field="kind"]').select_option(kind)
+            field = "time" if kind == "time" else "number"
+            expect(form.locator('[data-field="until"]')).to_have_attribute("type", field)
             form.locator('[data-field="value"]').fill(first)
             form.locator('[data-field="until"]').fill(second)
             shown.picture(f"breakpoint-{kind}-{renderer}")

@@ -101,7 +101,7 @@ function form({ t, actions, dispatch }, model, job, nodes) {
   };
   const field = (/** @type {"value" | "until"} */ name, /** @type {any} */ more) =>
     h("input", {
-      key: name,
+      key: kind in SPANS ? `${kind} ${name}` : name, // a field whose type changes forgets its value
       "data-field": name,
       "aria-label": t(`breakpoint.${name}.${kind}`),
       placeholder: t(`breakpoint.${name}.${kind}`),
