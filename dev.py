@@ -182,6 +182,7 @@ class Environment:
         environ = os.environ | {"MIDRUN_COMFYUI": str(self.comfyui), "MIDRUN_FRONTENDS": str(self.frontends)}
         if self.chromium is not None:
             environ["MIDRUN_CHROMIUM"] = self.chromium
+        environ.setdefault("MIDRUN_SCREENSHOTS", str(self.home / "screenshots"))
         with subprocess.Popen([str(self.python), *arguments], cwd=ROOT, env=environ) as process:
             try:
                 return process.wait()

@@ -177,7 +177,7 @@ class Screen:
         return self.tray
 
     def picture(self, name: str) -> None:
-        """Keep a screenshot where MIDRUN_SCREENSHOTS says."""
+        """Keep a screenshot where MIDRUN_SCREENSHOTS says; dev.py keeps them in its environment."""
         place = os.environ.get("MIDRUN_SCREENSHOTS")
         if place:
             Path(place).mkdir(parents=True, exist_ok=True)
