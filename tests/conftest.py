@@ -29,9 +29,9 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
         print(server.tail(100000))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real Chromium."""
+    """A real Chromium. Not for the whole session: Playwright has an event loop run on this thread meanwhile."""
     from browser import launch
     from playwright.sync_api import sync_playwright
 
