@@ -31,7 +31,7 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real Chromium. Not for the whole session: Playwright has an event loop run on this thread meanwhile."""
+    """A real Chromium. Not for the whole session: meanwhile Playwright has an event loop on this thread."""
     from browser import launch
     from playwright.sync_api import sync_playwright
 
