@@ -85,10 +85,10 @@ class DiskClock:
         self.told = {"seconds": 0.0, "longest": 0.0, "calls": 0}
 
     def around(self, submit):
-        def timed(writer, work, size=0):
+        def timed(writer, work, size=0, flush=None):
             began = time.perf_counter()
             try:
-                return submit(writer, work, size)
+                return submit(writer, work, size, flush)
             finally:
                 if get_executing_context() is not None:  # not a listener on the event loop
                     took = time.perf_counter() - began
