@@ -148,9 +148,11 @@ def _wire(server: Any, home: Home, store: Store) -> None:
         await asyncio.to_thread(store.close)
         home.close()  # another server may use it from now on
 
-    registry.listen(
-        lambda job, view, _: server.send_sync("midrun.job", view.to_json(), job.request.client_id)
-    )
+    def tell(job: Job, view: JobView) -> None:
+        server.send_sync("midrun.job", view.to_json(), job.request.client_id)
+
+    # Made into JSON on the event loop, not on the sampling thread.
+    registry.listen(lambda job, view, _: server.loop.call_soon_threadsafe(tell, job, view))
     registry.listen(results.on_change)
     keeps_history = lambda: _settings().get(KEEP_HISTORY) is True  # noqa: E731
     registry.listen(Guard(control, server.loop, Thermometer(), keeps_history).on_change)

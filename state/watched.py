@@ -174,12 +174,13 @@ class Watched(Core):
         step = seen.step
         with self._lock:
             total = self._view.total_steps
-            if live or step > self._view.step:
-                self._set(step=step, total_steps=None if total is None or step > total else total)
+            known = {"step": step, "total_steps": None if total is None or step > total else total}
             if not live:
+                if step > self._view.step:
+                    self._set(**known)
                 return
             self._watch.stepped()
-            self._measure(seen)
+            self._set(**known, telemetry=self._measured_in(seen))
             if self._steps_left is not None:
                 self._steps_left -= 1
             if self.state is R and self._steps_left == 0:
@@ -243,12 +244,12 @@ class Watched(Core):
 
     # -- under the lock --------------------------------------------------------------------------------
 
-    def _measure(self, seen: Observation) -> None:
+    def _measured_in(self, seen: Observation) -> Telemetry:
         seconds, self._step_s = self._step_s, 0.0
         node_id = self._view.node_id or ""
         of_step = Telemetry(node_id, seen.step, seen.sigma, seen.change, seen.norm, seconds, seen.memory)
         self._measured.append(of_step)
-        self._set(telemetry=of_step)
+        return of_step
 
     def _count(self, which: list[Breakpoint], told: dict[str, Any], reason: PauseReason) -> bool:
         """Note those breakpoints; whether one of them pauses the job."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ from midrun.state.disk import DiskRecordings
 from midrun.state.places import Home, directory_name
 from midrun.state.recording import Damaged, Evaluation, Step
 from midrun.state.request import Request
-from midrun.state.retention import Limits, Retention, limits_from
+from midrun.state.retention import Limits, Retention, limits_from, usage
 from midrun.state.store import Store
 from midrun.state.view import Change, JobView, QueuePolicy, State
 from midrun.state.writer import Writer
@@ -263,6 +264,51 @@ def test_a_recording_stays_while_something_else_of_its_job_is_to_be_kept(
     Retention(recordings, jobs, lambda: limits, lambda job_id: False, keep=keep).sweep()
     assert sorted(asked) == ["aborted-1", "completed-1", "completed-2", "failed-1"]
     assert recordings.of_job("aborted-1").exists() and not recordings.of_job("failed-1").exists()
+
+
+def test_an_evaluation_is_written_while_another_is_being_flushed(
+    recordings: DiskRecordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, gate = threading.Event(), threading.Event()
+
+    def flush(paths: Iterable[Path]) -> None:
+        began.set()
+        gate.wait(10)
+
+    monkeypatch.setattr("midrun.state.tensor_file.flush", flush)
+    recording = recordings.open(JOB, "3", 0)
+    try:
+        for value in range(2):
+            recording.append(Evaluation(torch.full((4,), float(value))))
+            recording.save()
+            assert began.wait(10)
+        recordings.writer.submit(lambda: None).result(10)
+        assert DiskRecordings(recordings.directory, Troubles()).open(JOB, "3", 0).read(1).answer[0] == 1
+        assert set(recording._unwritten) == {"000000", "000001"}, "they leave the memory when they are flushed"
+    finally:
+        gate.set()
+    recordings.writer.flush()
+    assert recording._unwritten == {}
+
+
+def test_what_is_deleted_meanwhile_does_not_keep_the_use_from_being_told(tmp_path: Path) -> None:
+    gone = threading.Event()
+
+    def come_and_go() -> None:
+        while not gone.is_set():
+            for number in range(20):
+                (tmp_path / "recordings" / "job" / f"{number}.0").mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(tmp_path / "recordings" / "job")
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            assert usage(tmp_path)["bytes"] == 0
+    finally:
+        gone.set()
+        thread.join()
 
 
 def test_files_that_could_not_be_flushed_are_written_again(

@@ -69,6 +69,13 @@ def test_without_a_picture_in_the_graph_the_source_is_its_latent(studio: Comfy) 
     ended(studio, job)
 
 
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_job_that_ended_still_tells_whether_it_began_from_something(studio: Comfy, empty: bool) -> None:
+    job = paused(studio, noted(f"source-kept-{empty}", latent={"empty": empty}))
+    ended(studio, job)
+    assert (studio.job(job["job_id"])["source_url"] is None) == empty
+
+
 def test_the_source_of_what_began_from_nothing_is_its_first_step(studio: Comfy) -> None:
     decoder(studio, "nothing")
     job = paused(studio, noted("source-none"))

@@ -3,6 +3,7 @@ import { h } from "../dom.js";
 import * as format from "../format.js";
 import { newestIndex, previewsOf } from "../select.js";
 import { family } from "../select_travel.js";
+import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
@@ -64,21 +65,9 @@ export function differencesView(tools, model, viewer) {
     told !== null
       ? h("p", { class: "midrun-told midrun-alert" }, told)
       : differences.length
-        ? h(
-            "table",
-            { class: "midrun-changes" },
-            h(
-              "thead",
-              null,
-              h(
-                "tr",
-                null,
-                h("th", null, t("canvas.input")),
-                h("th", null, t("compare.this")),
-                h("th", null, relativeName(tools, model, model.jobs[other])),
-              ),
-            ),
-            h("tbody", null, differences.map(line)),
+        ? changesTable(
+            [t("canvas.input"), t("compare.this"), relativeName(tools, model, model.jobs[other])],
+            differences.map(line),
           )
         : h("p", { class: "midrun-told" }, t("compare.same")),
   );

@@ -3,6 +3,7 @@ import { h } from "../dom.js";
 import * as format from "../format.js";
 import { newestPicture, sentence } from "../select.js";
 import { forkView } from "./fork.js";
+import { changesTable } from "./parts.js";
 import { title } from "./tray.js";
 import { viewerView } from "./viewer.js";
 
@@ -208,21 +209,9 @@ function canvasView(tools, model, id) {
       h(
         "div",
         { class: "midrun-scroll" },
-        h(
-          "table",
-          { class: "midrun-changes" },
-          h(
-            "thead",
-            null,
-            h(
-              "tr",
-              null,
-              h("th", null, t("canvas.input")),
-              h("th", null, t("canvas.from")),
-              h("th", null, t("canvas.to")),
-            ),
-          ),
-          h("tbody", null, changes.map(line)),
+        changesTable(
+          [t("canvas.input"), t("canvas.from"), t("canvas.to")],
+          changes.map(line),
         ),
       ),
       h("p", { class: "midrun-told" }, t("canvas.left")),

@@ -196,3 +196,20 @@ export function button(label, picture, enabled, act, { small = false, primary = 
     small ? null : h("span", null, label),
   );
 }
+
+/** What changed or differs: a table. @param {string[]} heads @param {any[]} rows */
+export const changesTable = (heads, rows) =>
+  h(
+    "table",
+    { class: "midrun-changes" },
+    h(
+      "thead",
+      null,
+      h(
+        "tr",
+        null,
+        heads.map((head) => h("th", { key: head }, head)),
+      ),
+    ),
+    h("tbody", null, rows),
+  );
