@@ -1,4 +1,5 @@
-"""What `python dev.py bench` measures in the browser: how soon a node shows what the server knows.
+"""What `python dev.py bench` measures in the browser: how soon a node shows what the server knows, and what
+scrolling a long list of jobs costs.
 
 The server stamps each transition and the page each change of the node's state: one machine, one clock.
 """
@@ -11,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import crowd
 from browser import FRONTENDS, RENDERERS, Screen, chromium, frontend_root, graph, launch, screen
 from playwright.sync_api import sync_playwright
 
@@ -19,7 +21,7 @@ from harness import Comfy
 from measurements import Figures, require, spread
 
 RANDOM = random.Random(17)
-JOBS = 50
+JOBS, CROWD = 50, 1000
 # Notes when the node on the canvas shows another state.
 WATCH = """() => {
     window.seen = [];
@@ -34,7 +36,7 @@ WATCH = """() => {
 
 
 def browser(base: Path, quick: bool) -> Figures:
-    """From a transition on the server to the state on the node, with 50 jobs in the open panel."""
+    """From a transition on the server to the state on the node, with 50 jobs in the panel; scrolling 1000."""
     if chromium() is None:
         return {"skipped": {"": "there is no Chromium"}}
     root = ("--front-end-root", str(frontend_root(FRONTENDS[-1])))
@@ -50,6 +52,7 @@ def browser(base: Path, quick: bool) -> Figures:
             for renderer in RENDERERS:
                 with screen(chromium_, comfy, renderer) as shown:
                     figures[renderer] = spread(_latencies(shown, 10 if quick else 50, renderer))
+                    figures[f"scrolling {CROWD}, {renderer}"] = _scrolling(shown, 3 if quick else 10)
             chromium_.close()
         return figures
     finally:
@@ -74,6 +77,15 @@ def _latencies(shown: Screen, pauses: int, key: str) -> list[float]:
     seen = shown.page.evaluate("window.seen")
     told = comfy.get(f"/midrun/jobs/{job_id}/events")["events"]
     return _matched([event for event in told if event["state_from"] != event["state_to"]], seen)
+
+
+def _scrolling(shown: Screen, times: int) -> Figures:
+    """Frames in all, and how many of them took over 50 ms, the browser's measure of a long task."""
+    crowd.fill(shown, CROWD)
+    rounds = [crowd.scroll(shown) for _ in range(times)]
+    long = [duration for round_ in rounds for duration in round_["long"]]
+    frames = sum(round_["frames"] for round_ in rounds)
+    return {"frames": frames, "long_tasks": len(long), "longest_ms": max(long, default=None)}
 
 
 def _matched(told: list[dict[str, Any]], seen: list[tuple[str, int]]) -> list[float]:

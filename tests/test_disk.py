@@ -284,7 +284,9 @@ def test_an_evaluation_is_written_while_another_is_being_flushed(
             assert began.wait(10)
         recordings.writer.submit(lambda: None).result(10)
         assert DiskRecordings(recordings.directory, Troubles()).open(JOB, "3", 0).read(1).answer[0] == 1
-        assert set(recording._unwritten) == {"000000", "000001"}, "they leave the memory when they are flushed"
+        assert set(recording._unwritten) == {"000000", "000001"}, (
+            "they leave the memory when they are flushed"
+        )
     finally:
         gate.set()
     recordings.writer.flush()
