@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,13 +39,14 @@ SCROLL = """async () => {
     observer.disconnect();
     return { frames, most_cards, long, last: cards().at(-1).dataset.job };
 }"""
-SETTLE_S = 1  # what so much news at once leaves behind is not the scrolling's
 
 
 def fill(shown: Screen, count: int) -> None:
     """So many more jobs in the panel, `j0` the oldest."""
     shown.page.evaluate(FILL, [_job(number) for number in range(count)])
-    time.sleep(SETTLE_S)
+    devtools = shown.page.context.new_cdp_session(shown.page)
+    devtools.send("HeapProfiler.collectGarbage")  # what so much news at once leaves is not the scrolling's
+    devtools.detach()
 
 
 def scroll(shown: Screen) -> dict[str, Any]:
