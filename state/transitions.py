@@ -59,6 +59,9 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (A, Event.REWIND): H,
     (C, Event.REWIND): H,
     (H, Event.RESTORE): H,
+    (F, Event.RESTORE): H,
+    (A, Event.RESTORE): H,
+    (C, Event.RESTORE): H,
     (F, Event.ABORT): A,
 }
 ENDED = frozenset({C, A})

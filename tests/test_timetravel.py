@@ -108,6 +108,18 @@ def test_a_held_job_goes_back_and_forth(comfy: Comfy) -> None:
     ]
 
 
+def test_a_rewind_is_taken_back_after_an_abort(comfy: Comfy) -> None:
+    job_id = start(comfy, "regret", "4", steps=6)
+    pause_at(comfy, job_id, "regret", 4)
+    rewind(comfy, job_id, 1)
+    assert comfy.verb(job_id, "abort")[1]["state"] == "aborted"
+    status, job = comfy.call("DELETE", f"/midrun/jobs/{job_id}/rewind")
+    assert (status, job["state"], job["step"], job["take"]) == (200, "paused", 3, None)
+    job = resume(comfy, job_id)
+    assert comfy.probe("regret")["done"] == 6, "nothing is computed twice"
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
+
+
 def test_going_back_beyond_edits_brings_back_what_was_in_force(comfy: Comfy) -> None:
     job_id = start(comfy, "beyond", "3,5", steps=8)
     pause_at(comfy, job_id, "beyond", 3)
