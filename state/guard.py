@@ -109,8 +109,9 @@ class Guard:
                     self._watched.pop(watch.job.job_id)
                     self._went_on.discard(watch.job.job_id)
             if self._watched:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._look_every_s)
+                timer = self._loop.call_later(self._look_every_s, self._woken.set)
+                await self._woken.wait()  # not wait_for, which may swallow a cancellation at its timeout
+                timer.cancel()
 
     async def _look(self) -> _Around:
         wanted = [one for watch in self._watched.values() for one in conditions(watch.job.view().breakpoints)]
