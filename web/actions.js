@@ -155,6 +155,8 @@ export function createActions(client, store, ports) {
       if (id === null) return;
       void actions.params(id);
       void actions.previews(id);
+      const parent = store.get().jobs[id]?.parent?.job_id;
+      if (parent && !(parent in store.get().jobs)) void actions.read(parent);
       if (tab === "log") void actions.events(id);
     },
     view(
@@ -222,7 +224,7 @@ export function createActions(client, store, ports) {
       }
       const saved = await ask(id, "edit", () => client.edit(id, edits, apply));
       if (saved) {
-        dispatch({ type: "saved", job_id: id, keys: drafts.map(([key]) => key) });
+        dispatch({ type: "saved", job_id: id, drafts: Object.fromEntries(drafts) });
         await actions.params(id);
       }
       return saved;
@@ -255,7 +257,8 @@ export function createActions(client, store, ports) {
     },
     async resumeFromCanvas(/** @type {string} */ id) {
       const nodes = editorOf(id).nodes;
-      if (nodes === null) return;
+      if (nodes === null || ports.workflowId() !== store.get().jobs[id]?.workflow.id)
+        return dispatch({ type: "confirm", job_id: null }); // another workflow came on screen
       const { prompt, sent } = promptToSend(nodes, await ports.canvas(), store.get().base[id] ?? {});
       dispatch({ type: "confirm", job_id: null });
       if (await ask(id, "resume", () => client.resume(id, prompt)))

@@ -1,5 +1,5 @@
 // Commands for the palette, the menu and the keyboard. Keys that neither the frontend nor browsers use.
-import { ALIVE, jobForCommand } from "./select.js";
+import { jobForCommand } from "./select.js";
 
 export const keybindings = [
   { commandId: "Midrun.PauseOrResume", combo: { key: "F8" } },
@@ -27,6 +27,7 @@ export const menuCommands = [
 
 const RESUMABLE = ["paused", "pausing", "failed"];
 const PAUSABLE = ["running", "queued"];
+const IN_FRONT = ["running", "pausing", "paused", "failed", "queued"]; // what the user sees going on comes first
 
 /**
  * @param {import("./store.js").Store} store
@@ -59,24 +60,19 @@ export function createCommands(store, actions, page, widgets, breakpoints, toggl
       "PauseOrResume",
       "Midrun: Pause or resume",
       "icon-[lucide--play]",
-      on(["running", "paused", "pausing", "failed", "queued"], pauseOrResume),
+      on(IN_FRONT, pauseOrResume),
     ),
     command("Pause", "Midrun: Pause", "icon-[lucide--pause]", on(PAUSABLE, actions.pause)),
     command("Resume", "Midrun: Resume", "icon-[lucide--play]", on(RESUMABLE, actions.resume)),
     command("Step", "Midrun: Step", "icon-[lucide--step-forward]", on(["paused", "failed"], actions.step)),
-    command("Edit", "Midrun: Edit parameters", "icon-[lucide--wrench]", on(ALIVE, actions.editFromNode)),
+    command("Edit", "Midrun: Edit parameters", "icon-[lucide--wrench]", on(IN_FRONT, actions.editFromNode)),
     command(
       "View",
       "Midrun: Look at the picture",
       "icon-[lucide--eye]",
-      on([...ALIVE, "aborted", "completed"], (id) => actions.view(id)),
+      on([...IN_FRONT, "aborted", "completed"], (id) => actions.view(id)),
     ),
-    command(
-      "Abort",
-      "Midrun: Abort…",
-      "icon-[lucide--square]",
-      on(["paused", "running", "pausing", "queued", "failed"], actions.askToAbort),
-    ),
+    command("Abort", "Midrun: Abort…", "icon-[lucide--square]", on(IN_FRONT, actions.askToAbort)),
     command("ToggleBreakpoint", "Midrun: Pause before the selected nodes", "icon-[lucide--target]", () =>
       page.selected().forEach(breakpoints.toggle),
     ),

@@ -131,5 +131,11 @@ function setProp(element, name, value, before) {
 /** What depends on the children, such as a select's value. @param {any} element @param {any} props */
 function afterChildren(element, props) {
   if ("checked" in props && element.checked !== props.checked) element.checked = props.checked;
-  if ("value" in props && element.value !== String(props.value)) element.value = String(props.value);
+  if ("value" in props && !holds(element, props.value)) element.value = String(props.value);
+}
+
+/** Whether a field says that: 1.0, on the way to 1.05, is 1. @param {any} element @param {any} value */
+function holds(element, value) {
+  if (element.value === String(value)) return true;
+  return element.type === "number" && element.value !== "" && Number(element.value) === Number(value);
 }

@@ -4,6 +4,7 @@ import { draw } from "./dom.js";
 // What a handler was drawn with has to be what is known when it is called, so these events draw first what waits.
 // Not input and change: a field has a new value then, which is not known yet and would be drawn over.
 const USED = ["keydown", "click", "submit", "pointermove", "cancel"];
+const FOCUSABLE = "button, a[href], input, select, textarea, summary";
 
 /**
  * @typedef {import("./state.js").Model} Model
@@ -25,7 +26,9 @@ export function createScreen(store, ready) {
 
   /** @param {Mount} mount */
   function show(mount) {
+    const path = pathOfFocus(mount.element);
     draw(mount.element, mount.view(store.get()));
+    refocus(path);
     mount.drawn?.(mount.element);
   }
 
@@ -56,4 +59,27 @@ export function createScreen(store, ready) {
   };
   store.subscribe(screen.refresh);
   return screen;
+}
+
+/** What has the focus, and all that it is in, outwards. @param {Element} root @returns {Element[]} */
+function pathOfFocus(root) {
+  /** @type {Element[]} */ const path = [];
+  const { activeElement } = root.ownerDocument;
+  if (!root.contains(activeElement)) return path;
+  for (let at = activeElement; at !== null && at !== root; at = at.parentElement) path.push(at);
+  return [...path, root];
+}
+
+/** Where what had the focus is gone, something near gets it: keys go on from there. @param {Element[]} path */
+function refocus(path) {
+  const [focused] = path;
+  if (!focused || focused.isConnected || focused.ownerDocument.activeElement !== focused.ownerDocument.body)
+    return;
+  for (const around of path.filter((one) => one.isConnected)) {
+    const home = around.querySelector("[data-home]");
+    const next = home?.matches(FOCUSABLE) ? home : (home ?? around).querySelector(FOCUSABLE);
+    if (!(next instanceof HTMLElement)) continue;
+    next.focus({ preventScroll: home === null });
+    return;
+  }
 }

@@ -1,6 +1,7 @@
 // What follows from a change of the model, beside drawing: reading more, signs, timers. Nothing on import.
 import { ACTIVE, filtered, somethingIsPaused, somethingRuns } from "./select.js";
 import { createTitleMark, tell } from "./signs.js";
+import { previewsOf } from "./select_pictures.js";
 import { comparedJob, comparisonOf, viewedStep } from "./views/compare.js";
 import { ROW } from "./views/tray.js";
 
@@ -21,6 +22,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
   /** @type {ReturnType<typeof setInterval> | undefined} */ let ticker;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let settling;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let weighing;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let refreshing;
+  /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
   /** @type {(() => void) | null} */ let deaf = null; // stops listening to the canvas
   let frame = ""; // of the film strip, that was scrolled to
   const markTitle = createTitleMark(document);
@@ -71,6 +74,24 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
     badges.show(id === null ? [] : (model.canvas[id] ?? []));
   }
 
+  /** Each node of several that sample shows its own pictures, also after a reload. @param {Model} model */
+  function readPictures(model) {
+    const workflow = page.ports.workflowId();
+    const id = model.order.find((one) => model.jobs[one].workflow.id === workflow);
+    if (id === undefined || id in model.previews || read.has(id)) return;
+    if (model.jobs[id].sampler_nodes.length < 2 || !model.jobs[id].preview_url) return;
+    read.add(id);
+    void actions.previews(id);
+  }
+
+  /** Jobs of other clients are not told to this page, but that the queue changed is. */
+  function refreshSoon() {
+    refreshing ??= setTimeout(() => {
+      refreshing = undefined;
+      void actions.refresh();
+    }, SETTLE_MS);
+  }
+
   /** What the jobs take on the disk. */
   function weighSoon() {
     weighing ??= setTimeout(() => {
@@ -87,6 +108,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
     if (!id) return;
     const [job, was] = [model.jobs[id], before.jobs[id]];
     if (!job || !was || job === was) return;
+    const shown = previewsOf(model, id).some((one) => one.url === job.preview_url);
+    if (job.preview_url !== was.preview_url && !shown) void actions.previews(id); // another client's job
     const edited = JSON.stringify(job.modified_params) !== JSON.stringify(was.modified_params);
     const moved = job.state === "paused" && (job.step !== was.step || job.take?.step !== was.take?.step);
     if (edited || moved || job.state !== was.state || job.node_id !== was.node_id) {
@@ -119,6 +142,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
         widgets.follow();
         tell(model, before, page.t, page.toast);
         readAgain(model, before);
+        readPictures(model);
         keepTime(model);
         if (model.tray.shown && (model.order !== before.order || someStopped(model, before))) weighSoon();
       } else if (model.tray.shown !== before.tray.shown) keepTime(model);
@@ -129,6 +153,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
 
     /** Another graph is on screen. */
     graphChanged() {
+      for (const id of Object.keys(store.get().canvas)) store.dispatch({ type: "canvas", job_id: id, changes: [] });
       const model = store.get();
       if (!model.order.length) return;
       widgets.follow();
@@ -138,7 +163,10 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
         deaf = null;
       }
       watchCanvas(model);
+      readPictures(model);
     },
+
+    refreshSoon,
 
     /** The next page is read when the end of the list comes near. */
     trayDrawn() {

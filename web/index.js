@@ -89,12 +89,15 @@ function showTray(element) {
     panel.remove();
   };
   store.dispatch({ type: "tray", shown: true });
+  api.addEventListener("status", effects.refreshSoon); // the queue changed
+  effects.refreshSoon();
   void actions.usage();
 }
 
 function hideTray() {
   unmountTray?.();
   unmountTray = null;
+  api.removeEventListener("status", effects.refreshSoon);
   store.dispatch({ type: "tray", shown: false });
 }
 

@@ -11,6 +11,7 @@ const EXAMPLE = "Pause and edit"; // of example_workflows
 export function createPage(app, api, here) {
   /** @type {Record<string, any> | null} */ let texts = null;
   /** @type {Promise<void> | null} */ let loading = null;
+  /** @type {Set<() => void>} */ const wanting = new Set();
   /** @type {import("./i18n.js").Translate} */ let translate = (key) => key;
   const t = (/** @type {string} */ key, /** @type {any} */ values) => translate(key, values);
   const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
@@ -19,6 +20,7 @@ export function createPage(app, api, here) {
 
   function choose() {
     if (texts !== null) translate = translator(texts, setting("Comfy.Locale") ?? "en");
+    for (const then of wanting) then();
   }
 
   return {
@@ -26,8 +28,9 @@ export function createPage(app, api, here) {
     root,
     clock: () => Date.now(),
     hasTexts: () => texts !== null,
-    /** Read the texts once, when the first is wanted. @param {() => void} then */
+    /** Read the texts once, when the first is wanted. @param {() => void} then now, and in another language */
     needTexts(then) {
+      wanting.add(then);
       loading ??= api
         .fetchApi("/i18n")
         .then((/** @type {Response} */ response) => response.json())
@@ -35,11 +38,7 @@ export function createPage(app, api, here) {
         .then((/** @type {any} */ found) => {
           texts = found;
           choose();
-          then();
-          app.ui.settings.addEventListener("Comfy.Locale.change", () => {
-            choose();
-            then();
-          });
+          app.ui.settings.addEventListener("Comfy.Locale.change", choose);
         });
     },
     style() {
@@ -81,7 +80,11 @@ export function createPage(app, api, here) {
       if (typeof name === "string" && id !== null && known[id] !== name) {
         const { [id]: _, ...rest } = known;
         const kept = Object.fromEntries([...Object.entries(rest), [id, name]].slice(-MOST_NAMES));
-        localStorage.setItem(NAMES, JSON.stringify(kept));
+        try {
+          localStorage.setItem(NAMES, JSON.stringify(kept));
+        } catch {
+          // the browser's storage is full or closed: then until the page is left
+        }
         return kept;
       }
       return known;

@@ -2,7 +2,6 @@
 
 /** @typedef {import("./state.js").Model} Model */
 /** @typedef {import("./state.js").Job} Job */
-/** @typedef {import("./state.js").Preview} Preview */
 
 export const ACTIVE = ["queued", "running", "pausing"];
 export const ALIVE = [...ACTIVE, "paused", "failed"];
@@ -107,24 +106,6 @@ export function editCounts(job) {
   return { pending, applied: edits.length - pending };
 }
 
-/** Of one node, or of all. @param {Model} model @param {string} jobId @param {string | null} [nodeId] @returns {Preview[]} */
-export function previewsOf(model, jobId, nodeId = null) {
-  const all = model.previews[jobId] ?? [];
-  return nodeId === null ? all : all.filter((preview) => preview.node_id === nodeId);
-}
-
-/** Where the job stands among its pictures: those after it are left over by a rewind. @param {Preview[]} all @param {Job} job */
-export function newestIndex(all, job) {
-  const at = all.findLastIndex((preview) => preview.node_id === job.node_id && preview.step <= job.step);
-  return at < 0 ? all.length - 1 : at;
-}
-
-/** @param {Model} model @param {Job} job @returns {string | null} a URL below ComfyUI's */
-export function newestPicture(model, job) {
-  const all = previewsOf(model, job.job_id, job.node_id);
-  return all[newestIndex(all, job)]?.url ?? job.preview_url;
-}
-
 /**
  * Why it stands: a key of the texts and its values.
  * @param {Job} job @returns {[string, Record<string, string | number>]}
@@ -138,6 +119,8 @@ export function sentence(job) {
       : ["why.abortedPlain", { step: job.step }];
   if (job.state === "paused" && job.error && job.pause_reason === "breakpoint")
     return ["why.exception", { step, error: job.error.message }];
+  if (job.state === "paused" && job.paused_because)
+    return ["why.because", { step, because: job.paused_because }];
   if (job.state === "paused" && job.paused_before) return ["why.beforeNode", { node: job.paused_before }];
   if (job.state === "paused" && job.error) return ["why.setBack", { step, error: job.error.message }];
   if (job.state === "paused") return [`why.${job.pause_reason ?? "user"}`, { step }];

@@ -15,7 +15,8 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   gpu_released: boolean, queue_policy: string, timing: Timing,
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null, parent: { job_id: string, step: number } | null, grid: string | null,
- *   paused_before: string | null, breakpoints: import("./travel_state.js").Breakpoint[],
+ *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
+ *   breakpoints: import("./travel_state.js").Breakpoint[],
  *   telemetry?: Omit<import("./travel_state.js").Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,
  * }} Job
@@ -41,7 +42,7 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   split: number, zoom: number,
  * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
  * @typedef {{
- *   filter: string, open: string | null, tab: string, search: string, top: number, height: number,
+ *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number, height: number,
  *   shown: boolean, step: number | null, folded: boolean,
  * }} Tray
  * @typedef {import("./travel_state.js").TravelModel & {
@@ -81,6 +82,7 @@ export const initial = Object.freeze({
   tray: {
     filter: "all",
     open: null,
+    left: null, // was open before
     tab: "parameters",
     search: "",
     top: 0,
@@ -191,9 +193,10 @@ const on = {
     return withEditor(model, job_id, { ...editor, drafts, refused: without(editor.refused, key) });
   },
 
-  saved(model, { job_id, keys }) {
+  /** What was typed while it was on its way stays unsaved. */
+  saved(model, { job_id, drafts: sent }) {
     const editor = model.editors[job_id] ?? emptyEditor;
-    const drafts = keep(editor.drafts, (key) => !keys.includes(key));
+    const drafts = keep(editor.drafts, (key, draft) => draft !== sent[key]);
     return withEditor(model, job_id, { ...editor, drafts, refused: {} });
   },
 
@@ -224,7 +227,7 @@ const on = {
   tray: (model, { type: _, ...changed }) => ({ ...model, tray: { ...model.tray, ...changed } }),
   open: (model, { job_id }) => ({
     ...model,
-    tray: { ...model.tray, open: job_id, tab: "parameters", search: "", step: null },
+    tray: { ...model.tray, open: job_id, left: model.tray.open, tab: "parameters", search: "", step: null },
   }),
   remove: (model, { job_id }) => ({ ...model, removing: job_id }),
   abortDialog: (model, { job_id }) => ({

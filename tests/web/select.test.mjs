@@ -28,7 +28,7 @@ test("a node shows the newest job of its own workflow that samples there", () =>
   assert.equal(select.jobOfNode(done, "w", ["3"], false), null);
 });
 
-test("a command goes to the selected node's job, then to the one that is open, then to the newest that can", () => {
+test("a command goes to the selected node's job, then to the one that is open, then to the first state that can", () => {
   const model = after(
     told(job("a", { state: "paused" })),
     told(job("bb")),

@@ -94,7 +94,10 @@ test("what is typed is unsaved until it is saved, and not when it is what was th
   const rejected = [{ node_id: "3", input: "cfg", reason: "too much" }];
   model = reduce(model, { type: "rejected", job_id: "a", rejected });
   assert.equal(model.editors.a.refused[pathKey("3", "cfg")], "too much");
-  model = reduce(model, { type: "saved", job_id: "a", keys: [pathKey("3", "cfg")] });
+  const saved = { type: "saved", job_id: "a", drafts: model.editors.a.drafts };
+  const typedOn = reduce(reduce(model, draft("7.55")), saved);
+  assert.equal(typedOn.editors.a.drafts[pathKey("3", "cfg")].value, 7.55, "it came after what was saved");
+  model = reduce(model, saved);
   assert.deepEqual(model.editors.a, { nodes, drafts: {}, refused: {} });
 });
 

@@ -1,7 +1,7 @@
 // Another job beside this one in the viewer: which, and what differs between the two.
 import { h } from "../dom.js";
 import * as format from "../format.js";
-import { newestIndex, previewsOf } from "../select.js";
+import { framesOf, newestIndex } from "../select_pictures.js";
 import { family } from "../select_travel.js";
 import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
@@ -15,7 +15,7 @@ import { relativeName } from "./travel.js";
 export function viewedStep(model, viewer) {
   const job = model.jobs[viewer.job_id];
   if (!job) return null;
-  const all = previewsOf(model, job.job_id, viewer.node_id ?? job.node_id);
+  const all = framesOf(model, job, viewer.node_id ?? job.node_id);
   return viewer.step ?? all[newestIndex(all, job)]?.step ?? job.step;
 }
 

@@ -1,11 +1,12 @@
 // One job in the panel: toolbar, picture with its steps, and tabs.
 import { h } from "../dom.js";
 import * as format from "../format.js";
-import { newestIndex, previewsOf, sentence, timing, verbs } from "../select.js";
+import { sentence, timing, verbs } from "../select.js";
+import { framesOf, newestIndex, shownUrl } from "../select_pictures.js";
 import { isLeftOver } from "../travel_state.js";
 import { breakpointsView } from "./breakpoints.js";
 import { chartView } from "./chart.js";
-import { icon, progressBar, stateMark, stepText, toolbar } from "./parts.js";
+import { frameLabel, icon, progressBar, stateMark, stepText, toolbar } from "./parts.js";
 import { editorView } from "./editor.js";
 import { lineage, takeNote, travelButtons } from "./travel.js";
 import { removal, title } from "./tray.js";
@@ -97,19 +98,18 @@ function result({ t, latentUrl }, job) {
 /** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
 function pictures(tools, model, job) {
   const { t, url, actions, dispatch } = tools;
-  const all = previewsOf(model, job.job_id, job.node_id);
+  const all = framesOf(model, job, job.node_id);
   const newest = newestIndex(all, job);
   const wanted =
-    model.tray.step === null ? newest : all.findIndex((preview) => preview.step === model.tray.step);
+    model.tray.step === null ? newest : all.findIndex((frame) => frame.step === model.tray.step);
   const at = wanted < 0 ? newest : wanted;
   const shown = all[at];
-  const src = shown?.url ?? job.preview_url;
-  if (!src) return h("div", { key: "pictures", class: "midrun-stage midrun-empty" }, t("picture.none"));
+  const src = shownUrl(model, job, shown, model.tray.step !== null);
+  if (!src && all.length < 2)
+    return h("div", { key: "pictures", class: "midrun-stage midrun-empty" }, t("picture.none"));
   const slide = (/** @type {Event} */ _, /** @type {HTMLInputElement} */ input) =>
     dispatch({ type: "tray", step: Number(input.value) === newest ? null : all[Number(input.value)].step });
-  const label = shown
-    ? t("picture.step", { step: shown.step, total: job.total_steps ?? "?", method: shown.method })
-    : t("picture.label");
+  const label = frameLabel(tools, job, shown);
   const left = shown !== undefined && isLeftOver(job, shown);
   return h(
     "div",
@@ -123,7 +123,14 @@ function pictures(tools, model, job) {
         title: t("picture.open"),
         onClick: () => actions.view(job.job_id, job.node_id, model.tray.step),
       },
-      h("img", { src: url(src), alt: t("picture.alt"), draggable: "false" }),
+      src
+        ? h("img", {
+            src: url(src),
+            alt: label,
+            draggable: "false",
+            onLoad: () => shown?.made === null && actions.previews(job.job_id),
+          })
+        : h("span", { class: "midrun-empty" }, t("picture.none")),
     ),
     all.length > 1 &&
       h("input", {
@@ -152,24 +159,46 @@ function tabs(tools, model, job) {
         key: name,
         type: "button",
         role: "tab",
+        id: `midrun-tab-${name}`,
         class: "midrun-tab",
         "data-tab": name,
         "aria-selected": String(chosen === name),
-        onClick: () => {
-          dispatch({ type: "tray", tab: name });
-          if (name === "log") void actions.events(job.job_id);
-          if (name === "chart") void actions.telemetry(job.job_id);
-        },
+        "aria-controls": "midrun-tabpanel",
+        tabindex: chosen === name ? "0" : "-1",
+        onClick: () => choose(name),
       },
       t(`tab.${name}`),
     );
+  const choose = (/** @type {string} */ name) => {
+    dispatch({ type: "tray", tab: name });
+    if (name === "log") void actions.events(job.job_id);
+    if (name === "chart") void actions.telemetry(job.job_id);
+  };
+  const arrows = (/** @type {KeyboardEvent} */ event, /** @type {HTMLElement} */ list) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by === undefined) return;
+    event.preventDefault();
+    const at = (TABS.indexOf(chosen) + by + TABS.length) % TABS.length;
+    choose(TABS[at]);
+    /** @type {HTMLElement} */ (list.children[at]).focus();
+  };
   return h(
     "div",
     { key: "tabs", class: "midrun-tabs" },
-    h("div", { class: "midrun-tablist", role: "tablist", "aria-label": t("tab.label") }, TABS.map(tab)),
     h(
       "div",
-      { key: chosen, role: "tabpanel", class: "midrun-panel" },
+      { class: "midrun-tablist", role: "tablist", "aria-label": t("tab.label"), onKeydown: arrows },
+      TABS.map(tab),
+    ),
+    h(
+      "div",
+      {
+        key: chosen,
+        id: "midrun-tabpanel",
+        role: "tabpanel",
+        class: "midrun-panel",
+        "aria-labelledby": `midrun-tab-${chosen}`,
+      },
       (VIEWS[chosen] ?? editorView)(tools, model, job),
     ),
   );
@@ -184,7 +213,7 @@ function log({ t }, model, job) {
     events.map((event, index) => {
       const detail = [
         event.detail.abort_reason,
-        event.detail.error?.message,
+        typeof event.detail.error === "string" ? event.detail.error : event.detail.error?.message,
         event.detail.warning,
         ...(event.detail.edits ?? []).map((/** @type {any} */ edit) =>
           edit.undone
@@ -199,11 +228,17 @@ function log({ t }, model, job) {
         h(
           "span",
           { class: "midrun-kind" },
-          event.state_from === event.state_to ? event.kind : t(`state.${event.state_to}`),
+          t(event.state_from === event.state_to ? kindOf(event) : `state.${event.state_to}`),
         ),
         h("span", { class: "midrun-step" }, t("step.alone", { step: event.step })),
         h("span", { class: "midrun-line-detail" }, detail.filter(Boolean).join(" · ")),
       );
     }),
   );
+}
+
+/** The key of its name: warnings have kinds of their own, which end with `_over`. @param {any} event */
+function kindOf({ kind, detail }) {
+  if (detail.warning) return "log.warning";
+  return kind.endsWith("_over") ? "log.over" : `log.${kind}`;
 }

@@ -1,7 +1,8 @@
 // What opens above the page because the user asked for it: abort, resume with changes from the canvas.
 import { h } from "../dom.js";
 import * as format from "../format.js";
-import { newestPicture, sentence } from "../select.js";
+import { sentence } from "../select.js";
+import { newestPicture } from "../select_pictures.js";
 import { forkView } from "./fork.js";
 import { changesTable } from "./parts.js";
 import { title } from "./tray.js";
@@ -34,7 +35,11 @@ export function dialog(name, label, close, props, children) {
     props.onKeydown?.(event);
   };
   const ref = (/** @type {HTMLDialogElement} */ element) =>
-    queueMicrotask(() => element.isConnected && element.showModal());
+    queueMicrotask(() => {
+      if (!element.isConnected) return;
+      element.showModal();
+      if ("tabindex" in props) element.focus(); // its keys are its own, not of its first button
+    });
   return h(
     "dialog",
     {

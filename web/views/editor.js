@@ -300,6 +300,7 @@ function footer(tools, model, job) {
         type: "button",
         class: `midrun-button${primary ? " midrun-primary" : ""}`,
         "data-verb": verb,
+        "data-home": primary,
         onClick: act,
       },
       label,
@@ -315,7 +316,7 @@ function footer(tools, model, job) {
     h(
       "span",
       { class: "midrun-footer-buttons" },
-      unsaved + pending > 0 && push("undoAll", t("editor.undoAll"), () => actions.undoAll(id)),
+      !ended && unsaved + pending > 0 && push("undoAll", t("editor.undoAll"), () => actions.undoAll(id)),
       unsaved > 0 && push("save", t("editor.save"), () => actions.save(id)),
       unsaved > 0 &&
         job.state === "running" &&

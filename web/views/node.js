@@ -1,7 +1,8 @@
 // What a sampling node shows: state, progress, newest picture, buttons. The same height in every state.
 import { h } from "../dom.js";
 import * as format from "../format.js";
-import { newestPicture, sentence } from "../select.js";
+import { sentence } from "../select.js";
+import { pictureOfNode, previewsOf } from "../select_pictures.js";
 import { icon, progressBar, stateMark, stepText, timeText, toolbar } from "./parts.js";
 
 export const HEIGHT = 262; // pixels; node.css divides them
@@ -19,18 +20,16 @@ export function nodeView(tools, model, job, executionIds) {
       frame("idle", [
         head(tools, "idle"),
         told(t("why.idle"), false),
-        emptyBar(),
-        ...picture(tools, null, null, null),
+        h("div", { class: "midrun-progress" }, bar(0), h("span", { class: "midrun-sigma" })),
+        ...picture(tools, null, null, null, null),
         idleButtons(tools),
       ]),
     ];
   const here = job.node_id === null || executionIds.includes(job.node_id);
-  const state =
-    here || job.state === "completed"
-      ? job.state
-      : executionIds.some((id) => id in (model.seen[job.job_id] ?? {}))
-        ? "nodeDone"
-        : "elsewhere";
+  const seen = model.seen[job.job_id] ?? {};
+  const sampled = (/** @type {string} */ id) => id in seen || previewsOf(model, job.job_id, id).length > 0;
+  const nodeId = here ? job.node_id : (executionIds.find(sampled) ?? null);
+  const state = here || job.state === "completed" ? job.state : nodeId === null ? "elsewhere" : "nodeDone";
   return [
     frame(state, [
       head(tools, state, here ? stepText(tools, job) : "", timeText(tools, model, job)),
@@ -38,10 +37,16 @@ export function nodeView(tools, model, job, executionIds) {
       h(
         "div",
         { class: "midrun-progress" },
-        progressBar(tools, job),
-        h("span", { class: "midrun-sigma" }, job.sigma === null ? "" : `σ ${format.sigma(job.sigma)}`),
+        here ? progressBar(tools, job) : bar(nodeId === null ? 0 : 1),
+        h(
+          "span",
+          { class: "midrun-sigma" },
+          here && job.sigma !== null ? `σ ${format.sigma(job.sigma)}` : "",
+        ),
       ),
-      ...picture(tools, job, newestPicture(model, job), job.source_url),
+      ...(here || nodeId !== null
+        ? picture(tools, job, nodeId, pictureOfNode(model, job, nodeId), here ? job.source_url : null)
+        : picture(tools, null, null, null, null)),
       toolbar(tools, model, job, { edit: () => tools.actions.editFromNode(job.job_id) }),
     ]),
   ];
@@ -84,21 +89,21 @@ function why(tools, model, job) {
 const told = (text, alert) =>
   h("div", { class: `midrun-why${alert ? " midrun-alert" : ""}`, title: text, "aria-live": "polite" }, text);
 
-const emptyBar = () =>
+/** Of a node at which the job is not. @param {number} share */
+const bar = (share) =>
   h(
     "div",
-    { class: "midrun-progress" },
-    h("div", { class: "midrun-bar" }),
-    h("span", { class: "midrun-sigma" }),
+    { class: "midrun-bar" },
+    h("div", { key: "fill", class: "midrun-bar-fill", vars: { "--midrun-share": String(share) } }),
   );
 
 /**
  * @param {import("./parts.js").Tools} tools @param {import("../state.js").Job | null} job
- * @param {string | null} newest @param {string | null} source
+ * @param {string | null} nodeId @param {string | null} newest @param {string | null} source
  */
-function picture(tools, job, newest, source) {
+function picture(tools, job, nodeId, newest, source) {
   const { t, url, actions } = tools;
-  const open = () => job && actions.view(job.job_id, job.node_id);
+  const open = () => job && actions.view(job.job_id, nodeId);
   const shown =
     newest === null
       ? h("div", { class: "midrun-empty" }, t("picture.none"))

@@ -77,6 +77,13 @@ export function stepText({ t }, job) {
   return t("step.of", { step: job.step, total: job.total_steps });
 }
 
+/** What a picture shows, and how it was made. @param {Tools} tools @param {Job} job @param {import("../select_pictures.js").Frame | undefined} frame */
+export function frameLabel({ t }, job, frame) {
+  if (frame === undefined) return t("picture.label");
+  const at = { step: frame.step, total: job.total_steps ?? "?" };
+  return frame.made ? t("picture.step", { ...at, method: frame.made.method }) : t("picture.stepAlone", at);
+}
+
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function timeText({ t }, model, job) {
   const { active, eta } = timing(model, job);

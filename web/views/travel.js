@@ -8,7 +8,7 @@ import { button, icon } from "./parts.js";
 /** @typedef {import("./parts.js").Tools} Tools */
 /** @typedef {import("../state.js").Model} Model */
 /** @typedef {import("../state.js").Job} Job */
-/** @typedef {import("../state.js").Preview} Preview */
+/** @typedef {{ node_id: string, step: number }} Frame */
 
 /**
  * The name of a job among its relatives: what it was forked with tells it from its siblings.
@@ -26,7 +26,7 @@ export function relativeName({ t }, model, job, alone = false) {
 
 /**
  * What can be done from the step that is shown. Both buttons keep their places.
- * @param {Tools} tools @param {Model} model @param {Job} job @param {Preview | undefined} shown
+ * @param {Tools} tools @param {Model} model @param {Job} job @param {Frame | undefined} shown
  * @param {boolean} [keys] tell them
  */
 export function travelButtons({ t, actions }, model, job, shown, keys = false) {

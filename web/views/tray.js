@@ -1,7 +1,8 @@
 // The panel: a list of jobs, of which only those in sight are drawn, or one job.
 import { h } from "../dom.js";
 import * as format from "../format.js";
-import { FILTERS, filtered, nameOf, newestPicture, sentence, timing, verbs } from "../select.js";
+import { FILTERS, filtered, nameOf, sentence, timing, verbs } from "../select.js";
+import { newestPicture } from "../select_pictures.js";
 import { asTrees } from "../select_travel.js";
 import { button, progressBar, stateMark, stepText, toolbar } from "./parts.js";
 import { detailView } from "./detail.js";
@@ -79,10 +80,15 @@ function list(tools, model) {
   const seen = (/** @type {Element} */ element) =>
     dispatch({ type: "tray", top: element.scrollTop, height: element.clientHeight });
   const scrolls = {
+    key: model.tray.filter,
     class: "midrun-list",
     role: "list",
     "aria-label": t("tray.jobs"),
-    ref: (/** @type {Element} */ element) => queueMicrotask(() => seen(element)),
+    ref: (/** @type {Element} */ element) =>
+      queueMicrotask(() => {
+        element.scrollTop = model.tray.top; // as it was left
+        seen(element);
+      }),
     onScroll: (/** @type {Event} */ _, /** @type {Element} */ element) => seen(element),
   };
   if (!rows.length)
@@ -147,6 +153,7 @@ function card(tools, model, { id, depth }, index, count) {
       "aria-posinset": index + 1,
       "data-depth": depth || undefined,
       "data-parent": job.parent?.job_id,
+      "data-home": id === model.tray.left,
       vars: { "--midrun-top": `${index * ROW}px`, "--midrun-depth": String(Math.min(depth, DEEPEST)) },
     },
     h(

@@ -1,16 +1,18 @@
 // The picture in the whole window: steps, comparison with a draggable divider, zoom, keys.
 import { h } from "../dom.js";
-import { newestIndex, previewsOf, verbs } from "../select.js";
+import { verbs } from "../select.js";
+import { framesOf, newestIndex, shownUrl } from "../select_pictures.js";
 import { canFork, canRewind, family } from "../select_travel.js";
 import { isLeftOver } from "../travel_state.js";
 import { comparedJob, comparisonOf, differencesView, relatives } from "./compare.js";
 import { dialog } from "./dialogs.js";
-import { icon, marks, stateMark } from "./parts.js";
+import { frameLabel, icon, marks, stateMark } from "./parts.js";
 import { relativeName, takeNote, travelButtons } from "./travel.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
 /** @typedef {import("../state.js").Model} Model */
 /** @typedef {import("../state.js").Viewer} Viewer */
+/** @typedef {import("../select_pictures.js").Frame} Frame */
 
 const ZOOMS = [0.25, 0.5, 1, 2, 3, 4, 6, 8];
 
@@ -19,9 +21,9 @@ export function viewerView(tools, model, viewer) {
   const { t, dispatch, actions, url } = tools;
   const job = model.jobs[viewer.job_id];
   const nodeId = viewer.node_id ?? job.node_id;
-  const all = previewsOf(model, job.job_id, nodeId);
+  const all = framesOf(model, job, nodeId);
   const newest = newestIndex(all, job);
-  const found = viewer.step === null ? newest : all.findIndex((preview) => preview.step === viewer.step);
+  const found = viewer.step === null ? newest : all.findIndex((frame) => frame.step === viewer.step);
   const at = found < 0 ? newest : found;
   const shown = all[at];
   const change = (/** @type {Partial<Viewer>} */ changed) => dispatch({ type: "viewer", ...changed });
@@ -72,22 +74,22 @@ export function viewerView(tools, model, viewer) {
     const target = /** @type {HTMLElement} */ (event.target);
     const field = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
     const act = keys[event.key];
+    if (event.key === " " && target instanceof HTMLButtonElement) return; // which it presses
     if (!act || event.ctrlKey || event.metaKey || event.altKey || (field && event.key.length > 1)) return;
     event.preventDefault();
     act();
   };
-  const src = shown?.url ?? job.preview_url;
+  const src = shownUrl(model, job, shown, viewer.step !== null);
   const relative = comparedJob(viewer);
   const other =
     viewer.compare === "source"
       ? job.source_url
       : relative !== null
         ? (comparisonOf(model, viewer)?.other ?? null)
-        : (all.find((preview) => preview.step === viewer.compare)?.url ?? null);
+        : (all.find((frame) => frame.step === viewer.compare)?.url ?? null);
   const left = shown !== undefined && isLeftOver(job, shown);
-  const plain = shown
-    ? t("picture.step", { step: shown.step, total: job.total_steps ?? "?", method: shown.method })
-    : t("picture.label");
+  const size = shown?.made ?? all.findLast((frame) => frame.made !== null)?.made;
+  const plain = frameLabel(tools, job, shown);
   const label = left ? `${plain} · ${t("travel.leftOver")}` : plain;
   const otherLabel =
     viewer.compare === "source"
@@ -97,7 +99,7 @@ export function viewerView(tools, model, viewer) {
           ? relativeName(tools, model, model.jobs[relative])
           : ""
         : t("step.alone", { step: Number(viewer.compare ?? 0) });
-  return dialog("viewer", t("viewer.title"), close, { onKeydown, "data-state": job.state }, [
+  return dialog("viewer", t("viewer.title"), close, { onKeydown, tabindex: "-1", "data-state": job.state }, [
     h(
       "div",
       { class: "midrun-viewer-top" },
@@ -126,11 +128,11 @@ export function viewerView(tools, model, viewer) {
               "div",
               {
                 class: "midrun-viewer-frame",
-                "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(shown)) ? "" : undefined,
+                "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(size)) ? "" : undefined,
                 vars: {
                   "--midrun-split": String(viewer.split),
-                  "--midrun-width": viewer.zoom ? `${(shown?.width ?? 512) * viewer.zoom}px` : "auto",
-                  "--midrun-ratio": shown ? `${shown.width} / ${shown.height}` : "1",
+                  "--midrun-width": viewer.zoom ? `${(size?.width ?? 512) * viewer.zoom}px` : "auto",
+                  "--midrun-ratio": size ? `${size.width} / ${size.height}` : "1",
                 },
               },
               h("img", {
@@ -139,6 +141,7 @@ export function viewerView(tools, model, viewer) {
                 src: url(src),
                 alt: label,
                 draggable: "false",
+                onLoad: () => shown?.made === null && actions.previews(job.job_id),
               }),
               other &&
                 h("img", {
@@ -166,8 +169,8 @@ function firstRelative(model, job) {
   return id === undefined ? null : { job: id };
 }
 
-/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../state.js").Preview | undefined} shown */
-const isTiny = (shown) => shown !== undefined && Math.max(shown.width, shown.height) <= 256;
+/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../state.js").Preview | null | undefined} shown */
+const isTiny = (shown) => Boolean(shown) && Math.max(shown?.width ?? 0, shown?.height ?? 0) <= 256;
 
 /** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] */
 function tool(picture, label, act, pressed) {
@@ -187,7 +190,7 @@ function tool(picture, label, act, pressed) {
   );
 }
 
-/** @param {Tools} tools @param {Model} model @param {import("../state.js").Job} job @param {import("../state.js").Preview[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
+/** @param {Tools} tools @param {Model} model @param {import("../state.js").Job} job @param {Frame[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
 function comparison(tools, model, job, all, viewer, change) {
   const { t } = tools;
   const relative = comparedJob(viewer);
@@ -209,12 +212,8 @@ function comparison(tools, model, job, all, viewer, change) {
       onChange: choose,
     },
     job.source_url && h("option", { key: "source", value: "source" }, t("picture.source")),
-    all.map((preview) =>
-      h(
-        "option",
-        { key: String(preview.step), value: String(preview.step) },
-        t("step.alone", { step: preview.step }),
-      ),
+    all.map(({ step }) =>
+      h("option", { key: String(step), value: String(step) }, t("step.alone", { step })),
     ),
     relatives(tools, model, job),
   );
@@ -253,7 +252,7 @@ function divider({ t }, viewer, change) {
   });
 }
 
-/** @param {Tools} tools @param {import("../state.js").Job} job @param {import("../state.js").Preview[]} all @param {number} at @param {(index: number) => void} go */
+/** @param {Tools} tools @param {import("../state.js").Job} job @param {Frame[]} all @param {number} at @param {(index: number) => void} go */
 function strip({ t, url }, job, all, at, go) {
   const slide = (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => go(Number(input.value));
   return h(
@@ -273,22 +272,22 @@ function strip({ t, url }, job, all, at, go) {
     h(
       "div",
       { key: "strip", class: "midrun-strip" },
-      all.map((preview, index) => {
-        const current = index === at;
+      all.map((frame, index) => {
+        const left = isLeftOver(job, frame);
         return h(
           "button",
           {
-            key: String(preview.step),
+            key: String(frame.step),
             type: "button",
             class: "midrun-frame",
-            "aria-current": current ? "true" : undefined,
-            "aria-label": t("step.alone", { step: preview.step }),
-            "data-left-over": isLeftOver(job, preview) ? "" : undefined,
-            title: isLeftOver(job, preview) ? t("travel.leftOver") : undefined,
+            "aria-current": index === at ? "true" : undefined,
+            "aria-label": t("step.alone", { step: frame.step }),
+            "data-left-over": left ? "" : undefined,
+            title: left ? t("travel.leftOver") : undefined,
             onClick: () => go(index),
           },
-          h("img", { src: url(preview.url), alt: "", loading: "lazy", draggable: "false" }),
-          h("span", null, String(preview.step)),
+          frame.made && h("img", { src: url(frame.made.url), alt: "", loading: "lazy", draggable: "false" }),
+          h("span", null, String(frame.step)),
         );
       }),
     ),
