@@ -4,7 +4,7 @@ import { draw } from "./dom.js";
 // What a handler was drawn with has to be what is known when it is called, so these events draw first what waits.
 // Not input and change: a field has a new value then, which is not known yet and would be drawn over.
 const USED = ["keydown", "click", "submit", "pointermove", "cancel"];
-const FOCUSABLE = "button, a[href], input, select, textarea, summary";
+const HOME = "[data-home]"; // gets the focus of what is gone; no field, where the frontend hears no keys
 
 /**
  * @typedef {import("./state.js").Model} Model
@@ -70,16 +70,14 @@ function pathOfFocus(root) {
   return [...path, root];
 }
 
-/** Where what had the focus is gone, something near gets it: keys go on from there. @param {Element[]} path */
+/** What had the focus is gone: what is marked nearest to it gets it. @param {Element[]} path */
 function refocus(path) {
   const [focused] = path;
   if (!focused || focused.isConnected || focused.ownerDocument.activeElement !== focused.ownerDocument.body)
     return;
-  for (const around of path.filter((one) => one.isConnected)) {
-    const home = around.querySelector("[data-home]");
-    const next = home?.matches(FOCUSABLE) ? home : (home ?? around).querySelector(FOCUSABLE);
-    if (!(next instanceof HTMLElement)) continue;
-    next.focus({ preventScroll: home === null });
-    return;
-  }
+  const homes = path
+    .filter((one) => one.isConnected)
+    .map((one) => (one.matches(HOME) ? one : one.querySelector(HOME)));
+  const home = homes.find((one) => one instanceof HTMLElement);
+  if (home instanceof HTMLElement) home.focus({ preventScroll: true });
 }

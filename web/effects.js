@@ -27,6 +27,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
   /** @type {(() => void) | null} */ let deaf = null; // stops listening to the canvas
   let frame = ""; // of the film strip, that was scrolled to
   const markTitle = createTitleMark(document);
+  const redraw = () => store.dispatch({ type: "tick", at: page.clock() });
 
   function tick() {
     store.dispatch({ type: "tick", at: page.clock() });
@@ -131,7 +132,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
   return {
     /** @param {Model} model @param {Model} before */
     changed(model, before) {
-      if (model.order.length) page.needTexts(() => store.dispatch({ type: "tick", at: page.clock() }));
+      if (model.order.length) page.needTexts(redraw);
       if (model.order !== before.order) {
         const added = model.order.some((id) => !(id in before.jobs) && model.jobs[id].state === "queued");
         const names = added ? page.names() : page.storedNames();

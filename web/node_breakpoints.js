@@ -10,6 +10,8 @@ const COLOURS = { fgColor: "#ffffff", bgColor: "#ef4444" };
 const DRAWN = `{ content: ""; position: absolute; top: -6px; left: -6px; width: 14px; height: 14px; z-index: 1;
   box-sizing: border-box; border: 2px solid #fff; border-radius: 50%; background: #ef4444; pointer-events: none }`;
 
+const nothing = () => {};
+
 /**
  * @param {{
  *   dirty: () => void, badge: (text: string, colours: { fgColor: string, bgColor: string }) => any,
@@ -109,7 +111,7 @@ export function createNodeBreakpoints(page, t, plain) {
     /** For ComfyUI's context menu of a node. @param {GraphNode} node */
     menu(node) {
       if (!runs(node)) return [];
-      page.needTexts(() => {});
+      page.needTexts(nothing);
       const told = isSet(node) ? "node.dontPause" : "node.pause";
       return [{ content: page.hasTexts() ? t(told) : plain, callback: () => toggle(node) }];
     },

@@ -20,7 +20,7 @@ export function createPage(app, api, here) {
 
   function choose() {
     if (texts !== null) translate = translator(texts, setting("Comfy.Locale") ?? "en");
-    for (const then of wanting) then();
+    for (const then of [...wanting]) then();
   }
 
   return {
@@ -28,7 +28,7 @@ export function createPage(app, api, here) {
     root,
     clock: () => Date.now(),
     hasTexts: () => texts !== null,
-    /** Read the texts once, when the first is wanted. @param {() => void} then now, and in another language */
+    /** Read the texts once, when the first is wanted. @param {() => void} then now, and in another language; the same function each time */
     needTexts(then) {
       wanting.add(then);
       loading ??= api

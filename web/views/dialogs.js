@@ -45,6 +45,7 @@ export function dialog(name, label, close, props, children) {
     {
       key: name,
       ...props,
+      "data-home": "tabindex" in props,
       class: `midrun-dialog midrun-dialog-${name}`,
       "aria-label": label,
       onCancel,

@@ -190,6 +190,7 @@ export function button(label, picture, enabled, act, { small = false, primary = 
       type: "button",
       class: `midrun-button${primary ? " midrun-primary" : ""}`,
       "data-verb": verb,
+      "data-home": primary && !small,
       "aria-disabled": enabled ? undefined : "true",
       "aria-label": small ? label : undefined,
       title: small ? label : undefined,

@@ -96,13 +96,14 @@ function list(tools, model) {
   const first = Math.max(0, Math.floor(model.tray.top / ROW) - AROUND);
   const last = Math.min(rows.length, Math.ceil((model.tray.top + (model.tray.height || 600)) / ROW) + AROUND);
   const shown = rows.slice(first, last);
+  const home = shown.find(({ id }) => id === model.tray.left) ?? shown[first ? AROUND : 0];
   return h(
     "div",
     { ...scrolls },
     h(
       "div",
       { class: "midrun-rows", vars: { "--midrun-height": `${rows.length * ROW}px` } },
-      shown.map((row, index) => card(tools, model, row, first + index, rows.length)),
+      shown.map((row, index) => card(tools, model, row, first + index, rows.length, row === home)),
     ),
   );
 }
@@ -130,9 +131,9 @@ function empty({ t }, model, actions) {
 
 /**
  * @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model
- * @param {{ id: string, depth: number }} row @param {number} index @param {number} count
+ * @param {{ id: string, depth: number }} row @param {number} index @param {number} count @param {boolean} home
  */
-function card(tools, model, { id, depth }, index, count) {
+function card(tools, model, { id, depth }, index, count, home) {
   const { t, actions, url } = tools;
   const job = model.jobs[id];
   const name = job.parent ? relativeName(tools, model, job, depth === 0) : title(tools, model, job);
@@ -153,7 +154,6 @@ function card(tools, model, { id, depth }, index, count) {
       "aria-posinset": index + 1,
       "data-depth": depth || undefined,
       "data-parent": job.parent?.job_id,
-      "data-home": id === model.tray.left,
       vars: { "--midrun-top": `${index * ROW}px`, "--midrun-depth": String(Math.min(depth, DEEPEST)) },
     },
     h(
@@ -161,6 +161,7 @@ function card(tools, model, { id, depth }, index, count) {
       {
         type: "button",
         class: "midrun-open",
+        "data-home": home,
         "aria-label": t("tray.open", { name, state: t(`state.${job.state}`) }),
         onClick: open,
       },
