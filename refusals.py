@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .state.errors import IllegalTransition, InvalidParams, MidrunError, Unavailable
+from .state.errors import BadRequest, IllegalTransition, InvalidParams, MidrunError, Unavailable
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,6 +35,9 @@ def guarded(handler: Handler) -> Handler:
             return await handler(request)
         except MidrunError as error:
             return web.json_response({"error": _error(error)}, status=STATUS.get(error.code, 400))
+        except RecursionError:
+            refusal: MidrunError = BadRequest("The workflow is nested too deeply.")
+            return web.json_response({"error": _error(refusal)}, status=400)
         except sqlite3.Error as error:
             log.exception("Midrun could not read its database")
             refusal = Unavailable(f"Midrun can not read its database: {error}. ComfyUI's log says more.")

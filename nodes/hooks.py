@@ -16,8 +16,9 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.job import Job
+from ..state.places import directory_name
 from ..state.previews import PreviewOptions, settled
-from ..state.recording import Inputs, Recording, Recordings, Segment
+from ..state.recording import Call, Inputs, Recording, Recordings, Segment
 from ..state.transitions import Directive
 from ..state.view import JobError, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
@@ -122,11 +123,16 @@ class _OuterSample:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         try:
             recording = runtime.recordings.open(job.job_id, node_id, ordinal)
-            given = Given(noise, latent_image, sigmas, denoise_mask)
+            recording.forget_begun()
+            seed = kwargs.get("seed", args[1] if len(args) > 1 else None)
+            seed = None if seed is None else int(seed)
+            given = Given(noise, latent_image, sigmas, denoise_mask, seed)
             guider = executor.class_obj
             inputs = recorded_inputs(job, recording, given, guider, sampler, kwargs.get("latent_shapes"))
-            seed = kwargs.get("seed") or (args[1] if len(args) > 1 else 0)
-            segment = self._segment(job, recording, inputs, sigmas, sampler, guider, int(seed or 0))
+            args, kwargs = _with_seed(inputs.seed, args, kwargs)
+            following = directory_name(node_id), ordinal + 1
+            ended = partial(_is_on_record, runtime.recordings, job.job_id, following)
+            segment = self._segment(job, recording, inputs, sigmas, sampler, guider, ended)
             pause_at = options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
             shown = runtime.previews.call(job, node_id, ordinal, inputs, options.previews)
@@ -163,16 +169,29 @@ class _OuterSample:
         sigmas: torch.Tensor,
         sampler: Any,
         guider: Any,
-        seed: int,
+        ended: Callable[[], bool],
     ) -> Segment | None:
         """The stretch to sample, where the schedule was edited; a new one is told."""
         model_sampling = guider.model_patcher.get_model_object("model_sampling")
         rng = capture_rng(mm.get_torch_device())
         kind, edits = sampler_digest(sampler), job.view().edits
         before = recording.segment() if len(recording) else None
-        segment = segment_for(recording, inputs, sigmas, kind, edits, model_sampling, seed, rng)
+        segment = segment_for(recording, inputs, sigmas, kind, edits, model_sampling, rng, ended)
         if segment is not None:
             job.reschedule(segment.step + len(segment.sigmas) - 1)
             if before is None or before.first != segment.first or before.sampler != segment.sampler:
                 job.note("segment", {"step": segment.step, "sigma": float(segment.sigmas[0])})
         return segment
+
+
+def _is_on_record(recordings: Recordings, job_id: str, call: Call) -> bool:
+    return len(recordings.calls(job_id).get(call, ())) > 0
+
+
+def _with_seed(seed: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The recorded one, which samplers that draw noise of their own draw it from."""
+    if seed is None:
+        return args, kwargs
+    if "seed" in kwargs:
+        return args, kwargs | {"seed": seed}
+    return (*args[:1], seed, *args[2:]), kwargs

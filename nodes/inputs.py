@@ -22,12 +22,13 @@ TENSORS = ("noise", "latent_image", "denoise_mask")  # the sigmas may change: se
 
 @dataclass(frozen=True)
 class Given:
-    """The arguments of outer_sample that Midrun records; shapes as in `Inputs`."""
+    """The arguments of outer_sample that Midrun records; as in `Inputs`."""
 
     noise: torch.Tensor
     latent_image: torch.Tensor
     sigmas: torch.Tensor
     denoise_mask: torch.Tensor | None
+    seed: int | None = None
 
     def again(self, recorded: Inputs) -> tuple[Any, ...]:
         """Fresh copies of the recorded noise, latent_image and denoise_mask, on the devices of these."""
@@ -48,10 +49,8 @@ def recorded_inputs(
     now = _now(given, guider, sampler, latent_shapes)
     recorded = _read(job, recording)
     if recorded is None or not len(recording):  # nothing was computed from them yet
-        if recorded is not None and recording.rewound and not _different(recorded, now):
+        if recorded is not None and recording.rewound and _alike(recorded, now):
             return recorded
-        if recording.rewound:
-            recording.truncate(0)
         recording.inputs = now
         return now
     for name in TENSORS:
@@ -78,6 +77,7 @@ def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | Non
         describe(patcher.model.latent_format, latent_shapes),
         fingerprints(guider.conds, patcher) | {SAMPLER: sampler_digest(sampler)},
         time.time(),
+        given.seed,
     )
 
 
@@ -107,6 +107,13 @@ def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
     ]
     if changed and not was_edited(job.view().edits):
         job.warn(INPUTS_CHANGED, " and ".join(changed))
+
+
+def _alike(recorded: Inputs, now: Inputs) -> bool:
+    """Whether a call that has computed nothing is the one on record."""
+    same_sampler = recorded.fingerprints.get(SAMPLER) == now.fingerprints.get(SAMPLER)
+    same_schedule = torch.equal(recorded.sigmas, now.sigmas)
+    return same_sampler and same_schedule and recorded.seed == now.seed and not _different(recorded, now)
 
 
 def _different(recorded: Inputs, now: Inputs) -> list[str]:

@@ -74,7 +74,9 @@ class ComfyQueue:
             for item in (*running, *waiting):
                 if item[1] == prompt_id:
                     prompt, extra, outputs = copy.deepcopy(item[2:5])
-                    return Request(prompt, extra, tuple(outputs), dict(item[5]) if len(item) > 5 else None)
+                    secrets = {key: extra.pop(key) for key in SECRET_KEYS if key in extra}
+                    secrets |= dict(item[5]) if len(item) > 5 else {}
+                    return Request(prompt, extra, tuple(outputs), secrets)
         return None
 
     async def prepare(self, job_id: str, request: Request) -> Run:
@@ -84,19 +86,27 @@ class ComfyQueue:
         for node in prompt.values():
             node.pop("is_changed", None)  # ComfyUI writes it there, and would trust it
         targets = None if request.outputs is None else list(request.outputs)
-        valid, error, outputs, node_errors = await execution.validate_prompt(prompt_id, prompt, targets)
-        if not valid:
-            raise RunRefused(job_id, _sentence(error), _rejected(node_errors))
+        try:
+            valid, error, outputs, node_errors = await execution.validate_prompt(prompt_id, prompt, targets)
+        except Exception as raised:
+            raise RunRefused(job_id, f"it could not be validated: {raised!r}.", []) from raised
+        lost = [target for target in targets or () if target in prompt and target not in outputs]
+        if not valid or lost:  # ComfyUI would run what is left, perhaps without the sampler
+            because = _sentence(error) if error else f"node {lost[0]} can not be run."
+            raise RunRefused(job_id, because, _rejected(node_errors))
         extra = copy.deepcopy(request.extra_data) | {"create_time": int(time.time() * 1000)}
         return Run(prompt_id, Request(prompt, extra, tuple(outputs), request.secrets))
 
     def put(self, run: Run, forget: tuple[str, ...]) -> None:
-        """Queue the run ahead of what waits; its job's earlier runs leave ComfyUI's history."""
+        """Queue the run ahead of what waits; its job's earlier runs, but for one that was completed, leave
+        ComfyUI's history.
+        """
         request = run.request
         with self._queue.mutex:
             for prompt_id in forget:
-                self._forgotten.add(prompt_id)
-                if prompt_id in self._queue.history:
+                if prompt_id not in self._queue.history:
+                    self._forgotten.add(prompt_id)
+                elif _ended(self._queue.history[prompt_id]).event is not Event.COMPLETE:
                     self._forget(prompt_id)
             item = (
                 self._number(),

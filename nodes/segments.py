@@ -27,18 +27,21 @@ def segment_for(
     sampler_digest: str,
     edits: History,
     model_sampling: Any,
-    seed: int,
     rng: RngState,
+    ended: Callable[[], bool],
 ) -> Segment | None:
     """The stretch that this call is in: the newest on record or, after an edit of the schedule, a new one.
 
-    sigmas: [steps + 1], as ComfyUI gives them now. Raises InputsChanged where no such stretch can begin.
+    sigmas: [steps + 1], as ComfyUI gives them now; ended: whether the call was over before that edit.
+    Raises InputsChanged where no such stretch can begin.
     """
     newest = _read(recording.segment)
     then = inputs.sigmas if newest is None else newest.given
     sampler = inputs.fingerprints.get(SAMPLER) if newest is None else newest.sampler
     now = host_copy(sigmas)
     if not len(recording) or (sampler == sampler_digest and torch.equal(then, now)):
+        return newest
+    if ended():
         return newest
     if not was_edited(edits):
         if then.shape == now.shape:
@@ -54,7 +57,7 @@ def segment_for(
     if _denoise_was_edited(edits, newest, void):
         own = now[step:].clone()
         denoised = _denoised(recording, step)
-        x = moved(origin, denoised, own, model_sampling, seed + origin.evaluations)
+        x = moved(origin, denoised, own, model_sampling, (inputs.seed or 0) + origin.evaluations)
     else:
         own = continued(now, origin.sigma)
         x = origin.x
@@ -87,7 +90,7 @@ def moved(
     eps = (x - b * estimate) / a
     kept = min(1.0, (a / b) / (a_new / b_new))
     if kept < 1.0:
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed % 2**64)
         fresh = torch.randn(x.shape, generator=generator, dtype=torch.float64)
         eps = kept * eps + (1.0 - kept**2) ** 0.5 * fresh
     return (a_new * eps + b_new * estimate).to(origin.x.dtype)

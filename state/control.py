@@ -169,17 +169,17 @@ class Control:
     async def _queue_run(self, job: Job, keep_history: bool, rewritten: Rewritten | None = None) -> None:
         view = job.view()
         earlier = () if keep_history else view.prompt_ids
-        taken = pending(view.edits) if rewritten is None else rewritten.edits
-        prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
-        request = replace(job.request, prompt=self.instruments.again(prompt, job.request.prompt))
-        stopping = replace(request, prompt=self.instruments.stopping(request.prompt, view.breakpoints))
         try:
+            taken = pending(view.edits) if rewritten is None else rewritten.edits
+            prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
+            request = replace(job.request, prompt=self.instruments.again(prompt, job.request.prompt))
+            stopping = replace(request, prompt=self.instruments.stopping(request.prompt, view.breakpoints))
             run = await self.queue.prepare(job.job_id, stopping)
+            if rewritten is not None:
+                job.edit(without_pending)
         except BaseException:
             job.refuse_run()
             raise
-        if rewritten is not None:
-            job.edit(without_pending)
         edited = bool(taken) or rewritten is not None
         self.registry.add_run(job, run.prompt_id, request if edited else None, taken)
         self.queue.put(_with_edits_told(run, job), earlier)
@@ -242,7 +242,7 @@ class Control:
         elif found.where is Where.ENDED:
             job.run_ended(prompt_id, found.event or Event.COMPLETE, found.error)
         elif found.where is Where.ABSENT:
-            job.run_ended(prompt_id, Event.ABORT)
+            job.vanished(prompt_id)
         self.registry.settle(job)
 
 

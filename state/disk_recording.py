@@ -26,7 +26,18 @@ from .item_file import (
     decode_step,
     tensors_of,
 )
-from .recording import Approach, Damaged, Evaluation, Inputs, Rewound, Segment, Step, visible, with_denoised
+from .recording import (
+    Approach,
+    Begun,
+    Damaged,
+    Evaluation,
+    Inputs,
+    Rewound,
+    Segment,
+    Step,
+    visible,
+    with_denoised,
+)
 from .tensor_file import SUFFIX, Tensors
 from .writer import Writer
 
@@ -48,6 +59,7 @@ class DiskRecording:
         self._todo: deque[tuple[str, Item | None]] = deque()  # None: delete the file
         self._unflushed: dict[str, Item] = {}  # in a file that a power failure would take
         self._size = 0  # bytes put since the last save
+        self._begun = Begun()
         self._in_trouble = False
         stems = {name.removesuffix(SUFFIX) for name in file_names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
@@ -65,20 +77,35 @@ class DiskRecording:
 
     @property
     def inputs(self) -> Inputs | None:
-        if not self._inputs_known:
-            return None
+        if self._begun.inputs is not None or not self._inputs_known:
+            return self._begun.inputs
         return self._get(INPUTS, decode_inputs)
 
     @inputs.setter
     def inputs(self, inputs: Inputs) -> None:
-        self._put(INPUTS, inputs)
-        self._inputs_known = True
+        if self._rewound is None:
+            self._put(INPUTS, inputs)
+            self._inputs_known = True
+        else:
+            self._begun.inputs = inputs
 
     def append(self, evaluation: Evaluation) -> None:
+        begun = self._begun
         if self._rewound is not None:
             self.truncate(len(self))
+        self._begun = Begun()
+        if begun.inputs is not None:
+            self.inputs = begun.inputs
+        if begun.segment is not None:
+            self._put(_segment(begun.segment.first), begun.segment)
+            self._segments.add(begun.segment.first)
+        if begun.approach is not None:
+            self.approached(begun.approach)
         self._put(_evaluation(self._length), evaluation)
         self._length += 1
+
+    def forget_begun(self) -> None:
+        self._begun = Begun()
 
     def read(self, index: int) -> Evaluation:
         if not 0 <= index < len(self):
@@ -86,6 +113,7 @@ class DiskRecording:
         return self._get(_evaluation(index), decode_evaluation)
 
     def truncate(self, length: int) -> None:
+        self._begun = Begun()
         gone = [_evaluation(index) for index in range(length, self._length)]
         gone += [_x(index) for index in self._approaches if index > length]
         self._approaches = {index for index in self._approaches if index <= length}
@@ -112,15 +140,19 @@ class DiskRecording:
         return self._get(_x(evaluations), decode_approach) if evaluations in self._approaches else None
 
     def approached(self, approach: Approach) -> None:
-        self._put(_x(approach.evaluations), approach)
-        self._approaches.add(approach.evaluations)
+        if self._rewound is None and self._begun.segment is None:
+            self._put(_x(approach.evaluations), approach)
+            self._approaches.add(approach.evaluations)
+        else:
+            self._begun.approach = approach
 
     def begin(self, segment: Segment) -> None:
-        self._put(_segment(segment.first), segment)
-        self._segments.add(segment.first)
+        self._begun.segment = segment
 
     def segment(self, length: int | None = None) -> Segment | None:
         end = len(self) if length is None else length
+        if self._begun.segment is not None and self._begun.segment.first <= end:
+            return self._begun.segment
         firsts = [first for first in self._segments if first <= end]
         return self._get(_segment(max(firsts)), decode_segment) if firsts else None
 
@@ -136,11 +168,13 @@ class DiskRecording:
         if step and step not in self._steps:
             raise KeyError(step)
         evaluations = self._get(_step(step), decode_step).evaluations if step else 0
+        self._begun = Begun()
         self._rewound = Rewound(step, evaluations)
         self._put(REWOUND, self._rewound)
         self._writer.submit(self.write, flush=self.flush)
 
     def restore(self) -> None:
+        self._begun = Begun()
         if self._rewound is not None:
             self._rewound = None
             with self._lock:

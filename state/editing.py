@@ -93,6 +93,9 @@ class Editing:
         if name not in job.view().edits.get(node_id, {}):
             told = {"node_id": node_id, "input": name, "reason": "it was not edited"}
             raise EditRefused(job.job_id, [told])
+        applied = (node_id, name) not in pending(job.view().edits)
+        if applied and (told := self._ineffective(job.request.prompt, job.view(), (node_id, name))):
+            raise EditRefused(job.job_id, [told])
         return await self._edited(job, partial(_undone, (node_id, name)))
 
     async def rewritten(self, any_id: str, prompt: Any) -> Rewritten:

@@ -62,8 +62,10 @@ def applied(history: History, taken: dict[Path, Edit], step: int, node_id: str |
         made = replace(edit, from_step=step, in_node=node_id)
         if edit in edits:
             now = tuple(made if known is edit else known for known in edits)
+        elif edits and edits[-1].from_step is None:
+            now = (*edits[:-1], made, edits[-1])
         else:
-            now = (*edits[:-1], made, *edits[-1:])
+            now = (*edits, made)
         history = {**history, input_of: {**history.get(input_of, {}), name: now}}
     return history
 

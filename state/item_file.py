@@ -46,7 +46,7 @@ def about_of(item: Item) -> dict[str, Any]:
     if isinstance(item, Segment):
         origin = {"evaluations": item.origin.evaluations, "sigma": item.origin.sigma}
         return {"first": item.first, "step": item.step, "sampler": item.sampler, "origin": origin}
-    kept = ("latent_format", "fingerprints", "begun")
+    kept = ("latent_format", "fingerprints", "begun", "seed")
     return {name: getattr(item, name) for name in kept}
 
 
@@ -68,7 +68,7 @@ def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
     if rng is None:
         raise KeyError("rng.cpu")
     given = (tensors["noise"], tensors["latent_image"], tensors["sigmas"], tensors.get("denoise_mask"))
-    return Inputs(*given, rng, about["latent_format"], about["fingerprints"], about["begun"])
+    return Inputs(*given, rng, *(about[name] for name in ("latent_format", "fingerprints", "begun", "seed")))
 
 
 def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:

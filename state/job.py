@@ -282,6 +282,10 @@ class Job(Watched):
             elif self.state is not H:
                 self._fire(event, pause_reason=None)
 
+    def vanished(self, prompt_id: str) -> None:
+        """The run is nowhere in ComfyUI: it was taken out of the queue or, once it ran, of the history."""
+        self.run_ended(prompt_id, Event.COMPLETE if self._started else Event.ABORT)
+
     # -- under the lock --------------------------------------------------------------------------------
 
     def _be_at(

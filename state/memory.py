@@ -9,6 +9,7 @@ from collections.abc import Callable
 from .places import directory_name
 from .recording import (
     Approach,
+    Begun,
     Call,
     Evaluation,
     Inputs,
@@ -25,7 +26,8 @@ class MemoryRecording:
     """Evaluations in a list."""
 
     def __init__(self) -> None:
-        self.inputs: Inputs | None = None
+        self._inputs: Inputs | None = None
+        self._begun = Begun()
         self._evaluations: list[Evaluation] = []
         self._approaches: dict[int, Approach] = {}
         self._steps: dict[int, Step] = {}
@@ -35,10 +37,31 @@ class MemoryRecording:
     def __len__(self) -> int:
         return len(self._evaluations) if self._rewound is None else self._rewound.evaluations
 
+    @property
+    def inputs(self) -> Inputs | None:
+        return self._begun.inputs or self._inputs
+
+    @inputs.setter
+    def inputs(self, inputs: Inputs) -> None:
+        if self._rewound is None:
+            self._inputs = inputs
+        else:
+            self._begun.inputs = inputs
+
     def append(self, evaluation: Evaluation) -> None:
+        begun = self._begun
         if self._rewound is not None:
             self.truncate(len(self))
+        self._begun = Begun()
+        self._inputs = begun.inputs or self._inputs
+        if begun.segment is not None:
+            self._segments[begun.segment.first] = begun.segment
+        if begun.approach is not None:
+            self._approaches[begun.approach.evaluations] = begun.approach
         self._evaluations.append(evaluation)
+
+    def forget_begun(self) -> None:
+        self._begun = Begun()
 
     def read(self, index: int) -> Evaluation:
         if index >= len(self):
@@ -46,7 +69,7 @@ class MemoryRecording:
         return self._evaluations[index]
 
     def truncate(self, length: int) -> None:
-        self._rewound = None
+        self._rewound, self._begun = None, Begun()
         del self._evaluations[length:]
         self._approaches = {n: approach for n, approach in self._approaches.items() if n <= length}
         self._steps = {step.number: step for step in self._steps.values() if step.evaluations <= length}
@@ -60,16 +83,21 @@ class MemoryRecording:
         return self._approaches.get(evaluations)
 
     def approached(self, approach: Approach) -> None:
-        self._approaches[approach.evaluations] = approach
+        if self._rewound is None and self._begun.segment is None:
+            self._approaches[approach.evaluations] = approach
+        else:
+            self._begun.approach = approach
 
     def save(self) -> None:
         pass
 
     def begin(self, segment: Segment) -> None:
-        self._segments[segment.first] = segment
+        self._begun.segment = segment
 
     def segment(self, length: int | None = None) -> Segment | None:
         end = len(self) if length is None else length
+        if self._begun.segment is not None and self._begun.segment.first <= end:
+            return self._begun.segment
         firsts = [first for first in self._segments if first <= end]
         return self._segments[max(firsts)] if firsts else None
 
@@ -83,9 +111,10 @@ class MemoryRecording:
 
     def rewind(self, step: int) -> None:
         self._rewound = Rewound(step, self._steps[step].evaluations if step else 0)
+        self._begun = Begun()
 
     def restore(self) -> None:
-        self._rewound = None
+        self._rewound, self._begun = None, Begun()
 
     @property
     def rewound(self) -> bool:

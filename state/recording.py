@@ -41,6 +41,7 @@ class Inputs:
     latent_format: plain JSON that tells how a latent of the model becomes one of a workflow
     fingerprints: name -> digest, of inputs that are not recorded themselves
     begun: when the call began, seconds since the epoch
+    seed: of the sampler's own noise; None where the call had none
     """
 
     noise: torch.Tensor
@@ -51,6 +52,7 @@ class Inputs:
     latent_format: dict[str, Any] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
     begun: float = 0.0
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,27 @@ class Rewound:
     evaluations: int
 
 
+@dataclass
+class Begun:
+    """What a call began with and computed nothing from yet. In memory: whoever goes on begins with it again.
+
+    Only with an evaluation does it take the place of what an undo, or a rewind taken back, may want again.
+    """
+
+    inputs: Inputs | None = None
+    segment: Segment | None = None
+    approach: Approach | None = None
+
+
 class Recording(Protocol):
     """Append-only, but for `truncate`. Reading raises Damaged.
 
     A rewound one ends at an earlier step; what comes after it, the take, is kept until something is appended.
     """
+
+    def forget_begun(self) -> None:
+        """Another call begins."""
+        ...
 
     @property
     def inputs(self) -> Inputs | None: ...

@@ -117,7 +117,12 @@ class Retention:
                 total -= sizes[candidate.name]
 
     def _orphans(self, places: list[Path]) -> list[_Candidate]:
-        """Directories that no job has, the oldest first: their database was set aside."""
+        """Directories that no job has, the oldest first: their database was set aside.
+
+        None while another program locks the database, which knows whose they are.
+        """
+        if self._store.trouble_at_start:
+            return []
         known = {directory_name(job_id) for job_id in self._store.job_ids().result()}
         found = [(_modified(place), place.name) for place in places if place.name not in known]
         return [_Candidate(name, None, at) for at, name in sorted(found) if time.time() - at > ORPHANED_S]
@@ -160,9 +165,11 @@ def _directories(directory: Path) -> list[Path]:
 
 
 def _size(directory: Path) -> int:
-    total = 0
+    """Bytes of its files; of one that several jobs share, a share."""
+    total = 0.0
     for place, _, names in os.walk(directory):  # which, unlike rglob, does not mind what is deleted just now
         for name in names:
             with contextlib.suppress(OSError):
-                total += os.stat(os.path.join(place, name)).st_size
-    return total
+                found = os.stat(os.path.join(place, name))
+                total += found.st_size / max(1, found.st_nlink)
+    return round(total)

@@ -16,7 +16,7 @@ from .control import Control
 from .core import utc
 from .editing import Editing, stored
 from .edits import Edit, Edits, taken_back, with_edits
-from .errors import BadRequest, MidrunError, NoStep
+from .errors import BadRequest, MidrunError, NoStep, Unavailable
 from .grids import Cell, axes_of, cells, variant
 from .job import Job
 from .places import directory_name
@@ -118,8 +118,13 @@ class TimeTravel:
             wanted = _merged(params or {}, variant(cell))
             draft = self._draft(job, place, measured, cell if len(places) > 1 else None)
             drafts.append((draft, await self._editing.checked(draft, wanted) if wanted else {}))
-        for draft, edits in drafts:
-            await self._admit(job, draft, edits, place)
+        try:
+            for draft, edits in drafts:
+                await self._admit(job, draft, edits, place)
+        except OSError as error:
+            for draft, _ in drafts:
+                self._registry.delete(draft)
+            raise Unavailable(f"Midrun can not make files for the forks: {error}.") from error
         self._registry.settle(job)
         for draft, _ in drafts:
             await self._go_on(draft)

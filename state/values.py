@@ -44,13 +44,20 @@ def refusal(definition: Definition, value: Any) -> str | None:
 def _number(definition: Definition, value: Any) -> str | None:
     kinds = (int,) if definition.type == "INT" else (int, float)
     whole = "a whole number" if definition.type == "INT" else "a number"
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, kinds) or not _is_finite(value):
         return f"it is {whole}, not {_short(value)}"
     if definition.min is not None and value < definition.min:
         return f"{_short(value)} is below its smallest value, {definition.min:g}"
     if definition.max is not None and value > definition.max:
         return f"{_short(value)} is above its largest value, {definition.max:g}"
     return None
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _short(value: Any) -> str:

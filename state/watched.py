@@ -124,9 +124,12 @@ class Watched(Core):
             return Directive.FINISH if self._view.abort_mode is AbortMode.FINISH else Directive.STOP
 
     def finished(self) -> None:
-        """The call returned the newest `denoised`: what samples after it is none of Midrun's business."""
+        """The call returned the newest `denoised`: what samples after it is none of Midrun's business.
+
+        Where the run has begun no call yet, that is still to come.
+        """
         with self._lock:
-            self._finished = True
+            self._finished = bool(self._ordinals)
 
     def begin_evaluation(self) -> Directive:
         with self._lock:

@@ -238,11 +238,10 @@ def tiles(graph: Graph) -> Graph:
 
 def varying(graph: Graph, key: str) -> Graph:
     """The same graph with a node before the sampler that may answer otherwise in each run."""
-    graph = {
-        **graph,
-        "sampler": _with(graph["sampler"], latent_image=["varying", 0], positive=["varying", 1]),
-    }
     given = {"samples": ["latent", 0], "conditioning": ["positive", 0]}
+    given["seed"] = graph["sampler"]["inputs"]["seed"]
+    links = {"latent_image": ["varying", 0], "positive": ["varying", 1], "seed": ["varying", 2]}
+    graph = {**graph, "sampler": _with(graph["sampler"], **links)}
     return graph | {"varying": node("TestVarying", **given, key=key)}
 
 

@@ -182,6 +182,22 @@ def test_a_run_that_validation_refuses_leaves_the_job_as_it_was(comfy: Comfy) ->
     assert comfy.verb(job_id, "abort")[1]["state"] == "aborted"
 
 
+def test_an_output_that_can_not_be_run_any_more_keeps_the_job_from_running_without_its_sampler(
+    comfy: Comfy,
+) -> None:
+    graph = graphs.base(key="half-refused", gates="4", queue_policy="park")
+    graph["fickle"] = graphs.node("TestFickle", samples=["latent", 0], key="half-refused")
+    graph["aside"] = graphs.node("SaveLatent", samples=["latent", 0], filename_prefix="aside")
+    graph["sampler"]["inputs"]["latent_image"] = ["fickle", 0]
+    job_id = comfy.queue(graph)
+    pause_at(comfy, job_id, "half-refused", 4)
+    comfy.open_gate("half-refused", "broken")
+    status, answer = comfy.verb(job_id, "resume")
+    assert (status, answer["error"]["code"]) == (422, "invalid_params")
+    assert comfy.job(job_id)["state"] == "paused"
+    assert comfy.verb(job_id, "abort")[1]["state"] == "aborted"
+
+
 def test_finish_before_the_first_step_is_refused_and_nothing_is_lost(comfy: Comfy) -> None:
     job_id = start(comfy, "finish-early", "1")
     pause_at(comfy, job_id, "finish-early", 1)

@@ -103,6 +103,19 @@ def test_a_breakpoint_node_pauses_where_the_user_put_it(comfy: Comfy) -> None:
     assert torch.equal(latent(comfy, job_id), expected(comfy))
 
 
+def test_finishing_before_its_sampler_runs_again_keeps_what_was_sampled(comfy: Comfy) -> None:
+    job_id = comfy.queue(graphs.base(key="early-end", gates="4", queue_policy="park"))
+    pause_at(comfy, job_id, "early-end", 4)
+    stop = {"breakpoints": [{"kind": "node", "node_id": "sampler"}]}
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/breakpoints", stop)[0] == 200
+    comfy.verb(job_id, "resume")
+    comfy.until(lambda: comfy.job(job_id)["paused_before"] == "sampler", "the pause before the sampler")
+    assert comfy.verb(job_id, "abort", {"mode": "finish"})[0] == 200
+    job = comfy.wait_for(job_id, "aborted")
+    assert comfy.output(job["prompt_id"]).is_file(), "what comes after the sampler ran"
+    assert comfy.probe("early-end")["done"] == 3, "the sampler computed nothing more"
+
+
 def test_a_job_paused_before_a_node_survives_a_restart(tmp_path: Path) -> None:
     server = Comfy(tmp_path).start()
     try:

@@ -102,14 +102,19 @@ def test_truncating_keeps_the_beginning(recordings: Any) -> None:
 
 def five_steps(recording: Recording) -> None:
     """Two evaluations a step, worth their number; a segment begins after the second step."""
-    rng = capture_rng(CPU)
     for number in range(10):
+        if number == 4:
+            recording.begin(stretch(4, 2))
         recording.approached(Approach(number, 1.0, torch.full((1,), 100.0 + number)))
         recording.append(Evaluation(torch.full((1,), float(number))))
         if number % 2:
             recording.mark(Step(number // 2 + 1, number + 1, 1.0))
-    origin = Approach(4, 1.0, torch.zeros(1))
-    recording.begin(Segment(4, 2, origin, torch.zeros(1), torch.zeros(2), torch.zeros(2), "s", rng))
+
+
+def stretch(first: int, step: int, sampler: str = "s") -> Segment:
+    origin = Approach(first, 1.0, torch.zeros(1))
+    given = (torch.zeros(1), torch.zeros(2), torch.zeros(2))
+    return Segment(first, step, origin, *given, sampler, capture_rng(CPU))
 
 
 @pytest.mark.parametrize(("step", "length", "segment"), [(0, 0, False), (1, 2, False), (3, 6, True)])
@@ -148,6 +153,50 @@ def test_what_a_rewind_left_behind_goes_with_the_next_evaluation(recordings: Any
     with pytest.raises(KeyError):
         found.rewind(4)
     assert len(found) == 3
+
+
+def given(value: float) -> Inputs:
+    one = torch.full((1,), value)
+    return Inputs(one, one, one, None, capture_rng(CPU), seed=int(value))
+
+
+def test_what_is_begun_after_a_rewind_is_on_record_with_the_first_evaluation(recordings: Any) -> None:
+    recording = recordings.open("a", "1", 0)
+    recording.inputs = given(1)
+    five_steps(recording)
+    recording.rewind(2)
+    recording.begin(stretch(4, 2, "another"))
+    recording.approached(Approach(4, 1.0, torch.zeros(1)))
+    assert recording.segment().sampler == "another" and len(recording) == 4
+    recording.restore()
+    assert (recording.segment().sampler, recording.approach(4).x.item()) == ("s", 104)
+
+    recording.rewind(0)
+    recording.inputs = given(2)
+    assert recording.inputs.seed == 2
+    recording.restore()
+    assert (recording.inputs.seed, len(recording)) == (1, 10)
+
+    recording.rewind(0)
+    recording.inputs = given(3)
+    recording.append(Evaluation(torch.zeros(1)))
+    found = recordings.open("a", "1", 0)
+    assert (found.inputs.seed, len(found), found.segment()) == (3, 1, None)
+
+
+def test_a_stretch_without_an_evaluation_leaves_no_trace(recordings: Any) -> None:
+    recording = recordings.open("a", "1", 0)
+    five_steps(recording)
+    recording.approached(Approach(10, 1.0, torch.full((1,), 110.0)))
+    recording.begin(stretch(10, 5, "another"))
+    recording.approached(Approach(10, 1.0, torch.zeros(1)))
+    recording.forget_begun()
+    assert (recording.segment().sampler, recording.approach(10).x.item()) == ("s", 110)
+    recording.begin(stretch(10, 5, "another"))
+    recording.approached(Approach(10, 1.0, torch.zeros(1)))
+    recording.append(Evaluation(torch.zeros(1)))
+    found = recordings.open("a", "1", 0)
+    assert (found.segment().sampler, found.approach(10).x.item(), len(found)) == ("another", 0, 11)
 
 
 def record(tape: Tape, answer: torch.Tensor) -> None:

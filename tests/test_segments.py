@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from resuming import latent
-from test_control import expected, pause_at, start
+from test_control import expected, kinds, pause_at, start
 from test_editing import put
 
 import graphs
@@ -277,6 +277,21 @@ def test_undoing_a_schedule_edit_before_it_was_applied_changes_nothing(comfy: Co
     put(comfy, job_id, ("sampler", "steps", 9))
     comfy.call("DELETE", f"/midrun/jobs/{job_id}/params")
     assert torch.equal(resumed(comfy, job_id)[1], expected(comfy))
+
+
+def test_undoing_a_schedule_edit_with_which_nothing_was_computed_changes_nothing(comfy: Comfy) -> None:
+    options: dict[str, Any] = {"steps": 8, "sampler": "dpmpp_2m"}  # which remembers the step before
+    job_id = start(comfy, "regretted", "4", **options)
+    pause_at(comfy, job_id, "regretted", 4)
+    put(comfy, job_id, ("sampler", "scheduler", "karras"))
+    comfy.verb(job_id, "resume")
+    assert comfy.verb(job_id, "pause", query="?wait=30")[1]["step"] == 3
+    assert "segment" in kinds(comfy, job_id)
+    assert comfy.call("DELETE", f"/midrun/jobs/{job_id}/params/sampler/scheduler")[0] == 200
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe("regretted")["done"] == 8
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, **options))
 
 
 def test_a_schedule_with_no_step_left_pauses_the_job_again_with_its_edit(comfy: Comfy) -> None:

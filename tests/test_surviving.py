@@ -93,6 +93,17 @@ def test_inputs_that_differ_a_little_are_replaced_by_the_recorded_ones(comfy: Co
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
 
 
+def test_a_seed_that_changed_by_itself_is_replaced_by_the_recorded_one(comfy: Comfy) -> None:
+    options: dict[str, Any] = {"sampler": "euler_ancestral"}  # draws noise of its own from the seed
+    base = graphs.base(key="reseed", gates="4", queue_policy="park", **options)
+    job_id = parked_at(comfy, "reseed", 4, graphs.varying(base, "reseed"))
+    comfy.open_gate("reseed", "reseeded")
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe("reseed")["done"] == 6 and "inputs_differ" in kinds(comfy, job_id)
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, **options))
+
+
 def test_conditioning_that_changed_by_itself_is_told(comfy: Comfy) -> None:
     graph = graphs.varying(graphs.base(key="wildcard", gates="4", queue_policy="park"), "wildcard")
     job_id = parked_at(comfy, "wildcard", 4, graph)

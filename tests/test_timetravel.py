@@ -158,6 +158,30 @@ def test_a_schedule_is_edited_where_a_job_was_rewound_to(comfy: Comfy) -> None:
     assert torch.equal(got, latent(comfy, resume(comfy, other)["prompt_id"]))
 
 
+def test_another_schedule_after_a_rewind_to_the_beginning_is_sampled_as_a_new_job_s(comfy: Comfy) -> None:
+    job_id = completed(comfy, "anew", steps=8)
+    rewind(comfy, job_id, 0)
+    assert put(comfy, job_id, ("sampler", "steps", 5))[0] == 200
+    job = resume(comfy, job_id)
+    assert (job["step"], job["total_steps"]) == (5, 5)
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, steps=5))
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_a_rewind_is_taken_back_after_a_schedule_that_computed_nothing(comfy: Comfy, step: int) -> None:
+    key = f"void-{step}"
+    job_id = start(comfy, key, "9", steps=8)
+    want = latent(comfy, comfy.wait_for(job_id, "completed")["prompt_id"])
+    rewind(comfy, job_id, step)
+    assert put(comfy, job_id, ("sampler", "steps", 5))[0] == 200
+    comfy.verb(job_id, "resume")
+    pause_at(comfy, job_id, key, 9)  # in its first evaluation
+    job = comfy.call("DELETE", f"/midrun/jobs/{job_id}/rewind")[1]
+    assert (job["step"], job["total_steps"], job["modified_params"]) == (8, 8, {})
+    assert torch.equal(latent(comfy, resume(comfy, job_id)["prompt_id"]), want)
+    assert comfy.probe(key)["done"] == 8
+
+
 def test_forks_share_what_was_recorded_and_leave_the_original_alone(comfy: Comfy) -> None:
     job_id = completed(comfy, "fork", steps=12)
     want = latent(comfy, job_id)

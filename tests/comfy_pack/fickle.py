@@ -29,7 +29,7 @@ class TestFickle:
 
 class TestVarying:
     """Executed anew in every run. `nudged`, `wide` and, after that, `narrow` under `key` change the latent,
-    `other` the conditioning."""
+    `other` the conditioning, `reseeded` the seed."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -37,6 +37,7 @@ class TestVarying:
             "required": {
                 "samples": ("LATENT",),
                 "conditioning": ("CONDITIONING",),
+                "seed": ("INT", {"default": 0}),
                 "key": ("STRING", {"default": ""}),
             }
         }
@@ -45,11 +46,11 @@ class TestVarying:
     def IS_CHANGED(cls, **inputs):
         return float("nan")
 
-    RETURN_TYPES = ("LATENT", "CONDITIONING")
+    RETURN_TYPES = ("LATENT", "CONDITIONING", "INT")
     FUNCTION = "vary"
     CATEGORY = "_for_testing"
 
-    def vary(self, samples, conditioning, key):
+    def vary(self, samples, conditioning, seed, key):
         latent = samples["samples"].clone()
         if "nudged" in OPENED[key]:
             latent += 1e-3
@@ -57,7 +58,7 @@ class TestVarying:
             latent = torch.cat([latent, latent], dim=-1)
         if "other" in OPENED[key]:
             conditioning = [[tensor + 1.0, dict(more)] for tensor, more in conditioning]
-        return ({"samples": latent}, conditioning)
+        return ({"samples": latent}, conditioning, seed + ("reseeded" in OPENED[key]))
 
 
 NODES = (TestFickle, TestVarying)
