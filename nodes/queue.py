@@ -20,6 +20,7 @@ from ..state.control import Presence, Run, Where
 from ..state.errors import RunRefused
 from ..state.request import Request
 from ..state.transitions import Event
+from ..state.verdicts import ancestors
 from ..state.view import JobError
 
 SECRET_KEYS: tuple[str, ...] = tuple(getattr(execution, "SENSITIVE_EXTRA_DATA_KEYS", ()))
@@ -79,8 +80,11 @@ class ComfyQueue:
                     return Request(prompt, extra, tuple(outputs), secrets)
         return None
 
-    async def prepare(self, job_id: str, request: Request) -> Run:
-        """Validate another run of that request, as POST /prompt does. Raises RunRefused."""
+    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> Run:
+        """Validate another run of that request, as POST /prompt does. Raises RunRefused.
+
+        sampler: a node of the graph that has to run
+        """
         prompt_id = str(uuid.uuid4())
         prompt = copy.deepcopy(request.prompt)
         for node in prompt.values():
@@ -90,9 +94,9 @@ class ComfyQueue:
             valid, error, outputs, node_errors = await execution.validate_prompt(prompt_id, prompt, targets)
         except Exception as raised:
             raise RunRefused(job_id, f"it could not be validated: {raised!r}.", []) from raised
-        lost = [target for target in targets or () if target in prompt and target not in outputs]
-        if not valid or lost:  # ComfyUI would run what is left, perhaps without the sampler
-            because = _sentence(error) if error else f"node {lost[0]} can not be run."
+        without = bool(sampler) and not any(sampler in ancestors(prompt, output) for output in outputs)
+        if not valid or without:  # ComfyUI would run what is left
+            because = f"what needs node {sampler} can not be run." if valid else _sentence(error)
             raise RunRefused(job_id, because, _rejected(node_errors))
         extra = copy.deepcopy(request.extra_data) | {"create_time": int(time.time() * 1000)}
         return Run(prompt_id, Request(prompt, extra, tuple(outputs), request.secrets))

@@ -15,6 +15,7 @@ from .job import Job
 from .registry import Registry
 from .request import Request
 from .transitions import Event
+from .verdicts import in_graph
 from .view import AbortMode, JobError, JobView, QueuePolicy, State
 
 UNCONFIRMED_S = 60.0  # a prompt that has not reached the queue by then never will
@@ -59,7 +60,7 @@ class Queue(Protocol):
 
     def presence(self, prompt_ids: list[str]) -> dict[str, Presence]: ...
     def queued_request(self, prompt_id: str) -> Request | None: ...
-    async def prepare(self, job_id: str, request: Request) -> Run: ...
+    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> Run: ...
     def put(self, run: Run, forget: tuple[str, ...]) -> None: ...
     def cancel(self, prompt_id: str) -> None: ...
 
@@ -174,7 +175,7 @@ class Control:
             prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
             request = replace(job.request, prompt=self.instruments.again(prompt, job.request.prompt))
             stopping = replace(request, prompt=self.instruments.stopping(request.prompt, view.breakpoints))
-            run = await self.queue.prepare(job.job_id, stopping)
+            run = await self.queue.prepare(job.job_id, stopping, in_graph(prompt, view.node_id))
             if rewritten is not None:
                 job.edit(without_pending)
         except BaseException:

@@ -79,7 +79,8 @@ class Editing:
         in_force = job.request.prompt
         edits = {path: _edit(in_force, path, value) for path, value in paths.items()}
         future = with_edits(in_force, pending(job.view().edits) | edits)
-        await self._control.queue.prepare(job.job_id, replace(job.request, prompt=future))
+        sampler = in_graph(future, job.view().node_id)
+        await self._control.queue.prepare(job.job_id, replace(job.request, prompt=future), sampler)
         return edits
 
     async def undo_all(self, any_id: str) -> JobView:

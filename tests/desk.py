@@ -42,7 +42,7 @@ class FakeQueue:
     def queued_request(self, prompt_id: str) -> Request | None:
         return self.requests.get(prompt_id)
 
-    async def prepare(self, job_id: str, request: Request) -> Run:
+    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> Run:
         await asyncio.sleep(0)
         self.meanwhile()
         if self.refuses is not None:
