@@ -345,6 +345,23 @@ def test_directories_that_no_job_has_go_first_and_not_before_a_day(
     assert Retention(recordings, jobs, lambda: limits, lambda job_id: False).sweep() == ["orphan-old"]
 
 
+def test_nothing_is_taken_for_nobody_s_while_the_database_is_locked(
+    recordings: DiskRecordings, jobs: Store
+) -> None:
+    os.utime(recorded(recordings, job_id="somebody").parent, (0, 0))
+    jobs.trouble_at_start = "another program locks it"
+    went = Retention(recordings, jobs, lambda: Limits(age_s=0.0), lambda job_id: False).sweep()
+    assert not [name for name in went if "somebody" in name]
+
+
+def test_files_that_jobs_share_are_counted_once(recordings: DiskRecordings) -> None:
+    place = recorded(recordings).parent
+    alone = usage(place.parent)["bytes"]
+    for number in range(3):
+        shutil.copytree(place, place.parent / f"fork-{number}", copy_function=os.link)
+    assert usage(place.parent)["bytes"] == pytest.approx(alone, abs=4)
+
+
 def test_the_recording_of_a_new_job_never_begins_with_another_s(recordings: DiskRecordings) -> None:
     directory = recorded(recordings)
     recordings.set_aside(JOB)

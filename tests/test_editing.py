@@ -346,7 +346,9 @@ def test_a_whole_graph_can_take_the_place_of_the_job_s(comfy: Comfy) -> None:
     assert comfy.output(job["prompt_id"], "more").is_file()
 
 
-@pytest.mark.parametrize("what", ["seed", "gone", "other class", "no graph", "broken link"])
+@pytest.mark.parametrize(
+    "what", ["seed", "gone", "other class", "no graph", "broken link", "too deep", "no node at all"]
+)
 def test_a_graph_that_can_not_go_on_is_refused_and_nothing_is_lost(comfy: Comfy, what: str) -> None:
     graph = graphs.base(key=f"graph-{what}", gates="4")
     job_id = comfy.queue(graph)
@@ -359,10 +361,18 @@ def test_a_graph_that_can_not_go_on_is_refused_and_nothing_is_lost(comfy: Comfy,
         changed["sampler"]["class_type"] = "KSampler"
     elif what == "no graph":
         changed = {"1": 5}
+    elif what == "too deep":
+        value: Any = "end"
+        for _ in range(600):
+            value = [value]
+        changed["deep"] = graphs.node("TestFickle", samples=["latent", 0], key=value)
+    elif what == "no node at all":
+        changed["odd"] = {"class_type": "Nowhere", "inputs": {}, "_meta": 5}
     elif what == "broken link":
         changed["sampler"]["inputs"]["positive"] = ["nowhere", 0]
     status, answer = comfy.verb(job_id, "resume", {"prompt": changed})
-    assert (status, answer["error"]["code"]) == (422, "invalid_params"), answer
+    refused = (400, "bad_request") if what == "too deep" else (422, "invalid_params")
+    assert (status, answer["error"]["code"]) == refused, answer
     assert comfy.verb(job_id, "resume")[0] == 202
     job = comfy.wait_for(job_id, "completed")
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))

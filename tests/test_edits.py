@@ -16,6 +16,7 @@ from midrun.state.edits import (
     from_json,
     pending,
     summary,
+    taken_back,
     to_json,
     was_edited,
     with_edits,
@@ -131,6 +132,14 @@ def test_an_edit_made_while_another_is_taken_into_a_run_stays_pending() -> None:
     assert to_json(history)["3"]["cfg"][0] == {"from": 7.0, "to": 4.0, "from_step": 8, "in_node": None}
 
 
+def test_an_edit_that_was_never_pending_follows_those_that_were_applied() -> None:
+    """As a whole graph that takes the place of the job's makes them."""
+    history = applied({}, {CFG: Edit(8.0, 5.0)}, 2)
+    history = applied(history, {CFG: Edit(5.0, 3.0)}, 4)
+    assert [edit.after for edit in history["3"]["cfg"]] == [5.0, 3.0]
+    assert taken_back(history, lambda edit: True) == ({}, {CFG: Edit(3.0, 8.0)})
+
+
 def test_edits_are_made_in_a_copy() -> None:
     edited = with_edits(GRAPH, {CFG: Edit(7.0, 4.0)})
     assert edited["3"]["inputs"]["cfg"] == 4.0 and GRAPH["3"]["inputs"]["cfg"] == 7.0
@@ -148,7 +157,11 @@ def test_the_difference_of_two_graphs_knows_links_and_converted_widgets() -> Non
     ("definition", "good", "bad"),
     [
         (Definition("INT", min=1, max=10), [1, 10], [0, 11, 1.5, "1", True, None, float("nan"), [1], {}]),
-        (Definition("FLOAT", min=0.0), [0, 2.5], [-0.1, "2", False, float("nan"), float("inf"), ["3", 0]]),
+        (
+            Definition("FLOAT", min=0.0),
+            [0, 2.5],
+            [-0.1, "2", False, float("nan"), float("inf"), 10**400, ["3", 0]],
+        ),
         (Definition("STRING"), ["", "x" * 10**6], [1, None, True]),
         (Definition("BOOLEAN"), [True, False], [0, "true", None]),
         (Definition("COMBO", ("a", "b")), ["a"], ["c", None, 3, ["a"]]),
