@@ -35,8 +35,16 @@ export function createNodeBreakpoints(page, t, plain) {
   const pausesBefore = (one) => one?.kind === "node" && one.enabled !== false;
   /** @param {GraphNode} node */
   const isSet = (node) => carried(node).some(pausesBefore);
-  /** Whether it runs at all: a note, a reroute and a subgraph as a whole do not. @param {GraphNode} node */
-  const runs = (node) => node.comfyClass !== undefined && !node.isVirtualNode && !node.subgraph;
+  /**
+   * Whether a prompt can stop before it: a note, a reroute and a subgraph as a whole do not run, and the stop is on
+   * a wire into the node.
+   * @param {GraphNode} node
+   */
+  const stops = (node) =>
+    node.comfyClass !== undefined &&
+    !node.isVirtualNode &&
+    !node.subgraph &&
+    (isSet(node) || (node.inputs ?? []).some((/** @type {any} */ one) => one.link != null));
 
   /** A dot where the node carries one, and only there. @param {GraphNode} node */
   function mark(node) {
@@ -83,7 +91,7 @@ export function createNodeBreakpoints(page, t, plain) {
 
   /** @param {GraphNode} node */
   function toggle(node) {
-    if (!runs(node)) return;
+    if (!stops(node)) return;
     node.graph?.beforeChange?.(node);
     // Without an id: each node that this one is copied to has one of its own.
     const left = carried(node).filter((one) => !pausesBefore(one));
@@ -110,7 +118,7 @@ export function createNodeBreakpoints(page, t, plain) {
     },
     /** For ComfyUI's context menu of a node. @param {GraphNode} node */
     menu(node) {
-      if (!runs(node)) return [];
+      if (!stops(node)) return [];
       page.needTexts(nothing);
       const told = isSet(node) ? "node.dontPause" : "node.pause";
       return [{ content: page.hasTexts() ? t(told) : plain, callback: () => toggle(node) }];
