@@ -29,6 +29,17 @@ EventTarget.prototype.addEventListener = function (...args) {
     return listen.apply(this, args);
 };
 """
+# Three widgets of the graph on screen, one of which was used up when sampling began.
+CHANGE = """([sampler, positive]) => {
+    const set = (id, name, value) => {
+        const widget = app.graph.getNodeById(id).widgets.find(one => one.name === name);
+        widget.value = value;
+        widget.callback?.(value);
+    };
+    set(sampler, "cfg", 6.5); set(sampler, "seed", 99); set(positive, "seed", 12);
+    app.extensionManager.workflow.activeWorkflow.changeTracker.checkState?.();
+    app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState?.();
+}"""
 
 
 def test_a_page_without_jobs_does_no_work(tmp_path: Path, browser: Browser) -> None:
@@ -103,17 +114,7 @@ def test_changes_on_the_canvas_are_offered_badged_and_resumed_with(
         shown.verb("primary").click()
         shown.state("paused")
         expect(shown.verb("canvas")).to_have_count(0)
-        change = """([sampler, positive]) => {
-            const set = (id, name, value) => {
-                const widget = app.graph.getNodeById(id).widgets.find(one => one.name === name);
-                widget.value = value;
-                widget.callback?.(value);
-            };
-            set(sampler, "cfg", 6.5); set(sampler, "seed", 99); set(positive, "seed", 12);
-            app.extensionManager.workflow.activeWorkflow.changeTracker.checkState?.();
-            app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState?.();
-        }"""
-        shown.page.evaluate(change, [ids["sampler"], ids["positive"]])
+        shown.page.evaluate(CHANGE, [ids["sampler"], ids["positive"]])
         expect(shown.verb("canvas")).to_have_text("Resume with 2 changes from the canvas")
         badged = """() => app.graph._nodes.filter(node => node.badges.map(
             badge => typeof badge === "function" ? badge() : badge).some(
@@ -131,6 +132,60 @@ def test_changes_on_the_canvas_are_offered_badged_and_resumed_with(
             f"{ids['positive']}.seed": (12, 3),
         }
         assert shown.page.evaluate(badged) == []
+
+
+def test_changes_of_a_canvas_are_not_offered_when_another_is_on_screen(
+    newest: Comfy, browser: Browser
+) -> None:
+    with screen(browser, newest, "canvas") as shown:
+        ids = shown.load(graph("left", gates="4"))
+        shown.show(ids["sampler"])
+        job_id = shown.queue()
+        newest.wait_at_gate("left", 4)
+        shown.verb("primary").click()
+        shown.state("paused")
+        shown.open_panel().locator(f'[data-job="{job_id}"] .midrun-open').click()
+        shown.page.evaluate(CHANGE, [ids["sampler"], ids["positive"]])
+        offer = shown.verb("canvas", shown.tray)
+        expect(offer).to_have_text("Resume with 2 changes from the canvas")
+        shown.load(graph("right"), name="Another")
+        expect(offer).to_have_count(0)
+
+
+def test_keys_go_on_where_something_went(newest: Comfy, browser: Browser) -> None:
+    job_id = newest.queue(graph("keys-go-on", steps=4))
+    newest.wait_for(job_id, "completed")
+    focused = (
+        "[document.activeElement?.dataset.verb, document.activeElement?.closest('.midrun-card')?.dataset.job]"
+    )
+    with screen(browser, newest, "canvas") as shown:
+        shown.open_panel().locator(f'[data-job="{job_id}"] .midrun-open').press("Enter")
+        shown.page.wait_for_function(f"{focused}[0] === 'primary'")
+        shown.verb("back", shown.tray).press("Enter")
+        shown.page.wait_for_function(f"{focused}[1] === '{job_id}'")
+
+
+def test_steps_that_no_picture_was_made_of_are_shown_and_gone_back_to(
+    newest: Comfy, browser: Browser
+) -> None:
+    with screen(browser, newest, "canvas") as shown:
+        ids = shown.load(graph("between", gates="7", preview={"every": 4}))
+        shown.show(ids["sampler"])
+        job_id = shown.queue()
+        newest.wait_at_gate("between", 7)
+        shown.verb("primary").click()
+        shown.state("paused")
+        shown.until_step_is_seen(job_id, 6)
+        shown.verb("view").click()
+        frames = shown.dialog.locator(".midrun-frame")
+        expect(frames).to_have_count(6)
+        expect(frames.nth(4).locator("img")).to_have_count(0)
+        shown.page.keyboard.press("ArrowLeft")
+        expect(shown.dialog.locator(".midrun-viewer-label")).to_contain_text("step 5 / 10 · latent2rgb")
+        expect(frames.nth(4).locator("img")).to_have_count(1)
+        shown.picture("viewer-between")
+        shown.page.keyboard.press("r")
+        newest.until(lambda: newest.job(job_id)["step"] == 5, "the rewind")
 
 
 def test_the_viewer_by_mouse_and_keys(newest: Comfy, browser: Browser) -> None:
