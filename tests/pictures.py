@@ -89,7 +89,7 @@ def jobs(shown: Screen) -> None:
     shown.tray.locator(".midrun-card").first.hover()
     place = shown.tray.bounding_box()
     assert place is not None
-    save(README / "jobs.webp", shown.page.screenshot(clip={**place, "height": 330}))
+    save(README / "jobs.webp", shown.page.screenshot(clip={**place, "height": 392}))
 
 
 def viewer(shown: Screen) -> None:
@@ -98,14 +98,12 @@ def viewer(shown: Screen) -> None:
     shown.comfy.verb(job_id, "resume")
     shown.comfy.wait_for(job_id, "completed")
     shown.state("completed")
+    for step in range(1, 21):  # so that each has a picture in the strip
+        shown.comfy.fetch(f"/midrun/jobs/{job_id}/preview?step={step}")
     shown.verb("view").click()
-    shown.dialog.locator(".midrun-frame").nth(3).wait_for()
     shown.page.keyboard.press("c")
-    choice = shown.dialog.get_by_role("combobox")
-    choice.locator("option").nth(3).wait_for(state="attached")
-    steps = choice.locator("option").evaluate_all("all => all.map(one => Number(one.value))")
-    choice.select_option(str(min(steps, key=lambda step: abs(step - 4))))  # not every step was shown
-    shown.page.wait_for_timeout(800)
+    shown.dialog.get_by_role("combobox").select_option("4")
+    shown.page.wait_for_timeout(1500)
     save(README / "viewer.webp", shown.page.screenshot())
 
 
