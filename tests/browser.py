@@ -102,6 +102,13 @@ class Screen:
         ]
         return self.comfy.until(newest, "the prompt to become a job")[0]
 
+    def run(self) -> None:
+        """Press ComfyUI's button, and close what ComfyUI tells above it: of an old frontend, say."""
+        close = self.page.locator(".p-toast-close-button").first
+        self.page.add_locator_handler(close, lambda button: button.click())
+        self.page.get_by_role("button", name="Run", exact=True).first.click()
+        self.page.remove_locator_handler(close)
+
     def show(self, node_id: str, scale: float = 1.0) -> None:
         """Bring a node into sight."""
         self.page.evaluate(

@@ -46,7 +46,7 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
         height = shown.node.bounding_box()
 
         turnstile(served, "mouse", 4)
-        page.get_by_role("button", name="Run", exact=True).first.click()
+        shown.run()
         job_id = the_only(served)
         served.wait_at_gate("mouse", "turnstile")
         shown.state("running")
@@ -73,7 +73,7 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
         ends_as_edited(shown, served, job_id, {"cfg": 7.5, "text": SQUARE})
 
         turnstile(served, "mouse", 3)
-        page.get_by_role("button", name="Run", exact=True).first.click()
+        shown.run()
         job_id = the_only(served, but=job_id)
         served.wait_at_gate("mouse", "turnstile")
         shown.state("running")

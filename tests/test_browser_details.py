@@ -150,6 +150,7 @@ def test_changes_of_a_canvas_are_not_offered_when_another_is_on_screen(
         expect(offer).to_have_text("Resume with 2 changes from the canvas")
         shown.load(graph("right"), name="Another")
         expect(offer).to_have_count(0)
+        newest.verb(job_id, "abort")
 
 
 def test_keys_go_on_where_something_went(newest: Comfy, browser: Browser) -> None:
@@ -186,6 +187,7 @@ def test_steps_that_no_picture_was_made_of_are_shown_and_gone_back_to(
         shown.picture("viewer-between")
         shown.page.keyboard.press("r")
         newest.until(lambda: newest.job(job_id)["step"] == 5, "the rewind")
+        newest.verb(job_id, "abort")
 
 
 def test_the_viewer_by_mouse_and_keys(newest: Comfy, browser: Browser) -> None:
