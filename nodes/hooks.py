@@ -124,14 +124,11 @@ class _OuterSample:
         try:
             recording = runtime.recordings.open(job.job_id, node_id, ordinal)
             recording.forget_begun()
-            seed = kwargs.get("seed", args[1] if len(args) > 1 else None)
-            seed = None if seed is None else int(seed)
-            given = Given(noise, latent_image, sigmas, denoise_mask, seed)
+            given = Given(noise, latent_image, sigmas, denoise_mask, _seed_of(args, kwargs))
             guider = executor.class_obj
             inputs = recorded_inputs(job, recording, given, guider, sampler, kwargs.get("latent_shapes"))
             args, kwargs = _with_seed(inputs.seed, args, kwargs)
-            following = directory_name(node_id), ordinal + 1
-            ended = partial(_is_on_record, runtime.recordings, job.job_id, following)
+            ended = partial(_is_on_record, job.job_id, (directory_name(node_id), ordinal + 1))
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, ended)
             pause_at = options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
@@ -184,8 +181,14 @@ class _OuterSample:
         return segment
 
 
-def _is_on_record(recordings: Recordings, job_id: str, call: Call) -> bool:
-    return len(recordings.calls(job_id).get(call, ())) > 0
+def _is_on_record(job_id: str, call: Call) -> bool:
+    return runtime is not None and len(runtime.recordings.calls(job_id).get(call, ())) > 0
+
+
+def _seed_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Of outer_sample's arguments after the callback: disable_pbar, seed, ..."""
+    seed = kwargs.get("seed", args[1] if len(args) > 1 else None)
+    return None if seed is None else int(seed)
 
 
 def _with_seed(seed: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

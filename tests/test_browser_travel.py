@@ -100,8 +100,8 @@ def test_the_viewer_rewinds_by_a_key_and_dims_what_is_left_over(
     newest: Comfy, browser: Browser, renderer: str
 ) -> None:
     with screen(browser, newest, renderer) as shown:
-        job_id, _ = queued(shown, quick(f"key-{renderer}"))
-        newest.wait_for(job_id, "completed")
+        job_id, ids = queued(shown, quick(f"key-{renderer}", gates="6"))
+        _edit_on_the_way(newest, job_id, f"key-{renderer}", ids["sampler"])
         panel = opened(shown, job_id)
         shown.verb("view", panel).click()
         shown.dialog.locator(".midrun-strip").wait_for()
@@ -113,6 +113,7 @@ def test_the_viewer_rewinds_by_a_key_and_dims_what_is_left_over(
         assert newest.job(job_id)["step"] == 3
         expect(shown.dialog.locator(".midrun-frame[data-left-over]")).to_have_count(7)
         shown.picture(f"viewer-rewound-{renderer}")
+        _compare_with_what_is_left_over(shown)
         shown.page.keyboard.press("f")
         fork = shown.page.locator("dialog.midrun-dialog-fork[open]")
         fork.wait_for()
@@ -183,6 +184,29 @@ def test_a_grid_of_forks_its_family_and_what_differs(newest: Comfy, browser: Bro
         _compare(shown, newest, job_id, fork_id)
         lineage.click()
         expect(panel.locator(".midrun-lineage")).to_contain_text("4 forks")
+
+
+def _edit_on_the_way(comfy: Comfy, job_id: str, key: str, sampler: str) -> None:
+    comfy.wait_at_gate(key, 6)
+    assert comfy.verb(job_id, "pause", query="?wait=30")[0] == 200
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {sampler: {"cfg": 7.5}})[0] == 200
+    comfy.verb(job_id, "resume")
+    comfy.wait_for(job_id, "completed")
+
+
+def _compare_with_what_is_left_over(shown: Screen) -> None:
+    """The pictures of both takes side by side, and the edit that only one of them has."""
+    shown.verb("compare", shown.dialog).click()
+    choice = shown.dialog.locator(".midrun-with")
+    expect(choice.locator("option", has_text="left over")).to_have_count(7)
+    choice.select_option("8")
+    row = shown.dialog.locator(".midrun-differences tbody tr")
+    expect(row.locator("td")).to_have_text(["KSampler (Midrun) · cfg", "4", "7.5"])
+    expect(shown.dialog.locator(".midrun-viewer-side")).to_have_text("step 8")
+    shown.picture(f"compare-left-over-{shown.renderer}")
+    choice.select_option("2")
+    expect(row).to_have_count(0)
+    shown.verb("compare", shown.dialog).click()
 
 
 def _compare(shown: Screen, comfy: Comfy, job_id: str, fork_id: str) -> None:

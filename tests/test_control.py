@@ -246,8 +246,11 @@ def test_a_failure_after_the_sampler_is_resumed_without_one_live_evaluation(comf
 
 def test_a_prompt_put_into_the_queue_past_the_prompt_handler_is_a_job_once_it_samples(comfy: Comfy) -> None:
     graph = graphs.base(key="put", gates="3", queue_policy="park")
-    job_id = comfy.post("/midrun_test/put", {"prompt": graph})["prompt_id"]
+    extra = {"auth_token_comfy_org": "token-90c1d7"}  # which such a pack leaves where it was
+    job_id = comfy.post("/midrun_test/put", {"prompt": graph, "extra_data": extra})["prompt_id"]
     pause_at(comfy, job_id, "put", 3)
+    files = (comfy.base / "user" / "__midrun").rglob("*")
+    assert not [file for file in files if file.is_file() and b"token-90c1d7" in file.read_bytes()]
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert len(job["prompt_ids"]) == 2 and comfy.probe("put")["done"] == 6

@@ -61,6 +61,11 @@ def test_x_moves_to_another_noise_level_by_the_formula(kind: Any, sigma: float, 
     assert got.dtype == x.dtype
 
 
+def test_a_seed_may_be_as_large_as_comfyui_s() -> None:
+    x = torch.zeros(1, 4, 8, 8)
+    moved(Approach(3, 0.5, x), x, torch.tensor([0.8, 0.0]), Eps(), seed=2**64 - 1 + 3)
+
+
 def test_a_sampler_that_can_not_start_from_x_is_refused() -> None:
     with pytest.raises(InputsChanged, match="object can not begin"):
         starting_at(object(), torch.zeros(1))
@@ -292,6 +297,24 @@ def test_undoing_a_schedule_edit_with_which_nothing_was_computed_changes_nothing
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe("regretted")["done"] == 8
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, **options))
+
+
+def test_the_schedule_of_a_node_that_samples_many_times_is_edited_in_its_second_call(comfy: Comfy) -> None:
+    graph = graphs.behind_attach(graphs.tiles(graphs.base(watched=False, key="tiles-steps", gates="5")))
+    job_id = comfy.queue(graph)
+    pause_at(comfy, job_id, "tiles-steps", 5)
+    put(comfy, job_id, ("sampler", "steps", 5))
+    comfy.verb(job_id, "resume")
+    got = latent(comfy, comfy.wait_for(job_id, "completed")["prompt_id"])
+    stock = {}
+    for steps in (3, 5):
+        tiles = graphs.tiles(graphs.base(watched=False))
+        tiles["sampler"]["inputs"]["steps"] = steps
+        stock[steps] = latent(comfy, comfy.queue(tiles))
+    half = got.shape[-1] // 2
+    assert torch.equal(got[..., :half, :half], stock[3][..., :half, :half]), "the call that had ended"
+    assert torch.equal(got[..., half:, :], stock[5][..., half:, :]), "the calls that came after"
+    assert not torch.equal(got[..., :half, half:], stock[5][..., :half, half:])
 
 
 def test_a_schedule_with_no_step_left_pauses_the_job_again_with_its_edit(comfy: Comfy) -> None:

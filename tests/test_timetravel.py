@@ -164,6 +164,7 @@ def test_another_schedule_after_a_rewind_to_the_beginning_is_sampled_as_a_new_jo
     rewind(comfy, job_id, 0)
     assert put(comfy, job_id, ("sampler", "steps", 5))[0] == 200
     job = resume(comfy, job_id)
+    assert comfy.get(f"/history/{job_id}"), "what was completed stays in ComfyUI's history"
     assert (job["step"], job["total_steps"]) == (5, 5)
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, steps=5))
 

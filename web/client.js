@@ -85,8 +85,12 @@ export function createClient(api) {
       call("PUT", of(id, "/breakpoints"), { breakpoints }),
     telemetry: (/** @type {string} */ id) => call("GET", of(id, "/telemetry")),
     /** Two jobs after the same step. */
+    /** With another job, or with what a rewind of this one left over. */
     compare: (/** @type {string} */ id, /** @type {string} */ other, /** @type {number} */ step) =>
-      call("GET", of(id, `/compare?with=${encodeURIComponent(other)}&step=${step}`)),
+      call(
+        "GET",
+        of(id, `/compare?${id === other ? "take=true" : `with=${encodeURIComponent(other)}`}&step=${step}`),
+      ),
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),

@@ -2,7 +2,7 @@
 import { ACTIVE, filtered, somethingIsPaused, somethingRuns } from "./select.js";
 import { createTitleMark, tell } from "./signs.js";
 import { previewsOf } from "./select_pictures.js";
-import { comparedJob, comparisonOf, viewedStep } from "./views/compare.js";
+import { comparedWith, comparisonOf } from "./views/compare.js";
 import { ROW } from "./views/tray.js";
 
 const TICK_MS = 1000;
@@ -120,13 +120,11 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
     }
   }
 
-  /** What differs from another job is read anew at each step. @param {Model} model */
+  /** What differs is read anew at each step. @param {Model} model */
   function compareAgain(model) {
-    const other = model.viewer && comparedJob(model.viewer);
-    if (!model.viewer || !other || !model.jobs[other]) return;
-    const step = viewedStep(model, model.viewer);
-    if (step !== null && comparisonOf(model, model.viewer)?.step !== step)
-      void actions.compareJobs(model.viewer.job_id, other, step);
+    const wanted = model.viewer && comparedWith(model, model.viewer);
+    if (model.viewer && wanted && comparisonOf(model, model.viewer)?.step !== wanted.step)
+      void actions.compareJobs(model.viewer.job_id, wanted.job, wanted.step);
   }
 
   return {

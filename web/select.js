@@ -134,11 +134,33 @@ export function nameOf(model, job) {
   return job.workflow.name ?? (job.workflow.id !== null ? model.names[job.workflow.id] : undefined) ?? null;
 }
 
-/** @param {Model} model @returns {string[]} */
-export function filtered(model) {
-  const wanted = FILTERS[model.tray.filter] ?? [];
-  return wanted.length ? model.order.filter((id) => wanted.includes(model.jobs[id].state)) : model.order;
+/**
+ * Answers as it did last for the same arguments: a list that is scrolled is not made anew in each frame.
+ * @template {any[]} A @template R @param {(...args: A) => R} compute @returns {(...args: A) => R}
+ */
+export function remembering(compute) {
+  /** @type {A | null} */ let given = null;
+  /** @type {R} */ let result;
+  return (...args) => {
+    if (given === null || args.some((arg, index) => arg !== given?.[index])) {
+      result = compute(...args);
+      given = args;
+    }
+    return result;
+  };
 }
+
+const filteredOf = remembering(
+  (
+    /** @type {Model["jobs"]} */ jobs,
+    /** @type {string[]} */ order,
+    /** @type {string[]} */ wanted,
+  ) => (wanted.length ? order.filter((id) => wanted.includes(jobs[id].state)) : order),
+);
+
+/** @param {Model} model @returns {string[]} */
+export const filtered = (model) =>
+  filteredOf(model.jobs, model.order, FILTERS[model.tray.filter] ?? FILTERS.all);
 
 /** @param {Model} model */
 export const somethingIsPaused = (model) => model.order.some((id) => model.jobs[id].state === "paused");

@@ -1,4 +1,5 @@
 // What the views of time travel and breakpoints want to know of the model. Pure functions.
+import { remembering } from "./select.js";
 import { parsed } from "./state.js";
 
 /** @typedef {import("./state.js").Model} Model */
@@ -111,10 +112,12 @@ export const hasGrid = (model, job) =>
  * @param {Model} model @param {string[]} ids newest first
  * @returns {{ id: string, depth: number }[]}
  */
-export function asTrees(model, ids) {
+export const asTrees = (model, ids) => treesOf(model.jobs, ids);
+
+const treesOf = remembering((/** @type {Model["jobs"]} */ jobs, /** @type {string[]} */ ids) => {
   const there = new Set(ids);
   const parentOf = (/** @type {string} */ id) => {
-    const parent = model.jobs[id].parent?.job_id;
+    const parent = jobs[id].parent?.job_id;
     return parent !== undefined && parent !== id && there.has(parent) ? parent : null;
   };
   if (!ids.some((id) => parentOf(id) !== null)) return ids.map((id) => ({ id, depth: 0 }));
@@ -139,7 +142,7 @@ export function asTrees(model, ids) {
   };
   for (const id of ids) if (!placed.has(id)) place(top(id), 0);
   return rows;
-}
+});
 
 // -- forking --------------------------------------------------------------------------------------------------
 

@@ -248,10 +248,11 @@ async def open_gate(request):
 @routes.post("/midrun_test/put")
 async def put(request):
     """Queue a prompt as node packs with a queue of their own do it: past ComfyUI's prompt handlers."""
-    prompt = (await request.json())["prompt"]
+    body = await request.json()
+    prompt = body["prompt"]
     prompt_id = str(uuid.uuid4())
     outputs = (await execution.validate_prompt(prompt_id, prompt, None))[2]
-    PromptServer.instance.prompt_queue.put((0.5, prompt_id, prompt, {}, outputs, {}))
+    PromptServer.instance.prompt_queue.put((0.5, prompt_id, prompt, body["extra_data"], outputs, {}))
     return web.json_response({"prompt_id": prompt_id})
 
 

@@ -1,8 +1,9 @@
-// Another job beside this one in the viewer: which, and what differs between the two.
+// Beside this job in the viewer: another one, or what a rewind of it left over. Which, and what differs between the two.
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { framesOf, newestIndex } from "../select_pictures.js";
 import { family } from "../select_travel.js";
+import { isLeftOver } from "../travel_state.js";
 import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
 
@@ -23,10 +24,24 @@ export function viewedStep(model, viewer) {
 export const comparedJob = ({ compare }) =>
   compare !== null && typeof compare === "object" ? compare.job : null;
 
+/**
+ * Whose parameters differ, at which step: the job itself stands for what its rewind left over. Null: they are the same.
+ * @param {Model} model @param {Viewer} viewer @returns {{ job: string, step: number } | null}
+ */
+export function comparedWith(model, viewer) {
+  const { compare, job_id } = viewer;
+  const other = comparedJob(viewer);
+  const step = other === null ? compare : viewedStep(model, viewer);
+  const job = model.jobs[other ?? job_id];
+  if (!job || typeof step !== "number") return null;
+  const node_id = viewer.node_id ?? job.node_id ?? "";
+  return other !== null || isLeftOver(job, { node_id, step }) ? { job: job.job_id, step } : null;
+}
+
 /** What is known of that comparison. @param {Model} model @param {Viewer} viewer */
 export function comparisonOf(model, viewer) {
   const { comparison } = model;
-  const fits = comparison?.job_id === viewer.job_id && comparison.with === comparedJob(viewer);
+  const fits = comparison?.job_id === viewer.job_id && comparison.with === comparedWith(model, viewer)?.job;
   return fits ? comparison : null;
 }
 
@@ -46,10 +61,11 @@ export function relatives(tools, model, job) {
 /** @param {Tools} tools @param {Model} model @param {Viewer} viewer */
 export function differencesView(tools, model, viewer) {
   const { t } = tools;
-  const other = comparedJob(viewer);
   const comparison = comparisonOf(model, viewer);
-  if (other === null || !comparison || !model.jobs[other]) return null;
+  const other = comparison && model.jobs[comparison.with];
+  if (!comparison || !other) return null;
   const { differences, told, step } = comparison;
+  const name = other.job_id === viewer.job_id ? t("travel.leftOver") : relativeName(tools, model, other);
   const line = (/** @type {import("../travel_state.js").Difference} */ one) =>
     h(
       "tr",
@@ -66,7 +82,7 @@ export function differencesView(tools, model, viewer) {
       ? h("p", { class: "midrun-told midrun-alert" }, told)
       : differences.length
         ? changesTable(
-            [t("canvas.input"), t("compare.this"), relativeName(tools, model, model.jobs[other])],
+            [t("canvas.input"), t("compare.this"), name],
             differences.map(line),
           )
         : h("p", { class: "midrun-told" }, t("compare.same")),

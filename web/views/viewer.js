@@ -212,9 +212,11 @@ function comparison(tools, model, job, all, viewer, change) {
       onChange: choose,
     },
     job.source_url && h("option", { key: "source", value: "source" }, t("picture.source")),
-    all.map(({ step }) =>
-      h("option", { key: String(step), value: String(step) }, t("step.alone", { step })),
-    ),
+    all.map((frame) => {
+      const name = t("step.alone", { step: frame.step });
+      const left = isLeftOver(job, frame) ? ` · ${t("travel.leftOver")}` : "";
+      return h("option", { key: String(frame.step), value: String(frame.step) }, name + left);
+    }),
     relatives(tools, model, job),
   );
 }
