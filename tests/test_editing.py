@@ -239,6 +239,19 @@ def test_an_edit_of_a_running_job_waits_for_the_next_resume_or_is_applied_at_onc
     assert put(comfy, job_id, EDITS["cfg"])[0] == 409
 
 
+def test_a_seed_is_edited_before_the_first_step_and_not_taken_back_after_it(comfy: Comfy) -> None:
+    job_id = start(comfy, "reseeded", "1,4")
+    pause_at(comfy, job_id, "reseeded", 1)
+    assert put(comfy, job_id, ("sampler", "seed", 99))[0] == 200
+    comfy.verb(job_id, "resume")
+    pause_at(comfy, job_id, "reseeded", 4)
+    status, answer = comfy.call("DELETE", f"/midrun/jobs/{job_id}/params/sampler/seed")
+    assert (status, answer["error"]["rejected"][0]["input"]) == (422, "seed")
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, seed=99))
+
+
 def oracle_plain(comfy: Comfy, cfg: float, at: int) -> torch.Tensor:
     graph = graphs.base(watched=False)
     links = {"model": ["model", 0], "other": ["model", 0], "positive": ["positive", 0]}
