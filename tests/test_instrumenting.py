@@ -104,12 +104,14 @@ def test_a_breakpoint_node_pauses_where_the_user_put_it(comfy: Comfy) -> None:
 
 
 def test_finishing_before_its_sampler_runs_again_keeps_what_was_sampled(comfy: Comfy) -> None:
-    job_id = comfy.queue(graphs.base(key="early-end", gates="4", queue_policy="park"))
+    job_id = comfy.queue(graphs.base(key="early-end", gates="4", queue_policy="hold"))
     pause_at(comfy, job_id, "early-end", 4)
+    put(comfy, job_id, ("sampler", "cfg", 1.5))  # so that it is run again
     stop = {"breakpoints": [{"kind": "node", "node_id": "sampler"}]}
     assert comfy.call("PUT", f"/midrun/jobs/{job_id}/breakpoints", stop)[0] == 200
     comfy.verb(job_id, "resume")
-    comfy.until(lambda: comfy.job(job_id)["paused_before"] == "sampler", "the pause before the sampler")
+    job = comfy.until(lambda: (job := comfy.job(job_id))["paused_before"] and job, "the pause before it")
+    assert job["paused_before"] == "sampler" and job["held"]
     assert comfy.verb(job_id, "abort", {"mode": "finish"})[0] == 200
     job = comfy.wait_for(job_id, "aborted")
     assert comfy.output(job["prompt_id"]).is_file(), "what comes after the sampler ran"
