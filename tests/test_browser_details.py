@@ -399,7 +399,9 @@ def test_a_thousand_jobs_scroll_and_only_what_is_in_sight_is_drawn(newest: Comfy
     with screen(browser, newest, "canvas") as shown:
         shown.open_panel()
         crowd.fill(shown, 1000)
+        shown.page.evaluate("window.first = [...document.querySelectorAll('.midrun-card')]")
         scrolled = crowd.scroll(shown)
+        assert shown.page.evaluate("window.first.some(one => one.isConnected)"), "their elements are used again"
         assert scrolled["most_cards"] < 40
         assert scrolled["last"] == "j0", "the list ends with the oldest job"
         shown.picture("panel-thousand")

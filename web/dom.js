@@ -11,7 +11,8 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * @param {string} tag
- * @param {Record<string, any> | null} [props] attributes; `onX` handlers; `key`; `class`; `vars` (CSS variables)
+ * @param {Record<string, any> | null} [props] attributes; `onX` handlers; `key`; `class`; `vars` (CSS variables);
+ *   `recycle`: its element may become that of another key, as in a list that is scrolled
  * @param {...any} children nodes, texts, numbers, arrays of them; false, null and undefined draw nothing
  * @returns {VNode}
  */
@@ -40,10 +41,13 @@ export function draw(parent, wanted) {
     else keyed.set(key, index);
   });
   /** @type {Set<number>} */ const used = new Set();
+  const spare = recyclable(parent, nodes, before, wanted);
   const next = wanted.map((node) => {
     const key = keyOf(node);
     const index =
-      key === null ? unkeyed.find((at) => !used.has(at) && alike(before[at], node)) : keyed.get(key);
+      key === null
+        ? unkeyed.find((at) => !used.has(at) && alike(before[at], node))
+        : (keyed.get(key) ?? (recycles(node) ? spare.pop() : undefined));
     if (index === undefined || used.has(index) || !alike(before[index], node)) return create(node, parent);
     used.add(index);
     patch(nodes[index], before[index], node);
@@ -58,6 +62,22 @@ export function draw(parent, wanted) {
     if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
   });
   drawn.set(parent, wanted);
+}
+
+/** @param {Node_} node */
+const recycles = (node) => typeof node === "object" && Boolean(node.props.recycle);
+
+/**
+ * Which of the elements are left over and may become others; not the one with the focus, which is about its key.
+ * @param {Element} parent @param {ChildNode[]} nodes @param {Node_[]} before @param {Node_[]} wanted
+ */
+function recyclable(parent, nodes, before, wanted) {
+  if (!wanted.some(recycles)) return [];
+  const stay = new Set(wanted.map(keyOf));
+  const focused = parent.ownerDocument.activeElement;
+  return [...before.keys()].filter(
+    (at) => recycles(before[at]) && !stay.has(keyOf(before[at])) && !nodes[at].contains(focused),
+  );
 }
 
 /** @param {Node_} node @returns {string | null} */
@@ -107,7 +127,7 @@ function patchProps(element, before, props) {
 
 /** @param {any} element @param {string} name @param {any} value @param {any} before */
 function setProp(element, name, value, before) {
-  if (name === "key" || name === "ref" || name === "value" || name === "checked") return;
+  if (name === "key" || name === "ref" || name === "recycle" || name === "value" || name === "checked") return;
   if (name.startsWith("on")) {
     // One listener for the element's life; what it calls is what was drawn last.
     const names = listening.get(element) ?? new Set();

@@ -146,6 +146,7 @@ function card(tools, model, { id, depth }, index, count, home) {
     "div",
     {
       key: id,
+      recycle: true,
       class: "midrun-card",
       role: "listitem",
       "data-job": id,
@@ -168,7 +169,7 @@ function card(tools, model, { id, depth }, index, count, home) {
       h(
         "span",
         { class: "midrun-thumb" },
-        picture && h("img", { src: url(picture), alt: "", loading: "lazy", draggable: "false" }),
+        picture && h("img", { key: picture, src: url(picture), alt: "", loading: "lazy", draggable: "false" }),
       ),
       h(
         "span",
