@@ -401,7 +401,8 @@ def test_a_thousand_jobs_scroll_and_only_what_is_in_sight_is_drawn(newest: Comfy
         crowd.fill(shown, 1000)
         shown.page.evaluate("window.first = [...document.querySelectorAll('.midrun-card')]")
         scrolled = crowd.scroll(shown)
-        assert shown.page.evaluate("window.first.some(one => one.isConnected)"), "their elements are used again"
+        used_again = shown.page.evaluate("window.first.filter(one => one.isConnected).length")
+        assert used_again > 0
         assert scrolled["most_cards"] < 40
         assert scrolled["last"] == "j0", "the list ends with the oldest job"
         shown.picture("panel-thousand")
