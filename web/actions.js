@@ -1,7 +1,7 @@
 // What a user can ask for: asks the server and tells the store. The only caller of the client besides index.js.
 import { Refused } from "./client.js";
-import { emptyEditor, pathKey } from "./state.js";
 import { changesOnCanvas, promptToSend } from "./canvas.js";
+import { editorOf, pathKey } from "./editor_state.js";
 import { ACTIVE } from "./select.js";
 import { createTravel } from "./travel.js";
 
@@ -28,7 +28,6 @@ const STALE_MS = 2500;
 /** @param {Client} client @param {Store} store @param {Ports} ports */
 export function createActions(client, store, ports) {
   const { dispatch } = store;
-  const editorOf = (/** @type {string} */ id) => store.get().editors[id] ?? emptyEditor;
 
   /** @param {string} id @param {unknown} error */
   function tell(id, error) {
@@ -206,7 +205,7 @@ export function createActions(client, store, ports) {
     ) => dispatch({ type: "draft", job_id: id, node_id: node, input, raw }),
     /** Send what is unsaved. @returns {Promise<boolean>} whether nothing is left unsaved */
     async save(/** @type {string} */ id, /** @type {"resume" | "next_step"} */ apply = "resume") {
-      const drafts = Object.entries(editorOf(id).drafts);
+      const drafts = Object.entries(editorOf(store.get(), id).drafts);
       if (!drafts.length) return true;
       const unfinished = drafts.filter(([, draft]) => draft.value === undefined);
       if (unfinished.length) {
@@ -233,7 +232,7 @@ export function createActions(client, store, ports) {
       return (await actions.save(id)) && actions.resume(id);
     },
     async undo(/** @type {string} */ id, /** @type {string} */ node, /** @type {string} */ input) {
-      const isDraft = pathKey(node, input) in editorOf(id).drafts;
+      const isDraft = pathKey(node, input) in editorOf(store.get(), id).drafts;
       dispatch({ type: "undraft", job_id: id, node_id: node, input });
       if (isDraft) return;
       await ask(id, "edit", () => client.undo(id, node, input));
@@ -256,7 +255,7 @@ export function createActions(client, store, ports) {
       });
     },
     async resumeFromCanvas(/** @type {string} */ id) {
-      const nodes = editorOf(id).nodes;
+      const nodes = editorOf(store.get(), id).nodes;
       if (nodes === null || ports.workflowId() !== store.get().jobs[id]?.workflow.id)
         return dispatch({ type: "confirm", job_id: null }); // another workflow came on screen
       const { prompt, sent } = promptToSend(nodes, await ports.canvas(), store.get().base[id] ?? {});

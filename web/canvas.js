@@ -1,8 +1,9 @@
 // The graph on screen against a job's: what was changed on the canvas since it was queued. Pure functions.
-import { pathKey, same } from "./state.js";
+import { pathKey } from "./editor_state.js";
+import { same } from "./records.js";
 
 /**
- * @typedef {import("./state.js").ParamNode} ParamNode
+ * @typedef {import("./editor_state.js").ParamNode} ParamNode
  * @typedef {import("./state.js").CanvasChange} CanvasChange
  * @typedef {Record<string, { inputs?: Record<string, any> }>} Prompt  API format, by execution id
  * @typedef {{ prompt: Prompt, automatic: Set<string> }} Canvas  the graph on screen, and (by `pathKey`) what the

@@ -1,7 +1,7 @@
 // What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version. Nothing on import.
 import { nodesOf, prefixes } from "./graph.js";
 import { translator } from "./i18n.js";
-import { pathKey } from "./state.js";
+import { pathKey } from "./editor_state.js";
 
 const NAMES = "Midrun.WorkflowNames"; // in the browser's storage: workflow id -> name
 const MOST_NAMES = 200;

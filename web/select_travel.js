@@ -1,10 +1,10 @@
 // What the views of time travel and breakpoints want to know of the model. Pure functions.
 import { remembering } from "./select.js";
-import { parsed } from "./state.js";
+import { parsed } from "./editor_state.js";
 
 /** @typedef {import("./state.js").Model} Model */
 /** @typedef {import("./state.js").Job} Job */
-/** @typedef {import("./state.js").Input} Input */
+/** @typedef {import("./editor_state.js").Input} Input */
 /** @typedef {import("./travel_state.js").Breakpoint} Breakpoint */
 /** @typedef {import("./travel_state.js").ForkDialog} ForkDialog */
 /** @typedef {import("./travel_state.js").Measured} Measured */

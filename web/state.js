@@ -1,4 +1,6 @@
 // What the page knows, and the one pure function that changes it. No DOM, no requests, no clock.
+import { onEditor } from "./editor_state.js";
+import { keep, same, without } from "./records.js";
 import { initialTravel, onTravel, withTravel } from "./travel_state.js";
 
 /**
@@ -24,15 +26,6 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   job_id?: string, node_id: string, step: number, sigma: number | null, url: string, width: number,
  *   height: number, kind?: string, frames?: number, method: string, label: string, created_at: string,
  * }} Preview
- * @typedef {{
- *   value: any, original: any, modified: boolean, verdict: string, reason: string, type: string,
- *   min: number | null, max: number | null, step: number | null, options: any[] | null, multiline: boolean,
- * }} Input
- * @typedef {{ class_type: string, title: string, inputs: Record<string, Input> }} ParamNode
- * @typedef {{ raw: string | boolean, value: any }} Draft  value undefined: what was typed is no value yet
- * @typedef {{
- *   nodes: Record<string, ParamNode> | null, drafts: Record<string, Draft>, refused: Record<string, string>,
- * }} Editor  drafts and refused by `pathKey`
  * @typedef {{ node_id: string, input: string, title: string, from: any, to: any }} CanvasChange
  * @typedef {{
  *   job_id: string, mode: "stop" | "finish", reason: string, reasons: string[], sent: boolean,
@@ -50,7 +43,8 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   received: Record<string, number>, seen: Record<string, Record<string, number>>,
  *   next: string | null | undefined, loading: boolean, offline: boolean, now: number,
  *   usage: { jobs: Record<string, number>, bytes: number, free: number } | null,
- *   previews: Record<string, Preview[]>, editors: Record<string, Editor>, events: Record<string, any[]>,
+ *   previews: Record<string, Preview[]>, events: Record<string, any[]>,
+ *   editors: Record<string, import("./editor_state.js").Editor>,
  *   asked: Record<string, string>, told: Record<string, string>, names: Record<string, string>,
  *   canvas: Record<string, CanvasChange[]>, base: Record<string, Record<string, any>>,
  *   tray: Tray, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
@@ -98,12 +92,6 @@ export const initial = Object.freeze({
   ...initialTravel,
 });
 
-/** @type {Editor} */
-export const emptyEditor = Object.freeze({ nodes: null, drafts: {}, refused: {} });
-
-/** @param {string} nodeId @param {string} input */
-export const pathKey = (nodeId, input) => JSON.stringify([nodeId, input]);
-
 /** @type {Record<string, (model: Model, action: any) => Model>} */
 const on = {
   // -- told by the server --------------------------------------------------------------------------------
@@ -144,16 +132,6 @@ const on = {
   events: (model, { job_id, events }) => ({ ...model, events: { ...model.events, [job_id]: events } }),
   usage: (model, { usage }) => ({ ...model, usage }),
 
-  params(model, { job_id, nodes }) {
-    const editor = model.editors[job_id] ?? emptyEditor;
-    const drafts = keep(editor.drafts, (key, draft) => {
-      const [nodeId, input] = JSON.parse(key);
-      const known = nodes[nodeId]?.inputs[input];
-      return known !== undefined && !same(known.value, draft.value);
-    });
-    return withEditor(model, job_id, { ...editor, nodes, drafts });
-  },
-
   gone: (model, { job_id }) => withoutJob(model, job_id),
   offline: (model, { offline }) => (model.offline === offline ? model : { ...model, offline }),
   tick: (model, { at }) => ({ ...model, now: at }),
@@ -171,40 +149,6 @@ const on = {
     told: { ...model.told, [job_id]: message },
   }),
   understood: (model, { job_id }) => ({ ...model, told: without(model.told, job_id) }),
-
-  // -- the editor -----------------------------------------------------------------------------------------
-  draft(model, { job_id, node_id, input, raw }) {
-    const editor = model.editors[job_id] ?? emptyEditor;
-    const known = editor.nodes?.[node_id]?.inputs[input];
-    const key = pathKey(node_id, input);
-    if (known === undefined) return model;
-    const value = parsed(known, raw);
-    const drafts = same(value, known.value)
-      ? without(editor.drafts, key)
-      : { ...editor.drafts, [key]: { raw, value } };
-    return withEditor(model, job_id, { ...editor, drafts, refused: without(editor.refused, key) });
-  },
-
-  undraft(model, { job_id, node_id, input }) {
-    const editor = model.editors[job_id] ?? emptyEditor;
-    if (node_id === undefined) return withEditor(model, job_id, { ...editor, drafts: {}, refused: {} });
-    const key = pathKey(node_id, input);
-    const drafts = without(editor.drafts, key);
-    return withEditor(model, job_id, { ...editor, drafts, refused: without(editor.refused, key) });
-  },
-
-  /** What was typed while it was on its way stays unsaved. */
-  saved(model, { job_id, drafts: sent }) {
-    const editor = model.editors[job_id] ?? emptyEditor;
-    const drafts = keep(editor.drafts, (key, draft) => draft !== sent[key]);
-    return withEditor(model, job_id, { ...editor, drafts, refused: {} });
-  },
-
-  rejected(model, { job_id, rejected }) {
-    const editor = model.editors[job_id] ?? emptyEditor;
-    const told = rejected.map((/** @type {any} */ one) => [pathKey(one.node_id, one.input), one.reason]);
-    return withEditor(model, job_id, { ...editor, refused: Object.fromEntries(told) });
-  },
 
   // -- the canvas -----------------------------------------------------------------------------------------
   names: (model, { names }) => ({ ...model, names: { ...model.names, ...names } }),
@@ -243,6 +187,7 @@ const on = {
   viewer: (model, { type: _, ...changed }) =>
     model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
 
+  ...onEditor,
   ...onTravel,
 };
 
@@ -310,11 +255,6 @@ function withoutJob(model, id) {
   return next;
 }
 
-/** @param {Model} model @param {string} jobId @param {Editor} editor @returns {Model} */
-function withEditor(model, jobId, editor) {
-  return { ...model, editors: { ...model.editors, [jobId]: editor } };
-}
-
 /** What was told while the list was on its way. @param {Preview[]} known @param {Preview[]} list */
 function newerThan(known, list) {
   const newest = list.reduce((latest, { created_at }) => (created_at > latest ? created_at : latest), "");
@@ -330,30 +270,4 @@ function merged(known, more) {
   const order = (/** @type {Preview} */ a, /** @type {Preview} */ b) =>
     a.node_id === b.node_id ? a.step - b.step : began[a.node_id] < began[b.node_id] ? -1 : 1;
   return [...all.values()].sort(order);
-}
-
-/** What was typed, as a value of the input's type; undefined while it is none. @param {Input} input @param {any} raw */
-export function parsed(input, raw) {
-  if (input.type === "INT" || input.type === "FLOAT") {
-    const number = typeof raw === "string" && raw.trim() !== "" ? Number(raw) : Number.NaN;
-    return Number.isFinite(number) ? number : undefined;
-  }
-  if (input.type === "BOOLEAN") return Boolean(raw);
-  if (input.options) return input.options.find((option) => String(option) === String(raw));
-  return raw;
-}
-
-/** @param {any} a @param {any} b */
-export const same = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
-
-/** @template T @param {Record<string, T>} record @param {string} key @returns {Record<string, T>} */
-function without(record, key) {
-  if (!(key in record)) return record;
-  const { [key]: _, ...rest } = record;
-  return rest;
-}
-
-/** @template T @param {Record<string, T>} record @param {(key: string, value: T) => boolean} wanted */
-function keep(record, wanted) {
-  return Object.fromEntries(Object.entries(record).filter(([key, value]) => wanted(key, value)));
 }

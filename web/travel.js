@@ -1,5 +1,6 @@
 // What a user can ask for of time travel and breakpoints. Part of actions.js, which gives it its means.
 import { Refused } from "./client.js";
+import { pathKey } from "./editor_state.js";
 import { breakpointOf, forkPlan } from "./select_travel.js";
 
 /**
@@ -66,7 +67,7 @@ export function createTravel({ client, store, ports, ask, show, readParams }) {
       const { editors, jobs } = store.get();
       const at = node ?? jobs[id]?.node_id ?? null;
       const cfg = at !== null && editors[id]?.nodes?.[at]?.inputs.cfg;
-      const key = cfg ? JSON.stringify([at, "cfg"]) : "";
+      const key = cfg ? pathKey(at, "cfg") : "";
       dispatch({ type: "forkDialog", job_id: id, node_id: at, step, key });
     },
     /** As the dialog says now: what was typed last may not have been drawn yet. */

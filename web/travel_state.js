@@ -1,4 +1,5 @@
 // The part of the model that time travel and breakpoints need, and how it changes. Pure, as state.js.
+import { pathKey } from "./editor_state.js";
 
 /**
  * @typedef {import("./state.js").Model} Model
@@ -86,10 +87,7 @@ export const onTravel = {
   forkAsked: (model) => changed(model, { asked: true }),
 
   forkRefused(model, { message, rejected }) {
-    const told = rejected.map((/** @type {any} */ one) => [
-      JSON.stringify([one.node_id, one.input]),
-      one.reason,
-    ]);
+    const told = rejected.map((/** @type {any} */ one) => [pathKey(one.node_id, one.input), one.reason]);
     const axes = model.fork?.axes.map((axis) => axis.key) ?? [];
     const elsewhere = !told.some((/** @type {[string, string]} */ [key]) => axes.includes(key));
     return changed(model, {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createActions } from "../../web/actions.js";
 import { createClient, listen, Refused } from "../../web/client.js";
-import { initial, pathKey, reduce } from "../../web/state.js";
+import { pathKey } from "../../web/editor_state.js";
+import { initial, reduce } from "../../web/state.js";
 import { createStore } from "../../web/store.js";
 import { job } from "./jobs.mjs";
 

@@ -7,7 +7,7 @@ import { executionIds, nodeAt, prefixes } from "../../web/graph.js";
 import { translator } from "../../web/i18n.js";
 import * as select from "../../web/select.js";
 import { changesOnCanvas, promptToSend } from "../../web/canvas.js";
-import { pathKey } from "../../web/state.js";
+import { pathKey } from "../../web/editor_state.js";
 import { grouped } from "../../web/views/editor.js";
 import { after, job } from "./jobs.mjs";
 

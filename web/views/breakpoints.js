@@ -1,7 +1,7 @@
 // On what a job pauses by itself: a list, and a form to add to it.
 import { h } from "../dom.js";
 import { breakpointSentence } from "../select_travel.js";
-import { emptyEditor } from "../state.js";
+import { editorOf } from "../editor_state.js";
 import { icon } from "./parts.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
@@ -20,7 +20,7 @@ const NUMBERS = [...WHOLE, "sigma_below", "change_below"];
 export function breakpointsView(tools, model, job) {
   const { t } = tools;
   const all = job.breakpoints ?? [];
-  const nodes = (model.editors[job.job_id] ?? emptyEditor).nodes ?? {};
+  const nodes = editorOf(model, job.job_id).nodes ?? {};
   const title = (/** @type {string} */ id) => (nodes[id] ? `${nodes[id].title} #${id}` : `#${id}`);
   return [
     h(
@@ -90,7 +90,7 @@ function row({ t, actions }, model, job, one, title) {
   );
 }
 
-/** @param {Tools} tools @param {Model} model @param {Job} job @param {Record<string, import("../state.js").ParamNode>} nodes */
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {Record<string, import("../editor_state.js").ParamNode>} nodes */
 function form({ t, actions, dispatch }, model, job, nodes) {
   const { kind, node_id, log_only, refused } = model.breakpointForm;
   const set = (/** @type {Partial<import("../travel_state.js").BreakpointForm>} */ more) =>

@@ -2,7 +2,7 @@
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { editCounts } from "../select.js";
-import { emptyEditor, pathKey } from "../state.js";
+import { editorOf, pathKey } from "../editor_state.js";
 import { icon } from "./parts.js";
 
 const SLIDABLE = 2000; // a range with more stops than this is not for a slider
@@ -11,14 +11,14 @@ const SLIDABLE = 2000; // a range with more stops than this is not for a slider
  * @typedef {import("./parts.js").Tools} Tools
  * @typedef {import("../state.js").Model} Model
  * @typedef {import("../state.js").Job} Job
- * @typedef {import("../state.js").Input} Input
- * @typedef {import("../state.js").ParamNode} ParamNode
+ * @typedef {import("../editor_state.js").Input} Input
+ * @typedef {import("../editor_state.js").ParamNode} ParamNode
  */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function editorView(tools, model, job) {
   const { t, dispatch } = tools;
-  const editor = model.editors[job.job_id] ?? emptyEditor;
+  const editor = editorOf(model, job.job_id);
   if (editor.nodes === null) return [h("p", { class: "midrun-told" }, t("editor.loading"))];
   const search = model.tray.search.trim().toLowerCase();
   const { first, rest } = grouped(editor.nodes, job, search);
@@ -98,7 +98,7 @@ function group(tools, model, job, id, node, search) {
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {string} nodeId @param {string} name @param {Input} input */
 function row(tools, model, job, nodeId, name, input) {
   const { t, actions } = tools;
-  const editor = model.editors[job.job_id] ?? emptyEditor;
+  const editor = editorOf(model, job.job_id);
   const key = pathKey(nodeId, name);
   const draft = editor.drafts[key];
   const edit = job.modified_params[nodeId]?.[name];
@@ -168,7 +168,7 @@ function row(tools, model, job, nodeId, name, input) {
   );
 }
 
-/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../state.js").Draft | undefined} draft @param {string} id */
+/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../editor_state.js").Draft | undefined} draft @param {string} id */
 function control(tools, job, nodeId, name, input, draft, id) {
   const { actions } = tools;
   const locked = input.verdict === "consumed" || ["completed", "aborted"].includes(job.state);

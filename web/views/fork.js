@@ -2,7 +2,7 @@
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { MOST_FORKS, forkPlan } from "../select_travel.js";
-import { emptyEditor, pathKey } from "../state.js";
+import { editorOf, pathKey } from "../editor_state.js";
 import { buttons, dialog } from "./dialogs.js";
 import { grouped } from "./editor.js";
 
@@ -64,7 +64,7 @@ export function forkView(tools, model, fork) {
 /** An input and its values. @param {Tools} tools @param {Model} model @param {ForkDialog} fork @param {0 | 1} index @param {string | null} wrong */
 function axis({ t, dispatch }, model, fork, index, wrong) {
   const { key, text } = fork.axes[index];
-  const nodes = (model.editors[fork.job_id] ?? emptyEditor).nodes ?? {};
+  const nodes = editorOf(model, fork.job_id).nodes ?? {};
   const [node, name] = key ? JSON.parse(key) : ["", ""];
   const input = nodes[node]?.inputs[name];
   const id = `midrun-fork-${index}`;
@@ -116,7 +116,7 @@ function axis({ t, dispatch }, model, fork, index, wrong) {
 
 /** The inputs that may vary, by node, in the order of the editor. @param {Model} model @param {ForkDialog} fork @param {0 | 1} index */
 function groups(model, fork, index) {
-  const nodes = (model.editors[fork.job_id] ?? emptyEditor).nodes ?? {};
+  const nodes = editorOf(model, fork.job_id).nodes ?? {};
   const taken = fork.axes[1 - index].key;
   const { first, rest } = grouped(nodes, model.jobs[fork.job_id], "");
   return [...first, ...rest].map(([id, node]) =>
@@ -131,7 +131,7 @@ function groups(model, fork, index) {
   );
 }
 
-/** @param {import("../state.js").Input | undefined} input */
+/** @param {import("../editor_state.js").Input | undefined} input */
 function example(input) {
   if (input?.options) return input.options.slice(0, 2).map(String).join(", ");
   if (input?.type === "BOOLEAN") return "true, false";
