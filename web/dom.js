@@ -17,12 +17,17 @@ const SVG = "http://www.w3.org/2000/svg";
  * @returns {VNode}
  */
 export function h(tag, props, ...children) {
-  /** @type {any[]} */
-  const flat = /** @type {any} */ (children).flat(Infinity);
-  const kept = flat
-    .filter((child) => child !== null && child !== undefined && child !== false && child !== true)
-    .map((child) => (typeof child === "object" ? child : String(child)));
-  return { tag, props: props ?? {}, children: kept, key: props?.key };
+  return { tag, props: props ?? {}, children: gather(children, []), key: props?.key };
+}
+
+/** @param {any[]} children @param {Node_[]} kept */
+function gather(children, kept) {
+  for (const child of children) {
+    if (Array.isArray(child)) gather(child, kept);
+    else if (child !== null && child !== undefined && typeof child !== "boolean")
+      kept.push(typeof child === "object" ? child : String(child));
+  }
+  return kept;
 }
 
 /**
@@ -32,6 +37,24 @@ export function h(tag, props, ...children) {
  */
 export function draw(parent, wanted) {
   const before = drawn.get(parent) ?? [];
+  if (before.length === wanted.length && before.every((node, at) => same(node, wanted[at])))
+    patchAll(parent, before, wanted);
+  else rearrange(parent, before, wanted);
+  drawn.set(parent, wanted);
+}
+
+/** Nothing came, went or moved, as nearly always. @param {Element} parent @param {Node_[]} before @param {Node_[]} wanted */
+function patchAll(parent, before, wanted) {
+  let target = parent.firstChild;
+  for (let at = 0; target !== null && at < wanted.length; at += 1) {
+    const next = target.nextSibling;
+    patch(target, before[at], wanted[at]);
+    target = next;
+  }
+}
+
+/** @param {Element} parent @param {Node_[]} before @param {Node_[]} wanted */
+function rearrange(parent, before, wanted) {
   const nodes = [...parent.childNodes].slice(0, before.length);
   /** @type {Map<string, number>} */ const keyed = new Map();
   /** @type {number[]} */ const unkeyed = [];
@@ -61,7 +84,6 @@ export function draw(parent, wanted) {
   next.forEach((node, index) => {
     if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
   });
-  drawn.set(parent, wanted);
 }
 
 /** @param {Node_} node */
@@ -84,6 +106,9 @@ function recyclable(parent, nodes, before, wanted) {
 function keyOf(node) {
   return typeof node === "object" && node.key !== undefined ? String(node.key) : null;
 }
+
+/** @param {Node_} a @param {Node_} b */
+const same = (a, b) => keyOf(a) === keyOf(b) && alike(a, b);
 
 /** @param {Node_} a @param {Node_} b */
 function alike(a, b) {
@@ -138,7 +163,8 @@ function setProp(element, name, value, before) {
       );
     }
   } else if (name === "vars") {
-    for (const [variable, text] of Object.entries(value ?? {})) element.style.setProperty(variable, text);
+    for (const [variable, text] of Object.entries(value ?? {}))
+      if (before?.[variable] !== text) element.style.setProperty(variable, text);
   } else if (value === before) {
     return;
   } else if (value === undefined || value === null || value === false) {
