@@ -88,7 +88,7 @@ function showTray(element) {
     unmount();
     panel.remove();
   };
-  store.dispatch({ type: "tray", shown: true });
+  store.dispatch({ type: "tray", shown: true, touch: page.hasNoMouse() });
   api.addEventListener("status", effects.refreshSoon); // the queue changed
   effects.refreshSoon();
   void actions.usage();

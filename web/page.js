@@ -1,7 +1,7 @@
 // What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version. Nothing on import.
+import { pathKey } from "./editor_state.js";
 import { nodesOf, prefixes } from "./graph.js";
 import { translator } from "./i18n.js";
-import { pathKey } from "./editor_state.js";
 
 const NAMES = "Midrun.WorkflowNames"; // in the browser's storage: workflow id -> name
 const MOST_NAMES = 200;
@@ -53,6 +53,7 @@ export function createPage(app, api, here) {
       const Badge = /** @type {any} */ (globalThis).LGraphBadge;
       return Badge ? new Badge({ text, ...colours }) : null;
     },
+    hasNoMouse: () => matchMedia("(hover: none)").matches,
     inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),
     /** The graph that is shown, which may be inside a subgraph node. */
     shownGraph: () => app.canvas?.graph ?? root(),

@@ -36,8 +36,9 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
  * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number, height: number,
- *   shown: boolean, step: number | null, folded: boolean,
- * }} Tray
+ *   shown: boolean, step: number | null, folded: boolean, pointed: string | null, focused: string | null,
+ *   touch: boolean,
+ * }} Tray  pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
  * @typedef {import("./travel_state.js").TravelModel & {
  *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
  *   received: Record<string, number>, seen: Record<string, Record<string, number>>,
@@ -84,6 +85,9 @@ export const initial = Object.freeze({
     shown: false,
     step: null,
     folded: true,
+    pointed: null,
+    focused: null,
+    touch: false,
   },
   abort: null,
   viewer: null,

@@ -10,7 +10,7 @@ import { relativeName } from "./travel.js";
 
 export const ROW = 92; // pixels
 const DEEPEST = 4; // indented
-const AROUND = 4; // rows drawn beyond what is in sight
+const AROUND = 2; // rows drawn beyond what is in sight
 
 /** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model */
 export function trayView(tools, model) {
@@ -134,14 +134,14 @@ function empty({ t }, model, actions) {
  * @param {{ id: string, depth: number }} row @param {number} index @param {number} count @param {boolean} home
  */
 function card(tools, model, { id, depth }, index, count, home) {
-  const { t, actions, url } = tools;
+  const { t, actions, dispatch, url } = tools;
   const job = model.jobs[id];
   const name = job.parent ? relativeName(tools, model, job, depth === 0) : title(tools, model, job);
   const picture = newestPicture(model, job);
   const { active, paused } = timing(model, job);
   const [key, values] = sentence(job);
   const why = model.told[id] ?? t(key, values);
-  const open = () => actions.open(id);
+  const { touch, pointed, focused } = model.tray;
   return h(
     "div",
     {
@@ -155,6 +155,8 @@ function card(tools, model, { id, depth }, index, count, home) {
       "aria-posinset": index + 1,
       "data-depth": depth || undefined,
       "data-parent": job.parent?.job_id,
+      onPointerenter: () => dispatch({ type: "tray", pointed: id }),
+      onFocusin: () => dispatch({ type: "tray", focused: id }),
       vars: { "--midrun-top": `${index * ROW}px`, "--midrun-depth": String(Math.min(depth, DEEPEST)) },
     },
     h(
@@ -164,7 +166,7 @@ function card(tools, model, { id, depth }, index, count, home) {
         class: "midrun-open",
         "data-home": home,
         "aria-label": t("tray.open", { name, state: t(`state.${job.state}`) }),
-        onClick: open,
+        onClick: () => actions.open(id),
       },
       h(
         "span",
@@ -191,18 +193,28 @@ function card(tools, model, { id, depth }, index, count, home) {
       t("time.active", { time: format.clock(active) }),
       paused >= 1 ? ` · ${t("time.paused", { time: format.clock(paused) })}` : "",
     ),
-    h(
-      "span",
-      { class: "midrun-hover" },
-      toolbar(tools, model, job, { small: true, edit: open }),
-      job.parent &&
-        model.jobs[job.parent.job_id] &&
-        button(t("travel.toParent"), "fork", true, () => job.parent && actions.open(job.parent.job_id), {
-          small: true,
-          verb: "parent",
-        }),
-      verbs(job).remove && removal(tools, model, id),
-    ),
+    (touch || pointed === id || focused === id) && cardTools(tools, model, job),
+  );
+}
+
+/**
+ * Half of what is in a card: not made for all that pass while the list is scrolled.
+ * @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job
+ */
+function cardTools(tools, model, job) {
+  const { t, actions } = tools;
+  const { parent, job_id: id } = job;
+  return h(
+    "span",
+    { class: "midrun-hover" },
+    toolbar(tools, model, job, { small: true, edit: () => actions.open(id) }),
+    parent &&
+      model.jobs[parent.job_id] &&
+      button(t("travel.toParent"), "fork", true, () => actions.open(parent.job_id), {
+        small: true,
+        verb: "parent",
+      }),
+    verbs(job).remove && removal(tools, model, id),
   );
 }
 
