@@ -19,6 +19,9 @@ JOB: dict[str, Any] = {
 FILL = """jobs => {
     for (const job of jobs) window.comfyAPI.api.api.dispatchCustomEvent("midrun.job", job);
 }"""
+# At the start and once the panel is there; of jobs that the server does not know, the next time makes an end.
+READ_TWICE = """() => performance.getEntriesByType("resource")
+    .filter(one => one.name.includes("/midrun/jobs?")).length >= 2"""
 # From its beginning to its end, ten rows or so a frame. A long task takes over 50 ms, as browsers define it.
 SCROLL = """async () => {
     const frame = () => new Promise(requestAnimationFrame);
@@ -42,7 +45,8 @@ SCROLL = """async () => {
 
 
 def fill(shown: Screen, count: int) -> None:
-    """So many more jobs in the panel, `j0` the oldest."""
+    """So many more jobs in the panel, which was opened before, `j0` the oldest."""
+    shown.page.wait_for_function(READ_TWICE)
     shown.page.evaluate(FILL, [_job(number) for number in range(count)])
     devtools = shown.page.context.new_cdp_session(shown.page)
     devtools.send("HeapProfiler.collectGarbage")  # what so much news at once leaves is not the scrolling's
