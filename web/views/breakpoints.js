@@ -1,7 +1,7 @@
 // On what a job pauses by itself: a list, and a form to add to it.
 import { h } from "../dom.js";
-import { breakpointSentence } from "../select_travel.js";
 import { editorOf } from "../editor_state.js";
+import { breakpointSentence } from "../select_travel.js";
 import { icon } from "./parts.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */

@@ -1,8 +1,8 @@
 // The parameters of a job: grouped by node, one row an input. Unsaved, pending and applied are told apart.
 import { h } from "../dom.js";
+import { editorOf, pathKey } from "../editor_state.js";
 import * as format from "../format.js";
 import { editCounts } from "../select.js";
-import { editorOf, pathKey } from "../editor_state.js";
 import { icon } from "./parts.js";
 
 const SLIDABLE = 2000; // a range with more stops than this is not for a slider

@@ -1,8 +1,8 @@
 // The dialog that makes new jobs of one: from which step, which inputs vary, over which values.
 import { h } from "../dom.js";
+import { editorOf, pathKey } from "../editor_state.js";
 import * as format from "../format.js";
 import { MOST_FORKS, forkPlan } from "../select_travel.js";
-import { editorOf, pathKey } from "../editor_state.js";
 import { buttons, dialog } from "./dialogs.js";
 import { grouped } from "./editor.js";
 
