@@ -67,6 +67,14 @@ def test_a_page_without_jobs_does_no_work(tmp_path: Path, browser: Browser) -> N
             asked = [one for one in shown.requests if "/midrun/" in one or one.endswith("/i18n")]
             assert len([one for one in asked if "/midrun/" in one]) == 1
             assert shown.page.locator('link[href*="midrun.css"]').count() == 1
+
+            example = shown.open_panel().locator('[data-verb="example"]')
+            example.focus()
+            shown.page.route("**/midrun/jobs*", lambda route: None)  # an answer that does not come
+            with shown.page.expect_request("**/midrun/jobs*"):  # the list is read again
+                shown.page.evaluate("app.api.dispatchEvent(new CustomEvent('status'))")
+            shown.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+            expect(example).to_be_focused()
     finally:
         server.stop()
 

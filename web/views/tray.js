@@ -91,8 +91,10 @@ function list(tools, model) {
       }),
     onScroll: (/** @type {Event} */ _, /** @type {Element} */ element) => seen(element),
   };
-  if (!rows.length)
-    return h("div", { ...scrolls }, model.loading || model.next ? null : empty(tools, model, actions));
+  if (!rows.length) {
+    const unread = model.next === undefined ? model.loading : model.next !== null;
+    return h("div", { ...scrolls }, unread ? null : empty(tools, model, actions)); // stays while it is read again
+  }
   const first = Math.max(0, Math.floor(model.tray.top / ROW) - AROUND);
   const last = Math.min(rows.length, Math.ceil((model.tray.top + (model.tray.height || 600)) / ROW) + AROUND);
   const shown = rows.slice(first, last);
