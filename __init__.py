@@ -91,6 +91,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .compare_routes import CompareRoutes
     from .ears import Ears
     from .nodes import hooks
+    from .nodes.brownian import Draws
     from .nodes.definitions import Definitions
     from .nodes.full import FullQuality
     from .nodes.gallery import Gallery
@@ -172,9 +173,8 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     server.add_on_prompt_handler(ears.on_prompt)
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
-    hooks.runtime = hooks.Runtime(
-        find_job, recordings, queue, previews, Holding(full, recordings, queue.somebody_waits), _settings
-    )
+    holding = Holding(full, recordings, queue.somebody_waits)
+    hooks.runtime = hooks.Runtime(find_job, recordings, queue, previews, holding, Draws(), _settings)
 
 
 def _sweep_now_and_then(

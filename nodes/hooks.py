@@ -22,6 +22,7 @@ from ..state.recording import Call, Inputs, Recording, Recordings, Segment
 from ..state.transitions import Directive
 from ..state.view import JobError, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
+from .brownian import Draws
 from .fingerprint import sampler_digest
 from .holding import Holding, leave
 from .inputs import Given, recorded_inputs
@@ -57,6 +58,7 @@ class Runtime:
     queue: ComfyQueue
     previews: Previews
     holding: Holding
+    draws: Draws
     settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
 
 
@@ -133,7 +135,9 @@ class _OuterSample:
             pause_at = options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
             shown = runtime.previews.call(job, node_id, ordinal, inputs, options.previews)
-            call = SamplingCall(job, guider, tape, callback, pause_at, Aside(shown, runtime.holding))
+            keep_draws = partial(runtime.draws.serve, (job.job_id, node_id, ordinal))
+            aside = Aside(shown, runtime.holding, keep_draws)
+            call = SamplingCall(job, guider, tape, callback, pause_at, aside)
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:
                 schedule, rng, sampler = segment.sigmas, segment.rng, starting_at(sampler, segment.x)

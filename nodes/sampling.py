@@ -5,9 +5,11 @@ On ComfyUI's worker thread, between the two wrappers: OUTER_SAMPLE runs it, PRED
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import comfy.model_management as mm
@@ -44,6 +46,7 @@ class Aside:
 
     previews: CallPreviews
     holding: Holding
+    keep_draws: Callable[[FrameType], object]  # of the sampler that runs around that frame
 
 
 class Unwound(BaseException):
@@ -142,6 +145,8 @@ class SamplingCall:
         """x: [B, ...]; timestep: the sigmas, [B]. Answers `denoised`, recorded or live."""
         options = {} if model_options is None else model_options
         own = options.get(OWN_POST_CFG, [])[self.shared_post_cfg :]
+        if self.tape.position == self.tape.first:
+            self.aside.keep_draws(sys._getframe())
         recorded = self.tape.next()
         self.live = recorded is None
         sigma = float(timestep.reshape(-1)[0])

@@ -112,10 +112,7 @@ RESUME_AT = 20
 
 
 def resume_cost(comfy: Comfy, quick: bool) -> Figures:
-    """From POST resume at step 20 of 30 to the next live evaluation, to computing 20 steps.
-
-    A sampler with a Brownian tree draws from it again, which takes as long however long a step is.
-    """
+    """From POST resume at step 20 of 30 to the next live evaluation, to computing 20 steps."""
     figures = {}
     for policy, name in (("hold", "held"), ("park", "parked")):
         for sampler, step_s in (("euler", 0.1), ("dpmpp_2m_sde", 0.1), ("dpmpp_2m_sde", 0.5)):

@@ -15,6 +15,7 @@ import comfy.sample
 import execution
 import nodes
 import torch
+import torchsde
 from aiohttp import web
 from server import PromptServer
 
@@ -23,6 +24,7 @@ BEGAN = defaultdict(list)  # key -> time.monotonic() when each evaluation began
 DONE = defaultdict(int)  # key -> evaluations that ended
 AT_GATE = {}  # key -> number of the evaluation that waits at a gate
 OPENED = defaultdict(set)  # key -> gates that were passed or hit already
+DRAWN = [0]  # increments of Brownian trees
 EVIDENCE = os.environ.get("MIDRUN_TEST_EVIDENCE")  # a directory, or None
 
 
@@ -34,6 +36,19 @@ def _leave_evidence(key, x):
         os.write(handle, line.encode())
     finally:
         os.close(handle)
+
+
+def _count_draws():
+    real = torchsde.BrownianTree.__call__
+
+    def counted(tree, *args, **kwargs):
+        DRAWN[0] += 1
+        return real(tree, *args, **kwargs)
+
+    torchsde.BrownianTree.__call__ = counted
+
+
+_count_draws()
 
 
 def _wait_until_interrupted(key, number, seconds, checks):
@@ -230,6 +245,7 @@ async def probe(request):
             "began": list(BEGAN[key]),
             "done": DONE[key],
             "decoded": DONE[key + "/decode"],
+            "drawn": DRAWN[0],
             "at_gate": AT_GATE.get(key),
             "loaded_models": sum(model is not None for model in mm.loaded_models()),
             "interrupt_flag": mm.processing_interrupted(),

@@ -1,0 +1,121 @@
+"""Keeping what a sampler drew from Brownian trees, so that a replay need not draw it again."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+import torchsde
+from resuming import run_interrupted, run_stock
+
+import graphs
+from harness import Comfy
+from midrun.nodes.brownian import Draws
+
+SIGMAS = [14.5, 9.0, 6.25, 4.0, 2.5, 1.5, 0.75, 0.125]
+SHAPE = (1, 4, 8, 8)
+BYTES = 4 * 4 * 8 * 8
+
+
+class Counted(torchsde.BrownianTree):
+    """Counts what is really drawn."""
+
+    drawn = 0
+    device_of_answers = "cpu"
+
+    def __call__(self, *ends: Any, **how: Any) -> torch.Tensor:
+        self.drawn += 1
+        return super().__call__(*ends, **how).to(self.device_of_answers)
+
+
+class NoiseSampler:
+    """As k-diffusion's BrownianTreeNoiseSampler is made: its `tree` has one tree for each seed."""
+
+    def __init__(self, *seeds: int, highest: float = SIGMAS[0]) -> None:
+        self.tree = self
+        self.own = tuple(Counted(SIGMAS[-1], torch.zeros(SHAPE), highest, entropy=seed) for seed in seeds)
+        self.trees: Any = self.own
+
+    def __call__(self, sigma: float, sigma_next: float) -> torch.Tensor:
+        return torch.stack([tree(sigma_next, sigma) for tree in self.trees])
+
+    @property
+    def drawn(self) -> int:
+        return sum(tree.drawn for tree in self.own)
+
+
+def sampled(
+    draws: Draws | None, noise_sampler: Any, steps: int = 7, call: str = "call"
+) -> list[torch.Tensor]:
+    """What a sampler draws. Its model, which it calls before, looks for its noise sampler."""
+
+    def model() -> None:
+        if draws is not None:
+            draws.serve(call, sys._getframe())
+
+    model()
+    return [noise_sampler(SIGMAS[at], SIGMAS[at + 1]) for at in range(steps)]
+
+
+def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return len(one) == len(other) and all(map(torch.equal, one, other))
+
+
+def test_a_replay_draws_once_and_then_goes_on_with_the_same_noise() -> None:
+    draws, again = Draws(), NoiseSampler(5, 6)
+    expected = sampled(None, NoiseSampler(5, 6))
+    assert same(sampled(draws, NoiseSampler(5, 6), steps=5), expected[:5])
+    assert same(sampled(draws, again), expected)
+    assert again.drawn == 2 * (1 + 2), "the first draw, which proves the tree, and two that were never drawn"
+
+
+@pytest.mark.parametrize("other", [NoiseSampler(7), NoiseSampler(5, highest=20.0)], ids=["seed", "range"])
+def test_another_tree_is_not_answered_with_what_was_kept(other: NoiseSampler) -> None:
+    draws = Draws()
+    expected = sampled(None, other)
+    sampled(draws, NoiseSampler(5))
+    assert same(sampled(draws, other), expected)
+    assert same(sampled(draws, NoiseSampler(5)), sampled(None, NoiseSampler(5)))
+
+
+def test_draws_that_were_kept_longest_ago_make_way() -> None:
+    draws = Draws(most_bytes=10 * BYTES)
+    for call in ("first", "second"):
+        sampled(draws, NoiseSampler(5), call=call)
+    for call, drawn in (("second", 1), ("first", 7), ("first", 1)):
+        noise_sampler = NoiseSampler(5)
+        sampled(draws, noise_sampler, call=call)
+        assert noise_sampler.drawn == drawn, call
+
+
+def test_draws_on_a_device_are_not_waited_for() -> None:
+    draws = Draws()
+    for _ in range(2):
+        noise_sampler = NoiseSampler(5)
+        noise_sampler.own[0].device_of_answers = "meta"
+        sampled(draws, noise_sampler, steps=2)
+        assert noise_sampler.drawn == 2
+
+
+def test_noise_of_another_kind_is_left_alone() -> None:
+    draws = Draws()
+    draws.serve("call", sys._getframe())  # no sampler runs
+    drawn: list[torch.Tensor] = sampled(draws, lambda sigma, sigma_next: torch.full(SHAPE, sigma))
+    assert [float(noise.max()) for noise in drawn] == pytest.approx(SIGMAS[:7])
+
+
+@pytest.mark.parametrize("policy", ["hold", "park"])
+def test_a_resumed_sampler_draws_hardly_more_than_an_uninterrupted_one(comfy: Comfy, policy: str) -> None:
+    drawn = [comfy.probe()["drawn"]]
+    options = {"sampler": "dpmpp_2m_sde", "steps": 8, "queue_policy": policy}
+    expected, _ = run_stock(comfy, graphs.base(watched=False, key="drawn", **options), "drawn")
+    drawn.append(comfy.probe()["drawn"])
+    key = f"drawn-{policy}"
+    latent, _ = run_interrupted(comfy, graphs.base(key=key, gates="3,7", **options), key, [3, 7])
+    drawn.append(comfy.probe()["drawn"])
+    assert torch.equal(latent, expected)
+    stock, watched = (after - before for before, after in pairwise(drawn))
+    assert (stock, watched) == (7, 7 + 2), "once more for each resume, to prove the tree"
