@@ -73,11 +73,14 @@ class KeptTree:
         if known is not None and self._proven:
             return known
         noise = self._tree(start, end)
-        if not self._proven and (known is None or not torch.equal(known, noise)):
-            self._draws.drop(self._key)
-            known = None
-        self._proven = True
-        if known is None and noise.device.type == "cpu":  # waiting for a device costs more than drawing
+        if noise.device.type != "cpu":  # waiting for a device costs more than drawing
+            return noise
+        if not self._proven:
+            if known is None or not torch.equal(known, noise):
+                self._draws.drop(self._key)
+                known = None
+            self._proven = bool(noise.any())  # zeros, from a sigma to itself, prove nothing
+        if known is None:
             self._draws.add(self._key, ends, noise)
         return noise
 

@@ -48,7 +48,7 @@ class NoiseSampler:
 
 
 def sampled(
-    draws: Draws | None, noise_sampler: Any, steps: int = 7, call: str = "call"
+    draws: Draws | None, noise_sampler: Any, sigmas: list[float] = SIGMAS, call: str = "call"
 ) -> list[torch.Tensor]:
     """What a sampler draws. Its model, which it calls before, looks for its noise sampler."""
 
@@ -57,7 +57,7 @@ def sampled(
             draws.serve(call, sys._getframe())
 
     model()
-    return [noise_sampler(SIGMAS[at], SIGMAS[at + 1]) for at in range(steps)]
+    return [noise_sampler(sigma, sigma_next) for sigma, sigma_next in pairwise(sigmas)]
 
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
@@ -67,17 +67,19 @@ def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
 def test_a_replay_draws_once_and_then_goes_on_with_the_same_noise() -> None:
     draws, again = Draws(), NoiseSampler(5, 6)
     expected = sampled(None, NoiseSampler(5, 6))
-    assert same(sampled(draws, NoiseSampler(5, 6), steps=5), expected[:5])
+    assert same(sampled(draws, NoiseSampler(5, 6), SIGMAS[:6]), expected[:5])
     assert same(sampled(draws, again), expected)
     assert again.drawn == 2 * (1 + 2), "the first draw, which proves the tree, and two that were never drawn"
 
 
+@pytest.mark.parametrize("sigmas", [SIGMAS, [SIGMAS[0], *SIGMAS]], ids=["", "one twice"])
 @pytest.mark.parametrize("other", [NoiseSampler(7), NoiseSampler(5, highest=20.0)], ids=["seed", "range"])
-def test_another_tree_is_not_answered_with_what_was_kept(other: NoiseSampler) -> None:
+def test_another_tree_is_not_answered_with_what_was_kept(other: NoiseSampler, sigmas: list[float]) -> None:
     draws = Draws()
-    expected = sampled(None, other)
-    sampled(draws, NoiseSampler(5))
-    assert same(sampled(draws, other), expected)
+    other.trees = other.own
+    expected = sampled(None, other, sigmas)
+    sampled(draws, NoiseSampler(5), sigmas)
+    assert same(sampled(draws, other, sigmas), expected)
     assert same(sampled(draws, NoiseSampler(5)), sampled(None, NoiseSampler(5)))
 
 
@@ -96,7 +98,7 @@ def test_draws_on_a_device_are_not_waited_for() -> None:
     for _ in range(2):
         noise_sampler = NoiseSampler(5)
         noise_sampler.own[0].device_of_answers = "meta"
-        sampled(draws, noise_sampler, steps=2)
+        sampled(draws, noise_sampler, SIGMAS[:3])
         assert noise_sampler.drawn == 2
 
 
