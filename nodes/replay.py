@@ -5,6 +5,7 @@ Recorded answers live on the host, so that a paused job has no tensor left on th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,14 +27,14 @@ def host_copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().to("cpu", copy=True)
 
 
-def finite(tensor: torch.Tensor) -> bool:
-    """Whether there is neither a NaN nor an infinity in it: either would be in its sum, too."""
-    return bool(torch.isfinite(tensor.sum(dtype=torch.float32)))
-
-
 def norm_of(tensor: torch.Tensor) -> float:
     """Euclidean."""
     return float(torch.linalg.vector_norm(tensor, dtype=torch.float32))
+
+
+def finite(tensor: torch.Tensor, norm: float) -> bool:
+    """Whether there is neither a NaN nor an infinity in it: either would be in its norm, too."""
+    return math.isfinite(norm) or bool(torch.isfinite(tensor).all())
 
 
 def capture_rng(device: torch.device) -> RngState:

@@ -79,6 +79,7 @@ class SamplingCall:
         self.denoised: torch.Tensor | None = None  # of the newest step, on the host
         self.answer: torch.Tensor | None = None  # of the newest evaluation
         self.kept: torch.Tensor | None = None  # the same on the host, as it is recorded
+        self.norm: float | None = None  # of that, where it was asked for already
         self.sigma = 0.0
         self.step = 0  # steps before the stretch that is sampled
         self.live = False  # whether the newest evaluation was
@@ -152,13 +153,12 @@ class SamplingCall:
         sigma = float(timestep.reshape(-1)[0])
         if recorded is None:
             self.tape.recording.approached(Approach(self.tape.position, sigma, host_copy(x)))
-            self.tape.recording.save()
             self.answer = self._evaluate(executor, x, timestep, options, seed, own)
         else:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             args["model"] = self.guider.inner_model
             self.answer = self.tape.replay(recorded, own, args, x.device)
-            self.kept = recorded.answer
+            self.kept, self.norm = recorded.answer, None
         self.sigma = sigma
         self.job.recorded(self.tape.position, self.sigma, self.live)
         return self.answer
@@ -166,11 +166,12 @@ class SamplingCall:
     def _evaluate(
         self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, own: list[Any]
     ) -> torch.Tensor:
+        before = capture_rng(x.device)
+        self.tape.recording.save()  # from here to the model nothing lets the threads in that get work now
         directive = self.job.begin_evaluation()
         if directive is not Directive.GO:
             raise Unwound(directive)
         self.aside.previews.hand_over()
-        before = capture_rng(x.device)
         tap = Tap()
         outcome = Outcome.RAISED
         try:
@@ -188,28 +189,29 @@ class SamplingCall:
         finally:
             if self.job.end_evaluation(outcome):
                 raise Unwound(self.job.directive())
-        if not finite(kept) and self.job.hit(Kind.NAN):
+        norm = norm_of(kept)
+        if not finite(kept, norm) and self.job.hit(Kind.NAN):
             raise Unwound(self.job.directive())
         self.tape.record(kept, tap.calls, before, x.device)
-        self.kept = kept
+        self.kept, self.norm = kept, norm
         return answer
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""
         other = None if denoised is self.answer else host_copy(denoised)
+        shown, norm = (self.kept, self.norm) if other is None else (other, None)
         number = self.step + step + 1
-        self.seen = self._observed(number, self.kept if other is None else other)
-        self.denoised = self.kept if other is None else other
+        self.seen = self._observed(number, shown, norm_of(shown) if norm is None else norm)
+        self.denoised = shown
         self.tape.recording.mark(Step(number, self.tape.position, self.sigma, other))
         self.aside.previews.stepped(number, self.sigma, self.denoised, self.live)
         self.job.stepped(self.seen, self.live, self.pause_at)
         if self.live and self.callback is not None:
             self.callback(number - 1, denoised, x, self.step + total_steps)
 
-    def _observed(self, number: int, denoised: torch.Tensor) -> Observation:
+    def _observed(self, number: int, denoised: torch.Tensor, norm: float) -> Observation:
         """denoised: on the host."""
-        norm, memory = norm_of(denoised), gpu.allocated() if self.live else None
-        before = self.seen
+        before, memory = self.seen, gpu.allocated() if self.live else None
         if before is None or self.denoised is None:
             return Observation(number, self.sigma, norm=norm, memory=memory)
         change = norm_of(denoised - self.denoised) / max(norm, 1e-12)

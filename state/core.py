@@ -56,11 +56,7 @@ class Core:
 
     def view(self) -> JobView:
         with self._lock:
-            view = self._view
-            known = view.total_steps is not None and view.state not in ENDED
-            left = max(0, (view.total_steps or 0) - view.step) if known else None
-            self._view = replace(view, timing=self._watch.read(left))
-            return self._view
+            return self._timed()
 
     def warn(self, warning: Warning, *told: object) -> None:
         """Tell the user of something that is not as it should be, until `unwarn`."""
@@ -94,6 +90,13 @@ class Core:
                 verb, self.job_id, self.state, f"it is {self.state.value}; {because}.{hint}"
             )
 
+    def _timed(self, **fields: Any) -> JobView:
+        view = self._view
+        known = view.total_steps is not None and view.state not in ENDED
+        left = max(0, (view.total_steps or 0) - view.step) if known else None
+        self._set(timing=self._watch.read(left), **fields)
+        return self._view
+
     def _set(self, **fields: Any) -> None:
         self._view = replace(self._view, **fields)
 
@@ -126,5 +129,4 @@ class Core:
 
     def _publish(self, change: Change | None) -> None:
         self._published = self._clock()
-        self._set(updated_at=utc(self._wall()))
-        self._listener(self, self.view(), change)
+        self._listener(self, self._timed(updated_at=utc(self._wall())), change)

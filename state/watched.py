@@ -39,6 +39,7 @@ class Watched(Core):
         self._in_call = False  # inside a watched sampling call
         self._call = self.prompt_id  # the run that it is, or was, a call of
         self._steps_left: int | None = None
+        self._untold = False  # a step was done that nobody was told of: it can wait until the model works
         self._step_s = 0.0  # what the evaluations since the newest step took
         self._measured: list[Telemetry] = []  # that nobody stored yet
         self._ordinals: dict[str, int] = {}  # node_id -> sampling calls that the present run began there
@@ -112,6 +113,8 @@ class Watched(Core):
     def leave_call(self) -> None:
         with self._lock:
             self._in_call = False
+            if self._untold:
+                self._publish(None)
 
     def directive(self) -> Directive:
         with self._lock:
@@ -135,6 +138,8 @@ class Watched(Core):
         with self._lock:
             directive = self.directive()
             if directive is Directive.GO:
+                if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S:
+                    self._publish(None)
                 self._in_flight.begin()
             return directive
 
@@ -184,6 +189,7 @@ class Watched(Core):
                 return
             self._watch.stepped()
             self._set(**known, telemetry=self._measured_in(seen))
+            self._untold = True
             if self._steps_left is not None:
                 self._steps_left -= 1
             if self.state is R and self._steps_left == 0:
@@ -191,10 +197,7 @@ class Watched(Core):
             elif self.state is R and step == pause_at:
                 self._fire(Event.PAUSE, pause_reason=PauseReason.BREAKPOINT)
             which = [one for one in self._view.breakpoints if met(one, self._view.node_id, seen)]
-            if self._count(which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT):
-                return
-            if self._clock() - self._published >= PUBLISH_EVERY_S:
-                self._publish(None)
+            self._count(which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT)
 
     def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
         """The sampler was left and its models were unloaded. `park`: do not even begin to hold."""
@@ -246,6 +249,10 @@ class Watched(Core):
                 save(measured)
 
     # -- under the lock --------------------------------------------------------------------------------
+
+    def _publish(self, change: Change | None) -> None:
+        self._untold = False
+        super()._publish(change)
 
     def _measured_in(self, seen: Observation) -> Telemetry:
         seconds, self._step_s = self._step_s, 0.0

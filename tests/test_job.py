@@ -296,6 +296,24 @@ def test_a_job_stopped_while_its_finishing_run_is_validated_runs_no_more() -> No
     assert (job.view().abort_mode, job.prompt_id) == (AbortMode.STOP, "j")
 
 
+def test_a_step_is_told_when_the_model_works_again_or_the_call_is_over() -> None:
+    world = World()
+    job = world.running(1.0)
+    world.reports.clear()
+    job.begin_evaluation()
+    assert [view.step for view in world.reports] == [1]
+    for step in (2, 3):  # which follow fast
+        job.end_evaluation(Outcome.ANSWERED)
+        job.stepped(seen(step), True, 0)
+        job.begin_evaluation()
+    assert [view.step for view in world.reports] == [1]
+    job.end_evaluation(Outcome.ANSWERED)
+    job.leave_call()
+    assert [view.step for view in world.reports] == [1, 3]
+    job.leave_call()
+    assert len(world.reports) == 2, "nothing new"
+
+
 def test_a_replay_does_not_count_backwards() -> None:
     job = World().held()
     job.recorded(3, 2.0, True)
@@ -582,9 +600,12 @@ def test_progress_is_reported_at_most_ten_times_a_second() -> None:
     job = world.running()
     world.reports.clear()
     for step in range(1, 101):
+        job.begin_evaluation()
         world.now += 0.03
+        job.end_evaluation(Outcome.ANSWERED)
         job.stepped(seen(step), True, 0)
-    assert 20 <= len(world.reports) <= 30 and world.reports[-1].step >= 97
+    job.leave_call()
+    assert 20 <= len(world.reports) <= 30 and world.reports[-1].step == 100
 
 
 def test_no_time_counts_before_the_first_run_starts_or_after_the_end() -> None:
