@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from types import FrameType
+from typing import Any
 
 import torch
 import torchsde
@@ -20,56 +21,70 @@ MOST_BYTES = 64 << 20  # 250 draws for 1024x1024 pixels; a video has less to gai
 NAME = "noise_sampler"  # of k-diffusion's samplers
 
 Ends = tuple[float, float]
+Kept = dict[Ends, torch.Tensor]
+Key = tuple[Hashable, int]  # a sampling call and one of its trees, which are as many as its seeds
 
 
 class Draws:
-    """Of all sampling calls, on the host. Those of the call that drew longest ago make way."""
+    """Of all sampling calls, on the host. Those of the call that drew longest ago make way for others'."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._kept: OrderedDict[Hashable, dict[Ends, torch.Tensor]] = OrderedDict()
+        self._kept: OrderedDict[Key, Kept] = OrderedDict()
         self._lock = threading.Lock()
 
     def serve(self, call: Hashable, inner: FrameType | None) -> None:
         """Keep what the sampler draws that called `inner`, and answer it from what was kept of `call`."""
         batch = getattr(_noise_sampler(inner), "tree", None)
-        trees = getattr(batch, "trees", ())
-        if trees and all(isinstance(tree, torchsde.BrownianTree) for tree in trees):
+        trees = getattr(batch, "trees", None)
+        if isinstance(trees, tuple) and all(isinstance(tree, torchsde.BrownianTree) for tree in trees):
             batch.trees = tuple(KeptTree(tree, self, (call, at)) for at, tree in enumerate(trees))
 
-    def get(self, key: Hashable, ends: Ends) -> torch.Tensor | None:
-        return self._kept.get(key, {}).get(ends)
-
-    def add(self, key: Hashable, ends: Ends, noise: torch.Tensor) -> None:
+    def of(self, key: Key) -> Kept:
         with self._lock:
-            self._kept.setdefault(key, {})[ends] = noise
-            self._kept.move_to_end(key)
-            self._bytes += noise.nbytes
-            while self._bytes > self._most_bytes:
-                self._drop(next(iter(self._kept)))
+            return self._kept.setdefault(key, {})
 
-    def drop(self, key: Hashable) -> None:
+    def anew(self, key: Key) -> Kept:
+        """In the place of what another tree drew."""
         with self._lock:
             self._drop(key)
+            return self._kept.setdefault(key, {})
 
-    def _drop(self, key: Hashable) -> None:
+    def add(self, key: Key, kept: Kept, ends: Ends, noise: torch.Tensor) -> None:
+        """To `kept` of that key. Where there is no room the first draws stay: a replay begins with them."""
+        with self._lock:
+            if self._kept.get(key) is not kept or noise.nbytes > self._most_bytes:
+                return
+            self._kept.move_to_end(key)
+            while self._bytes + noise.nbytes > self._most_bytes:
+                oldest = next(iter(self._kept))
+                if oldest[0] == key[0]:
+                    return
+                self._drop(oldest)
+            kept[ends] = noise
+            self._bytes += noise.nbytes
+
+    def _drop(self, key: Key) -> None:
         self._bytes -= sum(noise.nbytes for noise in self._kept.pop(key, {}).values())
 
 
 class KeptTree:
     """The tree of one attempt at sampling. Its first draw proves that it is the one whose draws were kept."""
 
-    def __init__(self, tree: torchsde.BrownianTree, draws: Draws, key: Hashable) -> None:
+    def __init__(self, tree: torchsde.BrownianTree, draws: Draws, key: Key) -> None:
         self._tree = tree
         self._draws = draws
         self._key = key
+        self._kept = draws.of(key)
         self._proven = False
 
-    def __call__(self, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+    def __call__(self, start: Any, end: Any = None, **more: Any) -> Any:
         """The increment from `start` to `end`, in the shape of the tree's tensors."""
+        if end is None or more:
+            return self._tree(start, end, **more)
         ends = float(start), float(end)
-        known = self._draws.get(self._key, ends)
+        known = self._kept.get(ends)
         if known is not None and self._proven:
             return known
         noise = self._tree(start, end)
@@ -77,11 +92,10 @@ class KeptTree:
             return noise
         if not self._proven:
             if known is None or not torch.equal(known, noise):
-                self._draws.drop(self._key)
-                known = None
+                self._kept, known = self._draws.anew(self._key), None
             self._proven = bool(noise.any())  # zeros, from a sigma to itself, prove nothing
         if known is None:
-            self._draws.add(self._key, ends, noise)
+            self._draws.add(self._key, self._kept, ends, noise)
         return noise
 
 

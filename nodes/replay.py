@@ -28,8 +28,8 @@ def host_copy(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def norm_of(tensor: torch.Tensor) -> float:
-    """Euclidean."""
-    return float(torch.linalg.vector_norm(tensor, dtype=torch.float32))
+    """Euclidean; in float32 at least."""
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)))
 
 
 def finite(tensor: torch.Tensor, norm: float) -> bool:

@@ -137,9 +137,10 @@ class Watched(Core):
     def begin_evaluation(self) -> Directive:
         with self._lock:
             directive = self.directive()
-            if directive is Directive.GO:
-                if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S:
-                    self._publish(None)
+            going_on = directive is Directive.GO
+            if self._untold and not (going_on and self._clock() - self._published < PUBLISH_EVERY_S):
+                self._publish(None)
+            if going_on:
                 self._in_flight.begin()
             return directive
 

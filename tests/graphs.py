@@ -97,6 +97,11 @@ def custom(graph: Graph) -> Graph:
     return {**graph, **_choices(old), "sampler": node("SamplerCustom", **given)}
 
 
+def double(graph: Graph, single: bool) -> Graph:
+    """SamplerCustom with a sampler in double precision, whatever sampler was chosen."""
+    return {**custom(graph), "choice": node("TestDoubleSampler", single=single)}
+
+
 def custom_advanced(graph: Graph, guider: str = "CFGGuider") -> Graph:
     """SamplerCustomAdvanced with one of ComfyUI's guiders."""
     old = graph["sampler"]["inputs"]

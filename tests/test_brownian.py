@@ -87,10 +87,27 @@ def test_draws_that_were_kept_longest_ago_make_way() -> None:
     draws = Draws(most_bytes=10 * BYTES)
     for call in ("first", "second"):
         sampled(draws, NoiseSampler(5), call=call)
-    for call, drawn in (("second", 1), ("first", 7), ("first", 1)):
+    for call, drawn in (("second", 1), ("first", 7), ("first", 1), ("second", 7)):
         noise_sampler = NoiseSampler(5)
         sampled(draws, noise_sampler, call=call)
         assert noise_sampler.drawn == drawn, call
+
+
+def test_a_call_that_draws_more_than_is_kept_keeps_its_first() -> None:
+    draws = Draws(most_bytes=4 * BYTES)
+    for drawn in (7, 1 + 3, 1 + 3):
+        noise_sampler = NoiseSampler(5)
+        sampled(draws, noise_sampler)
+        assert noise_sampler.drawn == drawn
+
+
+def test_a_tree_keeps_apart_from_another_that_took_its_place() -> None:
+    draws = Draws()
+    one, other = NoiseSampler(3), NoiseSampler(4)
+    sampled(draws, one, SIGMAS[:3])
+    sampled(draws, other)
+    expected = [NoiseSampler(3)(sigma, sigma_next) for sigma, sigma_next in pairwise(SIGMAS)]
+    assert same(sampled(None, one), expected)
 
 
 def test_draws_on_a_device_are_not_waited_for() -> None:

@@ -1,5 +1,7 @@
 """The oracle for edits: one sampling run, in one process, that switches what it samples with on its way."""
 
+import itertools
+
 import comfy.model_management as mm
 import comfy.patcher_extension
 import comfy.sampler_helpers
@@ -99,4 +101,28 @@ class TestContinued:
         return (torch.cat([level[None], after[after < level]]),)
 
 
-NODES = (TestSwitch, TestScale, TestContinued)
+class TestDoubleSampler:
+    """Euler's method in double precision, as some node packs have it. single: what the callback is given."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"single": ("BOOLEAN", {"default": False})}}
+
+    RETURN_TYPES = ("SAMPLER",)
+    FUNCTION = "make"
+    CATEGORY = "_for_testing"
+
+    def make(self, single):
+        def euler(model, x, sigmas, extra_args=None, callback=None, disable=None):
+            x = x.double()
+            for step, (sigma, sigma_next) in enumerate(itertools.pairwise(sigmas.double())):
+                denoised = model(x, sigma.float() * x.new_ones(len(x)).float(), **(extra_args or {}))
+                shown = denoised.float() if single else denoised
+                callback({"i": step, "denoised": shown, "x": x, "sigma": sigma, "sigma_hat": sigma})
+                x = x + (x - denoised) / sigma * (sigma_next - sigma)
+            return x
+
+        return (comfy.samplers.KSAMPLER(euler),)
+
+
+NODES = (TestSwitch, TestScale, TestContinued, TestDoubleSampler)
