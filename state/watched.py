@@ -137,10 +137,9 @@ class Watched(Core):
     def begin_evaluation(self) -> Directive:
         with self._lock:
             directive = self.directive()
-            going_on = directive is Directive.GO
-            if self._untold and not (going_on and self._clock() - self._published < PUBLISH_EVERY_S):
-                self._publish(None)
-            if going_on:
+            if directive is Directive.GO:
+                if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S:
+                    self._publish(None)
                 self._in_flight.begin()
             return directive
 
@@ -199,6 +198,8 @@ class Watched(Core):
                 self._fire(Event.PAUSE, pause_reason=PauseReason.BREAKPOINT)
             which = [one for one in self._view.breakpoints if met(one, self._view.node_id, seen)]
             self._count(which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT)
+            if self._untold and self.state is not R:
+                self._publish(None)  # no model is about to work
 
     def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
         """The sampler was left and its models were unloaded. `park`: do not even begin to hold."""

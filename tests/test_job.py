@@ -312,6 +312,9 @@ def test_a_step_is_told_when_the_model_works_again_or_the_call_is_over() -> None
     assert [view.step for view in world.reports] == [1, 3]
     job.leave_call()
     assert len(world.reports) == 2, "nothing new"
+    job.pause()
+    job.stepped(seen(4), True, 0)
+    assert [view.step for view in world.reports] == [1, 3, 4], "nobody is kept waiting by it"
 
 
 def test_a_replay_does_not_count_backwards() -> None:
