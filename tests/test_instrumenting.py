@@ -110,7 +110,7 @@ def test_finishing_before_its_sampler_runs_again_keeps_what_was_sampled(comfy: C
     stop = {"breakpoints": [{"kind": "node", "node_id": "sampler"}]}
     assert comfy.call("PUT", f"/midrun/jobs/{job_id}/breakpoints", stop)[0] == 200
     comfy.verb(job_id, "resume")
-    job = comfy.until(lambda: (job := comfy.job(job_id))["paused_before"] and job, "the pause before it")
+    job = comfy.wait_for(job_id, "paused")
     assert job["paused_before"] == "sampler" and job["held"]
     assert comfy.verb(job_id, "abort", {"mode": "finish"})[0] == 200
     job = comfy.wait_for(job_id, "aborted")
