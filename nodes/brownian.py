@@ -43,18 +43,18 @@ class Draws:
 
     def of(self, key: Key) -> Kept:
         with self._lock:
-            return self._kept.setdefault(key, {})
+            return self._kept.get(key, {})
 
     def anew(self, key: Key) -> Kept:
         """In the place of what another tree drew."""
         with self._lock:
             self._drop(key)
-            return self._kept.setdefault(key, {})
+            return {}
 
     def add(self, key: Key, kept: Kept, ends: Ends, noise: torch.Tensor) -> None:
         """To `kept` of that key. Where there is no room the first draws stay: a replay begins with them."""
         with self._lock:
-            if self._kept.get(key) is not kept or noise.nbytes > self._most_bytes:
+            if noise.nbytes > self._most_bytes or self._kept.setdefault(key, kept) is not kept:
                 return
             self._kept.move_to_end(key)
             while self._bytes + noise.nbytes > self._most_bytes:
@@ -66,7 +66,9 @@ class Draws:
             self._bytes += noise.nbytes
 
     def _drop(self, key: Key) -> None:
-        self._bytes -= sum(noise.nbytes for noise in self._kept.pop(key, {}).values())
+        gone = self._kept.pop(key, {})
+        self._bytes -= sum(noise.nbytes for noise in gone.values())
+        gone.clear()  # a tree in use may hold it still
 
 
 class KeptTree:

@@ -117,6 +117,7 @@ def test_draws_on_a_device_are_not_waited_for() -> None:
         noise_sampler.own[0].device_of_answers = "meta"
         sampled(draws, noise_sampler, SIGMAS[:3])
         assert noise_sampler.drawn == 2
+    assert not draws._kept, "nothing grows with the number of calls"
 
 
 def test_noise_of_another_kind_is_left_alone() -> None:
