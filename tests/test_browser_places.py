@@ -243,6 +243,7 @@ def test_nothing_outlives_its_node(newest: Comfy, browser: Browser, renderer: st
         shown.state("completed")
         shown.command("Midrun.TogglePanel")
         shown.tray.wait_for(state="detached")
+        shown.page.wait_for_function("window.held.timers === 0 && window.held.observers === 0")
         rest = shown.page.evaluate("({ ...window.held })")
         assert (rest["timers"], rest["observers"]) == (0, 0), "nothing is paused, nothing runs"
         for number in range(8):
