@@ -6,6 +6,7 @@ No imports of ComfyUI or of the pack at module level: pytest imports this file b
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
 import sqlite3
@@ -107,10 +108,12 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .state.control import Control
     from .state.disk import DiskRecordings
     from .state.editing import Editing
+    from .state.ending import LONGEST_S, before_the_end
     from .state.errors import UnknownJob
     from .state.guard import Guard
     from .state.instrument import Instruments
     from .state.preview_files import PreviewFiles
+    from .state.recovery import recover
     from .state.registry import Registry
     from .state.retention import usage
     from .state.timetravel import TimeTravel
@@ -119,12 +122,13 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .travel_routes import TravelRoutes
 
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
+    files = PreviewFiles(home.path, store)
+    recover(store, recordings, files, home.crashed)
     registry = Registry(store, recordings, ProcessingFlag(), usual_breakpoints)
     queue = ComfyQueue(server)
     definitions = Definitions()
     control = Control(registry, queue, Instruments(definitions.types, definitions.lazy, watches_everything))
     results = Results(recordings)
-    files = PreviewFiles(home.path, store)
     recordings.dropped = files.drop
     previews, full = Previews(files, Announcer(server)), FullQuality(recordings)
     gallery = Gallery(previews, recordings, full, _settings)
@@ -167,6 +171,14 @@ def _wire(server: Any, home: Home, store: Store) -> None:
             return False
         return True
 
+    def write() -> None:
+        recordings.save()
+        registry.save()
+        files.save_all()
+        recordings.flush(LONGEST_S)
+
+    before_the_end(write, home.close)
+    atexit.register(home.close)  # by then the threads that write have ended
     _sweep_now_and_then(recordings, store, registry, files, keep)
     more = travel, BreakpointRoutes(registry), TelemetryRoutes(registry), comparing
     _route(server, [*routes.table(), *(route for one in more for route in one.table())])

@@ -20,7 +20,7 @@ from ..state.places import directory_name
 from ..state.previews import PreviewOptions, settled
 from ..state.recording import Call, Inputs, Recording, Recordings, Segment
 from ..state.transitions import Directive
-from ..state.view import JobError, QueuePolicy
+from ..state.view import JobError, Moment, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
 from .brownian import Draws
 from .fingerprint import sampler_digest
@@ -79,7 +79,11 @@ def reach(node_id: str, always: bool) -> None:
     """
     prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
     job = runtime.find_job(prompt_id) if runtime and prompt_id else None
-    if runtime is None or job is None or not job.reach(prompt_id, node_id, always):
+    if runtime is None or job is None:
+        return
+    if job.must_leave(prompt_id):
+        leave()
+    if not job.reach(prompt_id, node_id, always):
         return
     directive = runtime.holding.hold(job)
     if directive in (Directive.STOP, Directive.PARK):
@@ -119,16 +123,20 @@ class _OuterSample:
         job = runtime.find_job(prompt_id) if runtime and prompt_id else None
         options, ordinal = self.options, None
         if runtime is not None and job is not None:
+            if job.must_leave(prompt_id):
+                leave()
             options = options.settled(runtime.settings())
-            ordinal = job.enter_call(prompt_id, node_id, len(sigmas) - 1, options.queue_policy)
+            ordinal = job.enter_call(prompt_id, node_id, options.queue_policy)
         if ordinal is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         try:
             recording = runtime.recordings.open(job.job_id, node_id, ordinal)
             recording.forget_begun()
-            given = Given(noise, latent_image, sigmas, denoise_mask, _seed_of(args, kwargs))
+            given = Given(noise, latent_image, sigmas, denoise_mask, _seed_of(args, kwargs), node_id)
             guider = executor.class_obj
             inputs = recorded_inputs(job, recording, given, guider, sampler, kwargs.get("latent_shapes"))
+            begins = float(inputs.sigmas[0]) if len(inputs.sigmas) else None
+            job.begin_call(Moment(node_id, 0, len(recording), len(sigmas) - 1, begins, ordinal))
             args, kwargs = _with_seed(inputs.seed, args, kwargs)
             ended = partial(_is_on_record, job.job_id, (directory_name(node_id), ordinal + 1))
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, ended)

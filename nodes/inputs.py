@@ -29,6 +29,7 @@ class Given:
     sigmas: torch.Tensor
     denoise_mask: torch.Tensor | None
     seed: int | None = None
+    node_id: str = ""
 
     def again(self, recorded: Inputs) -> tuple[Any, ...]:
         """Fresh copies of the recorded noise, latent_image and denoise_mask, on the devices of these."""
@@ -78,6 +79,7 @@ def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | Non
         fingerprints(guider.conds, patcher) | {SAMPLER: sampler_digest(sampler)},
         time.time(),
         given.seed,
+        given.node_id,
     )
 
 

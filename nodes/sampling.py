@@ -203,9 +203,11 @@ class SamplingCall:
         number = self.step + step + 1
         self.seen = self._observed(number, shown, norm_of(shown) if norm is None else norm)
         self.denoised = shown
-        self.tape.recording.mark(Step(number, self.tape.position, self.sigma, other))
         self.aside.previews.stepped(number, self.sigma, self.denoised, self.live)
-        self.job.stepped(self.seen, self.live, self.pause_at)
+        left = self.job.stepped(self.seen, self.live, self.pause_at)
+        self.tape.recording.mark(
+            Step(number, self.tape.position, self.sigma, other, left.measured, left.hits)
+        )
         if self.live and self.callback is not None:
             self.callback(number - 1, denoised, x, self.step + total_steps)
 

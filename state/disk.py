@@ -36,6 +36,13 @@ class DiskRecordings:
         self._lock = threading.Lock()
         self._open: dict[str, dict[Call, DiskRecording]] = {}
 
+    def save(self) -> None:
+        """Have written what every recording holds."""
+        with self._lock:
+            opened = [recording for calls in self._open.values() for recording in calls.values()]
+        for recording in opened:
+            recording.save()
+
     def flush(self, timeout_s: float | None = None) -> None:
         self.writer.flush(timeout_s)
 
@@ -44,6 +51,10 @@ class DiskRecordings:
 
     def calls(self, job_id: str) -> dict[Call, Recording]:
         return {call: self._opened(job_id, call) for call in self._known(job_id)}
+
+    def read(self, job_id: str) -> dict[Call, Recording]:
+        """The same, of a job that nobody works on: nothing is kept open."""
+        return {call: self._recording(job_id, call) for call in self._known(job_id)}
 
     def share(self, job_id: str, with_id: str, calls: dict[Call, Rewound | None]) -> None:
         """By hard links: a file of a recording is never written into. On the writer's thread."""

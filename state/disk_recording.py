@@ -160,9 +160,12 @@ class DiskRecording:
         return sorted(number for number in self._steps if visible(number, self._rewound))
 
     def step(self, number: int) -> Step:
+        return with_denoised(self.mark_of(number), self)
+
+    def mark_of(self, number: int) -> Step:
         if number not in self._steps or not visible(number, self._rewound):
             raise KeyError(number)
-        return with_denoised(self._get(_step(number), decode_step), self)
+        return self._get(_step(number), decode_step)
 
     def rewind(self, step: int) -> None:
         if step and step not in self._steps:

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 
 from .recording import Approach, Evaluation, Inputs, Rewound, RngState, Segment, Step
+from .telemetry import Telemetry
 from .tensor_file import Tensors
 
+OF_INPUTS = ("latent_format", "fingerprints", "begun", "seed", "node_id")  # in the order of the type
 Item = Inputs | Evaluation | Step | Approach | Segment | Rewound
 
 
@@ -36,7 +38,9 @@ def tensors_of(item: Item) -> Tensors:
 
 def about_of(item: Item) -> dict[str, Any]:
     if isinstance(item, Step):
-        return {"number": item.number, "evaluations": item.evaluations, "sigma": item.sigma}
+        measured = None if item.measured is None else item.measured.to_json()
+        told = {"number": item.number, "evaluations": item.evaluations, "sigma": item.sigma}
+        return told | {"measured": measured, "hits": item.hits}
     if isinstance(item, Evaluation):
         return {"taps": len(item.taps)}
     if isinstance(item, Rewound):
@@ -46,12 +50,13 @@ def about_of(item: Item) -> dict[str, Any]:
     if isinstance(item, Segment):
         origin = {"evaluations": item.origin.evaluations, "sigma": item.origin.sigma}
         return {"first": item.first, "step": item.step, "sampler": item.sampler, "origin": origin}
-    kept = ("latent_format", "fingerprints", "begun", "seed")
-    return {name: getattr(item, name) for name in kept}
+    return {name: getattr(item, name) for name in OF_INPUTS}
 
 
 def decode_step(tensors: Tensors, about: dict[str, Any]) -> Step:
-    return Step(about["number"], about["evaluations"], about["sigma"], tensors.get("denoised"))
+    measured = None if about["measured"] is None else Telemetry(**about["measured"])
+    known = about["number"], about["evaluations"], about["sigma"], tensors.get("denoised")
+    return Step(*known, measured, about["hits"])
 
 
 def decode_evaluation(tensors: Tensors, about: dict[str, Any]) -> Evaluation:
@@ -68,7 +73,7 @@ def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
     if rng is None:
         raise KeyError("rng.cpu")
     given = (tensors["noise"], tensors["latent_image"], tensors["sigmas"], tensors.get("denoise_mask"))
-    return Inputs(*given, rng, *(about[name] for name in ("latent_format", "fingerprints", "begun", "seed")))
+    return Inputs(*given, rng, *(about[name] for name in OF_INPUTS))
 
 
 def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:

@@ -105,9 +105,12 @@ class MemoryRecording:
         return sorted(number for number in self._steps if visible(number, self._rewound))
 
     def step(self, number: int) -> Step:
+        return with_denoised(self.mark_of(number), self)
+
+    def mark_of(self, number: int) -> Step:
         if not visible(number, self._rewound):
             raise KeyError(number)
-        return with_denoised(self._steps[number], self)
+        return self._steps[number]
 
     def rewind(self, step: int) -> None:
         self._rewound = Rewound(step, self._steps[step].evaluations if step else 0)

@@ -151,3 +151,9 @@ def m0005_telemetry(db: Database) -> None:
 def m0006_source(db: Database) -> None:
     """Whether the job began from a picture or a latent, not from nothing."""
     _run(db, "ALTER TABLE job_debug_state ADD COLUMN has_source INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def m0007_calls(db: Database) -> None:
+    """Which sampling call of the node the job has come to."""
+    _run(db, "ALTER TABLE job_debug_state ADD COLUMN call INTEGER NOT NULL DEFAULT 0")

@@ -32,13 +32,14 @@ class Home:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory
-        self._lock = _locked(directory)
+        self.crashed = False  # the server that had it before did not end in order
+        self._lock = self._locked(directory)
         number = 1
         while self._lock is None:
             number += 1
             self.path = directory / f"server-{number}"
             self.path.mkdir(exist_ok=True)
-            self._lock = _locked(self.path)
+            self._lock = self._locked(self.path)
         if number > 1:
             log.warning(
                 "Midrun: another ComfyUI server uses %s, so this one keeps its jobs in %s",
@@ -51,8 +52,20 @@ class Home:
         return self.path / "midrun.db"
 
     def close(self) -> None:
-        if self._lock is not None:
+        """Everything is written: the next server need not look after it."""
+        if self._lock is not None and not self._lock.closed:
+            self._lock.truncate(0)
             self._lock.close()
+
+    def _locked(self, directory: Path) -> Any:
+        file = _locked(directory)
+        if file is not None:
+            file.seek(0)
+            self.crashed = bool(file.read().strip())
+            file.truncate(0)
+            file.write(f"process {os.getpid()}\n")
+            file.flush()
+        return file
 
 
 def _locked(directory: Path) -> Any:
@@ -75,7 +88,4 @@ def _locked(directory: Path) -> Any:
         log.warning("Midrun: %s can not be locked (%s); let no second server use it", file.name, error)
     if hasattr(os, "register_at_fork"):  # a child that outlives this server must not keep the lock
         os.register_at_fork(after_in_child=file.close)
-    file.truncate(0)
-    file.write(f"process {os.getpid()}\n")
-    file.flush()
     return file

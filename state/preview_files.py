@@ -109,6 +109,11 @@ class PreviewFiles:
         with self._lock:
             self._save(job_id, self._of(job_id))
 
+    def save_all(self) -> None:
+        with self._lock:
+            for job_id, listed in self._jobs.items():
+                self._save(job_id, listed)
+
     def find(self, job_id: str, node_id: str | None, kind: Kind, step: int | None) -> Preview | None:
         """A picture of that node; of that step, by default the last that has one."""
         found = [one for one in self.listed(job_id) if one.node_id == node_id and one.kind is kind]

@@ -7,10 +7,12 @@ torch in `state`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
+
+from .telemetry import Telemetry
 
 
 class Damaged(Exception):
@@ -42,6 +44,7 @@ class Inputs:
     fingerprints: name -> digest, of inputs that are not recorded themselves
     begun: when the call began, seconds since the epoch
     seed: of the sampler's own noise; None where the call had none
+    node_id: of the node that samples
     """
 
     noise: torch.Tensor
@@ -53,6 +56,7 @@ class Inputs:
     fingerprints: dict[str, str] = field(default_factory=dict)
     begun: float = 0.0
     seed: int | None = None
+    node_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,15 @@ class Step:
 
     number: from 1; evaluations: how many of the call had been answered by then
     denoised: what the sampler gave to its callback, or None where that is the newest answer
+    measured: of this step; hits: of each of the job's breakpoints by its id, after this step
     """
 
     number: int
     evaluations: int
     sigma: float
     denoised: torch.Tensor | None = None
+    measured: Telemetry | None = None
+    hits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -189,6 +196,10 @@ class Recording(Protocol):
         """With its `denoised`. Raises KeyError where there is no such step."""
         ...
 
+    def mark_of(self, number: int) -> Step:
+        """As it was marked. Raises KeyError where there is no such step."""
+        ...
+
 
 Call = tuple[str, int]  # (a node's directory_name, ordinal): one sampling call of a job
 
@@ -236,4 +247,4 @@ def with_denoised(step: Step, recording: Recording) -> Step:
     """The step with its `denoised`, which most often is an answer's."""
     if step.denoised is not None or step.evaluations == 0:
         return step
-    return Step(step.number, step.evaluations, step.sigma, recording.read(step.evaluations - 1).answer)
+    return replace(step, denoised=recording.read(step.evaluations - 1).answer)

@@ -203,6 +203,15 @@ class Registry:
         elif job is not None:
             job.unwarn(warning)
 
+    def save(self) -> None:
+        """Store all jobs as they are now, and wait until that is done."""
+        with self._lock:
+            jobs = {id(job): job for job in self._by_prompt.values()}
+        for job in jobs.values():
+            self.store.save(job.view(), None)
+            self.save_telemetry(job)
+        self.store.written().result()
+
     def save_telemetry(self, job: Job) -> None:
         """Store what was measured of the job and is not stored yet."""
         job.save_measured(partial(self.store.save_telemetry, job.job_id))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 from .breakpoints import parsed
 from .edits import from_json, to_json
+from .errors import MidrunError
 from .grids import cell_of
-from .previews import Preview, newest_step, preview_of, source_url
+from .previews import Preview, newest_step, preview_of, source_url, step_url
 from .request import Request
 from .view import (
     AbortMode,
@@ -23,14 +25,27 @@ from .view import (
     Take,
     Timing,
 )
+from .warnings import UNREADABLE
 
 
 def view_columns(view: JobView) -> dict[str, Any]:
+    """Without what could not be read and has not changed since."""
+    columns = _columns(view)
+    return {
+        name: value
+        for name, value in columns.items()
+        if name not in view.unreadable or view.unreadable[name] != value
+    }
+
+
+def _columns(view: JobView) -> dict[str, Any]:
+    stored = {code: told for code, told in view.warnings.items() if code != UNREADABLE[0]}
     return {
         "state": view.state.value,
         "held": int(view.held),
         "pause_reason": view.pause_reason.value if view.pause_reason else None,
         "node_id": view.node_id,
+        "call": view.call,
         "step": view.step,
         "total_steps": view.total_steps,
         "evaluations": view.evaluations,
@@ -45,7 +60,7 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "active_s": view.timing.active_s,
         "paused_s": view.timing.paused_s,
         "mean_step_s": view.timing.mean_step_s,
-        "warnings_json": json.dumps(view.warnings),
+        "warnings_json": json.dumps(stored),
         "take_json": json.dumps(_take_json(view.take)) if view.take else None,
         "parent_id": view.parent_id,
         "parent_step": view.parent_step,
@@ -92,47 +107,73 @@ def event_json(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
-    error = json.loads(row["error_json"]) if row["error_json"] else None
-    return JobView(
+    """What this version cannot read, as a newer one may have written it, is left out, told, and kept."""
+    unreadable: list[str] = []
+
+    def read(column: str, decode: Callable[[Any], Any], default: Any = None) -> Any:
+        try:
+            return decode(row[column])
+        except (MidrunError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            unreadable.append(column)
+            return default
+
+    view = JobView(
         job_id=row["job_id"],
         prompt_ids=prompt_ids or (row["job_id"],),
-        state=State(row["state"]),
+        state=read("state", State, State.FAILED),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         held=bool(row["held"]),
-        pause_reason=PauseReason(row["pause_reason"]) if row["pause_reason"] else None,
+        pause_reason=read("pause_reason", _optional(PauseReason)),
         node_id=row["node_id"],
+        call=row["call"],
         step=row["step"],
         total_steps=row["total_steps"],
         evaluations=row["evaluations"],
         sigma=row["sigma"],
         paused_at_step=row["paused_at_step"],
-        edits=from_json(json.loads(row["modified_params_json"])),
+        edits=read("modified_params_json", lambda told: from_json(json.loads(told)), {}),
         abort_reason=row["abort_reason"],
-        abort_mode=AbortMode(row["abort_mode"]) if row["abort_mode"] else None,
-        error=JobError(**error) if error else None,
+        abort_mode=read("abort_mode", _optional(AbortMode)),
+        error=read("error_json", _optional(lambda told: JobError(**json.loads(told)))),
         gpu_released=bool(row["gpu_released"]),
-        queue_policy=QueuePolicy(row["queue_policy"]),
+        queue_policy=read("queue_policy", QueuePolicy, QueuePolicy.AUTO),
         timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
-        warnings=json.loads(row["warnings_json"]),
-        take=_take_of(json.loads(row["take_json"])) if row["take_json"] else None,
+        warnings=read("warnings_json", lambda told: dict(json.loads(told)), {}),
+        take=read("take_json", _optional(lambda told: _take_of(json.loads(told)))),
         parent_id=row["parent_id"],
         parent_step=row["parent_step"],
-        cell=cell_of(json.loads(row["grid_json"])) if row["grid_json"] else None,
+        cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
         paused_before=row["paused_before"],
-        breakpoints=parsed(json.loads(row["breakpoints_json"])),
+        breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
         **_preview_urls(row),
+    )
+    return _telling_of(unreadable, view) if unreadable else view
+
+
+def _optional(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda told: decode(told) if told else None
+
+
+def _telling_of(unreadable: list[str], view: JobView) -> JobView:
+    columns = view_columns(view)
+    names = ", ".join(name.removesuffix("_json") for name in unreadable)
+    return replace(
+        view,
+        unreadable={name: columns[name] for name in unreadable},
+        warnings=view.warnings | {UNREADABLE[0]: UNREADABLE[1].format(names)},
     )
 
 
 def _preview_urls(row: dict[str, Any]) -> dict[str, Any]:
     job_id, node_id = row["job_id"], row["node_id"]
-    previews = [one for one in previews_of(row["intermediate_previews_json"]) if one.node_id == node_id]
-    if row["take_json"]:  # then the later ones are of what a rewind left behind
-        newest = newest_step(one for one in previews if one.step <= row["step"])
-    else:
-        newest = newest_step(previews)
-    told = {} if newest is None else {"preview_url": newest.url(job_id)}
+    previews = previews_of(row["intermediate_previews_json"])
+    shown = newest_step(one for one in previews if one.node_id == node_id and one.step == row["step"])
+    told: dict[str, str | None] = {}
+    if shown is not None:
+        told["preview_url"] = shown.url(job_id)
+    elif previews:  # the picture of that step is made when somebody looks at it
+        told["preview_url"] = step_url(job_id, node_id, row["step"])
     if row["has_source"]:
         told["source_url"] = source_url(job_id, node_id)
     return told
@@ -158,6 +199,12 @@ def request_of(row: dict[str, Any]) -> Request:
     prompt, extra = json.loads(row["prompt_json"]), json.loads(row["extra_data_json"])
     return Request(prompt, extra, None if outputs is None else tuple(outputs))
 
+
+# A paused job's row is not written while time goes by, so what was written last is told from updated_at.
+PAUSED_S = (
+    "paused_s + CASE state WHEN 'paused' THEN "
+    "max(0, (julianday('now') - julianday(updated_at)) * 86400) ELSE 0 END"
+)
 
 # Told by their indexes: left to itself, SQLite reads every such row past its prompt, and takes seconds.
 FAILED = "FROM job_debug_state INDEXED BY idx_job_debug_state_failures WHERE state IN ('aborted', 'failed')"

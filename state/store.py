@@ -28,6 +28,7 @@ from .rows import (
     COUNTED_BY,
     ENDED,
     FAILED,
+    PAUSED_S,
     event_columns,
     event_json,
     failure_json,
@@ -38,24 +39,16 @@ from .rows import (
     view_columns,
     view_of,
 )
+from .starting import pause_interrupted
 from .telemetry import Telemetry
 from .view import Change, JobView, PauseReason, State
-from .warnings import NOT_IN_DATABASE, NOT_ON_DISK
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 RETRY_S = 2.0
 BUSY_S = 5.0  # how long another program may lock the database before a write is given up
 
-# A paused job's row is not written while time goes by, so what was written last is told from updated_at.
-_PAUSED_S = (
-    "paused_s + CASE state WHEN 'paused' THEN "
-    "max(0, (julianday('now') - julianday(updated_at)) * 86400) ELSE 0 END"
-)
-
 ENDED_AT_ONCE = 5000
-
-_INTERRUPTED = (State.QUEUED.value, State.RUNNING.value, State.PAUSING.value)
 
 
 @dataclass(frozen=True)
@@ -77,6 +70,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.trouble: Callable[[str, str | None], None] = lambda job_id, told: None  # None: it is over
         self.trouble_at_start: str | None = None
+        self.interrupted: list[str] = []  # ids of the jobs that an earlier server left unfinished
         self._failed: dict[str, list[Callable[[], object]]] = {}  # job_id -> writes to be tried again
         self._retry: threading.Timer | None = None
         self._suspect = path.with_name(path.name + ".suspect")  # there after a sign of corruption
@@ -112,10 +106,26 @@ class Store:
 
         self._write(view.job_id, update, again=change is not None)
 
+    def correct(self, view: JobView, measured: list[Telemetry]) -> None:
+        """Bring the row of a job that an earlier server left to what its recording holds."""
+
+        def update() -> None:
+            columns = view_columns(view) | {"has_source": int(view.source_url is not None)}
+            assignments = ", ".join(f"{name} = :{name}" for name in columns)
+            sql = f"UPDATE job_debug_state SET {assignments} WHERE job_id = :job_id"
+            self._db.execute(sql, columns | {"job_id": view.job_id})
+            found = PauseReason.SERVER_RESTART.value
+            newest = "SELECT MAX(id) FROM job_events WHERE job_id = ? AND kind = ?"
+            at = [view.step, view.job_id, found]
+            self._db.execute(f"UPDATE job_events SET step = ? WHERE id = ({newest})", at)
+            telemetry.insert(self._db, view.job_id, measured)
+
+        self._write(view.job_id, update)
+
     def save_request(self, job_id: str, request: Request) -> None:
         columns = request_columns(request)
         assignments = ", ".join(f"{name} = :{name}" for name in columns)
-        sql = f"UPDATE job_debug_state SET {assignments}, paused_s = {_PAUSED_S} WHERE job_id = :job_id"
+        sql = f"UPDATE job_debug_state SET {assignments}, paused_s = {PAUSED_S} WHERE job_id = :job_id"
         self._write(job_id, lambda: self._db.execute(sql, columns | {"job_id": job_id}))
 
     def save_previews(self, job_id: str, previews: list[Preview]) -> None:
@@ -164,12 +174,17 @@ class Store:
     def job_ids(self) -> Future[set[str]]:
         return self._column("job_id", "job_debug_state")
 
+    def left_off(self) -> list[str]:
+        """Ids of all jobs that are paused or failed. Waits; for start-up."""
+        sql = "SELECT job_id FROM job_debug_state WHERE state IN ('paused', 'failed')"
+        return self._read(lambda: [row[0] for row in self._db.execute(sql).fetchall()]).result()
+
     def find(self, any_id: str) -> Future[StoredJob | None]:
         """By job_id, or by the prompt_id of any of its runs."""
 
         def find() -> StoredJob | None:
             sql = (
-                f"SELECT *, {_PAUSED_S} AS paused_until_now_s FROM job_debug_state WHERE job_id = :id "
+                f"SELECT *, {PAUSED_S} AS paused_until_now_s FROM job_debug_state WHERE job_id = :id "
                 "OR job_id = (SELECT job_id FROM job_runs WHERE prompt_id = :id)"
             )
             rows = list(self._db.query(sql, {"id": any_id}))
@@ -190,7 +205,7 @@ class Store:
                 where.append("id < :before")
                 params["before"] = before
             sql = (
-                f"SELECT *, {_PAUSED_S} AS paused_until_now_s FROM job_debug_state "
+                f"SELECT *, {PAUSED_S} AS paused_until_now_s FROM job_debug_state "
                 f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT :limit"
             )
             return [self._stored(row) for row in self._db.query(sql, params | {"limit": limit})]
@@ -199,7 +214,7 @@ class Store:
 
     def forks(self, parent_id: str) -> Future[list[StoredJob]]:
         """The oldest first."""
-        jobs = f"SELECT *, {_PAUSED_S} AS paused_until_now_s FROM job_debug_state"
+        jobs = f"SELECT *, {PAUSED_S} AS paused_until_now_s FROM job_debug_state"
         sql = f"{jobs} WHERE parent_id = ? ORDER BY id"
         return self._read(lambda: [self._stored(row) for row in list(self._db.query(sql, [parent_id]))])
 
@@ -280,7 +295,7 @@ class Store:
         db.enable_wal()
         migrations.apply(db)
         with db.atomic():
-            self._pause_interrupted()
+            self.interrupted = pause_interrupted(db)
         for table in ("job_runs", "job_events"):
             db.execute(f"SELECT MAX(id) FROM {table}").fetchall()  # raises where it is corrupt
         db.execute("SELECT prompt_id FROM job_runs").fetchall()
@@ -294,32 +309,6 @@ class Store:
         row = {"job_id": view.job_id, "created_at": view.created_at}
         self._table("job_debug_state").insert(row | view_columns(view) | request_columns(request))
         self._table("job_runs").insert({"job_id": view.job_id, "prompt_id": view.prompt_ids[0]})
-
-    def _pause_interrupted(self) -> None:
-        """Jobs that a dead server left unfinished are paused: their next run is up to the user."""
-        marks = ", ".join("?" * len(_INTERRUPTED))
-        where = f"FROM job_debug_state WHERE state IN ({marks})"
-        at = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
-        reason = PauseReason.SERVER_RESTART.value
-        self._db.execute(
-            "INSERT INTO job_events (job_id, kind, state_from, state_to, step, at, detail_json) "
-            f"SELECT job_id, ?, state, 'paused', step, {at}, '{{}}' {where}",
-            [reason, *_INTERRUPTED],
-        )
-        self._db.execute(
-            "UPDATE job_debug_state SET state = 'paused', held = 0, pause_reason = ?, gpu_released = 1, "
-            f"paused_at_step = step WHERE state IN ({marks})",
-            [reason, *_INTERRUPTED],
-        )
-        self._db.execute(
-            "UPDATE job_debug_state SET warnings_json = json_remove(warnings_json, ?, ?) "
-            "WHERE state IN ('paused', 'failed') AND warnings_json <> '{}'",
-            [f"$.{code}" for code, _ in (NOT_ON_DISK, NOT_IN_DATABASE)],  # of that server
-        )
-        self._db.execute(
-            f"UPDATE job_debug_state SET held = 0, gpu_released = 1, paused_s = {_PAUSED_S} "
-            "WHERE state = 'paused' AND held = 1"
-        )
 
     def _table(self, name: str) -> Any:
         return self._db[name]

@@ -19,6 +19,7 @@ from .edits import Edit, Edits, taken_back, with_edits
 from .errors import BadRequest, MidrunError, NoStep, Unavailable
 from .grids import Cell, axes_of, cells, variant
 from .job import Job
+from .moments import moment_at
 from .places import directory_name
 from .preview_files import PreviewFiles
 from .previews import source_url, step_url
@@ -86,8 +87,8 @@ class TimeTravel:
         try:
             take = job.view().take
             job.restore(await self._measured(job, take.moment) if take else None)
+            await self._save(job)  # first: after a crash in between, the start restores the recordings
             await asyncio.to_thread(self._restore, job.job_id)
-            await self._save(job)
         finally:
             job.refuse_run()
             self._registry.settle(job)
@@ -146,7 +147,7 @@ class TimeTravel:
             raise NoStep(job.job_id, step, node_id)
         call = max(mine, key=lambda call: call[1])
         try:
-            moment = _moment(calls[call], node_id, step)
+            moment = moment_at(calls[call], node_id, call[1], step)
             begun = {call: inputs.begun for call in calls if (inputs := calls[call].inputs) is not None}
         except (KeyError, Damaged) as error:
             raise NoStep(job.job_id, step, node_id) from error
@@ -187,6 +188,7 @@ class TimeTravel:
             now,
             pause_reason=PauseReason.USER,
             node_id=moment.node_id,
+            call=moment.call,
             step=moment.step,
             total_steps=moment.total_steps,
             evaluations=moment.evaluations,
@@ -227,19 +229,6 @@ class TimeTravel:
             await self._control.resume(fork.job_id)
         except MidrunError as error:
             fork.note("not_resumed", {"error": str(error)})
-
-
-def _moment(recording: Recording, node_id: str | None, number: int) -> Moment:
-    """Raises KeyError or Damaged. Before the first step nothing was evaluated."""
-    inputs = recording.inputs
-    if inputs is None:
-        raise KeyError(number)
-    step = recording.step(number) if number else None
-    evaluations = step.evaluations if step is not None else 0
-    segment = recording.segment(evaluations) if number else None
-    sigmas, before = (inputs.sigmas, 0) if segment is None else (segment.sigmas, segment.step)
-    sigma = float(sigmas[0]) if step is None else step.sigma
-    return Moment(node_id, number, evaluations, before + len(sigmas) - 1, sigma)
 
 
 def _merged(params: Wanted, varied: Wanted) -> Wanted:

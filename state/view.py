@@ -79,13 +79,14 @@ class Timing:
 
 @dataclass(frozen=True)
 class Moment:
-    """A place in a job: after that step of the newest sampling call of that node."""
+    """A place in a job: after that step of a sampling call. call: which one of the node, from 0."""
 
     node_id: str | None
     step: int
     evaluations: int
     total_steps: int | None
     sigma: float | None
+    call: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class JobView:
-    """A job at one moment. `step` and `evaluations` count within the present sampling call."""
+    """A job at one moment: how far it has come, wherever a replay on the way there is.
+
+    step, evaluations: of the newest sampling call; call: which one of `node_id` that is, from 0
+    unreadable: columns of its row that this version cannot read; they stay until they change
+    """
 
     job_id: str
     prompt_ids: tuple[str, ...]
@@ -133,6 +138,7 @@ class JobView:
     held: bool = False
     pause_reason: PauseReason | None = None
     node_id: str | None = None
+    call: int = 0
     step: int = 0
     total_steps: int | None = None
     evaluations: int = 0
@@ -158,10 +164,11 @@ class JobView:
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
     source_url: str | None = None
+    unreadable: dict[str, Any] = field(default_factory=dict)  # column -> what is shown in its place
 
     @property
     def moment(self) -> Moment:
-        return Moment(self.node_id, self.step, self.evaluations, self.total_steps, self.sigma)
+        return Moment(self.node_id, self.step, self.evaluations, self.total_steps, self.sigma, self.call)
 
     def parent_json(self) -> dict[str, Any] | None:
         return {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None
@@ -178,6 +185,7 @@ class JobView:
             "held": self.held,
             "pause_reason": self.pause_reason.value if self.pause_reason else None,
             "node_id": self.node_id,
+            "call": self.call,
             "step": self.step,
             "total_steps": self.total_steps,
             "evaluations": self.evaluations,

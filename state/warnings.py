@@ -27,6 +27,11 @@ INPUTS_CHANGED: Warning = (
     "Since this job was recorded, something else than an edit changed its {}: a node that answers "
     "differently each time, perhaps. The steps from here on use what it is now.",
 )
+UNREADABLE: Warning = (
+    "unreadable_row",
+    "This version of Midrun cannot read the {} of this job, which a newer one may have written. They are "
+    "kept as they are.",
+)
 WITHOUT_SECRETS: Warning = (
     "without_secrets",
     "This job was queued with a Comfy.org sign-in, which Midrun does not store. Nodes that need it will fail "

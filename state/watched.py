@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .breakpoints import Breakpoint, Kind, Observation, hit, met
@@ -15,10 +16,30 @@ from .evaluation import InFlight, InterruptFlag, Outcome
 from .telemetry import Telemetry
 from .timing import Mode
 from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
-from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy
+from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, QueuePolicy
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
+
+
+@dataclass
+class _Replay:
+    """Where the replay of an earlier call is."""
+
+    at: Moment
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What a step left in the job: what was measured of it, and how often breakpoints were met by then."""
+
+    measured: Telemetry | None = None
+    hits: dict[str, int] = field(default_factory=dict)
+
+
+def _total(total_steps: int | None, step: int) -> int | None:
+    """None once a sampler has done more steps than its schedule has: then nobody knows."""
+    return None if total_steps is None or step > total_steps else total_steps
 
 
 class Watched(Core):
@@ -43,7 +64,7 @@ class Watched(Core):
         self._step_s = 0.0  # what the evaluations since the newest step took
         self._measured: list[Telemetry] = []  # that nobody stored yet
         self._ordinals: dict[str, int] = {}  # node_id -> sampling calls that the present run began there
-        self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
+        self._replay: _Replay | None = None  # inside an earlier call than the job has come to
         self._total_before: int | None = None  # of the call as it was in the run before
         self._trial = False  # the run tries edits, and has not answered an evaluation with them
         self._passed: set[str] = set()  # nodes before which the job was paused, and went on
@@ -61,7 +82,15 @@ class Watched(Core):
             elif self.state is P:
                 self._watch.switch(Mode.ACTIVE)
 
-    def enter_call(self, prompt_id: str, node_id: str, total_steps: int, policy: QueuePolicy) -> int | None:
+    def must_leave(self, prompt_id: str) -> bool:
+        """Whether that run was told to end: what catches ComfyUI's interrupt may sample on all the same."""
+        with self._lock:
+            if prompt_id != self.prompt_id:
+                return prompt_id in self._view.prompt_ids
+            stopped = self.state is A and self._view.abort_mode is AbortMode.STOP
+            return self.run_active and (stopped or (self.state is H and not self._view.held))
+
+    def enter_call(self, prompt_id: str, node_id: str, policy: QueuePolicy) -> int | None:
         """A sampling call begins: its ordinal in the node, or None when it is not to be watched."""
         with self._lock:
             if self._in_call or prompt_id != self.prompt_id or self.state in (C, F) or self._finished:
@@ -72,15 +101,26 @@ class Watched(Core):
             self._in_call, self._call = True, prompt_id
             ordinal = self._ordinals.get(node_id, 0)
             self._ordinals[node_id] = ordinal + 1
-            if self._place is None and node_id == self._view.node_id:
-                self._place = node_id, ordinal  # where an earlier server left it
-            if self._place != (node_id, ordinal):
-                self._place = (node_id, ordinal)
-                self._step_s = 0.0
-                self._set(step=0, evaluations=0, telemetry=None)
-            self._set(node_id=node_id, total_steps=total_steps, queue_policy=policy)
-            self._publish(None)
+            self._set(queue_policy=policy)
             return ordinal
+
+    def begin_call(self, at: Moment) -> None:
+        """The call that was entered begins, of which `at.evaluations` are on record.
+
+        Where others came after it, the job stays where it has come to: this one is only replayed.
+        """
+        with self._lock:
+            view = self._view
+            is_newest = (at.node_id, at.call) == (view.node_id, view.call)
+            if at.evaluations and not is_newest and view.node_id is not None:
+                self._replay = _Replay(replace(at, step=0, evaluations=0))
+                return
+            if not is_newest:
+                self._step_s = 0.0
+                at = replace(at, step=0, evaluations=0)
+                self._set(**asdict(at), telemetry=None)
+            self._set(total_steps=_total(at.total_steps, self._view.step))
+            self._publish(None)
 
     def reach(self, prompt_id: str, node_id: str, always: bool) -> bool:
         """A node is about to run. Whether the job is to be paused before it: once, until it is rewound.
@@ -107,12 +147,15 @@ class Watched(Core):
     def reschedule(self, total_steps: int) -> None:
         """The call has another number of steps than its sigmas tell, as its schedule was edited."""
         with self._lock:
-            self._set(total_steps=total_steps)
+            if self._replay is not None:
+                self._replay.at = replace(self._replay.at, total_steps=total_steps)
+                return
+            self._set(total_steps=_total(total_steps, self._view.step))
             self._publish(None)
 
     def leave_call(self) -> None:
         with self._lock:
-            self._in_call = False
+            self._in_call, self._replay = False, None
             if self._untold:
                 self._publish(None)
 
@@ -136,6 +179,10 @@ class Watched(Core):
 
     def begin_evaluation(self) -> Directive:
         with self._lock:
+            if self._replay is not None:  # what was recorded of it has ended, so this is where the job is
+                at, self._replay = self._replay.at, None
+                self._step_s = 0.0
+                self._set(**asdict(at), telemetry=None)
             directive = self.directive()
             if directive is Directive.GO:
                 if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S:
@@ -161,7 +208,9 @@ class Watched(Core):
             self._trial = self._trial and not live
             if live and self._view.take is not None:
                 self._note("take_dropped", {"node_id": self._view.take.moment.node_id}, take=None)
-            if live or evaluations > self._view.evaluations:
+            if self._replay is not None:
+                self._replay.at = replace(self._replay.at, evaluations=evaluations, sigma=sigma)
+            elif live or evaluations > self._view.evaluations:
                 self._set(evaluations=evaluations, sigma=sigma)
 
     def hit(self, kind: Kind, error: JobError | None = None) -> bool:
@@ -177,18 +226,22 @@ class Watched(Core):
                 self._set(error=error)
             return stops
 
-    def stepped(self, seen: Observation, live: bool, pause_at: int) -> None:
-        """The sampler finished a step. Only a live one can pause the job."""
+    def stepped(self, seen: Observation, live: bool, pause_at: int) -> Marked:
+        """The sampler finished a step. Only a live one can pause the job. What is to be recorded with it."""
         step = seen.step
         with self._lock:
-            total = self._view.total_steps
-            known = {"step": step, "total_steps": None if total is None or step > total else total}
+            if self._replay is not None:
+                at = self._replay.at
+                self._replay.at = replace(at, step=step, total_steps=_total(at.total_steps, step))
+                return Marked()
+            known = {"step": step, "total_steps": _total(self._view.total_steps, step)}
             if not live:
                 if step > self._view.step:
                     self._set(**known)
-                return
+                return Marked()
             self._watch.stepped()
-            self._set(**known, telemetry=self._measured_in(seen))
+            measured = self._measured_in(seen)
+            self._set(**known, telemetry=measured)
             self._untold = True
             if self._steps_left is not None:
                 self._steps_left -= 1
@@ -200,6 +253,7 @@ class Watched(Core):
             self._count(which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT)
             if self._untold and self.state is not R:
                 self._publish(None)  # no model is about to work
+            return Marked(measured, {one.id: one.hits for one in self._view.breakpoints if one.hits})
 
     def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
         """The sampler was left and its models were unloaded. `park`: do not even begin to hold."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from test_job import Flag, seen
+from test_job import Flag, enter, seen
 
 from midrun.state.control import Control, Presence, Run, Where
 from midrun.state.instrument import Instruments
@@ -76,7 +76,7 @@ class Desk:
         assert job is not None
         self.queue.places[prompt_id] = RUNNING
         job.enter_queue()
-        job.enter_call(prompt_id, "3", 10, QueuePolicy.AUTO)
+        enter(job, prompt_id, "3", 10, QueuePolicy.AUTO)
         job.stepped(seen(1), True, 0)
         return job
 

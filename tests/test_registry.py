@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_job import Flag
+from test_job import Flag, enter
 
 from midrun.state.errors import UnknownJob
 from midrun.state.memory import MemoryRecordings
@@ -65,7 +65,7 @@ def test_the_ids_of_all_runs_find_the_job_and_are_taken(registry: Registry) -> N
     assert job is not None
     job.enter_queue()
     job.start("p")
-    job.enter_call("p", "3", 10, QueuePolicy.PARK)
+    enter(job, "p", "3", 10, QueuePolicy.PARK)
     job.pause()
     job.stopped(True, {}, park=True)
     job.leave_call()

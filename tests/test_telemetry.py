@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load
 from test_control import pause_at, start
-from test_job import World, seen
+from test_job import World, enter, seen
 from test_store import REQUEST, view
 from test_timetravel import completed, resume, rewind
 
@@ -92,7 +92,7 @@ def test_a_step_took_what_its_evaluations_took_and_pauses_are_not_counted() -> N
     world = World()
     job = world.job()
     job.start("j")
-    job.enter_call("j", "3", 2, job.view().queue_policy)
+    enter(job, "j", "3", 2, job.view().queue_policy)
     for seconds, outcome in ((2.0, Outcome.ANSWERED), (3.0, Outcome.ANSWERED)):
         job.begin_evaluation()
         world.now += seconds
