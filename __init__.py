@@ -42,13 +42,14 @@ async def comfy_entrypoint() -> Any:
     from .nodes.breakpoint import MidrunBreakpoint
     from .nodes.demo_loading import register_folders
     from .nodes.demo_model import MidrunDemoModel
+    from .nodes.kept import MidrunKept
     from .nodes.ksampler import MidrunKSampler
 
     register_folders()
 
     class MidrunExtension(ComfyExtension):
         async def get_node_list(self) -> list[type]:
-            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunDemoModel]
+            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunKept, MidrunDemoModel]
 
     # Not in on_load, which ComfyUI 0.3.75 never calls.
     try:
@@ -186,7 +187,9 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     server.app.on_response_prepare.append(ears.on_response)
     server.app.on_cleanup.append(close)
     holding = Holding(full, recordings, queue.somebody_waits)
-    hooks.runtime = hooks.Runtime(find_job, recordings, queue, previews, holding, Draws(), _settings)
+    hooks.runtime = hooks.Runtime(
+        find_job, recordings, queue, previews, holding, Draws(), _settings, registry.keep
+    )
 
 
 def _sweep_now_and_then(

@@ -13,6 +13,7 @@ import torch
 
 SAMPLES = 4096  # elements of a tensor
 SAMPLER = "sampler"  # the name of the one that tells of a new segment, too
+PATCHES = "model patches"
 CHANGING = frozenset({"uuid", "hooks"})  # new in every run
 _newest: tuple[Any, str] = None, ""  # (patches_uuid, digest)
 CONTROL = ("strength", "timestep_percent_range", "cond_hint_original", "previous_controlnet")
@@ -20,9 +21,7 @@ CONTROL = ("strength", "timestep_percent_range", "cond_hint_original", "previous
 
 def fingerprints(conds: Mapping[str, Any], patcher: Any) -> dict[str, str]:
     """`conds`: a guider's, before they are processed; `patcher`: its ModelPatcher."""
-    return {name: digest(entries) for name, entries in conds.items()} | {
-        "model patches": _of_patches(patcher)
-    }
+    return {name: digest(entries) for name, entries in conds.items()} | {PATCHES: _of_patches(patcher)}
 
 
 def _of_patches(patcher: Any) -> str:

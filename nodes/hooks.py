@@ -29,6 +29,7 @@ from .inputs import Given, recorded_inputs
 from .previews import Previews
 from .queue import ComfyQueue
 from .replay import InputsChanged, Tape, capture_rng, restore_rng
+from .run_watch import Keep, watch
 from .sampling import KEY, Aside, SamplingCall, put_first
 from .segments import segment_for, starting_at
 
@@ -60,6 +61,7 @@ class Runtime:
     holding: Holding
     draws: Draws
     settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
+    keep: Keep
 
 
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
@@ -83,6 +85,7 @@ def reach(node_id: str, always: bool) -> None:
         return
     if job.must_leave(prompt_id):
         leave()
+    watch(job, prompt_id, job.view().node_id or node_id, runtime.keep)
     if not job.reach(prompt_id, node_id, always):
         return
     directive = runtime.holding.hold(job)
@@ -125,6 +128,7 @@ class _OuterSample:
         if runtime is not None and job is not None:
             if job.must_leave(prompt_id):
                 leave()
+            watch(job, prompt_id, node_id, runtime.keep)
             options = options.settled(runtime.settings())
             ordinal = job.enter_call(prompt_id, node_id, options.queue_policy)
         if ordinal is None:

@@ -9,14 +9,20 @@ from typing import Any
 import comfy.model_management as mm
 import torch
 
-from ..state.edits import was_edited
+from ..state.influence import influenced
 from ..state.job import Job
-from ..state.recording import Damaged, Inputs, Recording
+from ..state.recording import Conditions, Damaged, Inputs, Recording
 from ..state.warnings import INPUTS_CHANGED, RECORDING_DAMAGED, RECORDING_GONE
-from .fingerprint import SAMPLER, fingerprints, sampler_digest
+from .fingerprint import PATCHES, SAMPLER, fingerprints, sampler_digest
 from .latents import describe
 from .replay import InputsChanged, capture_rng, host_copy
 
+FINGERPRINT_OF = {
+    "model": PATCHES,
+    "conditioning": "positive",
+    "cond1": "positive",
+    "cond2": "middle",
+}  # by the input of a sampling node
 TENSORS = ("noise", "latent_image", "denoise_mask")  # the sigmas may change: see segments.py
 
 
@@ -62,7 +68,7 @@ def recorded_inputs(
                 f"recorded and is {_shape(new)} now. The recording is kept; restore what changed and resume, "
                 "or queue the workflow as a new job."
             )
-    _tell_differences(job, recorded, now)
+    _tell_differences(job, recorded, now, recording)
     return recorded
 
 
@@ -98,17 +104,38 @@ def _read(job: Job, recording: Recording) -> Inputs | None:
     return recorded
 
 
-def _tell_differences(job: Job, recorded: Inputs, now: Inputs) -> None:
+def _tell_differences(job: Job, recorded: Inputs, now: Inputs, recording: Recording) -> None:
+    """What is not as it was when the newest evaluation was asked, and was not edited since."""
     names = _different(recorded, now)
     if names:
         job.note("inputs_differ", {"inputs": names, "used": "recorded"})
-    changed = [
-        name
-        for name in sorted(recorded.fingerprints.keys() | now.fingerprints.keys())
-        if name != SAMPLER and recorded.fingerprints.get(name) != now.fingerprints.get(name)
-    ]
-    if changed and not was_edited(job.view().edits):
-        job.warn(INPUTS_CHANGED, " and ".join(changed))
+    then, new = _in_force(recorded, recording), _conditions(now)
+    changed = {name for name in then.keys() | new.keys() if then.get(name) != new.get(name)}
+    if changed:
+        recording.condition(Conditions(len(recording), new))
+        edited = influenced(job.request.prompt, now.node_id, job.taken())
+        unexplained = sorted(changed - _explained(edited, new))
+        if unexplained:
+            job.warn(INPUTS_CHANGED, " and ".join(unexplained))
+
+
+def _in_force(recorded: Inputs, recording: Recording) -> dict[str, str]:
+    try:
+        conditions = recording.conditions()
+    except Damaged:
+        conditions = None
+    return _conditions(recorded) if conditions is None else conditions.fingerprints
+
+
+def _conditions(inputs: Inputs) -> dict[str, str]:
+    """Without the sampler, which begins a segment of its own."""
+    return {name: digest for name, digest in inputs.fingerprints.items() if name != SAMPLER}
+
+
+def _explained(slots: set[str], fingerprints: dict[str, str]) -> set[str]:
+    """The fingerprints that edits reaching those inputs of the sampling node change."""
+    names = {FINGERPRINT_OF.get(slot, slot) for slot in slots}
+    return names if names <= fingerprints.keys() else set(fingerprints)
 
 
 def _alike(recorded: Inputs, now: Inputs) -> bool:

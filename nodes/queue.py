@@ -7,6 +7,8 @@ under the queue's own mutex.
 from __future__ import annotations
 
 import copy
+import heapq
+import math
 import time
 import uuid
 from typing import Any
@@ -18,6 +20,7 @@ from comfy_execution.utils import get_executing_context
 
 from ..state.control import Presence, Run, Where
 from ..state.errors import RunRefused
+from ..state.queue_order import numbers, place
 from ..state.request import Request
 from ..state.transitions import Event
 from ..state.verdicts import ancestors
@@ -33,6 +36,7 @@ class ComfyQueue:
     def __init__(self, server: Any) -> None:
         self._server = server
         self._queue = server.prompt_queue
+        self._resumed: dict[str, int | None] = {}  # runs that wait: prompt_id -> see place()
         self._forgotten: set[str] = set()  # superseded runs whose history entry has yet to appear
 
     def presence(self, prompt_ids: list[str]) -> dict[str, Presence]:
@@ -99,7 +103,8 @@ class ComfyQueue:
             because = f"what needs node {sampler} can not be run." if valid else _sentence(error)
             raise RunRefused(job_id, because, _rejected(node_errors))
         extra = copy.deepcopy(request.extra_data) | {"create_time": int(time.time() * 1000)}
-        return Run(prompt_id, Request(prompt, extra, tuple(outputs), request.secrets))
+        left = [output for output in outputs if output not in request.kept.done]
+        return Run(prompt_id, Request(prompt, extra, tuple(left or outputs), request.secrets))
 
     def put(self, run: Run, forget: tuple[str, ...]) -> None:
         """Queue the run ahead of what waits; its job's earlier runs, but for one that was completed, leave
@@ -112,13 +117,8 @@ class ComfyQueue:
                     self._forgotten.add(prompt_id)
                 elif _ended(self._queue.history[prompt_id]).event is not Event.COMPLETE:
                     self._forget(prompt_id)
-            item = (
-                self._number(),
-                run.prompt_id,
-                request.prompt,
-                request.extra_data,
-                list(request.outputs or ()),
-            )
+            number = self._number(run)
+            item = (number, run.prompt_id, request.prompt, request.extra_data, list(request.outputs or ()))
             self._queue.put((*item, dict(request.secrets or {})))
 
     def cancel(self, prompt_id: str) -> None:
@@ -134,22 +134,46 @@ class ComfyQueue:
         self._queue.delete_history_item(prompt_id)
         self._forgotten.discard(prompt_id)
 
-    def _number(self) -> float:
-        """Below the first that waits, above what was executed before it, and never negative.
+    def _number(self, run: Run) -> float:
+        """Behind the resumed runs that wait, ahead of all else, above what was executed, and never negative.
 
-        Older frontends hide the results of numbers at or below the newest in the history.
+        Older frontends hide the results of numbers at or below the newest in the history. What was queued
+        with a number of 0 or less was queued to the front, and stays there.
         """
         running, waiting = self._queue.get_current_queue_volatile()
-        ahead = [item[0] for item in waiting if item[0] > 0]
-        if not ahead:
-            number = self._server.number
-            self._server.number += 1
-            return number
-        first = min(ahead)
-        executed = [item[0] for item in running] + [
-            entry["prompt"][0] for entry in self._queue.history.values()
-        ]
-        return (max((number for number in executed if 0 <= number < first), default=0) + first) / 2
+        ours = sorted(item[:2] for item in waiting if item[1] in self._resumed)
+        self._resumed = {prompt_id: self._resumed[prompt_id] for _, prompt_id in ours} | {
+            run.prompt_id: run.since
+        }
+        order = [prompt_id for _, prompt_id in ours]
+        index = place([self._resumed[prompt_id] for prompt_id in order], run.since)
+        others = [item[0] for item in waiting if item[1] not in self._resumed and item[0] > 0]
+        if not others and index == len(order):
+            return self._next_number()
+        below = min(others, default=math.inf)
+        done = [item[0] for item in running] + [one["prompt"][0] for one in self._queue.history.values()]
+        above = max((number for number in done if 0 <= number < below), default=0.0)
+        newest = max([above, *(number for number, _ in ours)])
+        if index == len(order) and (found := numbers(1, newest, below)) is not None:
+            return found[0]
+        order.insert(index, run.prompt_id)
+        found = numbers(len(order), above, below)
+        if found is None:  # nothing fits before what ComfyUI numbered: that moves back
+            behind = sorted(item[:2] for item in waiting if item[1] not in self._resumed and item[0] > 0)
+            order += [prompt_id for _, prompt_id in behind]
+            found = [self._next_number() for _ in order]
+        return self._renumber(dict(zip(order, found, strict=True)))[run.prompt_id]
+
+    def _next_number(self) -> float:
+        number = self._server.number
+        self._server.number += 1
+        return number
+
+    def _renumber(self, numbered: dict[str, float]) -> dict[str, float]:
+        heap = self._queue.queue
+        heap[:] = [(numbered.get(item[1], item[0]), *item[1:]) for item in heap]
+        heapq.heapify(heap)
+        return numbered
 
 
 def _ended(entry: dict[str, Any] | None) -> Presence:

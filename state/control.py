@@ -10,13 +10,15 @@ from typing import Any, Protocol
 
 from .edits import Edits, pending, to_json, with_edits, without_pending
 from .errors import IllegalTransition, MidrunError
+from .graph import Prompt, class_type, inputs
 from .instrument import BREAK, Instruments, plain
 from .job import Job
+from .kept import KEPT, pinned
 from .registry import Registry
 from .request import Request
 from .transitions import Event
 from .verdicts import in_graph
-from .view import AbortMode, JobError, JobView, QueuePolicy, State
+from .view import AbortMode, JobError, JobView, PauseReason, QueuePolicy, State
 
 UNCONFIRMED_S = 60.0  # a prompt that has not reached the queue by then never will
 
@@ -41,10 +43,11 @@ class Presence:
 
 @dataclass(frozen=True)
 class Run:
-    """A validated run of a job, ready to be queued."""
+    """A validated run of a job, ready to be queued. since: see queue_order.place"""
 
     prompt_id: str
     request: Request
+    since: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Control:
         self._unconfirmed: dict[str, tuple[Job, float]] = {}
         self._follower: asyncio.Task[None] | None = None
         self._errands: set[asyncio.Task[None]] = set()
+        registry.look = self.look
 
     # -- verbs -----------------------------------------------------------------------------------------
 
@@ -160,6 +164,14 @@ class Control:
                 if where is Where.RUNNING:
                     job.cancel(job.prompt_id)
 
+    def look(self) -> None:
+        """Bring the jobs to what the queue and the history say now."""
+        self._confirm()
+        live = self.registry.live()
+        presence = self.queue.presence([job.prompt_id for job in live])
+        for job in live:
+            self._compare(job, presence)
+
     def follow(self) -> None:
         """See to it that the ends of prompts are noticed."""
         if self._follower is None or self._follower.done():
@@ -173,9 +185,13 @@ class Control:
         try:
             taken = pending(view.edits) if rewritten is None else rewritten.edits
             prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
-            request = replace(job.request, prompt=self.instruments.again(prompt, job.request.prompt))
-            stopping = replace(request, prompt=self.instruments.stopping(request.prompt, view.breakpoints))
-            run = await self.queue.prepare(job.job_id, stopping, in_graph(prompt, view.node_id))
+            prompt = self.instruments.again(prompt, job.request.prompt)
+            kept = job.request.kept.without(prompt, _changed(job.request.prompt, prompt))
+            request = replace(job.request, prompt=prompt, kept=kept)
+            to_run = self.instruments.stopping(pinned(prompt, kept), view.breakpoints)
+            run = await self.queue.prepare(
+                job.job_id, replace(request, prompt=to_run), in_graph(prompt, view.node_id)
+            )
             if rewritten is not None:
                 job.edit(without_pending)
         except BaseException:
@@ -183,6 +199,8 @@ class Control:
             raise
         edited = bool(taken) or rewritten is not None
         self.registry.add_run(job, run.prompt_id, request if edited else None, taken)
+        found_at_start = view.pause_reason is PauseReason.SERVER_RESTART
+        run = replace(run, since=job.cursor if found_at_start else None)
         self.queue.put(_with_edits_told(run, job), earlier)
         self.follow()
 
@@ -217,11 +235,7 @@ class Control:
     async def _follow(self) -> None:
         """Compares the queue with the jobs, as the end of a prompt has no hook. Lives while a job does."""
         while self._unconfirmed or self.registry.live():
-            self._confirm()
-            live = self.registry.live()
-            presence = self.queue.presence([job.prompt_id for job in live])
-            for job in live:
-                self._compare(job, presence)
+            self.look()
             await asyncio.sleep(0.1)
 
     def _confirm(self) -> None:
@@ -247,8 +261,19 @@ class Control:
         self.registry.settle(job)
 
 
+def _changed(before: Prompt, after: Prompt) -> list[str]:
+    """The nodes that are not what they were, those that are gone or new included."""
+    ids = before.keys() | after.keys()
+    return [
+        node_id
+        for node_id in ids
+        if class_type(before, node_id) != class_type(after, node_id)
+        or inputs(before, node_id) != inputs(after, node_id)
+    ]
+
+
 def _without_breaks(request: Request) -> Request:
-    prompt = plain(request.prompt, (BREAK,))
+    prompt = plain(request.prompt, (BREAK, KEPT))
     return request if prompt is request.prompt else replace(request, prompt=prompt)
 
 

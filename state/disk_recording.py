@@ -19,6 +19,7 @@ from .item_file import (
     Item,
     about_of,
     decode_approach,
+    decode_conditions,
     decode_evaluation,
     decode_inputs,
     decode_rewound,
@@ -29,6 +30,7 @@ from .item_file import (
 from .recording import (
     Approach,
     Begun,
+    Conditions,
     Damaged,
     Evaluation,
     Inputs,
@@ -65,6 +67,7 @@ class DiskRecording:
         self._inputs_known = INPUTS in stems
         self._rewound: Rewound | None = None
         self._segments = _numbers("segment", stems)
+        self._conditions = _numbers("conditions", stems)
         self._steps = _numbers("step", stems)
         self._approaches = _numbers("x", stems)
         # A file that is missing in between is found, and told, when it is to be read.
@@ -101,6 +104,9 @@ class DiskRecording:
             self._segments.add(begun.segment.first)
         if begun.approach is not None:
             self.approached(begun.approach)
+        if begun.conditions is not None:
+            self._put(_conditions(begun.conditions.first), begun.conditions)
+            self._conditions.add(begun.conditions.first)
         self._put(_evaluation(self._length), evaluation)
         self._length += 1
 
@@ -119,6 +125,8 @@ class DiskRecording:
         self._approaches = {index for index in self._approaches if index <= length}
         gone += [_segment(first) for first in self._segments if first > length]
         self._segments = {first for first in self._segments if first <= length}
+        gone += [_conditions(first) for first in self._conditions if first >= length]
+        self._conditions = {first for first in self._conditions if first < length}
         gone += [_step(number) for number in self._steps if self._is_beyond(number, length)]
         self._length = min(length, self._length)
         self._steps -= {int(name[len("step-") :]) for name in gone if name.startswith("step-")}
@@ -155,6 +163,13 @@ class DiskRecording:
             return self._begun.segment
         firsts = [first for first in self._segments if first <= end]
         return self._get(_segment(max(firsts)), decode_segment) if firsts else None
+
+    def condition(self, conditions: Conditions) -> None:
+        self._begun.conditions = conditions
+
+    def conditions(self) -> Conditions | None:
+        firsts = [first for first in self._conditions if first < len(self)]
+        return self._get(_conditions(max(firsts)), decode_conditions) if firsts else None
 
     def steps(self) -> list[int]:
         return sorted(number for number in self._steps if visible(number, self._rewound))
@@ -319,7 +334,8 @@ def is_within(stem: str, end: Rewound | None) -> bool:
         return True
     if kind == "step":
         return int(number) <= end.step
-    return int(number) < end.evaluations if not kind else int(number) <= end.evaluations
+    of_evaluations = kind in ("", "conditions")
+    return int(number) < end.evaluations if of_evaluations else int(number) <= end.evaluations
 
 
 def _numbers(kind: str, stems: Iterable[str]) -> set[int]:
@@ -336,6 +352,10 @@ def _x(evaluations: int) -> str:
 
 def _segment(first: int) -> str:
     return f"segment-{first:06}"
+
+
+def _conditions(first: int) -> str:
+    return f"conditions-{first:06}"
 
 
 def _step(number: int) -> str:

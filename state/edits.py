@@ -95,6 +95,17 @@ def was_edited(history: History) -> bool:
     return any(edits[0].from_step is not None for named in history.values() for edits in named.values())
 
 
+def newest(history: History, step: int, node_id: str | None) -> frozenset[Path]:
+    """The inputs that were edited after that step of the node, or later."""
+    return frozenset(
+        (edited, name)
+        for edited, named in history.items()
+        for name, edits in named.items()
+        for edit in edits
+        if edit.from_step is not None and edit.from_step >= step and edit.in_node in (None, node_id)
+    )
+
+
 def without_pending(history: History) -> History:
     for path in pending(history):
         history = changed(history, path, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 Prompt = dict[str, Any]  # node_id -> {"class_type", "inputs": {name: value or [node_id, slot]}}
@@ -55,7 +56,7 @@ def model_file(prompt: Prompt, node_id: str | None) -> str | None:
 
 def vae_links(prompt: Prompt, node_id: str) -> list[tuple[str, int]]:
     """(node_id, slot) of the workflow's VAEs: those that decode what the node makes first, then any other."""
-    after = _after(prompt, node_id)
+    after = descendants(prompt, [node_id]) - {node_id}
     found = [
         (value[0], value[1], current not in after)
         for current in prompt
@@ -82,15 +83,18 @@ def loaded_image(prompt: Prompt, node_id: str) -> str | None:
     return files.pop() if len(files) == 1 else None
 
 
-def _after(prompt: Prompt, node_id: str) -> set[str]:
-    """The nodes that use what the node makes, directly or not."""
-    after: set[str] = set()
-    waiting = [node_id]
+def descendants(prompt: Prompt, node_ids: Iterable[str]) -> set[str]:
+    """The nodes and all that use what they make, directly or not."""
+    users: dict[str, set[str]] = {}
+    for user in prompt:
+        for value in inputs(prompt, user).values():
+            if (source := link(value)) is not None:
+                users.setdefault(source, set()).add(user)
+    found: set[str] = set()
+    waiting = list(node_ids)
     while waiting:
         current = waiting.pop()
-        for other in prompt:
-            uses = any(link(value) == current for value in inputs(prompt, other).values())
-            if uses and other not in after:
-                after.add(other)
-                waiting.append(other)
-    return after
+        if current not in found:
+            found.add(current)
+            waiting += users.get(current, ())
+    return found

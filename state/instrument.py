@@ -12,6 +12,7 @@ from typing import Any
 
 from .breakpoints import Breakpoints, nodes_of
 from .graph import Prompt, class_type, inputs, link
+from .kept import KEPT
 
 ATTACH, BREAK = "MidrunAttach", "MidrunBreakpoint"
 WATCHING = ("MidrunKSampler", ATTACH)
@@ -106,6 +107,8 @@ def _behind(prompt: Prompt, ours: set[str], value: Any) -> Any:
         assert source is not None
         seen.add(source)
         given = inputs(prompt, source)
+        if class_type(prompt, source) == KEPT:
+            return [given.get("node"), given.get("slot")]
         value = given.get("model") if class_type(prompt, source) == ATTACH else given.get("value")
     return value
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from .recording import Approach, Evaluation, Inputs, Rewound, RngState, Segment, Step
+from .recording import Approach, Conditions, Evaluation, Inputs, Rewound, RngState, Segment, Step
 from .telemetry import Telemetry
 from .tensor_file import Tensors
 
 OF_INPUTS = ("latent_format", "fingerprints", "begun", "seed", "node_id")  # in the order of the type
-Item = Inputs | Evaluation | Step | Approach | Segment | Rewound
+Item = Inputs | Evaluation | Step | Approach | Segment | Conditions | Rewound
 
 
 def tensors_of(item: Item) -> Tensors:
@@ -19,7 +19,7 @@ def tensors_of(item: Item) -> Tensors:
         return {} if item.denoised is None else {"denoised": item.denoised}
     if isinstance(item, Approach):
         return {"x": item.x}
-    if isinstance(item, Rewound):
+    if isinstance(item, (Rewound, Conditions)):
         return {}
     tensors: dict[str, torch.Tensor | None]
     if isinstance(item, Segment):
@@ -45,6 +45,8 @@ def about_of(item: Item) -> dict[str, Any]:
         return {"taps": len(item.taps)}
     if isinstance(item, Rewound):
         return {"step": item.step, "evaluations": item.evaluations}
+    if isinstance(item, Conditions):
+        return {"first": item.first, "fingerprints": item.fingerprints}
     if isinstance(item, Approach):
         return {"evaluations": item.evaluations, "sigma": item.sigma}
     if isinstance(item, Segment):
@@ -78,6 +80,10 @@ def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
 
 def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:
     return Approach(about["evaluations"], about["sigma"], tensors["x"])
+
+
+def decode_conditions(tensors: Tensors, about: dict[str, Any]) -> Conditions:
+    return Conditions(about["first"], about["fingerprints"])
 
 
 def decode_rewound(tensors: Tensors, about: dict[str, Any]) -> Rewound:

@@ -12,15 +12,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .breakpoints import Breakpoint, Breakpoints, hit
-from .edits import Edit, Edits, History, Path, applied, pending, taken_back, with_edits
+from .edits import Edit, Edits, History, Path, applied, newest, pending, taken_back, with_edits
 from .errors import IllegalTransition
 from .evaluation import InterruptFlag
 from .previews import step_url
 from .request import Request
 from .telemetry import Telemetry
 from .transitions import ENDED, A, C, Event, F, H, P, Q, R
+from .verdicts import in_graph
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Standing, Take
-from .warnings import OF_A_RUN
+from .warnings import OF_A_RUN, WENT_ON
 from .watched import Watched
 
 CANCELLED = "cancelled in ComfyUI"
@@ -32,6 +33,15 @@ class _NextRun:
 
     event: Event
     fields: dict[str, Any]
+
+
+def gone_back(request: Request, node_id: str | None, undoing: Edits) -> Request:
+    """To an earlier moment of that node: with edits undone, and without what was made after it."""
+    prompt = with_edits(request.prompt, undoing)
+    changed = [path[0] for path in undoing]
+    sampler = in_graph(prompt, node_id)
+    changed += [] if sampler is None else [sampler]
+    return replace(request, prompt=prompt, kept=request.kept.without(prompt, changed))
 
 
 def _told(path: Path, edit: Edit | None) -> dict[str, Any]:
@@ -59,6 +69,7 @@ class Job(Watched):
         super().__init__(view, flag, listener, clock, wall, timer)
         self.request = request
         self._next_run: _NextRun | None = None  # while a new run is being validated
+        self.cursor: int | None = None  # orders jobs by age; of one that was read from the database
         self.travelled = False  # rewound or forked: what ComfyUI has in its cache is of another time
 
     @property
@@ -140,6 +151,11 @@ class Job(Watched):
             detail = {"edits": [_told(path, edit) for path, edit in taken.items()]} if taken else None
             self._fire(run.event, detail, prompt_ids=(*self._view.prompt_ids, prompt_id), **fields)
 
+    def taken(self) -> frozenset[Path]:
+        """The inputs whose edits were applied where the job stands: the next evaluation is the first to see."""
+        with self._lock:
+            return newest(self._view.edits, self._view.step, self._view.node_id)
+
     def refuse_run(self) -> None:
         """ComfyUI did not accept the run: the job stays what it was."""
         with self._lock:
@@ -212,9 +228,10 @@ class Job(Watched):
         with self._lock:
             view = self._view
             edits, undoing = taken_back(view.edits, later)
-            take = view.take or Take(view.moment, view.edits, self.request.prompt)
-            prompt = with_edits(self.request.prompt, undoing)
-            self._be_at(Event.REWIND, to, edits, prompt, take, telemetry=measured)
+            request = self.request
+            take = view.take or Take(view.moment, view.edits, request.prompt, request.kept)
+            request = gone_back(request, to.node_id, undoing)
+            self._be_at(Event.REWIND, to, edits, request, take, telemetry=measured)
 
     def restore(self, measured: Telemetry | None = None) -> None:
         """Be paused where the job had come to before it was rewound; after `reserve`."""
@@ -223,7 +240,8 @@ class Job(Watched):
             if take is None:
                 because = "nothing is left of what it was rewound from."
                 raise IllegalTransition("restore", self.job_id, self.state, because)
-            self._be_at(Event.RESTORE, take.moment, take.edits, take.prompt, None, telemetry=measured)
+            request = replace(self.request, prompt=take.prompt, kept=take.kept)
+            self._be_at(Event.RESTORE, take.moment, take.edits, request, None, telemetry=measured)
 
     def deletable(self) -> bool:
         with self._lock:
@@ -272,7 +290,9 @@ class Job(Watched):
                 return
             self.run_active, self._started = False, True  # a late report of its start changes nothing
             if self.state not in (Q, R, P) and not (self.state is H and self._view.held):
-                self._note("run_ended", {"error": error.to_json()} if error else None)
+                went_on = self.state is H and event is Event.COMPLETE
+                warnings = self._view.warnings | (dict([WENT_ON]) if went_on else {})
+                self._note("run_ended", {"error": error.to_json()} if error else None, warnings=warnings)
             elif event is Event.FAIL and self._trial and error is not None:
                 self.set_back(error)
             elif event is Event.FAIL:
@@ -293,7 +313,7 @@ class Job(Watched):
         event: Event,
         at: Moment,
         edits: History,
-        prompt: dict[str, Any],
+        request: Request,
         take: Take | None,
         **more: Any,
     ) -> None:
@@ -302,7 +322,7 @@ class Job(Watched):
         self.travelled, self._finished = True, False
         self._passed.clear()
         self._step_s = 0.0
-        self.request = replace(self.request, prompt=prompt)
+        self.request = request
         told = {"node_id": at.node_id, "to": at.step}
         fields = asdict(at) | {"paused_at_step": at.step, "edits": edits, "take": take, "held": False}
         fields |= {"pause_reason": PauseReason.USER, "error": None, "gpu_released": True}

@@ -11,6 +11,7 @@ from .recording import (
     Approach,
     Begun,
     Call,
+    Conditions,
     Evaluation,
     Inputs,
     Recording,
@@ -32,6 +33,7 @@ class MemoryRecording:
         self._approaches: dict[int, Approach] = {}
         self._steps: dict[int, Step] = {}
         self._segments: dict[int, Segment] = {}
+        self._conditions: dict[int, Conditions] = {}
         self._rewound: Rewound | None = None
 
     def __len__(self) -> int:
@@ -58,6 +60,8 @@ class MemoryRecording:
             self._segments[begun.segment.first] = begun.segment
         if begun.approach is not None:
             self._approaches[begun.approach.evaluations] = begun.approach
+        if begun.conditions is not None:
+            self._conditions[begun.conditions.first] = begun.conditions
         self._evaluations.append(evaluation)
 
     def forget_begun(self) -> None:
@@ -74,6 +78,7 @@ class MemoryRecording:
         self._approaches = {n: approach for n, approach in self._approaches.items() if n <= length}
         self._steps = {step.number: step for step in self._steps.values() if step.evaluations <= length}
         self._segments = {first: segment for first, segment in self._segments.items() if first <= length}
+        self._conditions = {first: one for first, one in self._conditions.items() if first < length}
 
     def mark(self, step: Step) -> None:
         if self._rewound is None:
@@ -100,6 +105,13 @@ class MemoryRecording:
             return self._begun.segment
         firsts = [first for first in self._segments if first <= end]
         return self._segments[max(firsts)] if firsts else None
+
+    def condition(self, conditions: Conditions) -> None:
+        self._begun.conditions = conditions
+
+    def conditions(self) -> Conditions | None:
+        firsts = [first for first in self._conditions if first < len(self)]
+        return self._conditions[max(firsts)] if firsts else None
 
     def steps(self) -> list[int]:
         return sorted(number for number in self._steps if visible(number, self._rewound))

@@ -157,3 +157,10 @@ def m0006_source(db: Database) -> None:
 def m0007_calls(db: Database) -> None:
     """Which sampling call of the node the job has come to."""
     _run(db, "ALTER TABLE job_debug_state ADD COLUMN call INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def m0008_kept(db: Database) -> None:
+    """What nodes answered and which outputs were made, so that a later run repeats neither."""
+    nothing = '{"answers": {}, "done": []}'
+    _run(db, f"ALTER TABLE job_debug_state ADD COLUMN kept_json TEXT NOT NULL DEFAULT '{nothing}'")

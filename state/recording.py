@@ -119,6 +119,14 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What was in force from that evaluation on. fingerprints: as in `Inputs`"""
+
+    first: int
+    fingerprints: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Rewound:
     """A recording ends, for now, after that step and so many evaluations."""
 
@@ -136,6 +144,7 @@ class Begun:
     inputs: Inputs | None = None
     segment: Segment | None = None
     approach: Approach | None = None
+    conditions: Conditions | None = None
 
 
 class Recording(Protocol):
@@ -174,6 +183,14 @@ class Recording(Protocol):
 
     def segment(self, length: int | None = None) -> Segment | None:
         """The newest, or the newest that begins within so many evaluations."""
+        ...
+
+    def condition(self, conditions: Conditions) -> None:
+        """What the evaluations from here on are asked under."""
+        ...
+
+    def conditions(self) -> Conditions | None:
+        """Of the newest evaluation; None where they are those of the inputs."""
         ...
 
     def rewind(self, step: int) -> None:

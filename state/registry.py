@@ -21,6 +21,7 @@ from .edits import Edits
 from .errors import UnknownJob
 from .evaluation import InterruptFlag
 from .job import Job
+from .kept import Kept
 from .recording import Recordings
 from .request import Request
 from .store import Store, StoredJob
@@ -55,6 +56,7 @@ class Registry:
         self._listeners: list[Listener] = []
         self._saved: dict[str, float] = {}  # job_id -> when its row was written, by the clock
         self._forgotten = 0  # how many jobs were let go of
+        self.look: Callable[[], None] = lambda: None  # at ComfyUI's queue, before anybody is told of a job
         store.trouble = partial(self.trouble, NOT_IN_DATABASE)
 
     # -- a job's life ----------------------------------------------------------------------------------
@@ -117,8 +119,14 @@ class Registry:
 
     def update_request(self, job: Job, request: Request) -> None:
         """What stands in ComfyUI's queue is what a later run repeats."""
-        job.request = replace(request, outputs=job.request.outputs)  # None: all outputs, also added ones
+        known = job.request  # outputs None: all, also those that an edit adds
+        job.request = replace(request, outputs=known.outputs, kept=known.kept)
         self.store.save_request(job.job_id, job.request)
+
+    def keep(self, job: Job, kept: Kept) -> None:
+        """What a run of the job did, which later ones need not do again."""
+        job.request = replace(job.request, kept=kept)
+        self.store.save_kept(job.job_id, kept)
 
     def add_run(
         self, job: Job, prompt_id: str, request: Request | None = None, taken: Edits | None = None
@@ -158,6 +166,7 @@ class Registry:
 
     async def load(self, any_id: str) -> Job:
         """Any job, from memory or from the store; raises UnknownJob."""
+        self.look()
         while True:
             job = self.get(any_id)
             if job is not None:
@@ -180,6 +189,7 @@ class Registry:
         self, states: frozenset[State], limit: int, before: int | None
     ) -> list[tuple[int, JobView]]:
         """(cursor, view) of stored jobs, newest first; those of this session as they are now."""
+        self.look()
         stored = await asyncio.wrap_future(self.store.page(states, limit, before))
         return [(row.cursor, self._present(row)) for row in stored]
 
@@ -246,6 +256,7 @@ class Registry:
 
     def _revive(self, stored: StoredJob) -> Job:
         job = self._make_job(stored.view, stored.request)
+        job.cursor = stored.cursor
         with self._lock:
             if job.job_id not in self._taken:
                 raise UnknownJob(job.job_id)  # deleted since it was read

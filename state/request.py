@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import graph
+from .kept import Kept
 from .view import Origin
 
 SAMPLER_CLASSES = ("MidrunKSampler",)  # their nodes sample by themselves; others only behind a Midrun Attach
@@ -14,12 +15,16 @@ NAME_LENGTH = 200
 
 @dataclass(frozen=True)
 class Request:
-    """What ComfyUI needs to run the job again. Only `secrets` may hold API tokens; it never leaves memory."""
+    """What ComfyUI needs to run the job again. Only `secrets` may hold API tokens; it never leaves memory.
+
+    kept: what earlier runs did, of the nodes that are as they were
+    """
 
     prompt: dict[str, Any]
     extra_data: dict[str, Any]
     outputs: tuple[str, ...] | None = None
     secrets: dict[str, Any] | None = None
+    kept: Kept = Kept()
 
     @property
     def client_id(self) -> str | None:

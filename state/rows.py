@@ -11,6 +11,7 @@ from .breakpoints import parsed
 from .edits import from_json, to_json
 from .errors import MidrunError
 from .grids import cell_of
+from .kept import kept_of
 from .previews import Preview, newest_step, preview_of, source_url, step_url
 from .request import Request
 from .view import (
@@ -73,11 +74,13 @@ def _columns(view: JobView) -> dict[str, Any]:
 
 
 def _take_json(take: Take) -> dict[str, Any]:
-    return {"moment": asdict(take.moment), "edits": to_json(take.edits), "prompt": take.prompt}
+    told = {"moment": asdict(take.moment), "edits": to_json(take.edits), "prompt": take.prompt}
+    return told | {"kept": take.kept.to_json()}
 
 
 def _take_of(stored: dict[str, Any]) -> Take:
-    return Take(Moment(**stored["moment"]), from_json(stored["edits"]), stored["prompt"])
+    edits, kept = from_json(stored["edits"]), kept_of(stored["kept"])
+    return Take(Moment(**stored["moment"]), edits, stored["prompt"], kept)
 
 
 def request_columns(request: Request) -> dict[str, Any]:
@@ -86,6 +89,7 @@ def request_columns(request: Request) -> dict[str, Any]:
         "extra_data_json": json.dumps(request.extra_data),
         "outputs_json": None if request.outputs is None else json.dumps(request.outputs),
         "secret_keys_json": json.dumps(sorted(request.secrets or ())),
+        "kept_json": json.dumps(request.kept.to_json()),
     }
 
 
@@ -197,7 +201,8 @@ def previews_column(previews: list[Preview]) -> str:
 def request_of(row: dict[str, Any]) -> Request:
     outputs = json.loads(row["outputs_json"]) if row["outputs_json"] else None
     prompt, extra = json.loads(row["prompt_json"]), json.loads(row["extra_data_json"])
-    return Request(prompt, extra, None if outputs is None else tuple(outputs))
+    kept = kept_of(json.loads(row["kept_json"]))
+    return Request(prompt, extra, None if outputs is None else tuple(outputs), kept=kept)
 
 
 # A paused job's row is not written while time goes by, so what was written last is told from updated_at.

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from . import telemetry
+from .kept import Kept
 from .migrations import migrations
 from .previews import Preview
 from .request import Request
@@ -121,6 +122,11 @@ class Store:
             telemetry.insert(self._db, view.job_id, measured)
 
         self._write(view.job_id, update)
+
+    def save_kept(self, job_id: str, kept: Kept) -> None:
+        """Not a change of the job that anybody sees."""
+        sql = "UPDATE job_debug_state SET kept_json = ? WHERE job_id = ?"
+        self._write(job_id, lambda: self._db.execute(sql, [json.dumps(kept.to_json()), job_id]))
 
     def save_request(self, job_id: str, request: Request) -> None:
         columns = request_columns(request)

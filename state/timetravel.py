@@ -15,16 +15,15 @@ from typing import Any
 from .control import Control
 from .core import utc
 from .editing import Editing, stored
-from .edits import Edit, Edits, taken_back, with_edits
+from .edits import Edit, Edits, taken_back
 from .errors import BadRequest, MidrunError, NoStep, Unavailable
 from .grids import Cell, axes_of, cells, variant
-from .job import Job
+from .job import Job, gone_back
 from .moments import moment_at
 from .places import directory_name
 from .preview_files import PreviewFiles
 from .previews import source_url, step_url
 from .recording import Call, Damaged, Recording, Rewound
-from .request import Request
 from .telemetry import Telemetry
 from .view import Change, JobView, Moment, PauseReason, State
 
@@ -205,8 +204,7 @@ class TimeTravel:
             source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
-        request: Request = replace(parent.request, prompt=with_edits(parent.request.prompt, undoing))
-        return self._registry.draft(fork, request)
+        return self._registry.draft(fork, gone_back(parent.request, moment.node_id, undoing))
 
     async def _admit(self, parent: Job, fork: Job, edits: Edits, place: Place) -> None:
         """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""

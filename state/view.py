@@ -9,6 +9,7 @@ from typing import Any
 from .breakpoints import Breakpoints
 from .edits import History, summary
 from .grids import Cell
+from .kept import Kept
 from .previews import InForce
 from .telemetry import Telemetry
 
@@ -91,11 +92,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class Take:
-    """What a rewind left behind: where the job had come to, its edits and its graph then."""
+    """What a rewind left behind: where the job had come to, its edits, its graph and what was kept then."""
 
     moment: Moment
     edits: History
     prompt: dict[str, Any]
+    kept: Kept = Kept()
 
     def to_json(self) -> dict[str, Any]:
         return {"node_id": self.moment.node_id, "step": self.moment.step}

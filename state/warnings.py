@@ -32,6 +32,17 @@ UNREADABLE: Warning = (
     "This version of Midrun cannot read the {} of this job, which a newer one may have written. They are "
     "kept as they are.",
 )
+NOT_KEPT: Warning = (
+    "not_kept",
+    "These nodes answer differently in each run, and what they gave cannot be kept as texts and numbers can: "
+    "{}. When this job goes on in a new run (after it made way, was edited, or ComfyUI restarted), the steps "
+    "from there on use their new answers.",
+)
+WENT_ON: Warning = (
+    "parked_run_went_on",
+    "A node caught ComfyUI's interrupt when this job made way, and the workflow ended as if it were "
+    "complete. What that run saved is not the result of this job; resume the job for that.",
+)
 WITHOUT_SECRETS: Warning = (
     "without_secrets",
     "This job was queued with a Comfy.org sign-in, which Midrun does not store. Nodes that need it will fail "
@@ -64,6 +75,7 @@ OF_A_RUN = (
     RECORDING_GONE,
     RECORDING_DAMAGED,
     INPUTS_CHANGED,
+    NOT_KEPT,
     WITHOUT_SECRETS,
     DECODER_MISSING,
     DECODER_UNUSABLE,

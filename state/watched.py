@@ -15,8 +15,9 @@ from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .telemetry import Telemetry
 from .timing import Mode
-from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
+from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, QueuePolicy
+from .warnings import NOT_KEPT
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
@@ -68,6 +69,7 @@ class Watched(Core):
         self._total_before: int | None = None  # of the call as it was in the run before
         self._trial = False  # the run tries edits, and has not answered an evaluation with them
         self._passed: set[str] = set()  # nodes before which the job was paused, and went on
+        self._fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
 
@@ -297,6 +299,11 @@ class Watched(Core):
                 fields |= {"total_steps": self._total_before, "standing": None}
                 self._fire(Event.STOPPED, {"error": error.to_json()}, **fields)
 
+    def fickle(self, nodes: dict[str, str]) -> None:
+        """These nodes will answer otherwise in a later run; told when the job stops. node_id -> class"""
+        with self._lock:
+            self._fickle = nodes
+
     def save_measured(self, save: Callable[[list[Telemetry]], None]) -> None:
         """Hand over what was measured since this was asked last, in order. `save` must not block."""
         with self._lock:
@@ -305,6 +312,14 @@ class Watched(Core):
                 save(measured)
 
     # -- under the lock --------------------------------------------------------------------------------
+
+    def _fire(self, event: Event, detail: dict[str, Any] | None = None, **fields: Any) -> None:
+        if self._fickle and TRANSITIONS.get((self.state, event)) in (H, F):
+            code, told = NOT_KEPT
+            named = ", ".join(f"{node_id} ({kind})" for node_id, kind in self._fickle.items())
+            warnings = fields.get("warnings", self._view.warnings)
+            fields["warnings"] = warnings | {code: told.format(named)}
+        super()._fire(event, detail, **fields)
 
     def _publish(self, change: Change | None) -> None:
         self._untold = False

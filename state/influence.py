@@ -1,0 +1,33 @@
+"""What of a sampling node edits reach, by way of the graph. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .edits import Path
+from .graph import Prompt, descendants, inputs, link
+from .verdicts import in_graph
+
+GUIDER = "guider"  # an input that stands for a node with a model and conditionings of its own
+
+
+def influenced(prompt: Prompt, sampler: str | None, edited: Iterable[Path]) -> set[str]:
+    """The linked inputs of the sampling node, and of its guider, that depend on edited inputs."""
+    paths = set(edited)
+    sampler = in_graph(prompt, sampler)
+    return set() if sampler is None else _reached(prompt, sampler, paths, set())
+
+
+def _reached(prompt: Prompt, node_id: str, paths: set[Path], seen: set[str]) -> set[str]:
+    seen.add(node_id)
+    after = descendants(prompt, [node for node, _ in paths if node != node_id])
+    found: set[str] = set()
+    for name, value in inputs(prompt, node_id).items():
+        source = link(value)
+        if source is None:
+            continue
+        if name == GUIDER and source not in seen and (node_id, name) not in paths:
+            found |= _reached(prompt, source, paths, seen)
+        elif source in after or (node_id, name) in paths:
+            found.add(name)
+    return found
