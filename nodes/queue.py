@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import heapq
-import math
 import time
 import uuid
 from typing import Any
@@ -20,14 +19,13 @@ from comfy_execution.utils import get_executing_context
 
 from ..state.control import Presence, Run, Where
 from ..state.errors import RunRefused
-from ..state.queue_order import numbers, place
+from ..state.queue_order import Item, ResumedRuns
 from ..state.request import Request
 from ..state.transitions import Event
 from ..state.verdicts import ancestors
 from ..state.view import JobError
 
 SECRET_KEYS: tuple[str, ...] = tuple(getattr(execution, "SENSITIVE_EXTRA_DATA_KEYS", ()))
-Item = tuple[Any, ...]  # (number, prompt_id, prompt, extra_data, outputs_to_execute, sensitive)
 
 
 class ComfyQueue:
@@ -36,8 +34,9 @@ class ComfyQueue:
     def __init__(self, server: Any) -> None:
         self._server = server
         self._queue = server.prompt_queue
-        self._resumed: dict[str, int | None] = {}  # runs that wait: prompt_id -> see place()
-        self._forgotten: set[str] = set()  # superseded runs whose history entry has yet to appear
+        self._resumed = ResumedRuns()
+        self._forgotten: dict[str, str] = {}  # superseded runs whose history entry has yet to appear -> heir
+        self._inherited: dict[str, list[dict[str, Any]]] = {}  # runs -> what superseded ones showed
 
     def presence(self, prompt_ids: list[str]) -> dict[str, Presence]:
         with self._queue.mutex:
@@ -46,7 +45,9 @@ class ComfyQueue:
             places |= {item[1]: Presence(Where.RUNNING) for item in running}
             history = self._queue.history
             for prompt_id in [gone for gone in self._forgotten if gone in history]:
-                self._forget(prompt_id)
+                self._forget(prompt_id, self._forgotten[prompt_id])
+            for prompt_id in [heir for heir in self._inherited if heir in history]:
+                _show(history[prompt_id], self._inherited.pop(prompt_id))
             return {
                 prompt_id: places.get(prompt_id) or _ended(history.get(prompt_id)) for prompt_id in prompt_ids
             }
@@ -114,9 +115,9 @@ class ComfyQueue:
         with self._queue.mutex:
             for prompt_id in forget:
                 if prompt_id not in self._queue.history:
-                    self._forgotten.add(prompt_id)
+                    self._forgotten[prompt_id] = run.prompt_id
                 elif _ended(self._queue.history[prompt_id]).event is not Event.COMPLETE:
-                    self._forget(prompt_id)
+                    self._forget(prompt_id, run.prompt_id)
             number = self._number(run)
             item = (number, run.prompt_id, request.prompt, request.extra_data, list(request.outputs or ()))
             self._queue.put((*item, dict(request.secrets or {})))
@@ -130,50 +131,38 @@ class ComfyQueue:
             else:
                 self._queue.delete_queue_item(lambda item: item[1] == prompt_id)
 
-    def _forget(self, prompt_id: str) -> None:
+    def _forget(self, prompt_id: str, heir: str) -> None:
+        """An entry leaves the history, but not what its outputs showed: `heir` does not make it again."""
+        shown = [*self._inherited.pop(prompt_id, ()), self._queue.history[prompt_id]]
+        self._inherited.setdefault(heir, []).extend(shown)
         self._queue.delete_history_item(prompt_id)
-        self._forgotten.discard(prompt_id)
+        self._forgotten.pop(prompt_id, None)
 
     def _number(self, run: Run) -> float:
-        """Behind the resumed runs that wait, ahead of all else, above what was executed, and never negative.
-
-        Older frontends hide the results of numbers at or below the newest in the history. What was queued
-        with a number of 0 or less was queued to the front, and stays there.
-        """
+        """Of the run, once what waits was moved for it."""
         running, waiting = self._queue.get_current_queue_volatile()
-        ours = sorted(item[:2] for item in waiting if item[1] in self._resumed)
-        self._resumed = {prompt_id: self._resumed[prompt_id] for _, prompt_id in ours} | {
-            run.prompt_id: run.since
-        }
-        order = [prompt_id for _, prompt_id in ours]
-        index = place([self._resumed[prompt_id] for prompt_id in order], run.since)
-        others = [item[0] for item in waiting if item[1] not in self._resumed and item[0] > 0]
-        if not others and index == len(order):
-            return self._next_number()
-        below = min(others, default=math.inf)
         done = [item[0] for item in running] + [one["prompt"][0] for one in self._queue.history.values()]
-        above = max((number for number in done if 0 <= number < below), default=0.0)
-        newest = max([above, *(number for number, _ in ours)])
-        if index == len(order) and (found := numbers(1, newest, below)) is not None:
-            return found[0]
-        order.insert(index, run.prompt_id)
-        found = numbers(len(order), above, below)
-        if found is None:  # nothing fits before what ComfyUI numbered: that moves back
-            behind = sorted(item[:2] for item in waiting if item[1] not in self._resumed and item[0] > 0)
-            order += [prompt_id for _, prompt_id in behind]
-            found = [self._next_number() for _ in order]
-        return self._renumber(dict(zip(order, found, strict=True)))[run.prompt_id]
+        items = [Item(item[0], item[1]) for item in waiting]
+        numbers = self._resumed.numbers(run.prompt_id, run.since, items, done, self._next_number)
+        number = numbers.pop(run.prompt_id)
+        if numbers:
+            heap = self._queue.queue
+            heap[:] = [(numbers.get(item[1], item[0]), *item[1:]) for item in heap]
+            heapq.heapify(heap)
+        return number
 
     def _next_number(self) -> float:
         number = self._server.number
         self._server.number += 1
         return number
 
-    def _renumber(self, numbered: dict[str, float]) -> dict[str, float]:
-        heap = self._queue.queue
-        heap[:] = [(numbered.get(item[1], item[0]), *item[1:]) for item in heap]
-        heapq.heapify(heap)
-        return numbered
+
+def _show(entry: dict[str, Any], earlier: list[dict[str, Any]]) -> None:
+    """Also what earlier runs showed of outputs that this one did not make."""
+    for part in ("outputs", "meta"):
+        for one in reversed(earlier):
+            known = entry.setdefault(part, {})
+            known |= {node_id: shown for node_id, shown in one.get(part, {}).items() if node_id not in known}
 
 
 def _ended(entry: dict[str, Any] | None) -> Presence:

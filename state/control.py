@@ -43,7 +43,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class Run:
-    """A validated run of a job, ready to be queued. since: see queue_order.place"""
+    """A validated run of a job, ready to be queued. since: see ResumedRuns.numbers"""
 
     prompt_id: str
     request: Request

@@ -152,7 +152,7 @@ class Job(Watched):
             self._fire(run.event, detail, prompt_ids=(*self._view.prompt_ids, prompt_id), **fields)
 
     def taken(self) -> frozenset[Path]:
-        """The inputs whose edits were applied where the job stands: the next evaluation is the first to see."""
+        """The inputs whose edits were applied where the job stands, so that no evaluation had them yet."""
         with self._lock:
             return newest(self._view.edits, self._view.step, self._view.node_id)
 

@@ -250,6 +250,38 @@ def varying(graph: Graph, key: str) -> Graph:
     return graph | {"varying": node("TestVarying", **given, key=key)}
 
 
+def stubborn(graph: Graph, again: bool, at_the_end: bool = False) -> Graph:
+    """A third-party node that catches ComfyUI's interrupt."""
+    old = graph["sampler"]["inputs"]
+    given = {name: old[name] for name in ("model", "seed", "steps", "positive", "negative", "latent_image")}
+    if not at_the_end:
+        return {**graph, "sampler": node("TestStubborn", again=again, **given)}
+    graph = {name: graph[name] for name in graph if name != "save"}
+    return {**graph, "sampler": node("TestStubbornEnd", again=again, **given)}
+
+
+def in_series(graph: Graph, **inputs: Any) -> Graph:
+    """A second sampler that goes on from the first one's latent; what the first one made is saved, too."""
+    second = _with(graph["sampler"], latent_image=["sampler", 0], **({"denoise": 0.6} | inputs))
+    first_save = node("SaveLatent", samples=["sampler", 0], filename_prefix="latents/first")
+    save = node("SaveLatent", samples=["second", 0], filename_prefix="latents/test")
+    return {**graph, "second": second, "first_save": first_save, "save": save}
+
+
+def listed(graph: Graph) -> Graph:
+    """Three latents through one sampler."""
+    latents = node("TestLatents", seed=7)
+    return {**graph, "latent": latents}
+
+
+def with_dice(graph: Graph, key: str, kept: bool = True) -> Graph:
+    """A wildcard before the prompt: a number (which is kept), or a conditioning (which cannot be)."""
+    dice = node("TestDice", key=key)
+    if kept:
+        return {**graph, "dice": dice, "positive": node("TestConditioning", seed=["dice", 0])}
+    return {**graph, "dice": dice, "sampler": _with(graph["sampler"], positive=["dice", 1])}
+
+
 def threaded(graph: Graph) -> Graph:
     """A third-party node that samples on a thread of its own."""
     old = graph["sampler"]["inputs"]

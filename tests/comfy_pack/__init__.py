@@ -9,9 +9,10 @@ from .models import NODES as MODEL_NODES
 from .preview_bench import NODES as PREVIEW_BENCH_NODES
 from .previews import NODES as PREVIEW_NODES
 from .probes import NODES as PROBE_NODES
+from .stubborn import NODES as STUBBORN_NODES
 from .switch import NODES as SWITCH_NODES
 from .turnstile import NODES as TURNSTILE_NODES
 
 _NODES = (*MODEL_NODES, *PROBE_NODES, *FICKLE_NODES, *SWITCH_NODES, *PREVIEW_NODES, *BENCH_NODES)
-_NODES += (*PREVIEW_BENCH_NODES, *DEMO_NODES, *TURNSTILE_NODES)
+_NODES += (*PREVIEW_BENCH_NODES, *DEMO_NODES, *STUBBORN_NODES, *TURNSTILE_NODES)
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in _NODES}

@@ -1,5 +1,7 @@
 """Nodes that do not answer the same each time they are asked, as wildcards, GPUs and deleted files do."""
 
+from collections import defaultdict
+
 import torch
 
 from .probes import OPENED
@@ -61,4 +63,28 @@ class TestVarying:
         return ({"samples": latent}, conditioning, seed + ("reseeded" in OPENED[key]))
 
 
-NODES = (TestFickle, TestVarying)
+class TestDice:
+    """A wildcard: another number each time it is executed, and a latent that nobody can keep."""
+
+    ROLLS = defaultdict(int)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"key": ("STRING", {"default": ""})}}
+
+    @classmethod
+    def IS_CHANGED(cls, key):
+        return float("nan")
+
+    RETURN_TYPES = ("INT", "CONDITIONING")
+    FUNCTION = "roll"
+    CATEGORY = "_for_testing"
+
+    def roll(self, key):
+        self.ROLLS[key] += 1
+        number = 100 + self.ROLLS[key]
+        generator = torch.Generator().manual_seed(number)
+        return (number, [[torch.randn(1, 4, 64, generator=generator), {}]])
+
+
+NODES = (TestFickle, TestVarying, TestDice)
