@@ -45,7 +45,9 @@ class RunWatch(ProgressHandler):
             mm.interrupt_current_processing(True)
 
     def finish_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
-        if not self._job.must_leave(prompt_id):
+        if self._job.must_leave(prompt_id):
+            self._job.travelled = True  # what it answered is in ComfyUI's cache now, and is not the job's
+        else:
             self.made([node_id])
 
     def made(self, node_ids: Iterable[str]) -> None:
@@ -76,16 +78,19 @@ def watch(job: Job, prompt_id: str, node_id: str, keep: Keep) -> None:
 def _answered(job: Job, sampler: str) -> tuple[dict[str, Answer], dict[str, str]]:
     """What is to be kept of nodes that may answer otherwise next time, and those of which it cannot be."""
     prompt, known = job.request.prompt, job.request.kept.answers
-    asked = [node_id for node_id in prompt if node_id not in known and not _is_steady(prompt, node_id)]
-    outputs = _outputs_of(asked)
-    answers: dict[str, Answer] = {}
-    fickle: dict[str, str] = {}
-    for node_id, given in outputs.items():
-        answer = _without_temporary(plain(given))
-        if answer is not None:
-            answers[node_id] = answer
-        if _is_fickle(node_id) and _is_used(prompt, node_id, answer, sampler):
-            fickle[node_id] = class_type(prompt, node_id) or ""
+    unsteady = [node_id for node_id in prompt if not _is_steady(prompt, node_id)]
+    given = _outputs_of(node_id for node_id in unsteady if node_id not in known)
+    answers = {
+        node_id: answer
+        for node_id, outputs in given.items()
+        if (answer := _without_temporary(plain(outputs))) is not None
+    }
+    kept = {**answers, **known}
+    fickle = {
+        node_id: class_type(prompt, node_id) or ""
+        for node_id in unsteady
+        if _is_fickle(node_id) and _is_used(prompt, node_id, kept.get(node_id), sampler)
+    }
     return answers, fickle
 
 

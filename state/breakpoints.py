@@ -30,6 +30,7 @@ class Kind(str, Enum):
 
 COUNTED = (Kind.STEP, Kind.EVERY)
 BELOW = (Kind.SIGMA_BELOW, Kind.CHANGE_BELOW)
+AT_STEPS = (*COUNTED, *BELOW)
 AROUND = {Kind.TIME: window, Kind.HEAT: heat}  # what is so around the server, whatever the job does
 NAMES = {Kind.TIME: {"from", "to"}, Kind.HEAT: {"above", "below"}}
 
@@ -157,7 +158,7 @@ def nodes_of(breakpoints: Breakpoints) -> list[str]:
 
 
 def _value(kind: Kind, value: Any) -> float | None:
-    if kind not in (*COUNTED, *BELOW):
+    if kind not in AT_STEPS:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise BadRequest(f"A breakpoint of the kind {kind.value} needs a value above 0.")

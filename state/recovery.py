@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
-from .breakpoints import Breakpoints
+from .breakpoints import AT_STEPS, Breakpoints
 from .disk import DiskRecordings
 from .moments import end_of
 from .places import directory_name
@@ -60,13 +60,12 @@ def corrected(view: JobView, calls: Calls) -> JobView:
         return view
     step = _step(recording, end.step)
     here = (view.node_id, view.call) == (end.node_id, end.call)
-    hits = {} if step is None else step.hits
     return replace(
         view,
         **asdict(end),
         paused_at_step=end.step,
         telemetry=None if step is None else step.measured,
-        breakpoints=_counted(view.breakpoints, hits),
+        breakpoints=_counted(view.breakpoints, _hits(calls)),
         source_url=view.source_url if here else _source(view, recording, end),
     )
 
@@ -137,8 +136,20 @@ def _step(recording: Recording, number: int) -> Step | None:
         return None
 
 
+def _hits(calls: Calls) -> dict[str, int]:
+    """As they were at the newest step of all."""
+    for call in sorted(calls, key=lambda call: _begun(calls[call]), reverse=True):
+        step = _step(calls[call], max(calls[call].steps(), default=0))
+        if step is not None:
+            return step.hits
+    return {}
+
+
 def _counted(breakpoints: Breakpoints, hits: dict[str, int]) -> Breakpoints:
-    return tuple(replace(one, hits=max(one.hits, hits.get(one.id, 0))) for one in breakpoints)
+    """What is met at no step, as a NaN is, is counted in the row alone."""
+    return tuple(
+        replace(one, hits=hits.get(one.id, 0)) if one.kind in AT_STEPS else one for one in breakpoints
+    )
 
 
 def _source(view: JobView, recording: Recording, end: Moment) -> str | None:

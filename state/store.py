@@ -120,6 +120,8 @@ class Store:
             at = [view.step, view.job_id, found]
             self._db.execute(f"UPDATE job_events SET step = ? WHERE id = ({newest})", at)
             telemetry.insert(self._db, view.job_id, measured)
+            if view.take is None and (view.step or not view.call):
+                telemetry.end_at(self._db, view.job_id, view.node_id, view.step)
 
         self._write(view.job_id, update)
 

@@ -62,6 +62,14 @@ def insert(db: Database, job_id: str, rows: Iterable[Telemetry]) -> None:
         db.table(TABLE).insert({"job_id": job_id, **row.to_json()})
 
 
+def end_at(db: Database, job_id: str, node_id: str | None, step: int) -> None:
+    """Forget what was measured after that step; 0 is before the first of the node."""
+    where = {"job_id": job_id, "node_id": node_id, "step": step}
+    of_node = f"FROM {TABLE} WHERE job_id = :job_id AND node_id = :node_id"
+    last = f"SELECT MAX(id) {of_node} AND step = :step" if step else f"SELECT MIN(id) - 1 {of_node}"
+    db.execute(f"DELETE FROM {TABLE} WHERE job_id = :job_id AND id > ({last})", where)
+
+
 def share(db: Database, job_id: str, with_id: str, node_id: str | None, step: int) -> None:
     """What was measured of one job up to that step is true of another that goes on from there."""
     here = "SELECT {} FROM " + TABLE + " WHERE job_id = :job_id AND node_id = :node_id AND step {} :step"

@@ -1,4 +1,5 @@
-"""kill -9 of the server at random moments, restart, resume: `python dev.py bench --soak`; a few in a test.
+"""kill -9 and SIGTERM of the server at random moments, restart, resume: `python dev.py bench --soak`; a few
+in a test. After each restart, what is told of the job has to be what its recording holds.
 
 The probe leaves a line for each evaluation that begins, in a file that outlives the server. A line is the
 checksum of the evaluation's x, so what was computed twice is told apart, and so is what an uninterrupted run
@@ -7,6 +8,7 @@ would never have computed.
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 import time
@@ -15,18 +17,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import torch
-from resuming import latent
+from safetensors import safe_open
+from safetensors.torch import load_file
 
 import graphs
 from harness import Comfy
 
-STEPS = {"dpmpp_2m_sde": 18, "dpm_adaptive": 12, "euler_ancestral_cfg_pp": 18}  # dpm_adaptive chooses itself
+# Two samplers in series, a list of three latents, and samplers of one call; dpm_adaptive chooses its steps.
+STEPS = {"series": 8, "list": 6, "dpm_adaptive": 12, "dpmpp_2m_sde": 18, "euler_ancestral_cfg_pp": 18}
+SAMPLER = {"series": "dpmpp_2m", "list": "heun"}
 STEP_S = 0.05
 AT_ONCE = 2  # jobs, so that one also waits, and one may run while another is parked
 STUCK_S = 90.0
 SOON_S = 0.3
+SIGTERM = 0.25  # of the ends are orderly
 WITHIN = 0.85  # of the kills come while the job samples, not before it
 LIVE = ("queued", "running", "pausing", "paused")
 
@@ -53,14 +60,48 @@ class Victim:
 
 
 def soak(
-    base: Path, count: int, seed: int, told: Callable[[str], None] = lambda told: None
+    base: Path,
+    count: int,
+    seed: int,
+    told: Callable[[str], None] = lambda told: None,
+    scenarios: tuple[str, ...] = tuple(STEPS),
 ) -> dict[str, dict[str, Any]]:
-    """Kill the server `count` times, each time with a live job; what became of the jobs."""
-    return _Soak(base, seed, told).run(count)
+    """End the server `count` times, each time with a live job; what became of the jobs."""
+    return _Soak(base, seed, told, scenarios).run(count)
+
+
+def latents(comfy: Comfy, prompt_id: str) -> torch.Tensor:
+    """All that the node `save` saved."""
+    saved = comfy.wait_ended(prompt_id)["outputs"]["save"]["latents"]
+    files = [comfy.base / "output" / one["subfolder"] / one["filename"] for one in saved]
+    return torch.cat([load_file(file)["latent_tensor"] for file in files])
+
+
+def on_record(place: Path) -> dict[str, Any]:
+    """Where the job stands by the names and headers of its recording's files; nothing where there is none."""
+    calls = {call: about(call / "inputs.safetensors") for call in place.glob("*") if any(call.iterdir())}
+    if not calls:
+        return {"evaluations": 0, "step": 0}
+    newest = max(calls, key=lambda call: calls[call]["begun"])
+    names = [file.name.removesuffix(".safetensors") for file in newest.iterdir() if file.suffix != ".tmp"]
+    evaluations = sum(name.isdigit() for name in names)
+    steps = [int(name[len("step-") :]) for name in names if name.startswith("step-")]
+    told = {"evaluations": evaluations, "step": max(steps, default=0), "call": int(newest.suffix[1:])}
+    if evaluations:
+        told["sigma"] = about(newest / f"x-{evaluations - 1:06}.safetensors")["sigma"]
+    return told | {"node_id": calls[newest]["node_id"]}
+
+
+def about(file: Path) -> dict[str, Any]:
+    with safe_open(file, "pt") as opened:
+        return json.loads(opened.metadata()["midrun"])["about"]
 
 
 class _Soak:
-    def __init__(self, base: Path, seed: int, told: Callable[[str], None]) -> None:
+    def __init__(
+        self, base: Path, seed: int, told: Callable[[str], None], scenarios: tuple[str, ...]
+    ) -> None:
+        self.scenarios = scenarios
         self.evidence = base / "evidence"
         self.evidence.mkdir(parents=True)
         self.comfy = Comfy(base, evidence=self.evidence)
@@ -74,12 +115,15 @@ class _Soak:
         self.jobs_hit = 0
         self.twice: Counter[int] = Counter()  # kill -> evaluations that it made necessary again
         self.strange = 0
+        self.false = 0  # restarts after which something else was told than the recording holds
+        self.compared = 0
+        self.edits: Counter[str] = Counter()
         self.troubles: list[str] = []
 
     def run(self, count: int) -> dict[str, dict[str, Any]]:
         try:
             self.comfy.start()
-            for sampler in STEPS:
+            for sampler in self.scenarios:
                 self.stock[sampler] = self._run_stock(sampler)
             while self.moments.total() < count:
                 self._kill_once()
@@ -94,11 +138,13 @@ class _Soak:
         began = time.monotonic()
         prompt_id = self.comfy.queue(self._graph(sampler, key, watched=False))
         self.comfy.wait_ended(prompt_id)
-        return Stock(latent(self.comfy, prompt_id), self._begun(key), time.monotonic() - began)
+        return Stock(latents(self.comfy, prompt_id), self._begun(key), time.monotonic() - began)
 
     def _graph(self, sampler: str, key: str, **more: Any) -> graphs.Graph:
         slow = {"seconds": STEP_S}
-        return graphs.base(sampler, steps=STEPS[sampler], key=key, probe=slow, **more)
+        name = SAMPLER.get(sampler, sampler)
+        graph = graphs.base(name, steps=STEPS[sampler], key=key, probe=slow, **more)
+        return {"series": graphs.in_series, "list": graphs.listed}.get(sampler, lambda graph: graph)(graph)
 
     def _begun(self, key: str) -> list[str]:
         file = self.evidence / key
@@ -117,13 +163,19 @@ class _Soak:
         if aim not in self.victims:
             return  # it ended before its moment came
         moment = self._moment(aim, doing)
-        self.comfy.kill()
+        if self.random.random() < SIGTERM:
+            self.comfy.stop()
+            moment += " (SIGTERM)"
+        else:
+            self.comfy.kill()
         number = self.moments.total() + 1
         for victim in self.victims:
             begun = self._begun(victim.key)
             victim.lives.append((number, set(begun[victim.seen :])))
             victim.seen = len(begun)
         self.comfy.start()
+        for victim in self.victims:
+            self._compare(victim, number)
         if self._state(aim) == "completed":
             self.outcomes["ended_before_the_kill"] += 1
             self.victims.remove(aim)
@@ -135,7 +187,7 @@ class _Soak:
 
     def _queue(self) -> None:
         self.queued += 1
-        sampler = self.random.choice(list(STEPS))
+        sampler = self.random.choice(self.scenarios)
         policy = self.random.choice(("hold", "park"))
         key = f"victim-{self.queued}"
         job_id = self.comfy.queue(self._graph(sampler, key, queue_policy=policy))
@@ -178,9 +230,15 @@ class _Soak:
         """Resume what the kill hit. Some of it runs into the next kill, the rest to its end."""
         hit = list(self.victims)
         for victim in hit:
+            before = self.comfy.job(victim.job_id)
+            if edited := before["state"] == "paused" and self.random.random() < 0.5:
+                self._edit(victim, number)
             status, job = self.comfy.verb(victim.job_id, "resume")
             if status != 202:
                 self._give_up(victim, f"kill {number}: resume answered {status} {job}")
+            elif edited:
+                told = job["modified_params"]["save"]["filename_prefix"]["from_step"]
+                self.edits["true" if told == before["step"] else "false"] += 1
         stays = self.random.random() < 0.4
         for victim in hit[1:] if stays else hit:
             if victim in self.victims:
@@ -197,7 +255,7 @@ class _Soak:
             return
         self.victims.remove(victim)
         stock = self.stock[victim.sampler]
-        same = torch.equal(latent(self.comfy, job["prompt_id"]), stock.latent)
+        same = torch.equal(latents(self.comfy, job["prompt_id"]), stock.latent)
         self.outcomes["equal" if same else "different"] += 1
         begun = self._begun(victim.key)
         self.strange += len(set(begun) ^ set(stock.begun))
@@ -210,6 +268,27 @@ class _Soak:
         for kill, begun in reversed(victim.lives):
             self.twice[kill] += len(begun & later)
             later |= begun
+
+    def _edit(self, victim: Victim, number: int) -> None:
+        """Of something that changes no latent."""
+        edit = {"save": {"filename_prefix": f"latents/test-{number}"}}
+        status, answer = self.comfy.call("PUT", f"/midrun/jobs/{victim.job_id}/params", edit)
+        if status != 200:
+            self.troubles.append(f"kill {number}: an edit of {victim} answered {status} {answer}")
+
+    def _compare(self, victim: Victim, number: int) -> None:
+        """What is told of the job with what its recording holds."""
+        job = self.comfy.job(victim.job_id)
+        if job["state"] not in ("paused", "failed"):
+            return
+        self.compared += 1
+        held = on_record(self.comfy.base / "user" / "__midrun" / "recordings" / victim.job_id)
+        told = {name: job[name] for name in held}
+        picture = parse_qs(urlsplit(job["preview_url"] or "").query).get("step")
+        telemetry = job["telemetry"]["step"] if job["telemetry"] else 0
+        if told != held or telemetry != held.get("step", 0) or picture not in (None, [str(job["step"])]):
+            self.false += 1
+            self.troubles.append(f"kill {number}: {victim.sampler} was told as {job}, but holds {held}")
 
     def _give_up(self, victim: Victim, told: str) -> None:
         self.outcomes["stuck"] += 1
@@ -228,6 +307,7 @@ class _Soak:
     def _figures(self) -> dict[str, dict[str, Any]]:
         kills = self.moments.total()
         twice = [self.twice[number] for number in range(1, kills + 1)]
+        restarts = {"jobs_compared": self.compared, "told_otherwise": self.false, **self.edits}
         jobs = {"ended": self.outcomes["equal"] + self.outcomes["different"]}
         jobs |= {name: self.outcomes[name] for name in ("equal", "stuck", "ended_before_the_kill")}
         spread = {
@@ -237,6 +317,7 @@ class _Soak:
         }
         return {
             "kills": {"all": kills, "jobs_hit": self.jobs_hit, **self.moments},
+            "restarts": restarts,
             "jobs": jobs | {"evaluations_no_stock_run_has": self.strange},
             "evaluations_computed_twice_a_kill": spread,
             **{f"trouble {index}": {"": told} for index, told in enumerate(self.troubles, 1)},

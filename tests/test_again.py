@@ -69,9 +69,6 @@ def test_a_wildcard_is_not_drawn_again_after_a_park_or_a_restart(tmp_path: Path)
                 comfy.kill()
                 comfy.start()
             assert comfy.verb(job_id, "resume")[0] == 202
-            if key == "restart":
-                comfy.wait_at_gate(key, 4)  # the gates of a new server are closed
-                comfy.open_gate(key, 4)
             job = comfy.wait_for(job_id, "completed")
             assert torch.equal(latent(comfy, job["prompt_id"]), expected) and warnings(job) == {}
     finally:
@@ -246,3 +243,29 @@ def test_jobs_run_in_the_order_in_which_they_are_resumed(comfy: Comfy) -> None:
         comfy.wait_for(job_id, "completed")
     ended = [entry for entry in comfy.get("/history") if entry in {held, *resumed, *never}]
     assert ended == [held, *resumed, *never]
+
+
+def test_jobs_found_after_a_crash_run_in_the_order_in_which_they_were_queued(tmp_path: Path) -> None:
+    comfy = Comfy(tmp_path).start()
+    try:
+        first = start(comfy, "first", "1")
+        comfy.wait_at_gate("first", 1)
+        jobs = [first, *(start(comfy, "many", seed=number, steps=1) for number in range(150))]
+        comfy.until(lambda: len(comfy.get("/midrun/jobs?limit=500")["jobs"]) == len(jobs), "all rows")
+        comfy.kill()
+        comfy.start()
+        comfy.queue(graphs.base(watched=False, key="blocker", gates="1"))
+        comfy.wait_at_gate("blocker", 1)
+        never = start(comfy, "never", seed=999, steps=1)
+        resumed = {job_id: comfy.verb(job_id, "resume")[1]["prompt_id"] for job_id in reversed(jobs)}
+        order = [*(resumed[job_id] for job_id in jobs), never]
+        assert waiting(comfy) == order
+        comfy.open_gate("blocker", 1)
+        comfy.until(lambda: comfy.probe("first")["at_gate"] == 1, "the first to sample")
+        comfy.open_gate("first", 1)
+        comfy.wait_for(never, "completed")
+        assert [
+            prompt_id for prompt_id in comfy.get("/history?max_items=1000") if prompt_id in order
+        ] == order
+    finally:
+        comfy.stop()

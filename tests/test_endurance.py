@@ -16,3 +16,5 @@ def test_jobs_of_a_server_that_is_killed_at_random_moments_end_as_if_it_had_not_
     assert figures["kills"]["all"] == 6
     assert jobs["equal"] == jobs["ended"] > 0, figures
     assert (jobs["stuck"], jobs["evaluations_no_stock_run_has"]) == (0, 0), figures
+    restarts = figures["restarts"]
+    assert restarts["told_otherwise"] == restarts.get("false", 0) == 0 < restarts["jobs_compared"], figures

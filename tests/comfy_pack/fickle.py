@@ -29,6 +29,10 @@ class TestFickle:
         return (samples,)
 
 
+class Seed(int):
+    """A number of a pack's own type: not one that Midrun keeps."""
+
+
 class TestVarying:
     """Executed anew in every run. `nudged`, `wide` and, after that, `narrow` under `key` change the latent,
     `other` the conditioning, `reseeded` the seed."""
@@ -60,7 +64,7 @@ class TestVarying:
             latent = torch.cat([latent, latent], dim=-1)
         if "other" in OPENED[key]:
             conditioning = [[tensor + 1.0, dict(more)] for tensor, more in conditioning]
-        return ({"samples": latent}, conditioning, seed + ("reseeded" in OPENED[key]))
+        return ({"samples": latent}, conditioning, Seed(seed + ("reseeded" in OPENED[key])))
 
 
 class TestDice:
