@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 async def comfy_entrypoint() -> Any:
     """The extension, for ComfyUI's loader."""
-    from comfy_api.latest import ComfyExtension
+    from comfy_api.v0_0_2 import ComfyExtension
 
     from .nodes.attach import MidrunAttach
     from .nodes.breakpoint import MidrunBreakpoint
