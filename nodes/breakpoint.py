@@ -50,5 +50,5 @@ class MidrunBreakpoint(io.ComfyNode):
     @classmethod
     def execute(cls, value, after=None, before=("",), stops=(True,)) -> io.NodeOutput:
         if stops[0]:
-            hooks.reach(before[0] or str(cls.hidden.unique_id), always=not before[0])
+            hooks.reach(before[0] or None)
         return io.NodeOutput(value)

@@ -16,6 +16,7 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.job import Job
+from ..state.node import itself
 from ..state.places import directory_name
 from ..state.previews import PreviewOptions, settled
 from ..state.recording import Call, Inputs, Recording, Recordings, Segment
@@ -62,24 +63,28 @@ class Runtime:
     settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
 
 
+NOWHERE = "", itself("")  # outside every prompt
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
 
 
 def present_take() -> str:
     """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
-    prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
+    prompt_id, _ = (runtime.queue.executing() if runtime else None) or NOWHERE
     job = runtime.find_job(prompt_id) if runtime and prompt_id else None
     return prompt_id if job is not None and job.travelled else ""
 
 
-def reach(node_id: str, always: bool) -> None:
-    """That node is about to run: its job pauses there if it has a breakpoint, or `always`.
+def reach(before: str | None) -> None:
+    """The node `before`, or this one, is about to run: its job pauses there if it has a breakpoint.
 
-    Raises InterruptProcessingException where the prompt is to end.
+    At this one, which is a breakpoint by itself, always. Raises InterruptProcessingException where the prompt
+    is to end.
     """
-    prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
+    prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
     job = runtime.find_job(prompt_id) if runtime and prompt_id else None
-    if runtime is None or job is None or not job.reach(prompt_id, node_id, always):
+    if before is not None:
+        node = node.beside(before)
+    if runtime is None or job is None or not job.reach(prompt_id, node, always=before is None):
         return
     directive = runtime.holding.hold(job)
     if directive in (Directive.STOP, Directive.PARK):
@@ -115,26 +120,29 @@ class _OuterSample:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        prompt_id, node_id = (runtime.queue.executing() if runtime else None) or ("", "")
+        prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
         job = runtime.find_job(prompt_id) if runtime and prompt_id else None
         options, ordinal = self.options, None
         if runtime is not None and job is not None:
             options = options.settled(runtime.settings())
-            ordinal = job.enter_call(prompt_id, node_id, len(sigmas) - 1, options.queue_policy)
+            ordinal = job.enter_call(prompt_id, node, len(sigmas) - 1, options.queue_policy)
         if ordinal is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
+        node_id = node.node_id
         try:
             recording = runtime.recordings.open(job.job_id, node_id, ordinal)
             recording.forget_begun()
             given = Given(noise, latent_image, sigmas, denoise_mask, _seed_of(args, kwargs))
             guider = executor.class_obj
-            inputs = recorded_inputs(job, recording, given, guider, sampler, kwargs.get("latent_shapes"))
+            inputs = recorded_inputs(
+                job, node, recording, given, guider, sampler, kwargs.get("latent_shapes")
+            )
             args, kwargs = _with_seed(inputs.seed, args, kwargs)
             ended = partial(_is_on_record, job.job_id, (directory_name(node_id), ordinal + 1))
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, ended)
             pause_at = options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
-            shown = runtime.previews.call(job, node_id, ordinal, inputs, options.previews)
+            shown = runtime.previews.call(job, ordinal, inputs, options.previews)
             keep_draws = partial(runtime.draws.serve, (job.job_id, node_id, ordinal))
             aside = Aside(shown, runtime.holding, keep_draws)
             call = SamplingCall(job, guider, tape, callback, pause_at, aside)
@@ -151,13 +159,13 @@ class _OuterSample:
 
             return call.run(sample)
         except InputsChanged as error:
-            job.set_back(JobError(type(error).__qualname__, str(error), node_id))
+            job.set_back(JobError(type(error).__qualname__, str(error), node.display_id))
             raise
         except mm.InterruptProcessingException:
             job.cancel(prompt_id)
             raise
         except Exception as error:
-            job.fail(JobError(type(error).__qualname__, str(error), node_id))
+            job.fail(JobError(type(error).__qualname__, str(error), node.display_id))
             raise
         finally:
             job.leave_call()

@@ -11,6 +11,7 @@ import torch
 
 from ..state.edits import was_edited
 from ..state.job import Job
+from ..state.node import Node
 from ..state.recording import Damaged, Inputs, Recording
 from ..state.warnings import INPUTS_CHANGED, RECORDING_DAMAGED, RECORDING_GONE
 from .fingerprint import SAMPLER, fingerprints, sampler_digest
@@ -40,13 +41,19 @@ class Given:
 
 
 def recorded_inputs(
-    job: Job, recording: Recording, given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None
+    job: Job,
+    node: Node,
+    recording: Recording,
+    given: Given,
+    guider: Any,
+    sampler: Any,
+    latent_shapes: list[Any] | None,
 ) -> Inputs:
     """The recorded inputs of this call; what ComfyUI passes now is recorded the first time.
 
     Raises InputsChanged. What differs and still fits is told to the job.
     """
-    now = _now(given, guider, sampler, latent_shapes)
+    now = _now(node, given, guider, sampler, latent_shapes)
     recorded = _read(job, recording)
     if recorded is None or not len(recording):  # nothing was computed from them yet
         if recorded is not None and recording.rewound and _alike(recorded, now):
@@ -65,7 +72,7 @@ def recorded_inputs(
     return recorded
 
 
-def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None) -> Inputs:
+def _now(node: Node, given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None) -> Inputs:
     patcher = guider.model_patcher
     mask = None if given.denoise_mask is None else host_copy(given.denoise_mask)
     return Inputs(
@@ -78,6 +85,9 @@ def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | Non
         fingerprints(guider.conds, patcher) | {SAMPLER: sampler_digest(sampler)},
         time.time(),
         given.seed,
+        node.node_id,
+        node.display_id,
+        node.loops,
     )
 
 

@@ -175,7 +175,7 @@ class Control:
             prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
             request = replace(job.request, prompt=self.instruments.again(prompt, job.request.prompt))
             stopping = replace(request, prompt=self.instruments.stopping(request.prompt, view.breakpoints))
-            run = await self.queue.prepare(job.job_id, stopping, in_graph(prompt, view.node_id))
+            run = await self.queue.prepare(job.job_id, stopping, in_graph(prompt, view.display_node_id))
             if rewritten is not None:
                 job.edit(without_pending)
         except BaseException:

@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 
-from .recording import Approach, Evaluation, Inputs, Rewound, RngState, Segment, Step
+from .node import Node, loops_of
+from .recording import Approach, Evaluation, Inputs, Origin, Rewound, RngState, Segment, Step
 from .tensor_file import Tensors
 
+KEPT = ("latent_format", "fingerprints", "begun", "seed", "node_id", "display_id", "loops")  # of inputs
 Item = Inputs | Evaluation | Step | Approach | Segment | Rewound
 
 
@@ -46,8 +48,7 @@ def about_of(item: Item) -> dict[str, Any]:
     if isinstance(item, Segment):
         origin = {"evaluations": item.origin.evaluations, "sigma": item.origin.sigma}
         return {"first": item.first, "step": item.step, "sampler": item.sampler, "origin": origin}
-    kept = ("latent_format", "fingerprints", "begun", "seed")
-    return {name: getattr(item, name) for name in kept}
+    return {name: getattr(item, name) for name in KEPT}
 
 
 def decode_step(tensors: Tensors, about: dict[str, Any]) -> Step:
@@ -68,7 +69,13 @@ def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
     if rng is None:
         raise KeyError("rng.cpu")
     given = (tensors["noise"], tensors["latent_image"], tensors["sigmas"], tensors.get("denoise_mask"))
-    return Inputs(*given, rng, *(about[name] for name in ("latent_format", "fingerprints", "begun", "seed")))
+    kept: dict[str, Any] = {name: about[name] for name in KEPT} | {"loops": loops_of(about["loops"])}
+    return Inputs(*given, rng, **kept)
+
+
+def decode_origin(about: dict[str, Any]) -> Origin:
+    """Of the inputs, whose tensors are left where they are."""
+    return Origin(Node(about["node_id"], about["display_id"], loops_of(about["loops"])), about["begun"])
 
 
 def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:

@@ -127,7 +127,7 @@ class Job(Watched):
                 raise IllegalTransition("run", self.job_id, self.state, because)
             self._started, self.run_active = False, True
             if self._view.paused_before is not None:
-                self._passed.add(self._view.paused_before)  # by an earlier server, perhaps
+                self._passed.add(self._view.paused_before.node_id)  # by an earlier server, perhaps
             self._trial, self._total_before = bool(taken or request), self._view.total_steps
             self._ordinals.clear()
             self.request = request or self.request

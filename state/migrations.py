@@ -151,3 +151,16 @@ def m0005_telemetry(db: Database) -> None:
 def m0006_source(db: Database) -> None:
     """Whether the job began from a picture or a latent, not from nothing."""
     _run(db, "ALTER TABLE job_debug_state ADD COLUMN has_source INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def m0007_nodes(db: Database) -> None:
+    """As which node of the workflow a person knows what executed, and in which iterations of loops it did."""
+    _run(
+        db,
+        "ALTER TABLE job_debug_state ADD COLUMN display_node_id TEXT",
+        "ALTER TABLE job_debug_state ADD COLUMN loops_json TEXT NOT NULL DEFAULT '[]'",
+        "UPDATE job_debug_state SET display_node_id = node_id, paused_before = NULL",  # which is JSON now
+        "ALTER TABLE job_telemetry ADD COLUMN display_node_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE job_telemetry ADD COLUMN iteration INTEGER",
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from .breakpoints import parsed
 from .edits import from_json, to_json
 from .grids import cell_of
+from .node import loops_of, node_of
 from .previews import Preview, newest_step, preview_of, source_url
 from .request import Request
 from .view import (
@@ -31,6 +32,8 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "held": int(view.held),
         "pause_reason": view.pause_reason.value if view.pause_reason else None,
         "node_id": view.node_id,
+        "display_node_id": view.display_node_id,
+        "loops_json": json.dumps(view.loops),
         "step": view.step,
         "total_steps": view.total_steps,
         "evaluations": view.evaluations,
@@ -50,7 +53,7 @@ def view_columns(view: JobView) -> dict[str, Any]:
         "parent_id": view.parent_id,
         "parent_step": view.parent_step,
         "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
-        "paused_before": view.paused_before,
+        "paused_before": json.dumps(view.paused_before.to_json()) if view.paused_before else None,
         "has_source": int(view.source_url is not None),
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
@@ -62,7 +65,8 @@ def _take_json(take: Take) -> dict[str, Any]:
 
 
 def _take_of(stored: dict[str, Any]) -> Take:
-    return Take(Moment(**stored["moment"]), from_json(stored["edits"]), stored["prompt"])
+    moment = stored["moment"] | {"loops": loops_of(stored["moment"]["loops"])}
+    return Take(Moment(**moment), from_json(stored["edits"]), stored["prompt"])
 
 
 def request_columns(request: Request) -> dict[str, Any]:
@@ -102,6 +106,8 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         held=bool(row["held"]),
         pause_reason=PauseReason(row["pause_reason"]) if row["pause_reason"] else None,
         node_id=row["node_id"],
+        display_node_id=row["display_node_id"],
+        loops=loops_of(json.loads(row["loops_json"])),
         step=row["step"],
         total_steps=row["total_steps"],
         evaluations=row["evaluations"],
@@ -119,7 +125,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         parent_id=row["parent_id"],
         parent_step=row["parent_step"],
         cell=cell_of(json.loads(row["grid_json"])) if row["grid_json"] else None,
-        paused_before=row["paused_before"],
+        paused_before=node_of(json.loads(row["paused_before"])) if row["paused_before"] else None,
         breakpoints=parsed(json.loads(row["breakpoints_json"])),
         **_preview_urls(row),
     )
@@ -176,6 +182,6 @@ COUNTED_BY = {
 
 def failure_json(row: dict[str, Any]) -> dict[str, Any]:
     error = json.loads(row["error_json"]) if row["error_json"] else None
-    kept = ("job_id", "state", "node_id", "node_class", "model_file", "step", "total_steps", "updated_at")
-    told = {name: row[name] for name in kept}
+    kept = ("job_id", "state", "node_id", "display_node_id", "node_class", "model_file")
+    told = {name: row[name] for name in (*kept, "step", "total_steps", "updated_at")}
     return told | {"reason": row["abort_reason"], "mode": row["abort_mode"], "error": error}

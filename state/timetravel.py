@@ -22,7 +22,7 @@ from .job import Job
 from .places import directory_name
 from .preview_files import PreviewFiles
 from .previews import source_url, step_url
-from .recording import Call, Damaged, Recording, Rewound
+from .recording import Call, Damaged, Recording, Rewound, newest_of
 from .request import Request
 from .telemetry import Telemetry
 from .view import Change, JobView, Moment, PauseReason, State
@@ -64,13 +64,18 @@ class TimeTravel:
         self._registry = control.registry
         self._recordings = control.registry.recordings
 
-    async def rewind(self, any_id: str, step: int, node_id: str | None = None) -> JobView:
-        """Pause the job after that step. step < 0: so many steps back from where it is."""
+    async def rewind(
+        self, any_id: str, step: int, node_id: str | None = None, iteration: int | None = None
+    ) -> JobView:
+        """Pause the job after that step. step < 0: so many steps back from where it is.
+
+        node_id: any name of the node; iteration: of the loop that it is in
+        """
         job = self._registry.enlist(await self._registry.load(any_id))
         job.reserve("rewind")
         try:
             number = max(0, job.view().step + step) if step < 0 else step
-            place = await self.find(job, node_id, number)
+            place = await self.find(job, node_id, number, iteration)
             await asyncio.to_thread(self._rewind, place)
             job.rewind(place.moment, place.is_later, await self._measured(job, place.moment))
             await self._save(job)
@@ -101,6 +106,7 @@ class TimeTravel:
         params: Wanted | None = None,
         vary: dict[str, dict[str, list[Any]]] | None = None,
         count: int = 1,
+        iteration: int | None = None,
     ) -> list[JobView]:
         """New jobs that go on from after that step, each with edits of its own; `count` of each variant.
 
@@ -110,7 +116,7 @@ class TimeTravel:
         if len(places) > MOST_FORKS:
             raise BadRequest(f"That would be {len(places)} jobs; at most {MOST_FORKS} are made at once.")
         job = await self._registry.load(any_id)
-        place = await self.find(job, node_id, step)
+        place = await self.find(job, node_id, step, iteration)
         self._registry.save_telemetry(job)
         measured = await self._measured(job, place.moment)
         drafts = []
@@ -130,27 +136,29 @@ class TimeTravel:
             await self._go_on(draft)
         return [draft.view() for draft, _ in drafts]
 
-    async def find(self, job: Job, node_id: str | None, step: int) -> Place:
+    async def find(self, job: Job, node_id: str | None, step: int, iteration: int | None = None) -> Place:
         """Raises NoStep."""
-        return await asyncio.to_thread(self._find, job, node_id, step)
+        return await asyncio.to_thread(self._find, job, node_id, step, iteration)
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _find(self, job: Job, node_id: str | None, step: int) -> Place:
+    def _find(self, job: Job, node_id: str | None, step: int, iteration: int | None) -> Place:
         """That moment of the node's newest call; by default, of the node that sampled last."""
         view = job.view()
-        node_id = view.node_id if node_id is None else node_id
+        name = node_id
+        if name is None:
+            name = view.node_id if iteration is None else view.display_node_id
         calls = self._recordings.calls(job.job_id)
-        mine = [call for call in calls if node_id is not None and call[0] == directory_name(node_id)]
-        if not mine:
-            raise NoStep(job.job_id, step, node_id)
-        call = max(mine, key=lambda call: call[1])
+        found = None if name is None else newest_of(calls, name, iteration)
+        if found is None:
+            raise NoStep(job.job_id, step, name)
+        call, recording = found
         try:
-            moment = _moment(calls[call], node_id, step)
-            begun = {call: inputs.begun for call in calls if (inputs := calls[call].inputs) is not None}
+            moment = _moment(recording, step)
+            begun = {call: origin.begun for call in calls if (origin := calls[call].origin) is not None}
         except (KeyError, Damaged) as error:
-            raise NoStep(job.job_id, step, node_id) from error
-        later = frozenset(other for other in calls if begun.get(other, 0.0) > begun[call])
+            raise NoStep(job.job_id, step, name) from error
+        later = frozenset(other for other in calls if begun.get(other, 0.0) > begun.get(call, 0.0))
         return Place(moment, call, calls, later)
 
     def _rewind(self, place: Place) -> None:
@@ -187,6 +195,8 @@ class TimeTravel:
             now,
             pause_reason=PauseReason.USER,
             node_id=moment.node_id,
+            display_node_id=moment.display_node_id,
+            loops=moment.loops,
             step=moment.step,
             total_steps=moment.total_steps,
             evaluations=moment.evaluations,
@@ -229,7 +239,7 @@ class TimeTravel:
             fork.note("not_resumed", {"error": str(error)})
 
 
-def _moment(recording: Recording, node_id: str | None, number: int) -> Moment:
+def _moment(recording: Recording, number: int) -> Moment:
     """Raises KeyError or Damaged. Before the first step nothing was evaluated."""
     inputs = recording.inputs
     if inputs is None:
@@ -239,7 +249,8 @@ def _moment(recording: Recording, node_id: str | None, number: int) -> Moment:
     segment = recording.segment(evaluations) if number else None
     sigmas, before = (inputs.sigmas, 0) if segment is None else (segment.sigmas, segment.step)
     sigma = float(sigmas[0]) if step is None else step.sigma
-    return Moment(node_id, number, evaluations, before + len(sigmas) - 1, sigma)
+    where = inputs.node_id, number, evaluations, before + len(sigmas) - 1, sigma
+    return Moment(*where, inputs.display_id, inputs.loops)
 
 
 def _merged(params: Wanted, varied: Wanted) -> Wanted:

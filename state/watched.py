@@ -12,6 +12,7 @@ from typing import Any
 from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
+from .node import Node, itself, told_of
 from .telemetry import Telemetry
 from .timing import Mode
 from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
@@ -46,7 +47,7 @@ class Watched(Core):
         self._place: tuple[str, int] | None = None  # (node_id, ordinal) of the newest call, of any run
         self._total_before: int | None = None  # of the call as it was in the run before
         self._trial = False  # the run tries edits, and has not answered an evaluation with them
-        self._passed: set[str] = set()  # nodes before which the job was paused, and went on
+        self._passed: set[str] = set()  # nodes (as they execute) before which it was paused, and went on
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
 
@@ -61,7 +62,7 @@ class Watched(Core):
             elif self.state is P:
                 self._watch.switch(Mode.ACTIVE)
 
-    def enter_call(self, prompt_id: str, node_id: str, total_steps: int, policy: QueuePolicy) -> int | None:
+    def enter_call(self, prompt_id: str, node: Node, total_steps: int, policy: QueuePolicy) -> int | None:
         """A sampling call begins: its ordinal in the node, or None when it is not to be watched."""
         with self._lock:
             if self._in_call or prompt_id != self.prompt_id or self.state in (C, F) or self._finished:
@@ -70,6 +71,7 @@ class Watched(Core):
                 return None  # another prompt with the id of a parked job's run
             self.start(prompt_id)
             self._in_call, self._call = True, prompt_id
+            node_id = node.node_id
             ordinal = self._ordinals.get(node_id, 0)
             self._ordinals[node_id] = ordinal + 1
             if self._place is None and node_id == self._view.node_id:
@@ -78,11 +80,11 @@ class Watched(Core):
                 self._place = (node_id, ordinal)
                 self._step_s = 0.0
                 self._set(step=0, evaluations=0, telemetry=None)
-            self._set(node_id=node_id, total_steps=total_steps, queue_policy=policy)
+            self._set(**node.fields(), total_steps=total_steps, queue_policy=policy)
             self._publish(None)
             return ordinal
 
-    def reach(self, prompt_id: str, node_id: str, always: bool) -> bool:
+    def reach(self, prompt_id: str, node: Node, always: bool) -> bool:
         """A node is about to run. Whether the job is to be paused before it: once, until it is rewound.
 
         A pause that was asked for takes effect here, too. always: without a breakpoint as well
@@ -92,16 +94,16 @@ class Watched(Core):
                 return False
             self.start(prompt_id)
             self._call = prompt_id
-            if node_id not in self._passed:
-                self._passed.add(node_id)
+            if node.node_id not in self._passed:
+                self._passed.add(node.node_id)
                 which = [one for one in self._view.breakpoints if one.kind is Kind.NODE and one.enabled]
-                which = [one for one in which if one.node_id == node_id]
-                told = {"before": node_id}
+                which = [one for one in which if one.is_about(node)]
+                told = {"before": node.display_id} | told_of(node.loops)
                 if always and not which and self.state is R:
                     self._fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT)
                 self._count(which, told, PauseReason.BREAKPOINT)
             if self.state is P:
-                self._set(paused_before=node_id)
+                self._set(paused_before=node)
             return self.state is P
 
     def reschedule(self, total_steps: int) -> None:
@@ -167,9 +169,9 @@ class Watched(Core):
     def hit(self, kind: Kind, error: JobError | None = None) -> bool:
         """That happened in an evaluation. Whether it is to be void, and the job paused before it."""
         with self._lock:
-            node_id = self._view.node_id
+            node = self._view.node
             which = [one for one in self._view.breakpoints if one.kind is kind and one.enabled]
-            which = [one for one in which if one.node_id in (None, node_id)]
+            which = [one for one in which if one.is_about(node)]
             told = {"error": error.to_json()} if error else {}
             reason = PauseReason.NAN if kind is Kind.NAN else PauseReason.BREAKPOINT
             stops = self._count(which, told, reason)
@@ -196,7 +198,8 @@ class Watched(Core):
                 self._fire(Event.PAUSE, pause_reason=PauseReason.STEP)
             elif self.state is R and step == pause_at:
                 self._fire(Event.PAUSE, pause_reason=PauseReason.BREAKPOINT)
-            which = [one for one in self._view.breakpoints if met(one, self._view.node_id, seen)]
+            node = self._view.node
+            which = [one for one in self._view.breakpoints if met(one, node, seen)]
             self._count(which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT)
             if self._untold and self.state is not R:
                 self._publish(None)  # no model is about to work
@@ -258,8 +261,9 @@ class Watched(Core):
 
     def _measured_in(self, seen: Observation) -> Telemetry:
         seconds, self._step_s = self._step_s, 0.0
-        node_id = self._view.node_id or ""
-        of_step = Telemetry(node_id, seen.step, seen.sigma, seen.change, seen.norm, seconds, seen.memory)
+        node = self._view.node or itself("")
+        measured = seen.sigma, seen.change, seen.norm, seconds, seen.memory
+        of_step = Telemetry(node.node_id, seen.step, *measured, node.display_id, node.iteration)
         self._measured.append(of_step)
         return of_step
 
@@ -268,7 +272,7 @@ class Watched(Core):
         if not which:
             return False
         self._set(breakpoints=hit(self._view.breakpoints, which))
-        told = {"breakpoints": [one.to_json() for one in which], **told}
+        told = {"breakpoints": [one.to_json() for one in which], **told_of(self._view.loops), **told}
         stops = any(not one.log_only for one in which)
         if stops and self.state is R:
             self._fire(Event.PAUSE, told, pause_reason=reason)

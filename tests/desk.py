@@ -14,6 +14,7 @@ from midrun.state.control import Control, Presence, Run, Where
 from midrun.state.instrument import Instruments
 from midrun.state.job import Job
 from midrun.state.memory import MemoryRecordings
+from midrun.state.node import itself
 from midrun.state.registry import Registry
 from midrun.state.request import Request
 from midrun.state.store import Store
@@ -76,7 +77,7 @@ class Desk:
         assert job is not None
         self.queue.places[prompt_id] = RUNNING
         job.enter_queue()
-        job.enter_call(prompt_id, "3", 10, QueuePolicy.AUTO)
+        job.enter_call(prompt_id, itself("3"), 10, QueuePolicy.AUTO)
         job.stepped(seen(1), True, 0)
         return job
 

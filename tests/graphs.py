@@ -241,6 +241,13 @@ def tiles(graph: Graph) -> Graph:
     return {**graph, "sampler": node("TestTiles", steps=3, **{name: old[name] for name in kept})}
 
 
+def expanding(graph: Graph, **inputs: Any) -> Graph:
+    """A third-party node that becomes two KSamplers in series while it runs."""
+    old = graph["sampler"]["inputs"]
+    kept = ("model", "seed", "steps", "cfg", "sampler_name", "positive", "negative", "latent_image")
+    return {**graph, "sampler": node("TestExpanding", **{name: old[name] for name in kept}, **inputs)}
+
+
 def varying(graph: Graph, key: str) -> Graph:
     """The same graph with a node before the sampler that may answer otherwise in each run."""
     given = {"samples": ["latent", 0], "conditioning": ["positive", 0]}

@@ -18,6 +18,7 @@ from midrun.state.edits import Edit, pending
 from midrun.state.errors import IllegalTransition
 from midrun.state.evaluation import Outcome
 from midrun.state.job import CANCELLED, Job
+from midrun.state.node import itself
 from midrun.state.request import Request
 from midrun.state.transitions import TRANSITIONS, Directive, Event
 from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
@@ -75,7 +76,7 @@ class World:
         """A job inside a sampling call, with evaluations that took `mean_s`."""
         job = self.job()
         job.start("j")
-        job.enter_call("j", "3", 10, QueuePolicy.AUTO)
+        job.enter_call("j", itself("3"), 10, QueuePolicy.AUTO)
         if mean_s is not None:
             job.begin_evaluation()
             self.now += mean_s
@@ -283,7 +284,7 @@ def test_a_refused_run_to_finish_leaves_a_parked_job_as_it_was() -> None:
     assert job.abort(AbortMode.FINISH, "good enough") is False
     job.queue_run("r2")
     assert (job.state, job.prompt_id, job.view().abort_reason) == (State.ABORTED, "r2", "good enough")
-    assert job.enter_call("r2", "3", 10, QueuePolicy.AUTO) == 0
+    assert job.enter_call("r2", itself("3"), 10, QueuePolicy.AUTO) == 0
     assert job.begin_evaluation() is Directive.FINISH
 
 
@@ -325,7 +326,7 @@ def test_a_replay_does_not_count_backwards() -> None:
     job.leave_call()
     job.resume()
     job.queue_run("r2")
-    job.enter_call("r2", "3", 10, QueuePolicy.AUTO)
+    job.enter_call("r2", itself("3"), 10, QueuePolicy.AUTO)
     job.recorded(1, 9.0, False)
     job.stepped(seen(1), False, 0)
     assert (job.view().step, job.view().evaluations, job.view().sigma) == (3, 3, 2.0)
@@ -558,7 +559,7 @@ def test_a_cancel_that_comes_too_late_and_a_park_without_a_held_worker_change_no
 
 
 def entered(job: Job, prompt_id: str = "j", node_id: str = "3", steps: int = 10) -> int | None:
-    return job.enter_call(prompt_id, node_id, steps, QueuePolicy.HOLD)
+    return job.enter_call(prompt_id, itself(node_id), steps, QueuePolicy.HOLD)
 
 
 def test_calls_that_are_not_the_jobs_own_are_not_watched() -> None:
@@ -687,7 +688,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: not self.inside and self.job.run_active)
     def enter(self) -> None:
-        self.inside = self.job.enter_call(self.job.prompt_id, "3", 10, QueuePolicy.AUTO) is not None
+        self.inside = self.job.enter_call(self.job.prompt_id, itself("3"), 10, QueuePolicy.AUTO) is not None
         self.step = 0
 
     @rule()
@@ -788,7 +789,7 @@ def test_threads_that_fire_verbs_at_a_worker_never_block_it_or_break_the_table()
     over = threading.Event()
 
     def worker() -> None:
-        job.enter_call("j", "3", 10**6, QueuePolicy.HOLD)
+        job.enter_call("j", itself("3"), 10**6, QueuePolicy.HOLD)
         step = 0
         while True:
             directive = job.begin_evaluation()
@@ -835,14 +836,14 @@ def test_threads_that_fire_verbs_at_a_worker_never_block_it_or_break_the_table()
 
 def test_a_node_that_swallows_the_interrupt_of_a_parked_job_is_told_to_end_again() -> None:
     job = World().parked()
-    assert job.enter_call("j", "3", 10, QueuePolicy.AUTO) == 1
+    assert job.enter_call("j", itself("3"), 10, QueuePolicy.AUTO) == 1
     assert job.directive() is Directive.PARK
 
 
 def test_another_prompt_with_the_id_of_a_parked_run_is_not_watched() -> None:
     job = World().parked()
     job.run_ended("j", Event.ABORT)
-    assert job.enter_call("j", "3", 10, QueuePolicy.AUTO) is None
+    assert job.enter_call("j", itself("3"), 10, QueuePolicy.AUTO) is None
 
 
 def test_a_held_job_with_edits_goes_on_as_a_new_run_and_its_old_one_ends() -> None:
@@ -855,7 +856,7 @@ def test_a_held_job_with_edits_goes_on_as_a_new_run_and_its_old_one_ends() -> No
     assert (job.view().held, job.view().edits["3"]["cfg"][0].from_step) == (False, 1)
     job.leave_call()
     job.run_ended("j", Event.ABORT)
-    assert job.enter_call("r2", "3", 10, QueuePolicy.AUTO) == 0
+    assert job.enter_call("r2", itself("3"), 10, QueuePolicy.AUTO) == 0
     assert job.directive() is Directive.GO
 
 
@@ -865,7 +866,7 @@ def test_what_fails_before_an_edited_run_answered_anything_sets_the_job_back() -
         job.edit(lambda history: {"3": {"cfg": (Edit(7.0, 4.0),)}})
         job.resume()
         job.queue_run("r2", None, pending(job.view().edits))
-        job.enter_call("r2", "3", 10, QueuePolicy.AUTO)
+        job.enter_call("r2", itself("3"), 10, QueuePolicy.AUTO)
         job.recorded(2, 1.0, live)
         job.fail(ERROR)
         assert job.state is (State.FAILED if live else State.PAUSED)

@@ -11,6 +11,7 @@ from test_job import Flag
 
 from midrun.state.errors import UnknownJob
 from midrun.state.memory import MemoryRecordings
+from midrun.state.node import itself
 from midrun.state.registry import Registry
 from midrun.state.request import Request
 from midrun.state.store import Store
@@ -65,7 +66,7 @@ def test_the_ids_of_all_runs_find_the_job_and_are_taken(registry: Registry) -> N
     assert job is not None
     job.enter_queue()
     job.start("p")
-    job.enter_call("p", "3", 10, QueuePolicy.PARK)
+    job.enter_call("p", itself("3"), 10, QueuePolicy.PARK)
     job.pause()
     job.stopped(True, {}, park=True)
     job.leave_call()
