@@ -42,12 +42,14 @@ async def comfy_entrypoint() -> Any:
     from .nodes.demo_loading import register_folders
     from .nodes.demo_model import MidrunDemoModel
     from .nodes.ksampler import MidrunKSampler
+    from .nodes.once import MidrunOnce, loops_exist
 
     register_folders()
+    more = [MidrunOnce] if loops_exist() else []
 
     class MidrunExtension(ComfyExtension):
         async def get_node_list(self) -> list[type]:
-            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunDemoModel]
+            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunDemoModel, *more]
 
     # Not in on_load, which ComfyUI 0.3.75 never calls.
     try:
@@ -122,7 +124,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     registry = Registry(store, recordings, ProcessingFlag(), usual_breakpoints)
     queue = ComfyQueue(server)
     definitions = Definitions()
-    control = Control(registry, queue, Instruments(definitions.types, definitions.lazy, watches_everything))
+    control = Control(registry, queue, Instruments(definitions, watches_everything))
     results = Results(recordings)
     files = PreviewFiles(home.path, store)
     recordings.dropped = files.drop

@@ -16,10 +16,9 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.job import Job
-from ..state.node import itself
-from ..state.places import directory_name
+from ..state.node import is_later, itself
 from ..state.previews import PreviewOptions, settled
-from ..state.recording import Call, Inputs, Recording, Recordings, Segment
+from ..state.recording import Inputs, Recording, Recordings, Segment, is_begun
 from ..state.transitions import Directive
 from ..state.view import JobError, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
@@ -84,13 +83,31 @@ def reach(before: str | None) -> None:
     job = runtime.find_job(prompt_id) if runtime and prompt_id else None
     if before is not None:
         node = node.beside(before)
-    if runtime is None or job is None or not job.reach(prompt_id, node, always=before is None):
+    if (
+        job is None
+        or iteration_is_over()
+        or runtime is None
+        or not job.reach(prompt_id, node, always=before is None)
+    ):
         return
     directive = runtime.holding.hold(job)
     if directive in (Directive.STOP, Directive.PARK):
         leave()
     if directive is Directive.FINISH:
         job.finished()  # which what comes after this node is about
+
+
+def iteration_is_over() -> bool:
+    """Whether the job was in a later iteration already of a loop in whose body this node is."""
+    prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
+    job = runtime.find_job(prompt_id) if runtime and prompt_id and node.loops else None
+    if runtime is None or job is None:
+        return False
+    begun = [
+        recording.origin for recording in runtime.recordings.calls(job.job_id).values() if is_begun(recording)
+    ]
+    known = [job.came_to, *(origin.node.loops for origin in begun if origin is not None)]
+    return any(is_later(loops, node.loops) for loops in known)
 
 
 def attach(model: Any, options: Options) -> Any:
@@ -138,7 +155,7 @@ class _OuterSample:
                 job, node, recording, given, guider, sampler, kwargs.get("latent_shapes")
             )
             args, kwargs = _with_seed(inputs.seed, args, kwargs)
-            ended = partial(_is_on_record, job.job_id, (directory_name(node_id), ordinal + 1))
+            ended = partial(_is_over, job.job_id, inputs)
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, ended)
             pause_at = options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
@@ -193,8 +210,14 @@ class _OuterSample:
         return segment
 
 
-def _is_on_record(job_id: str, call: Call) -> bool:
-    return runtime is not None and len(runtime.recordings.calls(job_id).get(call, ())) > 0
+def _is_over(job_id: str, inputs: Inputs) -> bool:
+    """Whether the node, as a person knows it, went on to another sampling call."""
+    calls = {} if runtime is None else runtime.recordings.calls(job_id)
+    others = [recording.origin for recording in calls.values() if len(recording)]
+    return any(
+        other is not None and other.begun > inputs.begun and other.node.is_called(inputs.display_id)
+        for other in others
+    )
 
 
 def _seed_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:

@@ -126,6 +126,8 @@ class Job(Watched):
                 because = f"it is {self.state.value} meanwhile."
                 raise IllegalTransition("run", self.job_id, self.state, because)
             self._started, self.run_active = False, True
+            stands = self._view.paused_before or self._view.node
+            self.came_to = () if stands is None else stands.loops
             if self._view.paused_before is not None:
                 self._passed.add(self._view.paused_before.node_id)  # by an earlier server, perhaps
             self._trial, self._total_before = bool(taken or request), self._view.total_steps

@@ -252,6 +252,11 @@ class Recordings(Protocol):
         ...
 
 
+def is_begun(recording: Recording) -> bool:
+    """Whether its call began, and no rewind took that back."""
+    return len(recording) > 0 or (not recording.rewound and recording.origin is not None)
+
+
 def visible(number: int, rewound: Rewound | None) -> bool:
     """Whether a step is not of the take that a rewind left behind."""
     return rewound is None or number <= rewound.step
