@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 async def comfy_entrypoint() -> Any:
     """The extension, for ComfyUI's loader."""
-    from comfy_api.latest import ComfyExtension
+    from comfy_api.v0_0_2 import ComfyExtension
 
     from .nodes.attach import MidrunAttach
     from .nodes.breakpoint import MidrunBreakpoint
@@ -44,12 +44,14 @@ async def comfy_entrypoint() -> Any:
     from .nodes.demo_model import MidrunDemoModel
     from .nodes.kept import MidrunKept
     from .nodes.ksampler import MidrunKSampler
+    from .nodes.once import MidrunOnce, loops_exist
 
     register_folders()
+    more = [MidrunOnce] if loops_exist() else []
 
     class MidrunExtension(ComfyExtension):
         async def get_node_list(self) -> list[type]:
-            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunKept, MidrunDemoModel]
+            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunKept, MidrunDemoModel, *more]
 
     # Not in on_load, which ComfyUI 0.3.75 never calls.
     try:
@@ -128,7 +130,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     registry = Registry(store, recordings, ProcessingFlag(), usual_breakpoints)
     queue = ComfyQueue(server)
     definitions = Definitions()
-    control = Control(registry, queue, Instruments(definitions.types, definitions.lazy, watches_everything))
+    control = Control(registry, queue, Instruments(definitions, watches_everything))
     results = Results(recordings)
     recordings.dropped = files.drop
     previews, full = Previews(files, Announcer(server)), FullQuality(recordings)

@@ -82,7 +82,7 @@ def storable(text: str | None) -> str | None:
 def wanted(request: web.Request) -> Wanted:
     """Which picture of a job."""
     query = request.query
-    only(query, {"node_id", "step", "kind", "quality", "still", "v"})
+    only(query, {"node_id", "iteration", "step", "kind", "quality", "still", "v"})
     step = query.get("step")
     return Wanted(
         query.get("node_id"),
@@ -91,7 +91,14 @@ def wanted(request: web.Request) -> Wanted:
         Quality(_one_of("quality", query.get("quality", "fast"), [quality.value for quality in Quality])),
         _one_of("still", query.get("still", "false"), ["true", "false"]) == "true",
         query.get("v"),
+        iteration(request),
     )
+
+
+def iteration(request: web.Request) -> int | None:
+    """Of a loop; None is the newest."""
+    told = request.query.get("iteration")
+    return None if told is None else integer("iteration", told, 1, 2**31)
 
 
 def _one_of(name: str, text: str, known: list[str]) -> str:

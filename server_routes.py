@@ -27,7 +27,9 @@ KEEP_HISTORY = "Midrun.KeepInterruptedHistory"
 class Latents(Protocol):
     """Gives out what was recorded as ComfyUI's latent files."""
 
-    def latent(self, job: Job, node_id: str | None, step: int | None) -> tuple[str, bytes]: ...
+    def latent(
+        self, job: Job, node_id: str | None, step: int | None, iteration: int | None = None
+    ) -> tuple[str, bytes]: ...
 
 
 class Pictures(Protocol):
@@ -146,12 +148,13 @@ class Routes:
         return web.json_response(view.to_json())
 
     async def latent(self, request: web.Request) -> web.Response:
-        parsing.only(request.query, {"node_id", "step"})
+        parsing.only(request.query, {"node_id", "iteration", "step"})
         step = request.query.get("step")
         number = None if step is None else parsing.integer("step", step, 1, 2**31)
         job = await self._control.registry.load(parsing.job_id(request))
         node_id = request.query.get("node_id")
-        name, content = await asyncio.to_thread(self._latents.latent, job, node_id, number)
+        where = node_id, number, parsing.iteration(request)
+        name, content = await asyncio.to_thread(self._latents.latent, job, *where)
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return web.Response(body=content, content_type="application/octet-stream", headers=headers)
 

@@ -49,9 +49,9 @@ class TravelRoutes:
 
     async def rewind(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
-        parsing.only(body, {"step", "node_id"})
+        parsing.only(body, {"step", "node_id", "iteration"})
         step = _whole("step", body.get("step"), 0, 2**31)
-        view = await self._travel.rewind(parsing.job_id(request), step, _node_id(body))
+        view = await self._travel.rewind(parsing.job_id(request), step, _node_id(body), _iteration(body))
         return web.json_response(view.to_json())
 
     async def restore(self, request: web.Request) -> web.Response:
@@ -59,7 +59,7 @@ class TravelRoutes:
 
     async def fork(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
-        parsing.only(body, {"step", "node_id", "params", "count", "vary"})
+        parsing.only(body, {"step", "node_id", "iteration", "params", "count", "vary"})
         views = await self._travel.fork(
             parsing.job_id(request),
             _whole("step", body.get("step"), 0, 2**31),
@@ -67,6 +67,7 @@ class TravelRoutes:
             _by_input("params", body.get("params", {})),
             _vary(body.get("vary", {})),
             _whole("count", body.get("count", 1), 1, MOST_STEPS),
+            _iteration(body),
         )
         return web.json_response({"jobs": [view.to_json() for view in views]}, status=202)
 
@@ -83,6 +84,11 @@ def _node_id(body: dict[str, Any]) -> str | None:
     if node_id is not None and not isinstance(node_id, str):
         raise BadRequest("node_id must be a text.")
     return node_id
+
+
+def _iteration(body: dict[str, Any]) -> int | None:
+    iteration = body.get("iteration")
+    return None if iteration is None else _whole("iteration", iteration, 1, 2**31)
 
 
 def _by_input(name: str, value: Any) -> dict[str, dict[str, Any]]:

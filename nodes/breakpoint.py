@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from comfy_api.v0_0_2 import io
 
 from . import hooks
 
@@ -50,5 +50,5 @@ class MidrunBreakpoint(io.ComfyNode):
     @classmethod
     def execute(cls, value, after=None, before=("",), stops=(True,)) -> io.NodeOutput:
         if stops[0]:
-            hooks.reach(before[0] or str(cls.hidden.unique_id), always=not before[0])
+            hooks.reach(before[0] or None)
         return io.NodeOutput(value)

@@ -42,6 +42,15 @@ class Definitions:
         """The inputs that the node asks for when it wants them."""
         return frozenset(name for name, one in self.inputs(class_type).items() if one.lazy)
 
+    def saves(self, class_type: str) -> bool:
+        """Whether the node is run for what it does, not for what it gives."""
+        return getattr(nodes.NODE_CLASS_MAPPINGS.get(class_type), "OUTPUT_NODE", False) is True
+
+    def ends_loop(self, class_type: str) -> bool:
+        """Whether it is the end of a loop of ComfyUI, where that has loops."""
+        schema = getattr(nodes.NODE_CLASS_MAPPINGS.get(class_type), "GET_SCHEMA", lambda: None)()
+        return getattr(schema, "loop_boundary", None) == "end"
+
     def display_name(self, class_type: str) -> str:
         return nodes.NODE_DISPLAY_NAME_MAPPINGS.get(class_type, class_type)
 

@@ -105,8 +105,7 @@ class FullQuality:
     # -- the job's worker thread -----------------------------------------------------------------------
 
     def _decoded(self, job: Job, wanted: Wanted) -> Shown:
-        node_id = wanted.node_id or ""
-        recording = self._recordings.find(job.job_id, node_id)
+        recording = self._recordings.find(job.job_id, wanted.node_id or "")
         steps = [] if recording is None else recording.steps()
         number = wanted.step if wanted.step is not None else max(steps, default=None)
         try:
@@ -116,7 +115,7 @@ class FullQuality:
             raise NoPreview(job.job_id, f"step {number} is not on record: {error}.") from error
         if inputs is None or step is None or step.denoised is None:
             raise NoPreview(job.job_id, "no step is done yet.")
-        vae = _vae(job, node_id)
+        vae = _vae(job, inputs.display_id)
         latent_format = restore(inputs.latent_format)
         try:
             x0 = unpacked(step.denoised, inputs.latent_format).to(torch.float32)

@@ -16,6 +16,7 @@ from ..state import graph
 from ..state.disk import DiskRecordings
 from ..state.errors import MidrunError, NoPreview
 from ..state.job import Job
+from ..state.node import Node, itself
 from ..state.preview_files import PreviewFiles
 from ..state.previews import (
     Kind,
@@ -60,7 +61,8 @@ class Gallery:
 
     async def picture(self, job: Job, wanted: Wanted) -> Shown:
         """Raises NoPreview, and IllegalTransition for what can not be had in full quality now."""
-        wanted = replace(wanted, node_id=job.view().node_id if wanted.node_id is None else wanted.node_id)
+        node_id = await asyncio.to_thread(self._node_called, job, wanted.node_id, wanted.iteration)
+        wanted = replace(wanted, node_id=node_id)
         if wanted.quality is Quality.FULL:
             return await self._full.picture(job, wanted)
         found = await asyncio.to_thread(self._stored, job, wanted)
@@ -84,6 +86,21 @@ class Gallery:
 
     # -- on a thread of its own ------------------------------------------------------------------------
 
+    def _node_called(self, job: Job, name: str | None, iteration: int | None) -> str | None:
+        """The id of the node that sampled and has that name; by default, of the one that sampled last."""
+        view = job.view()
+        if iteration is None:
+            if name is None or (view.node is not None and view.node.is_called(name)):
+                return view.node_id
+        elif (name := view.display_node_id if name is None else name) is None:
+            return None
+        recording = self._recordings.find(job.job_id, name, iteration)
+        origin = None if recording is None else recording.origin
+        if origin is not None:
+            return origin.node.node_id
+        found = self._files.node_called(job.job_id, name, iteration)
+        return name if found is None and iteration is None else found
+
     def _stored(self, job: Job, wanted: Wanted) -> Shown | None:
         """What is there already and as good as can be."""
         preview = self._files.find(job.job_id, wanted.node_id, *_where(wanted))
@@ -91,7 +108,8 @@ class Gallery:
             return None
         step = wanted.step
         rough = preview.method == Method.LATENT2RGB.value and preview.digest != wanted.version
-        if rough and step is not None and self._options(job, preview.node_id).method is not Method.LATENT2RGB:
+        method = self._options(job, preview.display_node_id).method
+        if rough and step is not None and method is not Method.LATENT2RGB:
             return None
         return self._read(job, preview, wanted)
 
@@ -114,23 +132,25 @@ class Gallery:
 
     def _decoded(self, job: Job, wanted: Wanted) -> Preview:
         node_id = wanted.node_id
-        options = self._options(job, node_id)
-        if node_id is None or options.method is Method.NONE:
-            raise NoPreview(job.job_id, TOO_EARLY if node_id is None else OFF)
-        recording = self._recordings.find(job.job_id, node_id)
+        recording = None if node_id is None else self._recordings.find(job.job_id, node_id)
+        origin = None if recording is None else recording.origin
+        node = itself(node_id or "") if origin is None else origin.node
+        options = self._options(job, node.display_id)
+        if node_id is not None and options.method is Method.NONE:
+            raise NoPreview(job.job_id, OFF)
         if recording is None:
             raise NoPreview(job.job_id, TOO_EARLY)
         ordinal = int(recording.directory.name.rpartition(".")[2])
-        if wanted.kind is Kind.SOURCE and (made := self._source(job, node_id, recording, options)):
-            return self._keep(job, unmade(node_id, ordinal, Kind.SOURCE, 0, None), made)
+        if wanted.kind is Kind.SOURCE and (made := self._source(job, node, recording, options)):
+            return self._keep(job, unmade(node, ordinal, Kind.SOURCE, 0, None), made)
         step = 1 if wanted.kind is Kind.SOURCE else wanted.step
-        stored = self._files.find(job.job_id, node_id, Kind.STEP, step)
+        stored = self._files.find(job.job_id, node.node_id, Kind.STEP, step)
         inputs, found = self._recorded(job, recording, step)
         method = self._method(inputs, options)
         if stored is not None and stored.method == method.value:
             return stored
         made = self._make(found.denoised, inputs, method, options)
-        return self._keep(job, unmade(node_id, ordinal, Kind.STEP, found.number, found.sigma), made)
+        return self._keep(job, unmade(node, ordinal, Kind.STEP, found.number, found.sigma), made)
 
     def _recorded(self, job: Job, recording: Recording, number: int | None) -> tuple[Inputs, Step]:
         steps = recording.steps()
@@ -144,7 +164,7 @@ class Gallery:
             raise NoPreview(job.job_id, TOO_EARLY)
         return inputs, step
 
-    def _source(self, job: Job, node_id: str, recording: Recording, options: PreviewOptions) -> Made | None:
+    def _source(self, job: Job, node: Node, recording: Recording, options: PreviewOptions) -> Made | None:
         """None for a job that began from nothing: then its first step stands for it."""
         try:
             inputs = recording.inputs
@@ -152,7 +172,7 @@ class Gallery:
             raise NoPreview(job.job_id, f"its recording can not be read: {error}") from error
         if inputs is None:
             raise NoPreview(job.job_id, TOO_EARLY)
-        found = source_of(job.request.prompt, node_id, inputs, options.max_size)
+        found = source_of(job.request.prompt, node.display_id, inputs, options.max_size)
         if found is None or isinstance(found, Made):
             return found
         alone = replace(inputs, latent_format=as_one(inputs.latent_format))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.util
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +39,7 @@ def release() -> Released:
     """Unload every model of ComfyUI and empty torch's cache, as ComfyUI itself does."""
     before = allocated()
     gc.collect(1)  # an interrupted forward pass may leave cycles that hold activations
-    _end_interrupted_forward()
+    end_forward()
     mm.unload_all_models()
     if _much_is_left():  # not always: it stops every thread of the server for a third of a second
         gc.collect()
@@ -71,25 +70,34 @@ def _occupies(entry: Any) -> bool:
     return getattr(model, "model_loaded_weight_memory", 0) > 0
 
 
-def _end_interrupted_forward() -> None:
-    """What ComfyUI's executor does after each node where dynamic VRAM is on (0.12 and later)."""
-    memory = _module("comfy.memory_management")
-    if memory is None or not getattr(memory, "aimdo_enabled", False):
+def end_forward() -> None:
+    """After a forward pass that may not have reached its end: what ComfyUI's executor does after each node.
+
+    Only where dynamic VRAM is on, as there. The prefetch queues come first: since ComfyUI 0.34 that also
+    aborts an open malloc graph, into which nothing may be allocated or freed until then. Before that the
+    executor has the other order, and either will do: the one unpins weights, the other waits for the streams.
+    """
+    if not getattr(_module("comfy.memory_management"), "aimdo_enabled", False):
         return
-    mm.reset_cast_buffers()
-    prefetch = _module("comfy.model_prefetch")
-    if prefetch is not None:
-        prefetch.cleanup_prefetch_queues()
-    vbar = _module("comfy_aimdo.model_vbar")
-    if vbar is not None and hasattr(vbar, "vbars_reset_watermark_limits"):
-        vbar.vbars_reset_watermark_limits()
+    for module, name in _AFTER_A_NODE:
+        clean = getattr(_module(module), name, None)
+        if clean is not None:
+            clean()
+
+
+_AFTER_A_NODE = (
+    ("comfy.model_prefetch", "cleanup_prefetch_queues"),
+    ("comfy.model_management", "reset_cast_buffers"),
+    ("comfy_aimdo.model_vbar", "vbars_reset_watermark_limits"),
+)
 
 
 def _module(name: str) -> Any:
-    root = name.partition(".")[0]
-    if importlib.util.find_spec(root) is None or importlib.util.find_spec(name) is None:
+    """None where this ComfyUI has no such module."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
         return None
-    return importlib.import_module(name)
 
 
 def allocated() -> int | None:

@@ -16,9 +16,9 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.job import Job
-from ..state.places import directory_name
+from ..state.node import is_later, itself
 from ..state.previews import PreviewOptions, settled
-from ..state.recording import Call, Inputs, Recording, Recordings, Segment
+from ..state.recording import Inputs, Recording, Recordings, Segment, is_begun
 from ..state.transitions import Directive
 from ..state.view import JobError, Moment, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
@@ -64,35 +64,52 @@ class Runtime:
     keep: Keep
 
 
+NOWHERE = "", itself("")  # outside every prompt
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
 
 
 def present_take() -> str:
     """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
-    prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
+    prompt_id, _ = (runtime.queue.executing() if runtime else None) or NOWHERE
     job = runtime.find_job(prompt_id) if runtime and prompt_id else None
     return prompt_id if job is not None and job.travelled else ""
 
 
-def reach(node_id: str, always: bool) -> None:
-    """That node is about to run: its job pauses there if it has a breakpoint, or `always`.
+def reach(before: str | None) -> None:
+    """The node `before`, or this one, is about to run: its job pauses there if it has a breakpoint.
 
-    Raises InterruptProcessingException where the prompt is to end.
+    At this one, which is a breakpoint by itself, always. Raises InterruptProcessingException where the prompt
+    is to end.
     """
-    prompt_id, _ = (runtime.queue.executing() if runtime else None) or ("", "")
+    prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
     job = runtime.find_job(prompt_id) if runtime and prompt_id else None
+    if before is not None:
+        node = node.beside(before)
     if runtime is None or job is None:
         return
     if job.must_leave(prompt_id):
         leave()
-    watch(job, prompt_id, job.view().node_id or node_id, runtime.keep)
-    if not job.reach(prompt_id, node_id, always):
+    watch(job, prompt_id, job.view().display_node_id, runtime.keep)
+    if iteration_is_over() or not job.reach(prompt_id, node, always=before is None):
         return
     directive = runtime.holding.hold(job)
     if directive in (Directive.STOP, Directive.PARK):
         leave()
     if directive is Directive.FINISH:
         job.finished()  # which what comes after this node is about
+
+
+def iteration_is_over() -> bool:
+    """Whether the job was in a later iteration already of a loop in whose body this node is."""
+    prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
+    job = runtime.find_job(prompt_id) if runtime and prompt_id and node.loops else None
+    if runtime is None or job is None:
+        return False
+    begun = [
+        recording.origin for recording in runtime.recordings.calls(job.job_id).values() if is_begun(recording)
+    ]
+    known = [job.came_to, *(origin.node.loops for origin in begun if origin is not None)]
+    return any(is_later(loops, node.loops) for loops in known)
 
 
 def attach(model: Any, options: Options) -> Any:
@@ -122,31 +139,38 @@ class _OuterSample:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        prompt_id, node_id = (runtime.queue.executing() if runtime else None) or ("", "")
+        prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
         job = runtime.find_job(prompt_id) if runtime and prompt_id else None
         options, ordinal = self.options, None
         if runtime is not None and job is not None:
             if job.must_leave(prompt_id):
                 leave()
-            watch(job, prompt_id, node_id, runtime.keep)
+            watch(job, prompt_id, node.display_id, runtime.keep)
             options = options.settled(runtime.settings())
-            ordinal = job.enter_call(prompt_id, node_id, options.queue_policy)
+            ordinal = job.enter_call(prompt_id, node, options.queue_policy)
         if ordinal is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
+        node_id = node.node_id
         try:
             recording = runtime.recordings.open(job.job_id, node_id, ordinal)
             recording.forget_begun()
-            given = Given(noise, latent_image, sigmas, denoise_mask, _seed_of(args, kwargs), node_id)
+            given = Given(noise, latent_image, sigmas, denoise_mask, _seed_of(args, kwargs))
             guider = executor.class_obj
-            inputs = recorded_inputs(job, recording, given, guider, sampler, kwargs.get("latent_shapes"))
+            inputs = recorded_inputs(
+                job, node, recording, given, guider, sampler, kwargs.get("latent_shapes")
+            )
             begins = float(inputs.sigmas[0]) if len(inputs.sigmas) else None
-            job.begin_call(Moment(node_id, 0, len(recording), len(sigmas) - 1, begins, ordinal))
+            job.begin_call(
+                Moment(
+                    node_id, 0, len(recording), len(sigmas) - 1, begins, ordinal, node.display_id, node.loops
+                )
+            )
             args, kwargs = _with_seed(inputs.seed, args, kwargs)
-            ended = partial(_is_on_record, job.job_id, (directory_name(node_id), ordinal + 1))
+            ended = partial(_is_over, job.job_id, inputs)
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, ended)
             pause_at = options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
-            shown = runtime.previews.call(job, node_id, ordinal, inputs, options.previews)
+            shown = runtime.previews.call(job, ordinal, inputs, options.previews)
             keep_draws = partial(runtime.draws.serve, (job.job_id, node_id, ordinal))
             aside = Aside(shown, runtime.holding, keep_draws)
             call = SamplingCall(job, guider, tape, callback, pause_at, aside)
@@ -163,13 +187,13 @@ class _OuterSample:
 
             return call.run(sample)
         except InputsChanged as error:
-            job.set_back(JobError(type(error).__qualname__, str(error), node_id))
+            job.set_back(JobError(type(error).__qualname__, str(error), node.display_id))
             raise
         except mm.InterruptProcessingException:
             job.cancel(prompt_id)
             raise
         except Exception as error:
-            job.fail(JobError(type(error).__qualname__, str(error), node_id))
+            job.fail(JobError(type(error).__qualname__, str(error), node.display_id))
             raise
         finally:
             job.leave_call()
@@ -197,8 +221,14 @@ class _OuterSample:
         return segment
 
 
-def _is_on_record(job_id: str, call: Call) -> bool:
-    return runtime is not None and len(runtime.recordings.calls(job_id).get(call, ())) > 0
+def _is_over(job_id: str, inputs: Inputs) -> bool:
+    """Whether the node, as a person knows it, went on to another sampling call."""
+    calls = {} if runtime is None else runtime.recordings.calls(job_id)
+    others = [recording.origin for recording in calls.values() if len(recording)]
+    return any(
+        other is not None and other.begun > inputs.begun and other.node.is_called(inputs.display_id)
+        for other in others
+    )
 
 
 def _seed_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:

@@ -11,6 +11,7 @@ import torch
 
 from ..state.influence import influenced
 from ..state.job import Job
+from ..state.node import Node
 from ..state.recording import Conditions, Damaged, Inputs, Recording
 from ..state.warnings import INPUTS_CHANGED, RECORDING_DAMAGED, RECORDING_GONE
 from .fingerprint import PATCHES, SAMPLER, fingerprints, sampler_digest
@@ -35,7 +36,6 @@ class Given:
     sigmas: torch.Tensor
     denoise_mask: torch.Tensor | None
     seed: int | None = None
-    node_id: str = ""
 
     def again(self, recorded: Inputs) -> tuple[Any, ...]:
         """Fresh copies of the recorded noise, latent_image and denoise_mask, on the devices of these."""
@@ -47,13 +47,19 @@ class Given:
 
 
 def recorded_inputs(
-    job: Job, recording: Recording, given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None
+    job: Job,
+    node: Node,
+    recording: Recording,
+    given: Given,
+    guider: Any,
+    sampler: Any,
+    latent_shapes: list[Any] | None,
 ) -> Inputs:
     """The recorded inputs of this call; what ComfyUI passes now is recorded the first time.
 
     Raises InputsChanged. What differs and still fits is told to the job.
     """
-    now = _now(given, guider, sampler, latent_shapes)
+    now = _now(node, given, guider, sampler, latent_shapes)
     recorded = _read(job, recording)
     if recorded is None or not len(recording):  # nothing was computed from them yet
         if recorded is not None and recording.rewound and _alike(recorded, now):
@@ -72,7 +78,7 @@ def recorded_inputs(
     return recorded
 
 
-def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None) -> Inputs:
+def _now(node: Node, given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None) -> Inputs:
     patcher = guider.model_patcher
     mask = None if given.denoise_mask is None else host_copy(given.denoise_mask)
     return Inputs(
@@ -85,7 +91,9 @@ def _now(given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | Non
         fingerprints(guider.conds, patcher) | {SAMPLER: sampler_digest(sampler)},
         time.time(),
         given.seed,
-        given.node_id,
+        node.node_id,
+        node.display_id,
+        node.loops,
     )
 
 
@@ -113,7 +121,7 @@ def _tell_differences(job: Job, recorded: Inputs, now: Inputs, recording: Record
     changed = {name for name in then.keys() | new.keys() if then.get(name) != new.get(name)}
     if changed:
         recording.condition(Conditions(len(recording), new))
-        edited = influenced(job.request.prompt, now.node_id, job.taken())
+        edited = influenced(job.request.prompt, now.display_id, job.taken())
         unexplained = sorted(changed - _explained(edited, new))
         if unexplained:
             job.warn(INPUTS_CHANGED, " and ".join(unexplained))

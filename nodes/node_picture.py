@@ -43,17 +43,17 @@ class Announcer:
         client_id, clients = job.request.client_id, self._server.sockets_metadata
         for sid in list(clients) if client_id is None else [client_id]:
             if feature_flags.supports_feature(clients, sid, "supports_preview_metadata"):
-                told = _of_node(job.prompt_id, preview.node_id) | {"label": LABEL, "step": preview.step}
+                told = _of_node(job.prompt_id, preview) | {"label": LABEL, "step": preview.step}
                 self._server.send_sync(BinaryEventTypes.PREVIEW_IMAGE_WITH_METADATA, (message, told), sid)
 
 
-def _of_node(prompt_id: str, node_id: str) -> dict[str, Any]:
+def _of_node(prompt_id: str, preview: Preview) -> dict[str, Any]:
     """As ComfyUI's own progress handler names a node, inside a subgraph as well."""
     progress = get_progress_state()
-    told = {"node_id": node_id, "prompt_id": prompt_id}
+    node_id, display_id = preview.node_id, preview.display_node_id
+    told = {"node_id": node_id, "display_node_id": display_id, "prompt_id": prompt_id}
     if progress.prompt_id != prompt_id:  # it is not executing any more
-        return told | {"display_node_id": node_id, "parent_node_id": None, "real_node_id": node_id}
+        return told | {"parent_node_id": None, "real_node_id": display_id}
     graph = progress.dynprompt
-    told |= {"display_node_id": graph.get_display_node_id(node_id)}
     told |= {"parent_node_id": graph.get_parent_node_id(node_id)}
     return told | {"real_node_id": graph.get_real_node_id(node_id)}

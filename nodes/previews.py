@@ -16,6 +16,7 @@ import torch
 
 from ..state.core import utc
 from ..state.job import Job
+from ..state.node import Node
 from ..state.pace import AFFORDABLE_S, Pace
 from ..state.preview_files import PreviewFiles
 from ..state.previews import InForce, Kind, Method, Preview, PreviewOptions, source_url
@@ -48,11 +49,9 @@ class Previews:
         self.previewer = Previewer()
         self.announce = announce
 
-    def call(
-        self, job: Job, node_id: str, ordinal: int, inputs: Inputs, options: PreviewOptions
-    ) -> CallPreviews:
+    def call(self, job: Job, ordinal: int, inputs: Inputs, options: PreviewOptions) -> CallPreviews:
         """Of a sampling call that begins."""
-        return CallPreviews(self, job, node_id, ordinal, inputs, options)
+        return CallPreviews(self, job, ordinal, inputs, options)
 
     def store(self, job: Job, preview: Preview, made: Made) -> Preview:
         """The preview with what is known of its picture. On the preview thread."""
@@ -78,9 +77,10 @@ class Previews:
         return preview
 
 
-def unmade(node_id: str, ordinal: int, kind: Kind, step: int, sigma: float | None) -> Preview:
+def unmade(node: Node, ordinal: int, kind: Kind, step: int, sigma: float | None) -> Preview:
     """A preview whose picture is yet to be made."""
-    return Preview(node_id, ordinal, kind, step, sigma, 0, 0, 1, Method.NONE.value, "", "")
+    nothing = 0, 0, 1, Method.NONE.value, "", "", None
+    return Preview(node.node_id, ordinal, kind, step, sigma, *nothing, node.display_id, node.iteration)
 
 
 class CallPreviews:
@@ -90,14 +90,14 @@ class CallPreviews:
         self,
         previews: Previews,
         job: Job,
-        node_id: str,
         ordinal: int,
         inputs: Inputs,
         options: PreviewOptions,
     ) -> None:
         self._previews = previews
         self._job = job
-        self._node_id, self._ordinal = node_id, ordinal
+        self._node, self._ordinal = inputs.node, ordinal
+        self._node_id = inputs.node_id
         self._described = inputs.latent_format
         self._options = options
         self._pace = Pace(options.every)
@@ -208,7 +208,7 @@ class CallPreviews:
         return self._previews.previewer.make(shot.latent, self._described, method, max_size, frames, device)
 
     def _publish(self, shot: Shot, made: Made) -> None:
-        preview = unmade(self._node_id, self._ordinal, Kind.STEP, shot.step, shot.sigma)
+        preview = unmade(self._node, self._ordinal, Kind.STEP, shot.step, shot.sigma)
         preview = self._previews.store(self._job, preview, made)
         job_id = self._job.job_id
         if not self._published:  # until now clients may have asked for the last picture of the call before

@@ -19,13 +19,16 @@ from comfy_execution.utils import get_executing_context
 
 from ..state.control import Presence, Run, Where
 from ..state.errors import RunRefused
+from ..state.node import Node
 from ..state.queue_order import Item, ResumedRuns
 from ..state.request import Request
 from ..state.transitions import Event
 from ..state.verdicts import ancestors
 from ..state.view import JobError
+from .executing import node_that_runs
 
 SECRET_KEYS: tuple[str, ...] = tuple(getattr(execution, "SENSITIVE_EXTRA_DATA_KEYS", ()))
+NOTES = ("is_changed", "_loop_body", "_loop_end")  # that ComfyUI writes into a prompt, and would trust
 
 
 class ComfyQueue:
@@ -55,14 +58,14 @@ class ComfyQueue:
     def somebody_waits(self) -> bool:
         return bool(self._queue.get_current_queue_volatile()[1])
 
-    def executing(self) -> tuple[str, str] | None:
-        """(prompt_id, node_id) of what runs on this thread, or None outside every prompt.
+    def executing(self) -> tuple[str, Node] | None:
+        """(prompt_id, node) of what runs on this thread, or None outside every prompt.
 
         A node that samples on a thread of its own has no context there; then it is what the queue runs.
         """
         context = get_executing_context()
         if context is not None:
-            return context.prompt_id, context.node_id
+            return context.prompt_id, node_that_runs(context.prompt_id, context.node_id)
         progress = get_progress_state()
         with self._queue.mutex:
             running, _ = self._queue.get_current_queue_volatile()
@@ -71,7 +74,7 @@ class ComfyQueue:
         started = [
             node_id for node_id, state in progress.nodes.items() if state["state"] is NodeState.Running
         ]
-        return (progress.prompt_id, started[-1]) if started else None
+        return (progress.prompt_id, node_that_runs(progress.prompt_id, started[-1])) if started else None
 
     def queued_request(self, prompt_id: str) -> Request | None:
         """A queued or running prompt, as ComfyUI accepted it."""
@@ -93,7 +96,8 @@ class ComfyQueue:
         prompt_id = str(uuid.uuid4())
         prompt = copy.deepcopy(request.prompt)
         for node in prompt.values():
-            node.pop("is_changed", None)  # ComfyUI writes it there, and would trust it
+            for note in NOTES:
+                node.pop(note, None)
         targets = None if request.outputs is None else list(request.outputs)
         try:
             valid, error, outputs, node_errors = await execution.validate_prompt(prompt_id, prompt, targets)

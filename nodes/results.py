@@ -49,27 +49,34 @@ class Results:
         if view.abort_mode is AbortMode.STOP and not any(self._recordings.kept(job.job_id).glob("*.latent")):
             self._recordings.writer.submit(lambda: self._keep(job, view)).result()
 
-    def latent(self, job: Job, node_id: str | None, step: int | None) -> tuple[str, bytes]:
+    def latent(
+        self, job: Job, node_id: str | None, step: int | None, iteration: int | None = None
+    ) -> tuple[str, bytes]:
         """(file name, a `.latent`) of that step; by default the newest of the node that sampled last.
 
-        Raises NoLatent.
+        node_id: any name of the node; iteration: of the loop that it is in. Raises NoLatent.
         """
         view = job.view()
-        node_id = view.node_id if node_id is None else node_id
+        is_present = iteration is None and (
+            node_id is None or (view.node is not None and view.node.is_called(node_id))
+        )
+        name = view.node_id if is_present else view.display_node_id if node_id is None else node_id
         try:
-            inputs, found = self._find(job.job_id, node_id, step)
+            inputs, found = self._find(job.job_id, name, step, iteration)
             return f"{_name(found)}.latent", latent_file(found.denoised, inputs.latent_format, _metadata(job))
         except NoLatent:
             kept = sorted(self._recordings.kept(job.job_id).glob("*.latent"))
-            if step is not None or node_id != view.node_id or not kept:
+            if step is not None or not is_present or not kept:
                 raise
             return kept[-1].name, kept[-1].read_bytes()
         except Exception as error:
             log.exception("Midrun could not make a latent file of job %r", job.job_id)
             raise NoLatent(job.job_id, step) from error
 
-    def _find(self, job_id: str, node_id: str | None, number: int | None) -> tuple[Inputs, Step]:
-        recording = None if node_id is None else self._recordings.find(job_id, node_id)
+    def _find(
+        self, job_id: str, name: str | None, number: int | None, iteration: int | None = None
+    ) -> tuple[Inputs, Step]:
+        recording = None if name is None else self._recordings.find(job_id, name, iteration)
         steps = [] if recording is None else recording.steps()
         if not steps or recording is None or (number is not None and number not in steps):
             raise NoLatent(job_id, number)

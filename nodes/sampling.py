@@ -110,10 +110,15 @@ class SamplingCall:
         self.tape.rewind()
         self.seen = None
         self.guider.conds = _copy_conds(self.conds)  # processing them happens in place
+        output = None
         try:
-            return sample(), self.job.directive()
+            output = sample()
+            return output, self.job.directive()
         except Unwound as unwound:
             directive = unwound.directive
+        finally:
+            if output is None:
+                gpu.end_forward()  # nobody else does so before the next attempt
         self._clean_up()
         return None, directive
 

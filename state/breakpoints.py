@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from .errors import BadRequest
+from .node import Node
 from .pause_when import Limits, heat, window
 
 MOST = 100  # of a job
@@ -39,6 +40,7 @@ NAMES = {Kind.TIME: {"from", "to"}, Kind.HEAT: {"above", "below"}}
 class Breakpoint:
     """value: steps, sigma or a ratio, by kind; None for those that need none. node_id: None is any node.
 
+    iteration: of the loop that the node is in, from 1; None is each
     log_only: it is noted in the audit trail, and the job goes on
     limits: of the kinds time and heat
     """
@@ -51,6 +53,13 @@ class Breakpoint:
     log_only: bool = False
     hits: int = 0
     limits: Limits | None = None
+    iteration: int | None = None
+
+    def is_about(self, node: Node | None) -> bool:
+        """Whether it is for that node, which samples or is to run next."""
+        if self.node_id is not None and (node is None or not node.is_called(self.node_id)):
+            return False
+        return self.iteration is None or (node is not None and node.iteration == self.iteration)
 
     def to_json(self) -> dict[str, Any]:
         told = {**self.__dict__, "kind": self.kind.value}
@@ -78,9 +87,9 @@ class Observation:
     memory: int | None = None
 
 
-def met(breakpoint: Breakpoint, node_id: str | None, seen: Observation) -> bool:
+def met(breakpoint: Breakpoint, node: Node | None, seen: Observation) -> bool:
     """A value has to fall below the limit: one that stays there is not met again."""
-    if not breakpoint.enabled or breakpoint.node_id not in (None, node_id):
+    if not breakpoint.enabled or not breakpoint.is_about(node):
         return False
     limit = breakpoint.value or 0.0
     if breakpoint.kind is Kind.STEP:
@@ -116,7 +125,8 @@ def parsed(given: Any) -> Breakpoints:
 
 def _parsed(one: Any) -> Breakpoint:
     kind = _kind(one)
-    known = {"id", "kind", "value", "node_id", "enabled", "log_only", "hits"} | NAMES.get(kind, set())
+    known = {"id", "kind", "value", "node_id", "iteration", "enabled", "log_only", "hits"}
+    known |= NAMES.get(kind, set())
     if not one.keys() <= known:
         told = ", ".join(sorted(known))
         raise BadRequest(f"A breakpoint of the kind {kind.value} has some of {told}, and no other keys.")
@@ -133,7 +143,14 @@ def _parsed(one: Any) -> Breakpoint:
     name = texts["id"] or uuid.uuid4().hex[:8]
     limits = AROUND[kind](one) if kind in AROUND else None
     value = _value(kind, one.get("value"))
-    return Breakpoint(name, kind, value, texts["node_id"], **flags, hits=hits, limits=limits)
+    where = {"node_id": texts["node_id"], "iteration": _iteration(one.get("iteration"))}
+    return Breakpoint(name, kind, value, **where, **flags, hits=hits, limits=limits)
+
+
+def _iteration(given: Any) -> int | None:
+    if given is None or (isinstance(given, int) and not isinstance(given, bool) and given > 0):
+        return given
+    raise BadRequest("iteration of a breakpoint is a whole number from 1, or null for each.")
 
 
 def _kind(one: Any) -> Kind:

@@ -30,6 +30,7 @@ class Side:
     job: Job
     step: int
     node_id: str | None
+    display_node_id: str | None
     prompt: Prompt
     preview_url: str | None
     take: bool = False
@@ -37,7 +38,8 @@ class Side:
     def to_json(self) -> dict[str, Any]:
         view = self.job.view()
         told = {"job_id": view.job_id, "parent": view.parent_json(), "state": view.state.value}
-        told |= {"node_id": self.node_id, "step": self.step, "take": self.take}
+        told |= {"node_id": self.node_id, "display_node_id": self.display_node_id}
+        told |= {"step": self.step, "take": self.take}
         return told | {"preview_url": self.preview_url}
 
 
@@ -74,8 +76,8 @@ class Comparing:
         place = await self._travel.find(job, None, step)
         _, undoing = taken_back(job.view().edits, place.is_later)
         prompt = plain(with_edits(job.request.prompt, undoing))
-        node_id = place.moment.node_id
-        return Side(job, step, node_id, prompt, step_url(job.job_id, node_id, step))
+        node_id, display_id = place.moment.node_id, place.moment.display_node_id
+        return Side(job, step, node_id, display_id, prompt, step_url(job.job_id, node_id, step))
 
     async def _take(self, job: Job, step: int) -> Side:
         """Of its steps beyond where the job is now only the pictures that were made are left to see."""
@@ -93,7 +95,8 @@ class Comparing:
                 told = f"of step {step} of its take no picture was kept. GET previews lists those there are."
                 raise NoPreview(job.job_id, told)
             url = found.url(job.job_id)
-        return Side(job, step, node_id, plain(with_edits(prompt, undoing)), url, take=True)
+        display_id = view.take.moment.display_node_id
+        return Side(job, step, node_id, display_id, plain(with_edits(prompt, undoing)), url, take=True)
 
     def _differences(self, one: Prompt, other: Prompt) -> Iterator[dict[str, Any]]:
         """Links count, too: they are where a parameter comes from. In the order of the graphs."""

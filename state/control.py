@@ -190,7 +190,7 @@ class Control:
             request = replace(job.request, prompt=prompt, kept=kept)
             to_run = self.instruments.stopping(pinned(prompt, kept), view.breakpoints)
             run = await self.queue.prepare(
-                job.job_id, replace(request, prompt=to_run), in_graph(prompt, view.node_id)
+                job.job_id, replace(request, prompt=to_run), in_graph(prompt, view.display_node_id)
             )
             if rewritten is not None:
                 job.edit(without_pending)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .disk_recording import DiskRecording, file_names, is_within
 from .places import directory_name
-from .recording import Call, Recording, Rewound
+from .recording import Call, Recording, Rewound, newest_of
 from .tensor_file import SUFFIX
 from .writer import Writer
 
@@ -70,14 +70,12 @@ class DiskRecordings:
 
         self.writer.submit(link_all).result()
 
-    def find(self, job_id: str, node_id: str) -> DiskRecording | None:
-        mine = [call for call in self._known(job_id) if call[0] == directory_name(node_id)]
-        if not mine:
-            return None
-        newest = max(mine)
+    def find(self, job_id: str, name: str, iteration: int | None = None) -> DiskRecording | None:
         with self._lock:
-            opened = self._open.get(job_id, {}).get(newest)
-        return opened or self._recording(job_id, newest)
+            calls = dict(self._open.get(job_id, {}))
+        calls |= {call: self._recording(job_id, call) for call in self._known(job_id) - calls.keys()}
+        found = newest_of(calls, name, iteration)
+        return None if found is None else found[1]
 
     def exists(self, job_id: str) -> bool:
         with self._lock:

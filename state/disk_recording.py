@@ -22,6 +22,7 @@ from .item_file import (
     decode_conditions,
     decode_evaluation,
     decode_inputs,
+    decode_origin,
     decode_rewound,
     decode_segment,
     decode_step,
@@ -34,6 +35,7 @@ from .recording import (
     Damaged,
     Evaluation,
     Inputs,
+    Origin,
     Rewound,
     Segment,
     Step,
@@ -65,6 +67,7 @@ class DiskRecording:
         self._in_trouble = False
         stems = {name.removesuffix(SUFFIX) for name in file_names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
+        self._origin: Origin | None = None  # as the file has it, once it was read
         self._rewound: Rewound | None = None
         self._segments = _numbers("segment", stems)
         self._conditions = _numbers("conditions", stems)
@@ -79,6 +82,16 @@ class DiskRecording:
         return self._length if self._rewound is None else min(self._length, self._rewound.evaluations)
 
     @property
+    def origin(self) -> Origin | None:
+        with self._lock:
+            known = self._begun.inputs or self._unwritten.get(INPUTS)
+        if isinstance(known, Inputs):
+            return Origin(known.node, known.begun)
+        if self._origin is None and self._inputs_known:
+            self._origin = self._read_origin()
+        return self._origin
+
+    @property
     def inputs(self) -> Inputs | None:
         if self._begun.inputs is not None or not self._inputs_known:
             return self._begun.inputs
@@ -88,7 +101,7 @@ class DiskRecording:
     def inputs(self, inputs: Inputs) -> None:
         if self._rewound is None:
             self._put(INPUTS, inputs)
-            self._inputs_known = True
+            self._inputs_known, self._origin = True, None
         else:
             self._begun.inputs = inputs
 
@@ -218,6 +231,12 @@ class DiskRecording:
             self._unflushed.clear()
 
     # -- inside ----------------------------------------------------------------------------------------
+
+    def _read_origin(self) -> Origin | None:
+        try:
+            return decode_origin(tensor_file.read_about(self._file(INPUTS)))
+        except (Damaged, KeyError, TypeError, ValueError):
+            return None
 
     def _read_rewound(self) -> Rewound | None:
         try:

@@ -79,7 +79,7 @@ class Editing:
         in_force = job.request.prompt
         edits = {path: _edit(in_force, path, value) for path, value in paths.items()}
         future = with_edits(in_force, pending(job.view().edits) | edits)
-        sampler = in_graph(future, job.view().node_id)
+        sampler = in_graph(future, job.view().display_node_id)
         await self._control.queue.prepare(job.job_id, replace(job.request, prompt=future), sampler)
         return edits
 
@@ -105,7 +105,7 @@ class Editing:
         if not isinstance(prompt, dict) or not all(graph.class_type(prompt, node) for node in prompt):
             raise RunRefused(job.job_id, "the prompt is not a workflow in API format.", [])
         view, before = job.view(), job.request.prompt
-        sampler = in_graph(before, view.node_id)
+        sampler = in_graph(before, view.display_node_id)
         if sampler and graph.class_type(prompt, sampler) != graph.class_type(before, sampler):
             reason = "the node that samples has to stay in the workflow, as the node it is"
             raise EditRefused(job.job_id, [{"node_id": sampler, "input": None, "reason": reason}])
@@ -165,7 +165,7 @@ class Editing:
         return {"node_id": path[0], "input": path[1], "reason": found.reason.rstrip(".")}
 
     def _verdict(self, prompt: Prompt, view: JobView, node_id: str, name: str) -> Verdict:
-        sampler = view.node_id if view.evaluations else None
+        sampler = view.display_node_id if view.evaluations else None
         finished = view.total_steps is not None and view.step >= view.total_steps > 0
         return verdict(prompt, node_id, name, sampler, finished, self._type_of)
 

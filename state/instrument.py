@@ -8,19 +8,21 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from .breakpoints import Breakpoints, nodes_of
 from .graph import Prompt, class_type, inputs, link
 from .kept import KEPT
 
-ATTACH, BREAK = "MidrunAttach", "MidrunBreakpoint"
+ATTACH, BREAK, ONCE = "MidrunAttach", "MidrunBreakpoint", "MidrunOnce"
 WATCHING = ("MidrunKSampler", ATTACH)
 PREFIX = "midrun-"
 OF = "of"  # an input that the stop does not have: ComfyUI looks at it for its cache alone
 WATCH = PREFIX + "watch-"
 Types = Callable[[str], tuple[dict[str, str], tuple[str, ...]]]  # class -> (input name -> type, output types)
 Lazy = Callable[[str], frozenset[str]]  # class -> the inputs that its node asks for when it wants them
+Is = Callable[[str], bool]  # whether a class is of some kind
+WANTED = ("output_value", "next_iteration_value", "accumulate")  # what the end of a loop takes for its value
 SAMPLES = frozenset({"LATENT", "GUIDER"})  # what a node gives that samples, or that makes a guider
 
 
@@ -63,7 +65,24 @@ def has_watched_all(prompt: Prompt) -> bool:
     return any(node_id.startswith(WATCH) for node_id in prompt)
 
 
-def plain(prompt: Prompt, kinds: tuple[str, ...] = (ATTACH, BREAK)) -> Prompt:
+def once(prompt: Prompt, ends_loop: Is, saves: Is) -> Prompt:
+    """MidrunOnce before and behind what saves in the body of a loop, if nobody wants what it gives."""
+    made = copy.deepcopy(prompt)
+    users = _users(prompt)
+    ends = [node_id for node_id in prompt if ends_loop(class_type(prompt, node_id) or "")]
+    waits = {(end, name) for end in ends for name in inputs(prompt, end) if name not in WANTED}
+    for node_id, places in users.items():
+        if not waits.issuperset(places) or not saves(class_type(prompt, node_id) or ""):
+            continue
+        for user, name in places:
+            _put_before(made, user, name, _node(ONCE, value=inputs(made, user)[name], blocks=False))
+        for name, value in inputs(made, node_id).items():
+            if link(value) is not None:
+                _put_before(made, node_id, name, _node(ONCE, value=value, blocks=True))
+    return made
+
+
+def plain(prompt: Prompt, kinds: tuple[str, ...] = (ATTACH, BREAK, ONCE)) -> Prompt:
     """The graph without the nodes of these kinds that were put into it."""
     ours = {
         node_id for node_id in prompt if node_id.startswith(PREFIX) and class_type(prompt, node_id) in kinds
@@ -75,6 +94,21 @@ def plain(prompt: Prompt, kinds: tuple[str, ...] = (ATTACH, BREAK)) -> Prompt:
         for name, value in inputs(made, node_id).items():
             inputs(made, node_id)[name] = _behind(prompt, ours, value)
     return made
+
+
+def _users(prompt: Prompt) -> dict[str, list[tuple[str, str]]]:
+    """(node, input) of all that uses what a node gives."""
+    users: dict[str, list[tuple[str, str]]] = {}
+    for node_id in prompt:
+        for name, value in inputs(prompt, node_id).items():
+            if (source := link(value)) in prompt and source is not None:
+                users.setdefault(source, []).append((node_id, name))
+    return users
+
+
+def _put_before(prompt: Prompt, node_id: str, name: str, node: dict[str, Any]) -> None:
+    prompt[f"{PREFIX}once-{node_id}-{name}"] = node
+    inputs(prompt, node_id)[name] = [f"{PREFIX}once-{node_id}-{name}", 0]
 
 
 def _values(given: dict[str, Any]) -> str:
@@ -117,23 +151,32 @@ def _node(kind: str, **given: Any) -> dict[str, Any]:
     return {"class_type": kind, "inputs": given, "_meta": {"title": "Midrun"}}
 
 
+class Kinds(Protocol):
+    """What is known of the classes of nodes."""
+
+    def types(self, class_type: str) -> tuple[dict[str, str], tuple[str, ...]]: ...
+    def lazy(self, class_type: str) -> frozenset[str]: ...
+    def saves(self, class_type: str) -> bool: ...
+    def ends_loop(self, class_type: str) -> bool: ...
+
+
 class Instruments:
     """What is put into prompts, knowing the nodes and the settings of this ComfyUI."""
 
-    def __init__(self, types_of: Types, lazy: Lazy, watch_everything: Callable[[], bool]) -> None:
-        self._types_of = types_of
-        self._lazy = lazy
+    def __init__(self, kinds: Kinds, watch_everything: Callable[[], bool]) -> None:
+        self._kinds = kinds
         self._watch_everything = watch_everything
 
     def first(self, prompt: Prompt) -> Prompt:
         """For a prompt that was just queued."""
-        return watch_all(prompt, self._types_of) if self._watch_everything() else prompt
+        return watch_all(prompt, self._kinds.types) if self._watch_everything() else prompt
 
     def stopping(self, prompt: Prompt, breakpoints: Breakpoints) -> Prompt:
-        """With what pauses before nodes."""
-        return break_before(prompt, nodes_of(breakpoints), self._lazy)
+        """With what pauses before nodes, and keeps what a loop has saved from being saved again."""
+        stopping = break_before(prompt, nodes_of(breakpoints), self._kinds.lazy)
+        return once(stopping, self._kinds.ends_loop, self._kinds.saves)
 
     def again(self, prompt: Prompt, was: Prompt) -> Prompt:
         """For another run of a job; samplers that were watched in the run before are watched still."""
         bare = plain(prompt)
-        return watch_all(bare, self._types_of) if has_watched_all(was) else bare
+        return watch_all(bare, self._kinds.types) if has_watched_all(was) else bare

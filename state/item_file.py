@@ -6,11 +6,22 @@ from typing import Any
 
 import torch
 
-from .recording import Approach, Conditions, Evaluation, Inputs, Rewound, RngState, Segment, Step
+from .node import Node, loops_of
+from .recording import (
+    Approach,
+    Conditions,
+    Evaluation,
+    Inputs,
+    Origin,
+    Rewound,
+    RngState,
+    Segment,
+    Step,
+)
 from .telemetry import Telemetry
 from .tensor_file import Tensors
 
-OF_INPUTS = ("latent_format", "fingerprints", "begun", "seed", "node_id")  # in the order of the type
+OF_INPUTS = ("latent_format", "fingerprints", "begun", "seed", "node_id", "display_id", "loops")
 Item = Inputs | Evaluation | Step | Approach | Segment | Conditions | Rewound
 
 
@@ -75,7 +86,13 @@ def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
     if rng is None:
         raise KeyError("rng.cpu")
     given = (tensors["noise"], tensors["latent_image"], tensors["sigmas"], tensors.get("denoise_mask"))
-    return Inputs(*given, rng, *(about[name] for name in OF_INPUTS))
+    kept: dict[str, Any] = {name: about[name] for name in OF_INPUTS} | {"loops": loops_of(about["loops"])}
+    return Inputs(*given, rng, **kept)
+
+
+def decode_origin(about: dict[str, Any]) -> Origin:
+    """Of the inputs, whose tensors are left where they are."""
+    return Origin(Node(about["node_id"], about["display_id"], loops_of(about["loops"])), about["begun"])
 
 
 def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:

@@ -137,8 +137,10 @@ class Job(Watched):
                 because = f"it is {self.state.value} meanwhile."
                 raise IllegalTransition("run", self.job_id, self.state, because)
             self._started, self.run_active = False, True
+            stands = self._view.paused_before or self._view.node
+            self.came_to = () if stands is None else stands.loops
             if self._view.paused_before is not None:
-                self._passed.add(self._view.paused_before)  # by an earlier server, perhaps
+                self._passed.add(self._view.paused_before.node_id)  # by an earlier server, perhaps
             self._trial, self._total_before = bool(taken or request), self._view.total_steps
             self._ordinals.clear()
             self.request = request or self.request
@@ -230,7 +232,7 @@ class Job(Watched):
             edits, undoing = taken_back(view.edits, later)
             request = self.request
             take = view.take or Take(view.moment, view.edits, request.prompt, request.kept)
-            request = gone_back(request, to.node_id, undoing)
+            request = gone_back(request, to.display_node_id, undoing)
             self._be_at(Event.REWIND, to, edits, request, take, telemetry=measured)
 
     def restore(self, measured: Telemetry | None = None) -> None:

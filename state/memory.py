@@ -14,10 +14,12 @@ from .recording import (
     Conditions,
     Evaluation,
     Inputs,
+    Origin,
     Recording,
     Rewound,
     Segment,
     Step,
+    newest_of,
     visible,
     with_denoised,
 )
@@ -38,6 +40,10 @@ class MemoryRecording:
 
     def __len__(self) -> int:
         return len(self._evaluations) if self._rewound is None else self._rewound.evaluations
+
+    @property
+    def origin(self) -> Origin | None:
+        return None if self.inputs is None else Origin(self.inputs.node, self.inputs.begun)
 
     @property
     def inputs(self) -> Inputs | None:
@@ -171,11 +177,9 @@ class MemoryRecordings:
                     shared = self._jobs.setdefault(with_id, {})
                     shared[node_id, ordinal] = found.up_to(calls[call])
 
-    def find(self, job_id: str, node_id: str) -> MemoryRecording | None:
-        with self._lock:
-            calls = self._jobs.get(job_id, {})
-            ordinals = [ordinal for node, ordinal in calls if node == node_id]
-            return calls[node_id, max(ordinals)] if ordinals else None
+    def find(self, job_id: str, name: str, iteration: int | None = None) -> Recording | None:
+        found = newest_of(self.calls(job_id), name, iteration)
+        return None if found is None else found[1]
 
     def exists(self, job_id: str) -> bool:
         with self._lock:

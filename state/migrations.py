@@ -164,3 +164,16 @@ def m0008_kept(db: Database) -> None:
     """What nodes answered and which outputs were made, so that a later run repeats neither."""
     nothing = '{"answers": {}, "done": []}'
     _run(db, f"ALTER TABLE job_debug_state ADD COLUMN kept_json TEXT NOT NULL DEFAULT '{nothing}'")
+
+
+@migrations()
+def m0009_nodes(db: Database) -> None:
+    """As which node of the workflow a person knows what executed, and in which iterations of loops it did."""
+    _run(
+        db,
+        "ALTER TABLE job_debug_state ADD COLUMN display_node_id TEXT",
+        "ALTER TABLE job_debug_state ADD COLUMN loops_json TEXT NOT NULL DEFAULT '[]'",
+        "UPDATE job_debug_state SET display_node_id = node_id, paused_before = NULL",  # which is JSON now
+        "ALTER TABLE job_telemetry ADD COLUMN display_node_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE job_telemetry ADD COLUMN iteration INTEGER",
+    )

@@ -6,11 +6,11 @@ from .recording import Recording
 from .view import Moment
 
 
-def moment_at(recording: Recording, node_id: str | None, call: int, number: int) -> Moment:
+def moment_at(recording: Recording, call: int, number: int) -> Moment:
     """After that step; 0 is before anything was evaluated. Raises KeyError or Damaged."""
     step = recording.step(number) if number else None
     evaluations = step.evaluations if step is not None else 0
-    return _moment(recording, node_id, call, number, evaluations, None if step is None else step.sigma)
+    return _moment(recording, call, number, evaluations, None if step is None else step.sigma)
 
 
 def end_of(recording: Recording, call: int) -> Moment:
@@ -18,15 +18,10 @@ def end_of(recording: Recording, call: int) -> Moment:
     evaluations = len(recording)
     approach = recording.approach(evaluations - 1) if evaluations else None
     number = max(recording.steps(), default=0)
-    inputs = recording.inputs
-    node_id = None if inputs is None else inputs.node_id
-    sigma = None if approach is None else approach.sigma
-    return _moment(recording, node_id, call, number, evaluations, sigma)
+    return _moment(recording, call, number, evaluations, None if approach is None else approach.sigma)
 
 
-def _moment(
-    recording: Recording, node_id: str | None, call: int, number: int, evaluations: int, sigma: float | None
-) -> Moment:
+def _moment(recording: Recording, call: int, number: int, evaluations: int, sigma: float | None) -> Moment:
     inputs = recording.inputs
     if inputs is None:
         raise KeyError(number)
@@ -36,4 +31,5 @@ def _moment(
     if number > total:  # as of samplers that choose their steps themselves
         total = None
     sigma = float(sigmas[0]) if sigma is None and len(sigmas) else sigma
-    return Moment(node_id, number, evaluations, total, sigma, call)
+    where = inputs.node_id, number, evaluations, total, sigma, call
+    return Moment(*where, inputs.display_id, inputs.loops)

@@ -114,6 +114,15 @@ class PreviewFiles:
             for job_id, listed in self._jobs.items():
                 self._save(job_id, listed)
 
+    def node_called(self, job_id: str, name: str, iteration: int | None) -> str | None:
+        """The id of the node that has pictures and that name, the last that got its first."""
+        ids = [
+            one.node_id
+            for one in self.listed(job_id)
+            if name in (one.node_id, one.display_node_id) and iteration in (None, one.iteration)
+        ]
+        return name if name in ids else next(iter(list(dict.fromkeys(ids))[::-1]), None)
+
     def find(self, job_id: str, node_id: str | None, kind: Kind, step: int | None) -> Preview | None:
         """A picture of that node; of that step, by default the last that has one."""
         found = [one for one in self.listed(job_id) if one.node_id == node_id and one.kind is kind]

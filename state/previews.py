@@ -90,7 +90,10 @@ class InForce:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a client asks for. node_id, step: None is the newest; version: the digest of the very picture"""
+    """What a client asks for. node_id, step: None is the newest; version: the digest of the very picture
+
+    node_id: any name of the node; iteration: of the loop that it is in, None is the newest
+    """
 
     node_id: str | None = None
     step: int | None = None
@@ -98,6 +101,7 @@ class Wanted:
     quality: Quality = Quality.FAST
     still: bool = False
     version: str | None = None
+    iteration: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Preview:
     """A picture of one step, or of the source. width, height: pixels; frames: 1 unless it is a video.
 
     ordinal: which sampling call of the node; digest: of the file's content; reason: why it is no better
-    picture, a sentence
+    picture, a sentence; display_node_id, iteration: of the node, as in Node
     """
 
     node_id: str
@@ -129,10 +133,13 @@ class Preview:
     digest: str
     created_at: str
     reason: str | None = None
+    display_node_id: str = ""
+    iteration: int | None = None
 
     def to_json(self, job_id: str) -> dict[str, Any]:
         """The Preview of the REST API."""
-        told = {"job_id": job_id, "node_id": self.node_id, "step": self.step, "sigma": self.sigma}
+        told = {"job_id": job_id, "node_id": self.node_id, "display_node_id": self.display_node_id}
+        told |= {"iteration": self.iteration, "step": self.step, "sigma": self.sigma}
         told |= {"kind": self.kind.value, "url": self.url(job_id), "still_url": None}
         if self.frames > 1:
             told["still_url"] = self.url(job_id) + "&still=true"

@@ -6,12 +6,14 @@ torch in `state`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
+from .node import Loops, Node
+from .places import directory_name
 from .telemetry import Telemetry
 
 
@@ -44,7 +46,7 @@ class Inputs:
     fingerprints: name -> digest, of inputs that are not recorded themselves
     begun: when the call began, seconds since the epoch
     seed: of the sampler's own noise; None where the call had none
-    node_id: of the node that samples
+    node_id, display_id, loops: of the node that made the call, as in Node
     """
 
     noise: torch.Tensor
@@ -57,6 +59,20 @@ class Inputs:
     begun: float = 0.0
     seed: int | None = None
     node_id: str = ""
+    display_id: str = ""
+    loops: Loops = ()
+
+    @property
+    def node(self) -> Node:
+        return Node(self.node_id, self.display_id, self.loops)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a sampling call is from, without what it was given. begun: seconds since the epoch"""
+
+    node: Node
+    begun: float
 
 
 @dataclass(frozen=True)
@@ -158,6 +174,11 @@ class Recording(Protocol):
         ...
 
     @property
+    def origin(self) -> Origin | None:
+        """Of the inputs, without reading them all; None where there are none that can be read."""
+        ...
+
+    @property
     def inputs(self) -> Inputs | None: ...
     @inputs.setter
     def inputs(self, inputs: Inputs) -> None: ...
@@ -218,6 +239,7 @@ class Recording(Protocol):
         ...
 
 
+R = TypeVar("R", bound=Recording)
 Call = tuple[str, int]  # (a node's directory_name, ordinal): one sampling call of a job
 
 
@@ -237,8 +259,8 @@ class Recordings(Protocol):
         ...
 
     def open(self, job_id: str, node_id: str, ordinal: int) -> Recording: ...
-    def find(self, job_id: str, node_id: str) -> Recording | None:
-        """The newest call's of that node, if it has any."""
+    def find(self, job_id: str, name: str, iteration: int | None = None) -> Recording | None:
+        """The newest call's of the node with that name, in that iteration of the loop it is in, if any."""
         ...
 
     def exists(self, job_id: str) -> bool: ...
@@ -255,9 +277,34 @@ class Recordings(Protocol):
         ...
 
 
+def is_begun(recording: Recording) -> bool:
+    """Whether its call began, and no rewind took that back."""
+    return len(recording) > 0 or (not recording.rewound and recording.origin is not None)
+
+
 def visible(number: int, rewound: Rewound | None) -> bool:
     """Whether a step is not of the take that a rewind left behind."""
     return rewound is None or number <= rewound.step
+
+
+def newest_of(calls: Mapping[Call, R], name: str, iteration: int | None = None) -> tuple[Call, R] | None:
+    """The call that began last of the node with that name; one that a rewind left nothing of comes last."""
+    of_its_own = {call: found for call, found in calls.items() if call[0] == directory_name(name)}
+    found = list((of_its_own if iteration is None and of_its_own else calls).items())
+    known = [(call, recording, recording.origin) for call, recording in found]
+    mine = [
+        (len(recording) > 0, 0.0 if origin is None else origin.begun, call[1], call)
+        for call, recording, origin in known
+        if _is_of(call, origin, name, iteration)
+    ]
+    call = max(mine)[-1] if mine else None
+    return None if call is None else (call, calls[call])
+
+
+def _is_of(call: Call, origin: Origin | None, name: str, iteration: int | None) -> bool:
+    if iteration is not None and (origin is None or origin.node.iteration != iteration):
+        return False
+    return call[0] == directory_name(name) or (origin is not None and origin.node.is_called(name))
 
 
 def with_denoised(step: Step, recording: Recording) -> Step:

@@ -232,9 +232,9 @@ class Registry:
             self.store.save(view, change)
             self.save_telemetry(job)
             if change.state_to in (State.ABORTED, State.FAILED):
-                node_id = (view.error.node_id if view.error else None) or view.node_id
+                node_id = (view.error.node_id if view.error else None) or view.display_node_id
                 prompt = job.request.prompt
-                blamed = graph.class_type(prompt, node_id), graph.model_file(prompt, view.node_id)
+                blamed = graph.class_type(prompt, node_id), graph.model_file(prompt, view.display_node_id)
                 self.store.blame(job.job_id, *blamed)
         else:
             if time.monotonic() - self._saved.get(job.job_id, 0.0) >= SAVE_PROGRESS_EVERY_S:

@@ -12,6 +12,7 @@ from .edits import from_json, to_json
 from .errors import MidrunError
 from .grids import cell_of
 from .kept import kept_of
+from .node import loops_of, node_of
 from .previews import Preview, newest_step, preview_of, source_url, step_url
 from .request import Request
 from .view import (
@@ -47,6 +48,8 @@ def _columns(view: JobView) -> dict[str, Any]:
         "pause_reason": view.pause_reason.value if view.pause_reason else None,
         "node_id": view.node_id,
         "call": view.call,
+        "display_node_id": view.display_node_id,
+        "loops_json": json.dumps(view.loops),
         "step": view.step,
         "total_steps": view.total_steps,
         "evaluations": view.evaluations,
@@ -66,7 +69,7 @@ def _columns(view: JobView) -> dict[str, Any]:
         "parent_id": view.parent_id,
         "parent_step": view.parent_step,
         "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
-        "paused_before": view.paused_before,
+        "paused_before": json.dumps(view.paused_before.to_json()) if view.paused_before else None,
         "has_source": int(view.source_url is not None),
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
@@ -79,8 +82,9 @@ def _take_json(take: Take) -> dict[str, Any]:
 
 
 def _take_of(stored: dict[str, Any]) -> Take:
+    moment = stored["moment"] | {"loops": loops_of(stored["moment"]["loops"])}
     edits, kept = from_json(stored["edits"]), kept_of(stored["kept"])
-    return Take(Moment(**stored["moment"]), edits, stored["prompt"], kept)
+    return Take(Moment(**moment), edits, stored["prompt"], kept)
 
 
 def request_columns(request: Request) -> dict[str, Any]:
@@ -131,6 +135,8 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         pause_reason=read("pause_reason", _optional(PauseReason)),
         node_id=row["node_id"],
         call=row["call"],
+        display_node_id=row["display_node_id"],
+        loops=read("loops_json", lambda told: loops_of(json.loads(told)), ()),
         step=row["step"],
         total_steps=row["total_steps"],
         evaluations=row["evaluations"],
@@ -148,7 +154,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         parent_id=row["parent_id"],
         parent_step=row["parent_step"],
         cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
-        paused_before=row["paused_before"],
+        paused_before=read("paused_before", _optional(lambda told: node_of(json.loads(told)))),
         breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
         **_preview_urls(row),
     )
@@ -228,6 +234,6 @@ COUNTED_BY = {
 
 def failure_json(row: dict[str, Any]) -> dict[str, Any]:
     error = json.loads(row["error_json"]) if row["error_json"] else None
-    kept = ("job_id", "state", "node_id", "node_class", "model_file", "step", "total_steps", "updated_at")
-    told = {name: row[name] for name in kept}
+    kept = ("job_id", "state", "node_id", "display_node_id", "node_class", "model_file")
+    told = {name: row[name] for name in (*kept, "step", "total_steps", "updated_at")}
     return told | {"reason": row["abort_reason"], "mode": row["abort_mode"], "error": error}

@@ -18,6 +18,7 @@ TABLE = "job_telemetry"
 class Telemetry:
     """Of one step. change: of `denoised`, relative to the step before; norm: of `denoised`, Euclidean.
 
+    display_node_id, iteration: of the node, as in Node;
     seconds: that the model took for it; memory: bytes that torch holds on the device. None where not known.
     """
 
@@ -28,6 +29,8 @@ class Telemetry:
     norm: float | None = None
     seconds: float | None = None
     memory: int | None = None
+    display_node_id: str = ""
+    iteration: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {name: _finite(value) for name, value in asdict(self).items()}
@@ -35,7 +38,8 @@ class Telemetry:
     def of_job(self) -> dict[str, Any]:
         """The same inside a Job, which names the node itself."""
         told = self.to_json()
-        del told["node_id"]
+        for name in ("node_id", "display_node_id", "iteration"):
+            del told[name]
         return told
 
 

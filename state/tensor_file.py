@@ -84,6 +84,16 @@ def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
     return {name: _restored(tensor, orders.get(name)) for name, tensor in flat.items()}, about
 
 
+def read_about(path: Path) -> dict[str, Any]:
+    """The `about` of `encode`, without its tensors. Raises Damaged."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return json.loads(header["__metadata__"]["midrun"])["about"]
+    except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError) as error:
+        raise Damaged(f"{path.name}: {error}") from error
+
+
 def _order(tensor: torch.Tensor) -> list[int]:
     """The dimensions from the outermost in memory to the innermost."""
     return sorted(range(tensor.dim()), key=lambda dim: (-tensor.stride(dim), dim))

@@ -23,7 +23,7 @@ from .moments import moment_at
 from .places import directory_name
 from .preview_files import PreviewFiles
 from .previews import source_url, step_url
-from .recording import Call, Damaged, Recording, Rewound
+from .recording import Call, Damaged, Recording, Rewound, newest_of
 from .telemetry import Telemetry
 from .view import Change, JobView, Moment, PauseReason, State
 
@@ -64,13 +64,18 @@ class TimeTravel:
         self._registry = control.registry
         self._recordings = control.registry.recordings
 
-    async def rewind(self, any_id: str, step: int, node_id: str | None = None) -> JobView:
-        """Pause the job after that step. step < 0: so many steps back from where it is."""
+    async def rewind(
+        self, any_id: str, step: int, node_id: str | None = None, iteration: int | None = None
+    ) -> JobView:
+        """Pause the job after that step. step < 0: so many steps back from where it is.
+
+        node_id: any name of the node; iteration: of the loop that it is in
+        """
         job = self._registry.enlist(await self._registry.load(any_id))
         job.reserve("rewind")
         try:
             number = max(0, job.view().step + step) if step < 0 else step
-            place = await self.find(job, node_id, number)
+            place = await self.find(job, node_id, number, iteration)
             await asyncio.to_thread(self._rewind, place)
             job.rewind(place.moment, place.is_later, await self._measured(job, place.moment))
             await self._save(job)
@@ -101,6 +106,7 @@ class TimeTravel:
         params: Wanted | None = None,
         vary: dict[str, dict[str, list[Any]]] | None = None,
         count: int = 1,
+        iteration: int | None = None,
     ) -> list[JobView]:
         """New jobs that go on from after that step, each with edits of its own; `count` of each variant.
 
@@ -110,7 +116,7 @@ class TimeTravel:
         if len(places) > MOST_FORKS:
             raise BadRequest(f"That would be {len(places)} jobs; at most {MOST_FORKS} are made at once.")
         job = await self._registry.load(any_id)
-        place = await self.find(job, node_id, step)
+        place = await self.find(job, node_id, step, iteration)
         self._registry.save_telemetry(job)
         measured = await self._measured(job, place.moment)
         drafts = []
@@ -130,27 +136,29 @@ class TimeTravel:
             await self._go_on(draft)
         return [draft.view() for draft, _ in drafts]
 
-    async def find(self, job: Job, node_id: str | None, step: int) -> Place:
+    async def find(self, job: Job, node_id: str | None, step: int, iteration: int | None = None) -> Place:
         """Raises NoStep."""
-        return await asyncio.to_thread(self._find, job, node_id, step)
+        return await asyncio.to_thread(self._find, job, node_id, step, iteration)
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _find(self, job: Job, node_id: str | None, step: int) -> Place:
+    def _find(self, job: Job, node_id: str | None, step: int, iteration: int | None) -> Place:
         """That moment of the node's newest call; by default, of the node that sampled last."""
         view = job.view()
-        node_id = view.node_id if node_id is None else node_id
+        name = node_id
+        if name is None:
+            name = view.node_id if iteration is None else view.display_node_id
         calls = self._recordings.calls(job.job_id)
-        mine = [call for call in calls if node_id is not None and call[0] == directory_name(node_id)]
-        if not mine:
-            raise NoStep(job.job_id, step, node_id)
-        call = max(mine, key=lambda call: call[1])
+        found = None if name is None else newest_of(calls, name, iteration)
+        if found is None:
+            raise NoStep(job.job_id, step, name)
+        call, recording = found
         try:
-            moment = moment_at(calls[call], node_id, call[1], step)
-            begun = {call: inputs.begun for call in calls if (inputs := calls[call].inputs) is not None}
+            moment = moment_at(recording, call[1], step)
+            begun = {call: origin.begun for call in calls if (origin := calls[call].origin) is not None}
         except (KeyError, Damaged) as error:
-            raise NoStep(job.job_id, step, node_id) from error
-        later = frozenset(other for other in calls if begun.get(other, 0.0) > begun[call])
+            raise NoStep(job.job_id, step, name) from error
+        later = frozenset(other for other in calls if begun.get(other, 0.0) > begun.get(call, 0.0))
         return Place(moment, call, calls, later)
 
     def _rewind(self, place: Place) -> None:
@@ -188,6 +196,8 @@ class TimeTravel:
             pause_reason=PauseReason.USER,
             node_id=moment.node_id,
             call=moment.call,
+            display_node_id=moment.display_node_id,
+            loops=moment.loops,
             step=moment.step,
             total_steps=moment.total_steps,
             evaluations=moment.evaluations,
@@ -204,7 +214,7 @@ class TimeTravel:
             source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
-        return self._registry.draft(fork, gone_back(parent.request, moment.node_id, undoing))
+        return self._registry.draft(fork, gone_back(parent.request, moment.display_node_id, undoing))
 
     async def _admit(self, parent: Job, fork: Job, edits: Edits, place: Place) -> None:
         """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""

@@ -81,10 +81,8 @@ def verdict(
 
 
 def in_graph(prompt: Prompt, node_id: str | None) -> str | None:
-    """A node that another one put in its place while it ran (`12.0.1`) stands for that one."""
-    while node_id is not None and node_id not in prompt:
-        node_id = node_id.rpartition(".")[0] or None
-    return node_id
+    """The node, as a person knows it, where the graph has it still."""
+    return node_id if node_id is not None and node_id in prompt else None
 
 
 def ancestors(prompt: Prompt, node_id: str) -> set[str]:

@@ -10,6 +10,7 @@ from .breakpoints import Breakpoints
 from .edits import History, summary
 from .grids import Cell
 from .kept import Kept
+from .node import Loops, Node
 from .previews import InForce
 from .telemetry import Telemetry
 
@@ -88,6 +89,14 @@ class Moment:
     total_steps: int | None
     sigma: float | None
     call: int = 0
+    display_node_id: str | None = None
+    loops: Loops = ()
+
+    @property
+    def node(self) -> Node | None:
+        if self.node_id is None:
+            return None
+        return Node(self.node_id, self.display_node_id or self.node_id, self.loops)
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,9 @@ class Take:
     kept: Kept = Kept()
 
     def to_json(self) -> dict[str, Any]:
-        return {"node_id": self.moment.node_id, "step": self.moment.step}
+        at, node = self.moment, self.moment.node
+        told = {"node_id": at.node_id, "display_node_id": at.display_node_id}
+        return told | {"iteration": None if node is None else node.iteration, "step": at.step}
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,8 @@ class JobView:
     pause_reason: PauseReason | None = None
     node_id: str | None = None
     call: int = 0
+    display_node_id: str | None = None  # as a person knows that node
+    loops: Loops = ()  # that it is in
     step: int = 0
     total_steps: int | None = None
     evaluations: int = 0
@@ -161,7 +174,7 @@ class JobView:
     parent_step: int | None = None
     cell: Cell | None = None  # of the grid of forks that it was made with
     breakpoints: Breakpoints = ()
-    paused_before: str | None = None  # the node that is to run next, where it is paused before one
+    paused_before: Node | None = None  # the node that is to run next, where it is paused before one
     standing: Standing | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
@@ -170,7 +183,18 @@ class JobView:
 
     @property
     def moment(self) -> Moment:
-        return Moment(self.node_id, self.step, self.evaluations, self.total_steps, self.sigma, self.call)
+        where = self.node_id, self.step, self.evaluations, self.total_steps, self.sigma
+        return Moment(*where, self.call, self.display_node_id, self.loops)
+
+    @property
+    def node(self) -> Node | None:
+        return self.moment.node
+
+    @property
+    def iteration(self) -> int | None:
+        """Of the loop in which the job stands."""
+        node = self.paused_before or self.node
+        return None if node is None else node.iteration
 
     def parent_json(self) -> dict[str, Any] | None:
         return {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None
@@ -187,6 +211,8 @@ class JobView:
             "held": self.held,
             "pause_reason": self.pause_reason.value if self.pause_reason else None,
             "node_id": self.node_id,
+            "display_node_id": self.display_node_id,
+            "iteration": self.iteration,
             "call": self.call,
             "step": self.step,
             "total_steps": self.total_steps,
@@ -204,7 +230,7 @@ class JobView:
             "take": self.take.to_json() if self.take else None,
             "parent": self.parent_json(),
             "grid": self.cell.grid if self.cell else None,
-            "paused_before": self.paused_before,
+            "paused_before": self.paused_before.display_id if self.paused_before else None,
             "paused_because": self.standing.because if self.standing else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,

@@ -13,6 +13,7 @@ from typing import Any
 from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
+from .node import Loops, Node, itself, told_of
 from .telemetry import Telemetry
 from .timing import Mode
 from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
@@ -68,7 +69,8 @@ class Watched(Core):
         self._replay: _Replay | None = None  # inside an earlier call than the job has come to
         self._total_before: int | None = None  # of the call as it was in the run before
         self._trial = False  # the run tries edits, and has not answered an evaluation with them
-        self._passed: set[str] = set()  # nodes before which the job was paused, and went on
+        self._passed: set[str] = set()  # nodes (as they execute) before which it was paused, and went on
+        self.came_to: Loops = ()  # in which iteration the job stood when the present run was queued
         self._fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
@@ -92,7 +94,7 @@ class Watched(Core):
             stopped = self.state is A and self._view.abort_mode is AbortMode.STOP
             return self.run_active and (stopped or (self.state is H and not self._view.held))
 
-    def enter_call(self, prompt_id: str, node_id: str, policy: QueuePolicy) -> int | None:
+    def enter_call(self, prompt_id: str, node: Node, policy: QueuePolicy) -> int | None:
         """A sampling call begins: its ordinal in the node, or None when it is not to be watched."""
         with self._lock:
             if self._in_call or prompt_id != self.prompt_id or self.state in (C, F) or self._finished:
@@ -101,6 +103,7 @@ class Watched(Core):
                 return None  # another prompt with the id of a parked job's run
             self.start(prompt_id)
             self._in_call, self._call = True, prompt_id
+            node_id = node.node_id
             ordinal = self._ordinals.get(node_id, 0)
             self._ordinals[node_id] = ordinal + 1
             self._set(queue_policy=policy)
@@ -124,7 +127,7 @@ class Watched(Core):
             self._set(total_steps=_total(at.total_steps, self._view.step))
             self._publish(None)
 
-    def reach(self, prompt_id: str, node_id: str, always: bool) -> bool:
+    def reach(self, prompt_id: str, node: Node, always: bool) -> bool:
         """A node is about to run. Whether the job is to be paused before it: once, until it is rewound.
 
         A pause that was asked for takes effect here, too. always: without a breakpoint as well
@@ -134,16 +137,16 @@ class Watched(Core):
                 return False
             self.start(prompt_id)
             self._call = prompt_id
-            if node_id not in self._passed:
-                self._passed.add(node_id)
+            if node.node_id not in self._passed:
+                self._passed.add(node.node_id)
                 which = [one for one in self._view.breakpoints if one.kind is Kind.NODE and one.enabled]
-                which = [one for one in which if one.node_id == node_id]
-                told = {"before": node_id}
+                which = [one for one in which if one.is_about(node)]
+                told = {"before": node.display_id} | told_of(node.loops)
                 if always and not which and self.state is R:
                     self._fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT)
                 self._count(which, told, PauseReason.BREAKPOINT)
             if self.state is P:
-                self._set(paused_before=node_id)
+                self._set(paused_before=node)
             return self.state is P
 
     def reschedule(self, total_steps: int) -> None:
@@ -218,9 +221,9 @@ class Watched(Core):
     def hit(self, kind: Kind, error: JobError | None = None) -> bool:
         """That happened in an evaluation. Whether it is to be void, and the job paused before it."""
         with self._lock:
-            node_id = self._view.node_id
+            node = self._view.node
             which = [one for one in self._view.breakpoints if one.kind is kind and one.enabled]
-            which = [one for one in which if one.node_id in (None, node_id)]
+            which = [one for one in which if one.is_about(node)]
             told = {"error": error.to_json()} if error else {}
             reason = PauseReason.NAN if kind is Kind.NAN else PauseReason.BREAKPOINT
             stops = self._count(which, told, reason)
@@ -251,7 +254,8 @@ class Watched(Core):
                 self._fire(Event.PAUSE, pause_reason=PauseReason.STEP)
             elif self.state is R and step == pause_at:
                 self._fire(Event.PAUSE, pause_reason=PauseReason.BREAKPOINT)
-            which = [one for one in self._view.breakpoints if met(one, self._view.node_id, seen)]
+            node = self._view.node
+            which = [one for one in self._view.breakpoints if met(one, node, seen)]
             self._count(which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT)
             if self._untold and self.state is not R:
                 self._publish(None)  # no model is about to work
@@ -327,8 +331,9 @@ class Watched(Core):
 
     def _measured_in(self, seen: Observation) -> Telemetry:
         seconds, self._step_s = self._step_s, 0.0
-        node_id = self._view.node_id or ""
-        of_step = Telemetry(node_id, seen.step, seen.sigma, seen.change, seen.norm, seconds, seen.memory)
+        node = self._view.node or itself("")
+        measured = seen.sigma, seen.change, seen.norm, seconds, seen.memory
+        of_step = Telemetry(node.node_id, seen.step, *measured, node.display_id, node.iteration)
         self._measured.append(of_step)
         return of_step
 
@@ -337,7 +342,7 @@ class Watched(Core):
         if not which:
             return False
         self._set(breakpoints=hit(self._view.breakpoints, which))
-        told = {"breakpoints": [one.to_json() for one in which], **told}
+        told = {"breakpoints": [one.to_json() for one in which], **told_of(self._view.loops), **told}
         stops = any(not one.log_only for one in which)
         if stops and self.state is R:
             self._fire(Event.PAUSE, told, pause_reason=reason)

@@ -9,10 +9,11 @@ from browser import Screen
 
 BORN = datetime(2026, 1, 1)
 JOB: dict[str, Any] = {
-    **{"state": "completed", "node_id": "3", "step": 20, "total_steps": 20, "evaluations": 20, "sigma": 0.03},
+    **{"state": "completed", "node_id": "3", "display_node_id": "3", "step": 20, "total_steps": 20},
+    **{"evaluations": 20, "sigma": 0.03},
     **{"queue_policy": "auto", "sampler_nodes": ["3"], "held": False, "gpu_released": False},
     **dict.fromkeys(("pause_reason", "paused_at_step", "abort_reason", "error", "take", "parent")),
-    **dict.fromkeys(("source_url", "preview_url", "paused_before")),
+    **dict.fromkeys(("source_url", "preview_url", "paused_before", "iteration")),
     **{"modified_params": {}, "warnings": [], "breakpoints": [], "workflow": {"id": "w", "name": "Tides"}},
     "timing": {"active_s": 12.5, "paused_s": 0, "mean_step_s": 0.6, "eta_s": None},
 }

@@ -58,6 +58,22 @@ class FakeQueue:
         self.cancelled.append(prompt_id)
 
 
+class NoKinds:
+    """Nothing is known of any node."""
+
+    def types(self, class_type: str) -> tuple[dict[str, str], tuple[str, ...]]:
+        return {}, ()
+
+    def lazy(self, class_type: str) -> frozenset[str]:
+        return frozenset()
+
+    def saves(self, class_type: str) -> bool:
+        return False
+
+    def ends_loop(self, class_type: str) -> bool:
+        return False
+
+
 class Desk:
     """Everything but ComfyUI."""
 
@@ -68,7 +84,7 @@ class Desk:
         self.control = Control(
             self.registry,
             self.queue,
-            Instruments(lambda kind: ({}, ()), lambda kind: frozenset(), lambda: False),
+            Instruments(NoKinds(), lambda: False),
         )
 
     def running(self, prompt_id: str = "p") -> Job:

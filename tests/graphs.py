@@ -241,6 +241,34 @@ def tiles(graph: Graph) -> Graph:
     return {**graph, "sampler": node("TestTiles", steps=3, **{name: old[name] for name in kept})}
 
 
+def expanding(graph: Graph, **inputs: Any) -> Graph:
+    """A third-party node that becomes two KSamplers in series while it runs."""
+    old = graph["sampler"]["inputs"]
+    kept = ("model", "seed", "steps", "cfg", "sampler_name", "positive", "negative", "latent_image")
+    return {**graph, "sampler": node("TestExpanding", **{name: old[name] for name in kept}, **inputs)}
+
+
+def looped(graph: Graph, iterations: int = 3, name: str = "loop") -> Graph:
+    """The sampler in the body of a loop of ComfyUI, each iteration from what the one before it made.
+
+    Each saves a picture, `images/<name>`; at the end the latents of all are saved.
+    """
+    start = node("StartLoop", mode="simple", cache_iterations=False, initial_iteration_value=["latent", 0])
+    start["inputs"]["mode.num_iterations"] = iterations
+    links = {"output_value": ["sampler", 0], "next_iteration_value": ["sampler", 0]}
+    links["terminations.termination0"] = ["picture", 0]
+    return {
+        **graph,
+        "start": start,
+        "sampler": _with(graph["sampler"], latent_image=["start", 4], denoise=0.7),
+        "vae": node("TestVAE", seed=3),
+        "decode": node("VAEDecode", samples=["sampler", 0], vae=["vae", 0]),
+        "picture": node("SaveImage", images=["decode", 0], filename_prefix=f"images/{name}"),
+        "end": node("EndLoop", accumulate=True, **links),
+        "save": node("SaveLatent", samples=["end", 0], filename_prefix="latents/test"),
+    }
+
+
 def varying(graph: Graph, key: str) -> Graph:
     """The same graph with a node before the sampler that may answer otherwise in each run."""
     given = {"samples": ["latent", 0], "conditioning": ["positive", 0]}

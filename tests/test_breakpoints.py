@@ -24,6 +24,7 @@ from midrun.state.breakpoints import (
     parsed,
 )
 from midrun.state.errors import BadRequest
+from midrun.state.node import itself
 
 
 @pytest.mark.parametrize(
@@ -44,10 +45,10 @@ from midrun.state.errors import BadRequest
     ],
 )
 def test_a_breakpoint_is_met_where_it_says(kind: Kind, value: Any, seen: Observation, expected: bool) -> None:
-    assert met(Breakpoint("a", kind, value), "3", seen) is expected
-    assert met(Breakpoint("a", kind, value, node_id="3"), "3", seen) is expected
-    assert not met(Breakpoint("a", kind, value, node_id="4"), "3", seen)
-    assert not met(Breakpoint("a", kind, value, enabled=False), "3", seen)
+    assert met(Breakpoint("a", kind, value), itself("3"), seen) is expected
+    assert met(Breakpoint("a", kind, value, node_id="3"), itself("3"), seen) is expected
+    assert not met(Breakpoint("a", kind, value, node_id="4"), itself("3"), seen)
+    assert not met(Breakpoint("a", kind, value, enabled=False), itself("3"), seen)
 
 
 def test_hits_are_counted_by_breakpoint() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midrun.state.instrument import break_before, plain, watch_all
+from midrun.state.instrument import break_before, once, plain, watch_all
 
 TYPES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "Loader": ({"name": "STRING"}, ("MODEL", "CLIP", "VAE")),
@@ -97,3 +97,32 @@ def test_what_was_put_in_comes_out_again(data: Any) -> None:
     chosen = data.draw(st.lists(st.sampled_from(sorted(graph))))
     assert plain(break_before(watch_all(graph, types_of), chosen)) == graph
     assert plain(watch_all(break_before(graph, chosen), types_of)) == graph
+
+
+LOOP = {
+    "start": node("StartLoop", first=["9", 0]),
+    "sampler": node("KSampler", latent=["start", 4]),
+    "decode": node("Decode", samples=["sampler", 0], vae=["1", 2]),
+    "kept": node("SaveImage", images=["decode", 0], name="a"),
+    "used": node("SaveImage", images=["decode", 0]),
+    "end": node(
+        "EndLoop", output_value=["used", 0], **{"terminations.0": ["kept", 0], "terminations.1": ["used", 0]}
+    ),
+    "after": node("SaveImage", images=["end", 0]),
+}
+
+
+def saves(kind: str) -> bool:
+    return kind == "SaveImage"
+
+
+def test_what_a_loop_saves_is_put_between_what_keeps_it_from_being_saved_twice() -> None:
+    made = once(LOOP, lambda kind: kind == "EndLoop", saves)
+    before, behind = "midrun-once-kept-images", "midrun-once-end-terminations.0"
+    assert made.keys() - LOOP.keys() == {before, behind}, "not around what is wanted, nor after the loop"
+    assert made["kept"]["inputs"] == {"images": [before, 0], "name": "a"}
+    assert made[before]["inputs"] == {"value": ["decode", 0], "blocks": True}
+    assert made["end"]["inputs"]["terminations.0"] == [behind, 0]
+    assert made[behind]["inputs"] == {"value": ["kept", 0], "blocks": False}
+    assert plain(made) == LOOP
+    assert once(LOOP, lambda kind: False, saves) == LOOP

@@ -18,6 +18,7 @@ from midrun.state.edits import Edit, pending
 from midrun.state.errors import IllegalTransition
 from midrun.state.evaluation import Outcome
 from midrun.state.job import CANCELLED, Job
+from midrun.state.node import itself
 from midrun.state.request import Request
 from midrun.state.transitions import TRANSITIONS, Directive, Event
 from midrun.state.view import (
@@ -47,9 +48,9 @@ def enter(
     recorded: int = 0,
 ) -> int | None:
     """Begin a sampling call, of which so many evaluations are on record, as the hooks do."""
-    ordinal = job.enter_call(prompt_id, node_id, policy)
+    ordinal = job.enter_call(prompt_id, itself(node_id), policy)
     if ordinal is not None:
-        job.begin_call(Moment(node_id, 0, recorded, steps, None, ordinal))
+        job.begin_call(Moment(node_id, 0, recorded, steps, None, ordinal, node_id))
     return ordinal
 
 

@@ -3,6 +3,7 @@ again, each interrupted inside its first evaluation, at a third, at half and ins
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ from resuming import check
 
 import graphs
 from graphs import Graph
-from harness import Comfy
+from harness import ROOT, Comfy
 
 SAMPLERS = ("euler", "dpmpp_2m_sde", "dpm_adaptive", "euler_ancestral_cfg_pp", "uni_pc")
 
@@ -76,6 +77,23 @@ def test_every_sampler_resumes_bit_identically(comfy: Comfy) -> None:
     }
     print(f"{list(faults.values()).count(None)} of {len(names)} samplers resume bit-identically")
     assert {name: fault for name, fault in faults.items() if fault} == {}
+
+
+def test_a_sampler_that_midrun_never_heard_of_is_among_them(comfy: Comfy) -> None:
+    """A newer ComfyUI has others: nothing but its own list says which there are."""
+    names = all_samplers(comfy)
+    assert "midrun_unheard_of" in names  # of the test pack
+    files = [file for file in ROOT.glob("**/*.py") if file.relative_to(ROOT).parts[0] in ("nodes", "state")]
+    files += [file for file in ROOT.glob("*.py") if file.name != "dev.py"]
+    constants = {
+        (file.name, node.value)
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
+    }
+    assert constants == set()
+    scripts = [file.read_text(encoding="utf-8") for file in (ROOT / "web").glob("**/*.js")]
+    assert [name for name in names if any(f'"{name}"' in script for script in scripts)] == []
 
 
 def policies(number: int) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ from midrun.state.evaluation import Outcome
 from midrun.state.store import Store
 from midrun.state.telemetry import COLUMNS, Telemetry, to_csv
 
+NODE = {"node_id": "sampler", "display_node_id": "sampler", "iteration": None}
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
@@ -85,7 +87,7 @@ def test_what_is_no_number_is_told_as_unknown(store: Store) -> None:
     (row,) = store.telemetry("j").result()
     assert (row.change, row.norm, row.seconds) == (None, None, 0.5)
     (told,) = csv.DictReader(io.StringIO(to_csv([row])))
-    assert told == dict(zip(COLUMNS, ("=a,b", "1", "2.0", "", "", "0.5", ""), strict=True))
+    assert told == dict(zip(COLUMNS, ("=a,b", "1", "2.0", "", "", "0.5", "", "", ""), strict=True))
 
 
 def test_a_step_took_what_its_evaluations_took_and_pauses_are_not_counted() -> None:
@@ -100,7 +102,7 @@ def test_a_step_took_what_its_evaluations_took_and_pauses_are_not_counted() -> N
         world.now += 100.0
     job.stepped(seen(1), False, 0)  # replayed
     job.stepped(Observation(2, 0.7, 1.0, 0.25, None, 5.0, 1 << 30), True, 0)
-    assert job.view().telemetry == Telemetry("3", 2, 0.7, 0.25, 5.0, 5.0, 1 << 30)
+    assert job.view().telemetry == Telemetry("3", 2, 0.7, 0.25, 5.0, 5.0, 1 << 30, "3")
     handed: list[Any] = []
     job.save_measured(handed.extend)
     job.save_measured(handed.extend)
@@ -122,7 +124,7 @@ def test_every_step_is_measured_and_told(comfy: Comfy) -> None:
     pause_at(comfy, job_id, "measured", 4)
     job, listed = comfy.job(job_id), telemetry(comfy, job_id)
     assert [(row["node_id"], row["step"]) for row in listed] == [("sampler", step) for step in (1, 2, 3)]
-    assert {"node_id": "sampler"} | job["telemetry"] == listed[-1]
+    assert {**NODE, **job["telemetry"]} == listed[-1]
     assert set(job["telemetry"]) == {"step", "sigma", "change", "norm", "seconds", "memory"}
     assert listed[0]["change"] is None and all(row["change"] > 0 for row in listed[1:])
     assert all(row["seconds"] > 0 and row["norm"] > 0 and row["memory"] is None for row in listed)
@@ -148,7 +150,7 @@ def test_a_rewind_measures_anew_and_a_fork_has_what_its_parent_had(comfy: Comfy)
     job_id = completed(comfy, "measured-again")
     before = telemetry(comfy, job_id)
     job = rewind(comfy, job_id, 2)
-    assert {"node_id": "sampler"} | job["telemetry"] == before[1]
+    assert {**NODE, **job["telemetry"]} == before[1]
     assert telemetry(comfy, job_id) == before
     fork = comfy.verb(job_id, "fork", {"step": 2, "params": {"sampler": {"cfg": 1.5}}})[1]["jobs"][0]
     assert fork["telemetry"] == job["telemetry"]
@@ -156,7 +158,7 @@ def test_a_rewind_measures_anew_and_a_fork_has_what_its_parent_had(comfy: Comfy)
     other = telemetry(comfy, fork["job_id"])
     assert other[:2] == before[:2] and len(other) == 6 and other[2]["norm"] != before[2]["norm"]
     job = comfy.call("DELETE", f"/midrun/jobs/{job_id}/rewind")[1]
-    assert {"node_id": "sampler"} | job["telemetry"] == before[-1]
+    assert {**NODE, **job["telemetry"]} == before[-1]
     rewind(comfy, job_id, 4)
     resume(comfy, job_id)
     after = telemetry(comfy, job_id)

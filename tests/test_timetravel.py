@@ -98,7 +98,8 @@ def test_a_held_job_goes_back_and_forth(comfy: Comfy) -> None:
         2,
         2,
     )
-    assert job["take"] == {"node_id": "sampler", "step": 4}
+    node = {"node_id": "sampler", "display_node_id": "sampler", "iteration": None}
+    assert job["take"] == {**node, "step": 4}
     job = rewind(comfy, job_id, 1)
     assert (job["step"], job["take"]["step"]) == (1, 4)
     assert job["preview_url"].endswith("step=1") and comfy.fetch(job["preview_url"])[0] == 200

@@ -27,7 +27,7 @@ export function jobOfNode(model, workflowId, executionIds, always) {
     const job = model.jobs[id];
     if (job.workflow.id !== workflowId || workflowId === null) continue;
     if (!always && !ALIVE.includes(job.state)) continue;
-    if (job.node_id !== null && executionIds.includes(job.node_id)) return job;
+    if (job.display_node_id !== null && executionIds.includes(job.display_node_id)) return job;
     if (job.sampler_nodes.some((node) => executionIds.includes(node))) return job;
   }
   return null;
@@ -39,7 +39,7 @@ export function liveNodes(model, workflowId) {
   const alive = jobs.filter(
     (job) => workflowId !== null && job.workflow.id === workflowId && ALIVE.includes(job.state),
   );
-  return new Set(alive.map((job) => job.node_id).filter((id) => id !== null));
+  return new Set(alive.map((job) => job.display_node_id).filter((id) => id !== null));
 }
 
 /**

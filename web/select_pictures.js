@@ -6,10 +6,13 @@ import { ACTIVE } from "./select.js";
 /** @typedef {import("./state.js").Preview} Preview */
 /** @typedef {{ node_id: string, step: number, made: Preview | null, url: string | null }} Frame  url null: it can not be shown */
 
-/** The pictures that were made, of one node or of all. @param {Model} model @param {string} jobId @param {string | null} [nodeId] @returns {Preview[]} */
+/** The pictures that were made, of all nodes or of one: as it executes, or of what a node of the workflow became last. @param {Model} model @param {string} jobId @param {string | null} [nodeId] @returns {Preview[]} */
 export function previewsOf(model, jobId, nodeId = null) {
   const all = model.previews[jobId] ?? [];
-  return nodeId === null ? all : all.filter((preview) => preview.node_id === nodeId);
+  if (nodeId === null) return all;
+  const known = all.some((one) => one.node_id === nodeId);
+  const id = known ? nodeId : all.findLast((one) => one.display_node_id === nodeId)?.node_id;
+  return all.filter((preview) => preview.node_id === id);
 }
 
 /**

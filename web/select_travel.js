@@ -38,8 +38,8 @@ export function stepMarks(job) {
   const total = job.total_steps;
   if (!total) return [];
   /** @type {Map<number, boolean>} */ const found = new Map(); // step -> whether it is only noted
-  for (const { kind, value, enabled, node_id, log_only } of job.breakpoints ?? []) {
-    if (!enabled || !value || (node_id !== null && node_id !== job.node_id)) continue;
+  for (const { kind, value, enabled, node_id, iteration, log_only } of job.breakpoints ?? []) {
+    if (!enabled || !value || !isAbout(job, node_id, iteration)) continue;
     if (kind === "step" && value <= total) found.set(value, log_only && found.get(value) !== false);
     if (kind !== "every" || total / value > MOST_MARKS) continue;
     for (let step = value; step <= total; step += value)
@@ -47,6 +47,11 @@ export function stepMarks(job) {
   }
   return [...found].map(([step, logOnly]) => ({ at: step / total, step, logOnly }));
 }
+
+/** Whether a breakpoint is about where the job samples now. @param {Job} job @param {string | null} nodeId @param {number | null} [iteration] */
+const isAbout = (job, nodeId, iteration) =>
+  (nodeId === null || nodeId === job.node_id || nodeId === job.display_node_id) &&
+  (!iteration || iteration === job.iteration);
 
 /**
  * A breakpoint as a sentence: a key of the texts and its values.
@@ -64,8 +69,10 @@ export function breakpointSentence(one, title) {
  * What was typed into the form, as a breakpoint; null while it is none.
  * @param {import("./travel_state.js").BreakpointForm} form
  */
-export function breakpointOf({ kind, value, until, node_id, log_only }) {
-  const base = { kind, log_only, enabled: true };
+export function breakpointOf({ kind, value, until, node_id, iteration, log_only }) {
+  const only = iteration.trim() === "" ? null : Number(iteration);
+  if (only !== null && !(Number.isInteger(only) && only > 0)) return null;
+  const base = { kind, log_only, enabled: true, ...(only === null ? {} : { iteration: only }) };
   if (kind === "time") return value && until && value !== until ? { ...base, from: value, to: until } : null;
   if (kind === "heat") {
     const [above, below] = [value, until].map(Number);

@@ -11,6 +11,7 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  * @typedef {{
  *   job_id: string, prompt_id: string, prompt_ids: string[], workflow: Workflow, sampler_nodes: string[],
  *   state: State, held: boolean, pause_reason: string | null, node_id: string | null,
+ *   display_node_id: string | null, iteration: number | null,
  *   step: number, total_steps: number | null, evaluations: number, sigma: number | null,
  *   paused_at_step: number | null, modified_params: Record<string, Record<string, Edit>>,
  *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
@@ -23,7 +24,8 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   created_at: string, updated_at: string,
  * }} Job
  * @typedef {{
- *   job_id?: string, node_id: string, step: number, sigma: number | null, url: string, width: number,
+ *   job_id?: string, node_id: string, display_node_id: string, iteration: number | null, step: number,
+ *   sigma: number | null, url: string, width: number,
  *   height: number, kind?: string, frames?: number, method: string, label: string, created_at: string,
  * }} Preview
  * @typedef {{ node_id: string, input: string, title: string, from: any, to: any }} CanvasChange
@@ -219,8 +221,9 @@ function withJobs(model, jobs, at) {
     const before = model.jobs[job.job_id];
     next.jobs[job.job_id] = job;
     next.received[job.job_id] = at;
-    if (job.node_id !== null && next.seen[job.job_id]?.[job.node_id] !== job.step)
-      next.seen[job.job_id] = { ...next.seen[job.job_id], [job.node_id]: job.step };
+    for (const id of [job.node_id, job.display_node_id])
+      if (id !== null && next.seen[job.job_id]?.[id] !== job.step)
+        next.seen[job.job_id] = { ...next.seen[job.job_id], [id]: job.step };
     if (before === undefined) order = [...order, job.job_id];
     if (before?.prompt_ids.length !== job.prompt_ids.length)
       byPrompt = { ...byPrompt, ...Object.fromEntries(job.prompt_ids.map((id) => [id, job.job_id])) };

@@ -7,10 +7,11 @@ import { pathKey } from "./editor_state.js";
  * @typedef {"step" | "every" | "sigma_below" | "change_below" | "nan" | "exception" | "node" | "time" | "heat"} Kind
  * @typedef {{
  *   id: string, kind: Kind, value: number | null, node_id: string | null, enabled: boolean, log_only: boolean,
- *   hits: number, from?: string, to?: string, above?: number, below?: number,
+ *   iteration?: number | null, hits: number, from?: string, to?: string, above?: number, below?: number,
  * }} Breakpoint  the last four: hours of the day, degrees of the GPU
  * @typedef {{
- *   kind: Kind, value: string, until: string, node_id: string, log_only: boolean, refused: string | null,
+ *   kind: Kind, value: string, until: string, node_id: string, iteration: string, log_only: boolean,
+ *   refused: string | null,
  * }} BreakpointForm  as typed; time goes from value to until, heat from above value to below until
  * @typedef {{ key: string, text: string }} Axis  an input by `pathKey`, "" for none, and its values as typed
  * @typedef {{
@@ -37,6 +38,7 @@ const emptyForm = Object.freeze({
   value: "",
   until: "",
   node_id: "",
+  iteration: "",
   log_only: false,
   refused: null,
 });

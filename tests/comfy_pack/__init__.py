@@ -3,7 +3,9 @@ gates that stop an evaluation until it is interrupted, and counters of what real
 """
 
 from .bench import NODES as BENCH_NODES
+from .cleaning import NODES as CLEANING_NODES
 from .demo import NODES as DEMO_NODES
+from .expanding import NODES as EXPANDING_NODES
 from .fickle import NODES as FICKLE_NODES
 from .models import NODES as MODEL_NODES
 from .preview_bench import NODES as PREVIEW_BENCH_NODES
@@ -12,7 +14,16 @@ from .probes import NODES as PROBE_NODES
 from .stubborn import NODES as STUBBORN_NODES
 from .switch import NODES as SWITCH_NODES
 from .turnstile import NODES as TURNSTILE_NODES
+from .unheard import NODES as UNHEARD_NODES
 
 _NODES = (*MODEL_NODES, *PROBE_NODES, *FICKLE_NODES, *SWITCH_NODES, *PREVIEW_NODES, *BENCH_NODES)
-_NODES += (*PREVIEW_BENCH_NODES, *DEMO_NODES, *STUBBORN_NODES, *TURNSTILE_NODES)
+_NODES += (
+    *PREVIEW_BENCH_NODES,
+    *DEMO_NODES,
+    *STUBBORN_NODES,
+    *TURNSTILE_NODES,
+    *CLEANING_NODES,
+    *UNHEARD_NODES,
+    *EXPANDING_NODES,
+)
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in _NODES}

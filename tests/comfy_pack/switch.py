@@ -46,8 +46,9 @@ class TestSwitch:
             guider = executor.class_obj
             count[0] += 1
             DONE[key] += 1
+            if count[0] >= at:
+                guider.cfg = cfg  # also of the sampling calls that follow
             if count[0] == at:
-                guider.cfg = cfg
                 mm.load_models_gpu([twin])
                 twin.pre_run()
                 guider.inner_model = twin.model

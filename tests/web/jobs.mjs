@@ -12,6 +12,8 @@ export function job(id, changed = {}) {
     held: false,
     pause_reason: null,
     node_id: "3",
+    display_node_id: changed.node_id ?? "3",
+    iteration: null,
     step: 2,
     total_steps: 10,
     evaluations: 2,

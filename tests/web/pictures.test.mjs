@@ -73,3 +73,14 @@ test("each sampler has its own newest picture", () => {
   assert.equal(pictureOfNode(model, model.jobs.a, "3"), url(7, "made"));
   assert.equal(pictureOfNode(model, model.jobs.a, "9"), url(1, "made", "9"));
 });
+
+test("a node of the workflow has the pictures of what it became last", () => {
+  const became = (step, node) => ({ ...preview(step, node), display_node_id: "6" });
+  const one = job("a", { node_id: "5.0.0.1_6", display_node_id: "6", step: 3, state: "paused" });
+  const model = seeing(one, became(1, "5.0.0.0_6"), became(2, "5.0.0.1_6"), became(3, "5.0.0.1_6"));
+  assert.deepEqual(
+    framesOf(model, one, "6").map((frame) => frame.url),
+    [url(1, "", "6"), url(2, "made", "5.0.0.1_6"), url(3, "made", "5.0.0.1_6")],
+  );
+  assert.equal(framesOf(model, one, "5.0.0.0_6").length, 1);
+});

@@ -108,14 +108,29 @@ test("dots stand where it will pause by itself", () => {
   assert.deepEqual(select.stepMarks(job("a", { breakpoints, total_steps: null })), []);
 });
 
+test("a breakpoint marks the bar of the node and the iteration that it is for", () => {
+  const point = (more) => ({ id: "a", kind: "step", value: 4, enabled: true, log_only: false, hits: 0, ...more });
+  const marked = (more) =>
+    select.stepMarks(
+      job("a", { node_id: "5.0.0.1_6", display_node_id: "6", iteration: 2, breakpoints: [point(more)] }),
+    ).length === 1;
+  for (const node_id of [null, "6", "5.0.0.1_6"])
+    for (const iteration of [null, undefined, 2]) assert.ok(marked({ node_id, iteration }), node_id);
+  assert.ok(!marked({ node_id: "5" }) && !marked({ node_id: "6", iteration: 1 }));
+});
+
 test("only what makes sense is a breakpoint", () => {
-  const form = (kind, value = "", node_id = "") => ({ kind, value, until: "", node_id, log_only: false, refused: null });
+  const form = (kind, value = "", node_id = "", iteration = "") => (
+    { kind, value, until: "", node_id, iteration, log_only: false, refused: null }
+  );
   const made = (...given) => select.breakpointOf(form(...given));
   assert.deepEqual(made("step", "4"), { kind: "step", value: 4, log_only: false, enabled: true });
   assert.equal(made("sigma_below", "0.5").value, 0.5);
   for (const wrong of ["", "0", "-1", "x", "1.5"]) assert.equal(made("every", wrong), null);
   assert.equal(made("node"), null);
   assert.equal(made("node", "", "7").node_id, "7");
+  assert.equal(made("node", "", "7", "2").iteration, 2);
+  for (const wrong of ["0", "x", "1.5"]) assert.equal(made("nan", "", "", wrong), null);
   assert.deepEqual(made("nan", "5"), { kind: "nan", log_only: false, enabled: true });
   const span = (kind, value, until) => select.breakpointOf({ ...form(kind, value), until });
   const base = { log_only: false, enabled: true };

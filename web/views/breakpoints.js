@@ -41,7 +41,8 @@ function row({ t, actions }, model, job, one, title) {
     one.kind !== "node" && one.node_id !== null ? t("breakpoint.in", { node: title(one.node_id) }) : "";
   const change = (/** @type {Partial<Breakpoint>} */ more) =>
     actions.changeBreakpoint(job.job_id, one.id, more);
-  const told = [where, t("breakpoint.hits", { n: one.hits })];
+  const only = one.iteration ? t("breakpoint.inIteration", { n: one.iteration }) : "";
+  const told = [where, only, t("breakpoint.hits", { n: one.hits })];
   return h(
     "li",
     {
@@ -90,9 +91,13 @@ function row({ t, actions }, model, job, one, title) {
   );
 }
 
+/** Whether the workflow has loops of ComfyUI. @param {Job} job @param {Record<string, import("../editor_state.js").ParamNode>} nodes */
+const hasLoops = (job, nodes) =>
+  Boolean(job.iteration) || Object.values(nodes).some((node) => node.class_type === "StartLoop");
+
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Record<string, import("../editor_state.js").ParamNode>} nodes */
 function form({ t, actions, dispatch }, model, job, nodes) {
-  const { kind, node_id, log_only, refused } = model.breakpointForm;
+  const { kind, node_id, iteration, log_only, refused } = model.breakpointForm;
   const set = (/** @type {Partial<import("../travel_state.js").BreakpointForm>} */ more) =>
     dispatch({ type: "breakpointForm", ...more });
   const submit = (/** @type {Event} */ event) => {
@@ -153,6 +158,21 @@ function form({ t, actions, dispatch }, model, job, nodes) {
           h("option", { key: id, value: id }, `${node.title} #${id}`),
         ),
       ),
+    hasLoops(job, nodes) &&
+      !(kind in SPANS) &&
+      h("input", {
+        key: "iteration",
+        "data-field": "iteration",
+        type: "number",
+        min: 1,
+        step: 1,
+        "aria-label": t("breakpoint.iteration"),
+        placeholder: t("breakpoint.iteration"),
+        title: t("breakpoint.iteration"),
+        value: iteration,
+        onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) =>
+          set({ iteration: input.value }),
+      }),
     h(
       "label",
       { key: "logOnly", class: "midrun-log-only", title: t("breakpoint.logOnlyTip") },

@@ -56,9 +56,9 @@ export function editorView(tools, model, job) {
 
 /** The sampling node, then prompts, LoRAs, ControlNets; the rest apart. @param {Record<string, ParamNode>} nodes @param {Job} job @param {string} search */
 export function grouped(nodes, job, search) {
-  const samplers = new Set([job.node_id, ...job.sampler_nodes]);
+  const samplers = new Set([job.display_node_id, ...job.sampler_nodes]);
   const rank = (/** @type {[string, ParamNode]} */ [id, node]) => {
-    if (id === job.node_id) return 0;
+    if (id === job.display_node_id) return 0;
     if (samplers.has(id)) return 1;
     if (Object.values(node.inputs).some((input) => input.multiline)) return 2;
     if (/lora/i.test(node.class_type)) return 3;

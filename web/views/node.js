@@ -25,7 +25,7 @@ export function nodeView(tools, model, job, executionIds) {
         idleButtons(tools),
       ]),
     ];
-  const here = job.node_id === null || executionIds.includes(job.node_id);
+  const here = job.display_node_id === null || executionIds.includes(job.display_node_id);
   const seen = model.seen[job.job_id] ?? {};
   const sampled = (/** @type {string} */ id) => id in seen || previewsOf(model, job.job_id, id).length > 0;
   const nodeId = here ? job.node_id : (executionIds.find(sampled) ?? null);

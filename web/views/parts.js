@@ -73,8 +73,9 @@ export function stateMark({ t }, state) {
 
 /** @param {Tools} tools @param {Job} job */
 export function stepText({ t }, job) {
-  if (job.total_steps === null) return job.step ? t("step.alone", { step: job.step }) : "";
-  return t("step.of", { step: job.step, total: job.total_steps });
+  const where = job.iteration ? `${t("step.iteration", { n: job.iteration })} · ` : "";
+  if (job.total_steps === null) return job.step ? where + t("step.alone", { step: job.step }) : "";
+  return where + t("step.of", { step: job.step, total: job.total_steps });
 }
 
 /** What a picture shows, and how it was made. @param {Tools} tools @param {Job} job @param {import("../select_pictures.js").Frame | undefined} frame */

@@ -1,0 +1,50 @@
+"""Midrun Once: what an iteration of a loop has saved is not saved again when its job is resumed.
+
+Midrun puts it around what saves in the body of a loop when it queues a job anew, where ComfyUI has loops.
+"""
+
+from __future__ import annotations
+
+import nodes
+from comfy_api.v0_0_2 import io
+from comfy_execution.graph import ExecutionBlocker
+
+from . import hooks
+from .breakpoint import ANY
+
+
+def loops_exist() -> bool:
+    return "StartLoop" in nodes.NODE_CLASS_MAPPINGS
+
+
+class MidrunOnce(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MidrunOnce",
+            display_name="Midrun Once",
+            category="sampling/midrun",
+            description="Lets through what an iteration of a loop has yet to make. Put in by Midrun itself.",
+            inputs=[
+                ANY.Input("value", lazy=True, tooltip="Asked for only in an iteration that is not over."),
+                io.Boolean.Input("blocks", tooltip="Keep what is behind from running; else give it nothing."),
+            ],
+            outputs=[ANY.Output(display_name="value", is_output_list=True)],
+            is_input_list=True,
+            is_dev_only=True,  # every ComfyUI that has loops knows this
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs) -> str:
+        return "over" if hooks.iteration_is_over() else ""
+
+    @classmethod
+    def check_lazy_status(cls, blocks, value=None) -> list[str]:
+        return [] if hooks.iteration_is_over() else ["value"]
+
+    @classmethod
+    def execute(cls, blocks, value=None) -> io.NodeOutput:
+        if hooks.iteration_is_over():
+            return io.NodeOutput([ExecutionBlocker(None) if blocks[0] else None])
+        return io.NodeOutput(value)
