@@ -95,13 +95,13 @@ def test_an_edit_of_the_wildcard_itself_draws_it_again(comfy: Comfy) -> None:
 def test_what_can_not_be_kept_is_told_before_the_resume_and_after_it_though_another_input_was_edited(
     comfy: Comfy,
 ) -> None:
-    graph = graphs.base(key="tensor", gates="3,5", queue_policy="park")
-    job_id = parked_at(comfy, "tensor", 3, graphs.with_dice(graph, "tensor", kept=False))
+    graph = graphs.base(key="again-tensor", gates="3,5", queue_policy="park")
+    job_id = parked_at(comfy, "again-tensor", 3, graphs.with_dice(graph, "again-tensor", kept=False))
     job = comfy.job(job_id)
     assert "dice (TestDice)" in warnings(job)["not_kept"]
     assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"cfg": 7.0}})[0] == 200
     comfy.verb(job_id, "resume")
-    job = pause_at(comfy, job_id, "tensor", 5)
+    job = pause_at(comfy, job_id, "again-tensor", 5)
     assert "its positive:" in warnings(job)["inputs_changed"] and "not_kept" in warnings(job)
     free(comfy)
     comfy.verb(job_id, "resume")
@@ -136,9 +136,9 @@ def test_an_output_behind_an_earlier_sampler_is_made_once(forgetful: Comfy, edit
 
 
 def test_an_output_that_an_edit_changes_is_made_again(comfy: Comfy) -> None:
-    graph = graphs.in_series(graphs.base(key="changed", gates="8", queue_policy="park"))
+    graph = graphs.in_series(graphs.base(key="again-changed", gates="8", queue_policy="park"))
     graph["note"] = graphs.node("SaveLatent", samples=["latent", 0], filename_prefix="latents/changed")
-    job_id = parked_at(comfy, "changed", 8, graph)
+    job_id = parked_at(comfy, "again-changed", 8, graph)
     put = {"note": {"filename_prefix": "latents/changed-again"}}
     assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", put)[0] == 200
     comfy.verb(job_id, "resume")
@@ -148,9 +148,9 @@ def test_an_output_that_an_edit_changes_is_made_again(comfy: Comfy) -> None:
 
 
 def test_a_rewind_to_the_first_sampler_makes_its_output_again(comfy: Comfy) -> None:
-    graph = graphs.in_series(graphs.base(key="back", gates="8", queue_policy="park"))
+    graph = graphs.in_series(graphs.base(key="again-back", gates="8", queue_policy="park"))
     graph["first_save"]["inputs"]["filename_prefix"] = "latents/back"
-    job_id = parked_at(comfy, "back", 8, graph)
+    job_id = parked_at(comfy, "again-back", 8, graph)
     assert comfy.verb(job_id, "rewind", {"node_id": "sampler", "step": 3})[0] == 200
     assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"cfg": 9.0}})[0] == 200
     comfy.verb(job_id, "resume")
@@ -163,9 +163,10 @@ def test_a_rewind_to_the_first_sampler_makes_its_output_again(comfy: Comfy) -> N
 
 def test_a_pack_that_samples_again_does_not_set_a_parked_job_back(comfy: Comfy) -> None:
     graph = graphs.behind_attach(
-        graphs.stubborn(graphs.base(watched=False, key="again", gates="4"), again=True), queue_policy="park"
+        graphs.stubborn(graphs.base(watched=False, key="again-again", gates="4"), again=True),
+        queue_policy="park",
     )
-    job_id = parked_at(comfy, "again", 4, graph)
+    job_id = parked_at(comfy, "again-again", 4, graph)
     job = comfy.job(job_id)
     assert (job["state"], job["step"], job["evaluations"]) == ("paused", 3, 3)
     status, answer = comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"seed": 8}})
@@ -177,9 +178,9 @@ def test_a_pack_that_samples_again_does_not_set_a_parked_job_back(comfy: Comfy) 
 
 
 def test_a_pack_that_carries_on_with_nothing_does_not_end_a_parked_prompt_well(comfy: Comfy) -> None:
-    graph = graphs.stubborn(graphs.base(watched=False, key="carry", gates="4"), again=False)
+    graph = graphs.stubborn(graphs.base(watched=False, key="again-carry", gates="4"), again=False)
     graph["save"]["inputs"]["filename_prefix"] = "latents/carry"
-    job_id = parked_at(comfy, "carry", 4, graphs.behind_attach(graph, queue_policy="park"))
+    job_id = parked_at(comfy, "again-carry", 4, graphs.behind_attach(graph, queue_policy="park"))
     assert not list((comfy.base / "output" / "latents").glob("carry_*")), "nothing was saved of nothing"
     entry = comfy.wait_ended(job_id)
     assert entry["status"]["status_str"] == "error"
@@ -190,16 +191,16 @@ def test_a_pack_that_carries_on_with_nothing_does_not_end_a_parked_prompt_well(c
 
 
 def test_a_parked_prompt_that_ends_well_is_told_as_what_it_is(comfy: Comfy) -> None:
-    graph = graphs.base(watched=False, key="well", gates="4")
+    graph = graphs.base(watched=False, key="again-well", gates="4")
     graph = graphs.stubborn(graph, again=False, at_the_end=True)
-    job_id = parked_at(comfy, "well", 4, graphs.behind_attach(graph, queue_policy="park"))
+    job_id = parked_at(comfy, "again-well", 4, graphs.behind_attach(graph, queue_policy="park"))
     assert comfy.wait_ended(job_id)["status"]["status_str"] == "success"
     job = comfy.job(job_id)
     assert (job["state"], job["step"]) == ("paused", 3)
     assert "not the result of this job" in warnings(job)["parked_run_went_on"]
     comfy.verb(job_id, "resume")
     comfy.wait_for(job_id, "completed")
-    assert comfy.probe("well")["done"] == 6
+    assert comfy.probe("again-well")["done"] == 6
 
 
 # -- ends ------------------------------------------------------------------------------------------------
@@ -209,7 +210,9 @@ def test_a_parked_prompt_that_ends_well_is_told_as_what_it_is(comfy: Comfy) -> N
 def test_whoever_sees_the_prompt_in_the_history_sees_its_job_ended(comfy: Comfy, kind: str) -> None:
     for number in range(10):
         seed = number if kind == "denoise-0" else 0
-        graph = graphs.base(key=kind, denoise=0.0 if kind == "denoise-0" else 1.0, seed=seed, steps=1)
+        graph = graphs.base(
+            key=f"again-{kind}", denoise=0.0 if kind == "denoise-0" else 1.0, seed=seed, steps=1
+        )
         job_id = comfy.queue(graph)
         comfy.wait_ended(job_id, every_s=0.001)
         assert comfy.job(job_id)["state"] == "completed"
