@@ -174,8 +174,9 @@ class Control:
             taken = pending(view.edits) if rewritten is None else rewritten.edits
             prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
             request = replace(job.request, prompt=self.instruments.again(prompt, job.request.prompt))
-            stopping = replace(request, prompt=self.instruments.stopping(request.prompt, view.breakpoints))
-            run = await self.queue.prepare(job.job_id, stopping, in_graph(prompt, view.display_node_id))
+            stopping = self.instruments.stopping(request.prompt, view.breakpoints)
+            sent = replace(request, prompt=self.instruments.saving_once(stopping))
+            run = await self.queue.prepare(job.job_id, sent, in_graph(prompt, view.display_node_id))
             if rewritten is not None:
                 job.edit(without_pending)
         except BaseException:
