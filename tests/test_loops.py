@@ -58,16 +58,21 @@ def pause(comfy: Comfy, job_id: str, key: str, gate: int) -> dict[str, Any]:
     return comfy.wait_for(job_id, "paused")
 
 
+@pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("policy", ["hold", "park"])
 def test_a_job_edited_in_its_second_iteration_goes_on_exactly_and_saves_once(
-    comfy: Comfy, policy: str
+    comfy: Comfy, policy: str, cached: bool
 ) -> None:
-    key = f"loop-{policy}"
-    job_id = comfy.queue(workflow(key, "9", policy))
+    key = f"loop-{policy}-{cached}"
+    graph = workflow(key, "9", policy)
+    graph["start"]["inputs"]["cache_iterations"] = cached
+    job_id = comfy.queue(graph)
     job = pause(comfy, job_id, key, 9)
     assert (job["display_node_id"], job["iteration"], job["step"]) == ("sampler", 2, 2)
     assert len(pictures(comfy, key)) == 1
     assert put(comfy, job_id, ("sampler", "cfg", 1.5))[0] == 200
+    if policy == "park":  # another prompt, for which ComfyUI forgets what it has in its cache
+        comfy.wait_ended(comfy.queue(graphs.base(watched=False, seed=77)))
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == 3 * STEPS, "the first iteration was replayed"
@@ -78,8 +83,8 @@ def test_a_job_edited_in_its_second_iteration_goes_on_exactly_and_saves_once(
 
 def test_without_an_edit_it_is_as_if_it_had_not_been_paused(comfy: Comfy) -> None:
     key = "loop-plain"
-    job_id = comfy.queue(workflow(key, "3,9,17", "park"))
-    for gate in (3, 9, 17):
+    job_id = comfy.queue(workflow(key, "3,7,17", "park"))
+    for gate in (3, 7, 17):  # the seventh is the first of the second iteration
         pause(comfy, job_id, key, gate)
         comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
@@ -236,25 +241,52 @@ def test_another_schedule_from_the_second_iteration_on_leaves_the_first_as_it_wa
     assert job["total_steps"] == 8 and first["total_steps"] == STEPS
 
 
-def test_a_job_killed_in_its_second_iteration_goes_on_and_saves_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gate", [7, 9])
+def test_a_job_killed_in_its_second_iteration_goes_on_and_saves_once(tmp_path: Path, gate: int) -> None:
     server = Comfy(tmp_path).start()
     try:
         key = "loop-kill"
-        job_id = server.queue(workflow(key, "9"))
-        server.wait_at_gate(key, 9)
+        job_id = server.queue(workflow(key, f"{gate}"))
+        server.wait_at_gate(key, gate)
         server.get(f"/midrun/jobs/{job_id}/events")
         server.kill()
         server.start()
         assert server.job(job_id)["state"] == "paused" and len(pictures(server, key)) == 1
         server.verb(job_id, "resume")
-        server.until(
-            lambda: server.probe(key)["at_gate"] is not None or server.probe(key)["done"], "it to go on"
-        )
-        for gate in (9,):
-            server.open_gate(key, gate)
+        server.wait_at_gate(key, gate)  # so many were computed by this server
+        server.open_gate(key, gate)
         job = server.wait_for(job_id, "completed")
-        assert server.probe(key)["done"] == 3 * STEPS - (STEPS + 2), "what was recorded was replayed"
+        assert server.probe(key)["done"] == 3 * STEPS - (gate - 1), "what was recorded was replayed"
         assert equal(latents(server, job["prompt_id"]), oracle(server, key))
         assert len(pictures(server, key)) == 3
     finally:
         server.stop()
+
+
+def test_a_loop_in_a_loop_goes_on_from_where_it_was(comfy: Comfy) -> None:
+    key = "loop-nested"
+    small = {"steps": 3}
+    graph = graphs.nested(graphs.looped(graphs.base(key=key, gates="5,11", **small), 2, key))
+    graph["sampler"]["inputs"]["queue_policy"] = "park"
+    job_id = comfy.queue(graph)
+    places = []
+    for gate in (5, 11):  # three evaluations in each of two iterations, twice
+        job = pause(comfy, job_id, key, gate)
+        places.append((job["display_node_id"], job["iteration"], job["step"]))
+        comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert places == [("sampler", 2, 1), ("sampler", 2, 1)]
+    assert comfy.probe(key)["done"] == 12 and len(pictures(comfy, key)) == 4
+    stock = graphs.nested(graphs.looped(graphs.base(watched=False, **small), 2, f"oracle-{key}"))
+    want = latents(comfy, comfy.queue(stock))
+    assert len(want) == 2 and all(map(torch.equal, latents(comfy, job["prompt_id"]), want))
+    told = comfy.get(f"/midrun/jobs/{job_id}/telemetry")["telemetry"]
+    ids = list(dict.fromkeys(row["node_id"] for row in told))
+    assert len(ids) == 4 and [row["iteration"] for row in told] == [1] * 3 + [2] * 3 + [1] * 3 + [2] * 3
+    job = comfy.verb(job_id, "rewind", {"step": 1, "node_id": ids[1]})[1]
+    assert (job["node_id"], job["iteration"], job["step"]) == (ids[1], 2, 1)
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == 12 + 2 + 6
+    assert all(map(torch.equal, latents(comfy, job["prompt_id"]), want))
+    assert len(pictures(comfy, key)) == 4 + 3
