@@ -188,10 +188,9 @@ class Control:
             prompt = self.instruments.again(prompt, job.request.prompt)
             kept = job.request.kept.without(prompt, _changed(job.request.prompt, prompt))
             request = replace(job.request, prompt=prompt, kept=kept)
-            to_run = self.instruments.stopping(pinned(prompt, kept), view.breakpoints)
-            run = await self.queue.prepare(
-                job.job_id, replace(request, prompt=to_run), in_graph(prompt, view.display_node_id)
-            )
+            stopping = self.instruments.stopping(pinned(prompt, kept), view.breakpoints)
+            sent = replace(request, prompt=self.instruments.saving_once(stopping))
+            run = await self.queue.prepare(job.job_id, sent, in_graph(prompt, view.display_node_id))
             if rewritten is not None:
                 job.edit(without_pending)
         except BaseException:

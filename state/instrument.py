@@ -172,9 +172,12 @@ class Instruments:
         return watch_all(prompt, self._kinds.types) if self._watch_everything() else prompt
 
     def stopping(self, prompt: Prompt, breakpoints: Breakpoints) -> Prompt:
-        """With what pauses before nodes, and keeps what a loop has saved from being saved again."""
-        stopping = break_before(prompt, nodes_of(breakpoints), self._kinds.lazy)
-        return once(stopping, self._kinds.ends_loop, self._kinds.saves)
+        """With what pauses before nodes."""
+        return break_before(prompt, nodes_of(breakpoints), self._kinds.lazy)
+
+    def saving_once(self, prompt: Prompt) -> Prompt:
+        """With what keeps a loop from saving again what it saved in an earlier run of the job."""
+        return once(prompt, self._kinds.ends_loop, self._kinds.saves)
 
     def again(self, prompt: Prompt, was: Prompt) -> Prompt:
         """For another run of a job; samplers that were watched in the run before are watched still."""

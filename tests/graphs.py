@@ -248,12 +248,12 @@ def expanding(graph: Graph, **inputs: Any) -> Graph:
     return {**graph, "sampler": node("TestExpanding", **{name: old[name] for name in kept}, **inputs)}
 
 
-def looped(graph: Graph, iterations: int = 3, name: str = "loop") -> Graph:
+def looped(graph: Graph, iterations: int = 3, name: str = "loop", cached: bool = False) -> Graph:
     """The sampler in the body of a loop of ComfyUI, each iteration from what the one before it made.
 
     Each saves a picture, `images/<name>`; at the end the latents of all are saved.
     """
-    start = node("StartLoop", mode="simple", cache_iterations=False, initial_iteration_value=["latent", 0])
+    start = node("StartLoop", mode="simple", cache_iterations=cached, initial_iteration_value=["latent", 0])
     start["inputs"]["mode.num_iterations"] = iterations
     links = {"output_value": ["sampler", 0], "next_iteration_value": ["sampler", 0]}
     links["terminations.termination0"] = ["picture", 0]
@@ -266,6 +266,22 @@ def looped(graph: Graph, iterations: int = 3, name: str = "loop") -> Graph:
         "picture": node("SaveImage", images=["decode", 0], filename_prefix=f"images/{name}"),
         "end": node("EndLoop", accumulate=True, **links),
         "save": node("SaveLatent", samples=["end", 0], filename_prefix="latents/test"),
+    }
+
+
+def nested(graph: Graph) -> Graph:
+    """The loop of a looped graph in the body of another one, of two iterations."""
+    outer = node("StartLoop", mode="simple", cache_iterations=False, initial_iteration_value=["latent", 0])
+    outer["inputs"]["mode.num_iterations"] = 2
+    inner = _with(graph["start"], initial_iteration_value=["outer", 4], parent_iteration=["outer", 0])
+    links = {"output_value": ["end", 0], "next_iteration_value": ["end", 0]}
+    return {
+        **graph,
+        "outer": outer,
+        "start": inner,
+        "end": _with(graph["end"], accumulate=False),
+        "outer end": node("EndLoop", accumulate=True, **links),
+        "save": node("SaveLatent", samples=["outer end", 0], filename_prefix="latents/test"),
     }
 
 

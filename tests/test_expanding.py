@@ -188,6 +188,16 @@ def test_an_edit_of_it_applies_from_where_the_second_of_them_stands(comfy: Comfy
     assert torch.equal(latent(comfy, job["prompt_id"]), oracle(comfy))
 
 
+def test_another_schedule_leaves_the_first_of_them_as_it_was(comfy: Comfy) -> None:
+    job_id, _ = paused(comfy, "expand-steps", 9)
+    first = load(get(comfy, job_id, f"latent?node_id={FIRST}&step=6")[1])
+    assert put(comfy, job_id, ("sampler", "steps", 8))[0] == 200
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    now = load(get(comfy, job_id, f"latent?node_id={FIRST}&step=6")[1])
+    assert job["total_steps"] == 8 and torch.equal(first["latent_tensor"], now["latent_tensor"])
+
+
 def test_the_node_that_it_is_shown_as_counts_not_the_one_that_made_it(comfy: Comfy) -> None:
     job_id, job = paused(comfy, "expand-shown", 9, shown_as="save")
     assert (job["node_id"], job["display_node_id"]) == (SECOND, "save")
