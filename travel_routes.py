@@ -49,9 +49,10 @@ class TravelRoutes:
 
     async def rewind(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
-        parsing.only(body, {"step", "node_id"})
+        parsing.only(body, {"step", "node_id", "params"})
         step = _whole("step", body.get("step"), 0, 2**31)
-        view = await self._travel.rewind(parsing.job_id(request), step, _node_id(body))
+        params = _by_input("params", body.get("params", {}))
+        view = await self._travel.rewind(parsing.job_id(request), step, _node_id(body), params)
         return web.json_response(view.to_json())
 
     async def restore(self, request: web.Request) -> web.Response:

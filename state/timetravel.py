@@ -19,11 +19,12 @@ from .edits import Edit, Edits, taken_back, with_edits
 from .errors import BadRequest, MidrunError, NoStep, Unavailable
 from .grids import Cell, axes_of, cells, variant
 from .job import Job
+from .memory import MemoryRecording
 from .places import directory_name
 from .preview_files import PreviewFiles
 from .previews import source_url, step_url
 from .recording import Call, Damaged, Recording, Rewound
-from .request import Request
+from .sampled import Standpoint, sampled
 from .telemetry import Telemetry
 from .view import Change, JobView, Moment, PauseReason, State
 
@@ -64,15 +65,25 @@ class TimeTravel:
         self._registry = control.registry
         self._recordings = control.registry.recordings
 
-    async def rewind(self, any_id: str, step: int, node_id: str | None = None) -> JobView:
-        """Pause the job after that step. step < 0: so many steps back from where it is."""
+    async def rewind(
+        self, any_id: str, step: int, node_id: str | None = None, params: Wanted | None = None
+    ) -> JobView:
+        """Pause the job after that step. step < 0: so many steps back from where it is.
+
+        params: edits to be stored with it; EditRefused or RunRefused is raised before anything is rewound
+        """
         job = self._registry.enlist(await self._registry.load(any_id))
         job.reserve("rewind")
         try:
             number = max(0, job.view().step + step) if step < 0 else step
             place = await self.find(job, node_id, number)
+            there = _standpoint(job, place)
+            edits = await self._editing.checked(there, params) if params else {}
+            measured = await self._measured(job, place.moment)
             await asyncio.to_thread(self._rewind, place)
-            job.rewind(place.moment, place.is_later, await self._measured(job, place.moment))
+            job.rewind(place.moment, place.is_later, measured)
+            if edits:
+                job.edit(partial(stored, edits))
             await self._save(job)
         finally:
             job.refuse_run()
@@ -113,11 +124,12 @@ class TimeTravel:
         place = await self.find(job, node_id, step)
         self._registry.save_telemetry(job)
         measured = await self._measured(job, place.moment)
+        there = _standpoint(job, place)
         drafts = []
         for cell in places:
             wanted = _merged(params or {}, variant(cell))
             draft = self._draft(job, place, measured, cell if len(places) > 1 else None)
-            drafts.append((draft, await self._editing.checked(draft, wanted) if wanted else {}))
+            drafts.append((draft, await self._editing.checked(there, wanted) if wanted else {}))
         try:
             for draft, edits in drafts:
                 await self._admit(job, draft, edits, place)
@@ -176,8 +188,8 @@ class TimeTravel:
         await asyncio.wrap_future(self._registry.store.written())
 
     def _draft(self, parent: Job, place: Place, measured: Telemetry | None, cell: Cell | None) -> Job:
-        view, now = parent.view(), utc(time.time())
-        edits, undoing = taken_back(view.edits, place.is_later)
+        there, now = _standpoint(parent, place), utc(time.time())
+        view = there.view
         moment, job_id = place.moment, str(uuid.uuid4())
         fork = JobView(
             job_id,
@@ -193,7 +205,7 @@ class TimeTravel:
             sigma=moment.sigma,
             telemetry=measured,
             paused_at_step=moment.step,
-            edits=edits,
+            edits=view.edits,
             gpu_released=True,
             queue_policy=view.queue_policy,
             parent_id=parent.job_id,
@@ -203,8 +215,7 @@ class TimeTravel:
             source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
-        request: Request = replace(parent.request, prompt=with_edits(parent.request.prompt, undoing))
-        return self._registry.draft(fork, request)
+        return self._registry.draft(fork, there.request)
 
     async def _admit(self, parent: Job, fork: Job, edits: Edits, place: Place) -> None:
         """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""
@@ -227,6 +238,27 @@ class TimeTravel:
             await self._control.resume(fork.job_id)
         except MidrunError as error:
             fork.note("not_resumed", {"error": str(error)})
+
+
+def _standpoint(job: Job, place: Place) -> Standpoint:
+    """The job as it would be after a rewind to that place."""
+    view, moment = job.view(), place.moment
+    edits, undoing = taken_back(view.edits, place.is_later)
+    there = replace(
+        view,
+        state=State.PAUSED,
+        node_id=moment.node_id,
+        step=moment.step,
+        total_steps=moment.total_steps,
+        evaluations=moment.evaluations,
+        sigma=moment.sigma,
+        edits=edits,
+    )
+    request = replace(job.request, prompt=with_edits(job.request.prompt, undoing))
+    earlier = {call: recording for call, recording in place.calls.items() if call not in place.later}
+    if place.call is not None and not moment.evaluations:
+        earlier[place.call] = MemoryRecording()  # nothing of it is computed there
+    return Standpoint(job.job_id, request, there, sampled(there, request.prompt, earlier))
 
 
 def _moment(recording: Recording, node_id: str | None, number: int) -> Moment:
