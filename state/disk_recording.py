@@ -90,6 +90,11 @@ class DiskRecording:
             self._begun.inputs = inputs
 
     def append(self, evaluation: Evaluation) -> None:
+        self.settle()
+        self._put(_evaluation(self._length), evaluation)
+        self._length += 1
+
+    def settle(self) -> None:
         begun = self._begun
         if self._rewound is not None:
             self.truncate(len(self))
@@ -101,8 +106,6 @@ class DiskRecording:
             self._segments.add(begun.segment.first)
         if begun.approach is not None:
             self.approached(begun.approach)
-        self._put(_evaluation(self._length), evaluation)
-        self._length += 1
 
     def forget_begun(self) -> None:
         self._begun = Begun()

@@ -49,6 +49,10 @@ class MemoryRecording:
             self._begun.inputs = inputs
 
     def append(self, evaluation: Evaluation) -> None:
+        self.settle()
+        self._evaluations.append(evaluation)
+
+    def settle(self) -> None:
         begun = self._begun
         if self._rewound is not None:
             self.truncate(len(self))
@@ -58,7 +62,6 @@ class MemoryRecording:
             self._segments[begun.segment.first] = begun.segment
         if begun.approach is not None:
             self._approaches[begun.approach.evaluations] = begun.approach
-        self._evaluations.append(evaluation)
 
     def forget_begun(self) -> None:
         self._begun = Begun()

@@ -104,10 +104,10 @@ class Watched(Core):
                 self._set(paused_before=node_id)
             return self.state is P
 
-    def reschedule(self, total_steps: int) -> None:
-        """The call has another number of steps than its sigmas tell, as its schedule was edited."""
+    def reschedule(self, total_steps: int, step: int) -> None:
+        """The call has another number of steps than its sigmas tell: its schedule was edited after `step`."""
         with self._lock:
-            self._set(total_steps=total_steps)
+            self._set(total_steps=total_steps, step=max(step, self._view.step))
             self._publish(None)
 
     def leave_call(self) -> None:
