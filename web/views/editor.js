@@ -5,6 +5,8 @@ import * as format from "../format.js";
 import { editCounts } from "../select.js";
 import { icon } from "./parts.js";
 
+const ENDED = ["completed", "aborted"];
+const STANDS = [...ENDED, "paused", "failed"]; // can be rewound
 const SLIDABLE = 2000; // a range with more stops than this is not for a slider
 
 /**
@@ -114,8 +116,13 @@ function row(tools, model, job, nodeId, name, input) {
   const refused = editor.refused[key];
   const before = draft ? input.value : edit ? edit.from : input.original;
   const fieldId = `midrun-${job.job_id}-${nodeId}-${name}`.replace(/[^\w-]/g, "_");
-  const ended = job.state === "completed" || job.state === "aborted";
-  const note = refused ?? (ended ? "" : t(`verdict.${input.verdict}`));
+  const ended = ENDED.includes(job.state);
+  const way = input.rewind && {
+    node: nameOf(editor.nodes, input.rewind.node_id),
+    step: input.rewind.step,
+  };
+  const verdict = way ? t("verdict.rewind", way) : t(`verdict.${input.verdict}`);
+  const note = refused ?? (ended ? "" : verdict);
   const badge =
     status &&
     (status === "applied" && edit?.from_step !== null && edit
@@ -133,7 +140,7 @@ function row(tools, model, job, nodeId, name, input) {
     h("label", { for: fieldId }, name),
     badge && h("span", { key: "badge", class: "midrun-badge", "data-status": status }, badge),
     status &&
-      !ended &&
+      (draft || !ended) &&
       h(
         "button",
         {
@@ -165,13 +172,40 @@ function row(tools, model, job, nodeId, name, input) {
       },
       note,
     ),
+    way &&
+      draft?.value !== undefined &&
+      STANDS.includes(job.state) &&
+      h(
+        "button",
+        {
+          key: "way",
+          type: "button",
+          class: "midrun-button midrun-way",
+          "data-verb": "rewindWithEdit",
+          onClick: () => actions.rewindWithEdit(job.job_id, nodeId, name),
+        },
+        icon("rewind"),
+        t("editor.rewind", way),
+      ),
   );
+}
+
+/** @param {Record<string, ParamNode> | null} nodes @param {string} id */
+function nameOf(nodes, id) {
+  const title = nodes?.[id]?.title;
+  return title === undefined ? `#${id}` : `${title} #${id}`;
+}
+
+/** Whether an input takes no value now. @param {Job} job @param {Input} input */
+function isLocked(job, input) {
+  if (input.rewind && STANDS.includes(job.state)) return false;
+  return input.verdict === "consumed" || ENDED.includes(job.state);
 }
 
 /** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../editor_state.js").Draft | undefined} draft @param {string} id */
 function control(tools, job, nodeId, name, input, draft, id) {
   const { actions } = tools;
-  const locked = input.verdict === "consumed" || ["completed", "aborted"].includes(job.state);
+  const locked = isLocked(job, input);
   const shown = draft ? draft.raw : input.value;
   const change = (/** @type {any} */ _, /** @type {any} */ element) =>
     actions.draft(job.job_id, nodeId, name, element.type === "checkbox" ? element.checked : element.value);
@@ -280,12 +314,14 @@ function footer(tools, model, job) {
   const { pending, applied } = editCounts(job);
   const canvas = (model.canvas[id] ?? []).length;
   const stands = job.state === "paused" || job.state === "failed";
-  const ended = job.state === "completed" || job.state === "aborted";
+  const ended = ENDED.includes(job.state);
+  const nodes = Object.values(model.editors[id]?.nodes ?? {});
+  const rewinds = nodes.some((node) => Object.values(node.inputs).some((input) => input.rewind));
   const counts = [
     unsaved && t("editor.unsaved", { n: unsaved }),
     pending && t("editor.pending", { n: pending }),
     applied && t("editor.applied", { n: applied }),
-    ended && t("verdict.ended"),
+    ended && t(rewinds ? "verdict.endedRewinds" : "verdict.ended"),
   ].filter(Boolean);
   const push = (
     /** @type {string} */ verb,
@@ -317,7 +353,7 @@ function footer(tools, model, job) {
       "span",
       { class: "midrun-footer-buttons" },
       !ended && unsaved + pending > 0 && push("undoAll", t("editor.undoAll"), () => actions.undoAll(id)),
-      unsaved > 0 && push("save", t("editor.save"), () => actions.save(id)),
+      !ended && unsaved > 0 && push("save", t("editor.save"), () => actions.save(id)),
       unsaved > 0 &&
         job.state === "running" &&
         push("applyNow", t("editor.applyNow"), () => actions.save(id, "next_step"), true),
