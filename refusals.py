@@ -50,6 +50,6 @@ def _error(error: MidrunError) -> dict[str, Any]:
     told: dict[str, Any] = {"code": error.code, "message": str(error)}
     if isinstance(error, IllegalTransition):
         told["state"] = error.state.value
-    if isinstance(error, InvalidParams):
+    if isinstance(error, (IllegalTransition, InvalidParams)) and error.rejected is not None:
         told["rejected"] = error.rejected
     return told

@@ -49,9 +49,11 @@ class TravelRoutes:
 
     async def rewind(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
-        parsing.only(body, {"step", "node_id", "iteration"})
+        parsing.only(body, {"step", "node_id", "iteration", "params"})
         step = _whole("step", body.get("step"), 0, 2**31)
-        view = await self._travel.rewind(parsing.job_id(request), step, _node_id(body), _iteration(body))
+        params = _by_input("params", body.get("params", {}))
+        any_id, where = parsing.job_id(request), (_node_id(body), _iteration(body))
+        view = await self._travel.rewind(any_id, step, *where, params)
         return web.json_response(view.to_json())
 
     async def restore(self, request: web.Request) -> web.Response:

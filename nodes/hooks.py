@@ -185,7 +185,10 @@ class _OuterSample:
                 levels = schedule.to(sigmas.device, copy=True)  # uni_pc writes into it
                 return executor(again, latent, sampler, levels, mask, call.on_step, *args, **kwargs)
 
-            return call.run(sample)
+            output = call.run(sample)
+            if segment is not None and len(segment.sigmas) == 1:
+                call.end_at(segment)
+            return output
         except InputsChanged as error:
             job.set_back(JobError(type(error).__qualname__, str(error), node.display_id))
             raise
@@ -215,7 +218,7 @@ class _OuterSample:
         before = recording.segment() if len(recording) else None
         segment = segment_for(recording, inputs, sigmas, kind, edits, model_sampling, rng, ended)
         if segment is not None:
-            job.reschedule(segment.step + len(segment.sigmas) - 1)
+            job.reschedule(segment.step + len(segment.sigmas) - 1, segment.step)
             if before is None or before.first != segment.first or before.sampler != segment.sampler:
                 job.note("segment", {"step": segment.step, "sigma": float(segment.sigmas[0])})
         return segment

@@ -72,7 +72,7 @@ def recorded_inputs(
             raise InputsChanged(
                 f"Midrun can not go on with this sampling call: its {name} was {_shape(then)} when it was "
                 f"recorded and is {_shape(new)} now. The recording is kept; restore what changed and resume, "
-                "or queue the workflow as a new job."
+                "or rewind to step 0."
             )
     _tell_differences(job, recorded, now, recording)
     return recorded

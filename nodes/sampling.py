@@ -89,6 +89,12 @@ class SamplingCall:
         """Sample that stretch, after what was done before it."""
         self.tape.first, self.step = segment.first, segment.step
 
+    def end_at(self, segment: Segment) -> None:
+        """The edited schedule ended where the job stood: nothing was evaluated, and the call is over."""
+        self.tape.recording.settle()
+        self.tape.recording.save()
+        self.job.recorded(segment.first, float(segment.sigmas[0]), live=True)
+
     def run(self, sample: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Attempt until the sampler ends and nobody wants it paused."""
         with self._watching():

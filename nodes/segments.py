@@ -1,7 +1,8 @@
 """Schedule edits: another sampler or other sigmas from some step on. ComfyUI's worker thread.
 
 The sampler starts anew from x, where the stretch before it had come to, while noise, latent_image and mask
-stay the originals, as inpainting reads them at every evaluation.
+stay the originals, as inpainting reads them at every evaluation. A stretch of one noise level is an end: what
+is there is returned, and nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from ..state.recording import Approach, Damaged, Inputs, Recording, RngState, Se
 from .fingerprint import SAMPLER
 from .replay import InputsChanged, host_copy
 
-AGAIN = "The recording is kept; undo the edit and resume, or queue the workflow as a new job."
+AGAIN = "The recording is kept; undo the edit and resume, or rewind to an earlier step."
+SAME_LEVEL = 1e-4  # relative; samplers that compute their noise levels round them
 
 
 def segment_for(
@@ -54,18 +56,30 @@ def segment_for(
     steps = [number for number in recording.steps() if _ended_by(recording, number, origin.evaluations)]
     step = steps[-1] if steps else 0
     void = newest is not None and newest.first == len(recording)
-    if _denoise_was_edited(edits, newest, void):
-        own = now[step:].clone()
+    if newest is None and _is_cut(then, now, step):
+        own, x = now[-1:].clone(), _denoised(recording, step)
+    elif _denoise_was_edited(edits, newest, void):
+        own = now[min(step, len(now) - 1) :].clone()
         denoised = _denoised(recording, step)
         x = moved(origin, denoised, own, model_sampling, (inputs.seed or 0) + origin.evaluations)
     else:
-        own = continued(now, origin.sigma)
+        own = remaining(now, origin.sigma)
         x = origin.x
-    if len(own) < 2:
-        raise InputsChanged(f"The edited schedule has no step left after the {step} that are done. {AGAIN}")
     begun = Segment(origin.evaluations, step, origin, x, own, now, sampler_digest, rng)
     recording.begin(begun)
     return begun
+
+
+def remaining(sigmas: torch.Tensor, sigma: float) -> torch.Tensor:
+    """The schedule from `sigma` on, `sigma` alone if it ends there. Raises InputsChanged if it ends above."""
+    last = float(sigmas[-1])
+    if last > sigma * (1 + SAME_LEVEL):
+        raise InputsChanged(
+            f"The edited schedule ends at noise level {last:.4g}, but the sampling has come down to "
+            f"{sigma:.4g}. {AGAIN}"
+        )
+    own = continued(sigmas, sigma)
+    return own[:1] if last >= sigma * (1 - SAME_LEVEL) else own
 
 
 def continued(sigmas: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -82,8 +96,6 @@ def moved(
     model_sampling.noise_scaling is linear in noise and latent: x = a * eps + b * denoised, where a and b are
     its values for (1, 0) and (0, 1). The noise-to-signal ratio a / b tells how much of eps is kept.
     """
-    if not len(sigmas):
-        return origin.x
     a, b = _scales(model_sampling, origin.sigma)
     a_new, b_new = _scales(model_sampling, float(sigmas[0]))
     x, estimate = origin.x.to(torch.float64), denoised.to(torch.float64)
@@ -97,18 +109,33 @@ def moved(
 
 
 def starting_at(sampler: Any, x: torch.Tensor) -> Any:
-    """The same sampler (KSAMPLER), whose function begins with x instead of the scaled noise it is given."""
+    """The same sampler (KSAMPLER), whose function begins with x instead of the scaled noise it is given.
+
+    Where no step is left it is not called: x is what the sampling has come to.
+    """
     if not hasattr(sampler, "sampler_function"):
         told = f"{type(sampler).__name__} can not begin in the middle of a sampling"
         raise InputsChanged(f"Midrun can not go on with this sampling call: {told}. {AGAIN}")
     function: Callable[..., Any] = sampler.sampler_function
 
-    def begin(model: Any, start: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return function(model, x.to(start.device, start.dtype, copy=True), *args, **kwargs)
+    def begin(model: Any, start: torch.Tensor, sigmas: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        own = x.to(start.device, start.dtype, copy=True)
+        return own if len(sigmas) == 1 else function(model, own, sigmas, *args, **kwargs)
 
     begun = copy.copy(sampler)
     begun.sampler_function = begin
     return begun
+
+
+def _is_cut(then: torch.Tensor, now: torch.Tensor, step: int) -> bool:
+    """Whether the schedule is to end, without any noise, with the steps that are done.
+
+    ComfyUI makes such of KSamplerAdvanced's end_at_step without leftover noise: the last level becomes 0. Its
+    last step, from the level before to 0, has been asked for already; `denoised` is what it makes of that.
+    """
+    return (
+        step > 0 and len(now) == step + 1 < len(then) and now[-1] == 0 and torch.equal(now[:-1], then[:step])
+    )
 
 
 def _scales(model_sampling: Any, sigma: float) -> tuple[float, float]:

@@ -106,6 +106,11 @@ class DiskRecording:
             self._begun.inputs = inputs
 
     def append(self, evaluation: Evaluation) -> None:
+        self.settle()
+        self._put(_evaluation(self._length), evaluation)
+        self._length += 1
+
+    def settle(self) -> None:
         begun = self._begun
         if self._rewound is not None:
             self.truncate(len(self))
@@ -120,8 +125,6 @@ class DiskRecording:
         if begun.conditions is not None:
             self._put(_conditions(begun.conditions.first), begun.conditions)
             self._conditions.add(begun.conditions.first)
-        self._put(_evaluation(self._length), evaluation)
-        self._length += 1
 
     def forget_begun(self) -> None:
         self._begun = Begun()

@@ -28,10 +28,14 @@ from .errors import EditRefused, IllegalTransition, RunRefused
 from .graph import Prompt
 from .instrument import WATCH
 from .job import Job
+from .request import Request
+from .sampled import Standpoint, sampled
 from .transitions import ENDED
 from .values import Definition, refusal
-from .verdicts import Kind, Verdict, in_graph, verdict
+from .verdicts import Kind, Progress, Verdict, in_graph, verdict
 from .view import JobView, State
+
+RUNS = (State.QUEUED, State.RUNNING, State.PAUSING)
 
 
 class Definitions(Protocol):
@@ -50,37 +54,31 @@ class Editing:
 
     async def params(self, any_id: str) -> dict[str, Any]:
         """What an editor needs: see GET params in the REST API."""
-        job = await self._control.registry.load(any_id)
-        view = job.view()
-        prompt = with_edits(job.request.prompt, pending(view.edits))
-        return {
-            "nodes": {
-                node_id: self._node(prompt, view, node_id)
-                for node_id in prompt
-                if not node_id.startswith(WATCH)
-            }
-        }
+        now = await self._now(await self._control.registry.load(any_id))
+        prompt = with_edits(now.prompt, pending(now.view.edits))
+        now = replace(now, request=replace(now.request, prompt=prompt))
+        nodes = [node_id for node_id in prompt if not node_id.startswith(WATCH)]
+        return {"nodes": {node_id: self._node(now, node_id) for node_id in nodes}}
 
     async def put(self, any_id: str, wanted: dict[str, Any], at_once: bool) -> JobView:
         """Store edits, {node_id: {input: value}}; at_once: pause, and go on with them."""
         job = await self._control.registry.load(any_id)
+        now = await self._now(job)
         if job.state in ENDED:
-            because = f"it is {job.state.value}; queue its workflow as a new job."
-            raise IllegalTransition("edit", job.job_id, job.state, because)
-        edits = await self.checked(job, wanted)
+            raise self._ended(now, wanted)
+        edits = await self.checked(now, wanted)
         view = await self._edited(job, partial(stored, edits))
-        if at_once and view.state in (State.RUNNING, State.PAUSING, State.QUEUED):
+        if at_once and view.state in RUNS:
             await self._control.resume_when_paused(job)
         return job.view()
 
-    async def checked(self, job: Job, wanted: dict[str, Any]) -> Edits:
+    async def checked(self, at: Standpoint, wanted: dict[str, Any]) -> Edits:
         """The edits asked for, if the job can be run with them. Raises EditRefused or RunRefused."""
-        paths = self._accepted(job, wanted)
-        in_force = job.request.prompt
-        edits = {path: _edit(in_force, path, value) for path, value in paths.items()}
-        future = with_edits(in_force, pending(job.view().edits) | edits)
-        sampler = in_graph(future, job.view().display_node_id)
-        await self._control.queue.prepare(job.job_id, replace(job.request, prompt=future), sampler)
+        paths = self._accepted(at, wanted)
+        edits = {path: _edit(at.prompt, path, value) for path, value in paths.items()}
+        future = with_edits(at.prompt, pending(at.view.edits) | edits)
+        sampler = in_graph(future, at.view.display_node_id)
+        await self._control.queue.prepare(at.job_id, replace(at.request, prompt=future), sampler)
         return edits
 
     async def undo_all(self, any_id: str) -> JobView:
@@ -95,7 +93,7 @@ class Editing:
             told = {"node_id": node_id, "input": name, "reason": "it was not edited"}
             raise EditRefused(job.job_id, [told])
         applied = (node_id, name) not in pending(job.view().edits)
-        if applied and (told := self._ineffective(job.request.prompt, job.view(), (node_id, name))):
+        if applied and (told := self._ineffective(await self._now(job), (node_id, name))):
             raise EditRefused(job.job_id, [told])
         return await self._edited(job, partial(_undone, (node_id, name)))
 
@@ -104,18 +102,27 @@ class Editing:
         job = await self._control.registry.load(any_id)
         if not isinstance(prompt, dict) or not all(graph.class_type(prompt, node) for node in prompt):
             raise RunRefused(job.job_id, "the prompt is not a workflow in API format.", [])
-        view, before = job.view(), job.request.prompt
-        sampler = in_graph(before, view.display_node_id)
+        now, before = await self._now(job), job.request.prompt
+        sampler = in_graph(before, now.view.display_node_id)
         if sampler and graph.class_type(prompt, sampler) != graph.class_type(before, sampler):
             reason = "the node that samples has to stay in the workflow, as the node it is"
             raise EditRefused(job.job_id, [{"node_id": sampler, "input": None, "reason": reason}])
         edits = difference(before, prompt)
-        rejected = [told for path in edits if (told := self._ineffective(prompt, view, path)) is not None]
+        future = replace(now, request=replace(now.request, prompt=prompt))
+        rejected = [told for path in edits if (told := self._ineffective(future, path)) is not None]
         if rejected:
             raise EditRefused(job.job_id, rejected)
         return Rewritten(prompt, edits)
 
     # -- inside ----------------------------------------------------------------------------------------
+
+    async def _now(self, job: Job) -> Standpoint:
+        view, request = job.view(), job.request
+        return await asyncio.to_thread(self._standpoint, job.job_id, view, request)
+
+    def _standpoint(self, job_id: str, view: JobView, request: Request) -> Standpoint:
+        calls = self._control.registry.recordings.calls(job_id)
+        return Standpoint(job_id, request, view, sampled(view, request.prompt, calls))
 
     async def _edited(self, job: Job, change: Callable[[History], History]) -> JobView:
         """Whoever is told that an edit is stored can rely on it."""
@@ -123,22 +130,17 @@ class Editing:
         await asyncio.wrap_future(self._control.registry.store.written())
         return view
 
-    def _accepted(self, job: Job, wanted: dict[str, Any]) -> dict[Path, Any]:
+    def _accepted(self, at: Standpoint, wanted: dict[str, Any]) -> dict[Path, Any]:
         """The edits one by one; raises EditRefused with all that can not be made."""
-        view, prompt = job.view(), job.request.prompt
         rejected: list[dict[str, Any]] = []
-        paths: dict[Path, Any] = {}
-        for node_id, named in wanted.items():
-            values = named if isinstance(named, dict) else {"": named}
-            for name, value in values.items():
-                reason = self._refusal(prompt, node_id, name, value)
-                told = {"node_id": node_id, "input": name, "reason": reason} if reason else None
-                told = told or self._ineffective(prompt, view, (node_id, name))
-                if told is not None:
-                    rejected.append(told)
-                paths[node_id, name] = value
+        paths = _paths(wanted)
+        for path, value in paths.items():
+            reason = self._refusal(at.prompt, *path, value)
+            told = _told(path, reason) if reason else self._ineffective(at, path)
+            if told is not None:
+                rejected.append(told)
         if rejected:
-            raise EditRefused(job.job_id, rejected)
+            raise EditRefused(at.job_id, rejected)
         return paths
 
     def _refusal(self, prompt: Prompt, node_id: str, name: str, value: Any) -> str | None:
@@ -158,46 +160,77 @@ class Editing:
             return "it takes a connection, not a value"
         return refusal(definition, value)
 
-    def _ineffective(self, prompt: Prompt, view: JobView, path: Path) -> dict[str, Any] | None:
-        found = self._verdict(prompt, view, *path)
-        if found.kind is not Kind.CONSUMED:
-            return None
-        return {"node_id": path[0], "input": path[1], "reason": found.reason.rstrip(".")}
+    def _ended(self, at: Standpoint, wanted: dict[str, Any]) -> IllegalTransition:
+        """Why a job that has ended is not edited, and the way that there is."""
+        state, rejected = at.view.state, []
+        for path in _paths(wanted):
+            reason, rewind = self._way(at, path, self._verdict(at, path))
+            rejected.append(_told(path, reason, rewind))
+        ways = any("rewind" in told for told in rejected)
+        instead = "rewind it, with the edits as `params`" if ways else "queue its workflow as a new job"
+        because = f"it is {state.value}; {instead}."
+        return IllegalTransition("edit", at.job_id, state, because, rejected)
 
-    def _verdict(self, prompt: Prompt, view: JobView, node_id: str, name: str) -> Verdict:
-        sampler = view.display_node_id if view.evaluations else None
-        finished = view.total_steps is not None and view.step >= view.total_steps > 0
-        return verdict(prompt, node_id, name, sampler, finished, self._type_of)
+    def _ineffective(self, at: Standpoint, path: Path) -> dict[str, Any] | None:
+        found = self._verdict(at, path)
+        return _told(path, *self._way(at, path, found)) if found.kind is Kind.CONSUMED else None
+
+    def _way(self, at: Standpoint, path: Path, found: Verdict) -> tuple[str, dict[str, Any] | None]:
+        """What an edit of that input would do or, where it can not be made now, the rewind that allows it."""
+        view, used_by = at.view, found.used_by
+        go = "Pause the job and rewind" if view.state in RUNS else "Rewind"
+        if used_by is not None:
+            sampler = self._name(at.prompt, used_by.node_id)
+            over = used_by.progress in (Progress.CUT, Progress.DONE)
+            why = f"{sampler} is done" if over else f"{sampler} used it up when it began"
+            told = f"{why}. {go} to it (step 0) to change this."
+            return told, {"node_id": used_by.node_id, "step": 0}
+        if view.state in ENDED and view.display_node_id is not None and at.sampled:
+            told = f"The job is {view.state.value}. {go} to {self._name(at.prompt, view.display_node_id)} "
+            told += f"(step {view.step}) to change this."
+            return told, {"node_id": view.display_node_id, "step": view.step}
+        return found.reason, None
+
+    def _verdict(self, at: Standpoint, path: Path) -> Verdict:
+        return verdict(at.prompt, *path, at.sampled, self._type_of)
+
+    def _name(self, prompt: Prompt, node_id: str) -> str:
+        """As the panel shows it."""
+        known = in_graph(prompt, node_id)
+        return node_id if known is None else f"{self._title(prompt, known)} #{node_id}"
 
     def _type_of(self, class_type: str, name: str) -> str | None:
         definition = self._definitions.inputs(class_type).get(name)
         return None if definition is None else definition.type
 
-    def _node(self, prompt: Prompt, view: JobView, node_id: str) -> dict[str, Any]:
+    def _title(self, prompt: Prompt, node_id: str) -> str:
+        title = graph.title(prompt, node_id)
         class_type = graph.class_type(prompt, node_id) or ""
+        return self._definitions.display_name(class_type) if title is None else title
+
+    def _node(self, at: Standpoint, node_id: str) -> dict[str, Any]:
+        class_type = graph.class_type(at.prompt, node_id) or ""
         definitions = self._definitions.inputs(class_type)
         values = {
-            name: self._input(prompt, view, (node_id, name), value, definitions.get(name))
-            for name, value in graph.inputs(prompt, node_id).items()
+            name: self._input(at, (node_id, name), value, definitions.get(name))
+            for name, value in graph.inputs(at.prompt, node_id).items()
             if graph.link(value) is None
         }
-        title = graph.title(prompt, node_id)
-        title = self._definitions.display_name(class_type) if title is None else title
-        return {"class_type": class_type, "title": title, "inputs": values}
+        return {"class_type": class_type, "title": self._title(at.prompt, node_id), "inputs": values}
 
-    def _input(
-        self, prompt: Prompt, view: JobView, path: Path, value: Any, definition: Definition | None
-    ) -> dict[str, Any]:
-        edits = view.edits.get(path[0], {}).get(path[1], ())
+    def _input(self, at: Standpoint, path: Path, value: Any, definition: Definition | None) -> dict[str, Any]:
+        edits = at.view.edits.get(path[0], {}).get(path[1], ())
         original = edits[0].before if edits else value
-        found = self._verdict(prompt, view, *path)
+        found = self._verdict(at, path)
+        reason, rewind = self._way(at, path, found)
         known = definition or Definition(type(value).__name__.upper())
         return {
             "value": value,
             "original": original,
             "modified": value != original,
             "verdict": found.kind.value,
-            "reason": found.reason,
+            "reason": reason,
+            "rewind": rewind,
             "type": known.type,
             "min": known.min,
             "max": known.max,
@@ -205,6 +238,20 @@ class Editing:
             "options": None if known.options is None else list(known.options),
             "multiline": known.multiline,
         }
+
+
+def _paths(wanted: dict[str, Any]) -> dict[Path, Any]:
+    return {
+        (node_id, name): value
+        for node_id, named in wanted.items()
+        for name, value in (named if isinstance(named, dict) else {"": named}).items()
+    }
+
+
+def _told(path: Path, reason: str, rewind: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Of an edit that was refused; `rewind`: to where it is possible."""
+    told = {"node_id": path[0], "input": path[1], "reason": reason.rstrip(".")}
+    return told if rewind is None else told | {"rewind": rewind}
 
 
 def _edit(in_force: Prompt, path: Path, value: Any) -> Edit:

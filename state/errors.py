@@ -31,13 +31,16 @@ class UnknownJob(MidrunError):
 
 
 class IllegalTransition(MidrunError):
-    """The job's state does not allow that."""
+    """The job's state does not allow that. `rejected`: the edits that it refused, as in InvalidParams."""
 
     code = "illegal_transition"
 
-    def __init__(self, verb: str, job_id: str, state: State, because: str) -> None:
+    def __init__(
+        self, verb: str, job_id: str, state: State, because: str, rejected: list[dict[str, Any]] | None = None
+    ) -> None:
         super().__init__(f"Cannot {verb} job {short(job_id)}: {because}")
         self.state = state
+        self.rejected = rejected
 
 
 class TooLarge(MidrunError):
@@ -117,7 +120,10 @@ def short(job_id: str) -> str:
 
 
 class InvalidParams(MidrunError):
-    """Edits that can not be made. `rejected`: [{node_id, input, reason}]; none of the request was stored."""
+    """Edits that can not be made; none of the request was stored.
+
+    rejected: [{node_id, input, reason}], with `rewind`: {node_id, step} where an edit is possible after that
+    """
 
     code = "invalid_params"
 

@@ -192,7 +192,7 @@ class Job(Watched):
     def edit(self, change: Callable[[History], History]) -> JobView:
         """Change what is pending; `change` sees the edits as they are now. A resume makes them."""
         with self._lock:
-            self._require((Q, R, P, H, F), "edit", "it has ended; queue its workflow as a new job")
+            self._require((Q, R, P, H, F), "edit", "it has ended; rewind it first")
             before, after = self._view.edits, change(self._view.edits)
             was, now = pending(before), pending(after)
             told = [_told(path, now.get(path)) for path in {**was, **now} if was.get(path) != now.get(path)]

@@ -57,6 +57,10 @@ class MemoryRecording:
             self._begun.inputs = inputs
 
     def append(self, evaluation: Evaluation) -> None:
+        self.settle()
+        self._evaluations.append(evaluation)
+
+    def settle(self) -> None:
         begun = self._begun
         if self._rewound is not None:
             self.truncate(len(self))
@@ -68,7 +72,6 @@ class MemoryRecording:
             self._approaches[begun.approach.evaluations] = begun.approach
         if begun.conditions is not None:
             self._conditions[begun.conditions.first] = begun.conditions
-        self._evaluations.append(evaluation)
 
     def forget_begun(self) -> None:
         self._begun = Begun()

@@ -154,7 +154,8 @@ class Rewound:
 class Begun:
     """What a call began with and computed nothing from yet. In memory: whoever goes on begins with it again.
 
-    Only with an evaluation does it take the place of what an undo, or a rewind taken back, may want again.
+    Only with an evaluation, or with the end of the call, does it take the place of what an undo, or a rewind
+    taken back, may want again.
     """
 
     inputs: Inputs | None = None
@@ -200,6 +201,10 @@ class Recording(Protocol):
     def approached(self, approach: Approach) -> None: ...
     def begin(self, segment: Segment) -> None:
         """One that begins where another does takes its place."""
+        ...
+
+    def settle(self) -> None:
+        """The call ends with the segment that was begun, although nothing was evaluated in it."""
         ...
 
     def segment(self, length: int | None = None) -> Segment | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,11 +19,13 @@ from .edits import Edit, Edits, taken_back
 from .errors import BadRequest, MidrunError, NoStep, Unavailable
 from .grids import Cell, axes_of, cells, variant
 from .job import Job, gone_back
+from .memory import MemoryRecording
 from .moments import moment_at
 from .places import directory_name
 from .preview_files import PreviewFiles
 from .previews import source_url, step_url
 from .recording import Call, Damaged, Recording, Rewound, newest_of
+from .sampled import Standpoint, sampled
 from .telemetry import Telemetry
 from .view import Change, JobView, Moment, PauseReason, State
 
@@ -65,19 +67,30 @@ class TimeTravel:
         self._recordings = control.registry.recordings
 
     async def rewind(
-        self, any_id: str, step: int, node_id: str | None = None, iteration: int | None = None
+        self,
+        any_id: str,
+        step: int,
+        node_id: str | None = None,
+        iteration: int | None = None,
+        params: Wanted | None = None,
     ) -> JobView:
         """Pause the job after that step. step < 0: so many steps back from where it is.
 
         node_id: any name of the node; iteration: of the loop that it is in
+        params: edits to be stored with it; EditRefused or RunRefused is raised before anything is rewound
         """
         job = self._registry.enlist(await self._registry.load(any_id))
         job.reserve("rewind")
         try:
             number = max(0, job.view().step + step) if step < 0 else step
             place = await self.find(job, node_id, number, iteration)
+            there = _standpoint(job, place)
+            edits = await self._editing.checked(there, params) if params else {}
+            measured = await self._measured(job, place.moment)
             await asyncio.to_thread(self._rewind, place)
-            job.rewind(place.moment, place.is_later, await self._measured(job, place.moment))
+            job.rewind(place.moment, place.is_later, measured)
+            if edits:
+                job.edit(partial(stored, edits))
             await self._save(job)
         finally:
             job.refuse_run()
@@ -119,11 +132,12 @@ class TimeTravel:
         place = await self.find(job, node_id, step, iteration)
         self._registry.save_telemetry(job)
         measured = await self._measured(job, place.moment)
+        there = _standpoint(job, place)
         drafts = []
         for cell in places:
             wanted = _merged(params or {}, variant(cell))
             draft = self._draft(job, place, measured, cell if len(places) > 1 else None)
-            drafts.append((draft, await self._editing.checked(draft, wanted) if wanted else {}))
+            drafts.append((draft, await self._editing.checked(there, wanted) if wanted else {}))
         try:
             for draft, edits in drafts:
                 await self._admit(job, draft, edits, place)
@@ -184,8 +198,8 @@ class TimeTravel:
         await asyncio.wrap_future(self._registry.store.written())
 
     def _draft(self, parent: Job, place: Place, measured: Telemetry | None, cell: Cell | None) -> Job:
-        view, now = parent.view(), utc(time.time())
-        edits, undoing = taken_back(view.edits, place.is_later)
+        there, now = _standpoint(parent, place), utc(time.time())
+        view = there.view
         moment, job_id = place.moment, str(uuid.uuid4())
         fork = JobView(
             job_id,
@@ -204,7 +218,7 @@ class TimeTravel:
             sigma=moment.sigma,
             telemetry=measured,
             paused_at_step=moment.step,
-            edits=edits,
+            edits=view.edits,
             gpu_released=True,
             queue_policy=view.queue_policy,
             parent_id=parent.job_id,
@@ -214,7 +228,7 @@ class TimeTravel:
             source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
-        return self._registry.draft(fork, gone_back(parent.request, moment.display_node_id, undoing))
+        return self._registry.draft(fork, there.request)
 
     async def _admit(self, parent: Job, fork: Job, edits: Edits, place: Place) -> None:
         """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""
@@ -237,6 +251,18 @@ class TimeTravel:
             await self._control.resume(fork.job_id)
         except MidrunError as error:
             fork.note("not_resumed", {"error": str(error)})
+
+
+def _standpoint(job: Job, place: Place) -> Standpoint:
+    """The job as it would be after a rewind to that place."""
+    moment = place.moment
+    edits, undoing = taken_back(job.view().edits, place.is_later)
+    there = replace(job.view(), state=State.PAUSED, edits=edits, **asdict(moment))
+    request = gone_back(job.request, moment.display_node_id, undoing)
+    earlier = {call: recording for call, recording in place.calls.items() if call not in place.later}
+    if place.call is not None and not moment.evaluations:
+        earlier[place.call] = MemoryRecording()  # nothing of it is computed there
+    return Standpoint(job.job_id, request, there, sampled(there, request.prompt, earlier))
 
 
 def _merged(params: Wanted, varied: Wanted) -> Wanted:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 
 from .graph import Prompt, class_type, inputs, link
+
+NOTHING: frozenset[str] = frozenset()
 
 
 class Kind(str, Enum):
@@ -17,10 +20,30 @@ class Kind(str, Enum):
     CAUTION = "caution"  # unknown
 
 
+class Progress(Enum):
+    """How far a node's sampling is."""
+
+    BEGUN = "begun"  # nothing is computed yet
+    GOING = "going"
+    CUT = "cut"  # over where its edited schedule ended: another schedule goes on from there
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A node that has begun to sample."""
+
+    node_id: str
+    progress: Progress
+
+
 @dataclass(frozen=True)
 class Verdict:
+    """used_by: the sampler to whose beginning a rewind makes an edit of what was used up possible."""
+
     kind: Kind
     reason: str
+    used_by: Sampled | None = None
 
 
 TypeOf = Callable[[str, str], str | None]  # (class_type, input name) -> ComfyUI's type, None if unknown
@@ -51,10 +74,7 @@ _BY_TYPE: dict[str, Kind] = {
 _REASON = {
     Kind.LIVE: "It applies from the next evaluation.",
     Kind.SCHEDULE: "The steps that are left are sampled anew from here, with another sampler or schedule.",
-    Kind.CONSUMED: (
-        "It was used up when sampling began, so it can not change the steps that are done. Queue the "
-        "workflow as a new job for that."
-    ),
+    Kind.CONSUMED: "It was used up when sampling began, so it can not change the steps that are done.",
     Kind.DOWNSTREAM: "It is not used by the sampling: it applies when the nodes after it run.",
     Kind.CAUTION: "What this node does with it is not known: its effect may begin anywhere.",
 }
@@ -62,22 +82,29 @@ _STRONGEST = (Kind.LIVE, Kind.SCHEDULE, Kind.CAUTION, Kind.CONSUMED)
 
 
 def verdict(
-    prompt: Prompt, node_id: str, name: str, sampler: str | None, finished: bool, type_of: TypeOf
+    prompt: Prompt, node_id: str, name: str, sampled: tuple[Sampled, ...], type_of: TypeOf
 ) -> Verdict:
-    """`sampler`: the node that samples or did so last, None before any has; `finished`: it answered all.
+    """`sampled`: in the order in which they began.
 
-    An edit that reaches it in several ways takes effect where it can: what was used up stays so.
+    An edit that reaches samplers in several ways takes effect where it can: what was used up stays so.
     """
-    sampler = in_graph(prompt, sampler)
-    if sampler is None:
+    known = [(one, sampler) for one in sampled if (sampler := in_graph(prompt, one.node_id)) is not None]
+    if all(one.progress is Progress.BEGUN for one, _ in known):
         return _verdict(Kind.LIVE)
-    slots = [name] if sampler == node_id else _slots(prompt, sampler, node_id)
-    class_name = class_type(prompt, sampler)
-    reached = {Kind.CONSUMED if finished else _kind(class_name, slot, type_of) for slot in slots}
-    kind = next((kind for kind in _STRONGEST if kind in reached), Kind.DOWNSTREAM)
-    if kind is Kind.CONSUMED and node_id != sampler and _reaches_an_end_without(prompt, node_id, sampler):
-        kind = Kind.DOWNSTREAM
-    return _verdict(kind)
+    over = {sampler for one, sampler in known if one.progress in (Progress.CUT, Progress.DONE)}
+    reached: list[tuple[Sampled, str, Kind]] = []
+    for one, sampler in known:
+        slots = [name] if sampler == node_id else _slots(prompt, sampler, node_id, over - {sampler})
+        class_name = class_type(prompt, sampler)
+        reached += [(one, sampler, _effect(one, _kind(class_name, slot, type_of))) for slot in slots]
+    kinds = {kind for _, _, kind in reached}
+    kind = next((kind for kind in _STRONGEST if kind in kinds), Kind.DOWNSTREAM)
+    if kind is not Kind.CONSUMED:
+        return _verdict(kind)
+    users = {sampler for _, sampler, _ in reached}
+    if node_id not in users and _reaches_an_end_without(prompt, node_id, users):
+        return _verdict(Kind.DOWNSTREAM)
+    return Verdict(kind, _REASON[kind], reached[0][0])
 
 
 def in_graph(prompt: Prompt, node_id: str | None) -> str | None:
@@ -85,9 +112,9 @@ def in_graph(prompt: Prompt, node_id: str | None) -> str | None:
     return node_id if node_id is not None and node_id in prompt else None
 
 
-def ancestors(prompt: Prompt, node_id: str) -> set[str]:
-    """The node and all it depends on."""
-    seen: set[str] = set()
+def ancestors(prompt: Prompt, node_id: str, without: AbstractSet[str] = NOTHING) -> set[str]:
+    """The node and all it depends on, by ways that lead through none of `without`."""
+    seen = set(without)
     waiting = [node_id]
     while waiting:
         current = waiting.pop()
@@ -95,21 +122,31 @@ def ancestors(prompt: Prompt, node_id: str) -> set[str]:
             seen.add(current)
             links = (link(value) for value in inputs(prompt, current).values())
             waiting += [source for source in links if source is not None]
-    return seen
+    return seen - without
 
 
 def _verdict(kind: Kind) -> Verdict:
     return Verdict(kind, _REASON[kind])
 
 
-def _reaches_an_end_without(prompt: Prompt, node_id: str, sampler: str) -> bool:
-    """Whether something that nobody else uses depends on the node by a way around the sampler."""
+def _effect(sampler: Sampled, kind: Kind) -> Kind:
+    """What an edit does that reaches a sampler which is so far by a slot of that kind."""
+    if sampler.progress is Progress.BEGUN:
+        return Kind.LIVE
+    if sampler.progress is Progress.GOING:
+        return kind
+    again = sampler.progress is Progress.CUT and kind is Kind.SCHEDULE
+    return kind if again else Kind.CONSUMED
+
+
+def _reaches_an_end_without(prompt: Prompt, node_id: str, samplers: set[str]) -> bool:
+    """Whether something that nobody else uses depends on the node by a way around the samplers."""
     users: dict[str, set[str]] = {}
     for user in prompt:
         for value in inputs(prompt, user).values():
             if (source := link(value)) is not None:
                 users.setdefault(source, set()).add(user)
-    seen, waiting = {sampler}, [node_id]
+    seen, waiting = set(samplers), [node_id]
     while waiting:
         current = waiting.pop()
         if current in seen:
@@ -121,11 +158,11 @@ def _reaches_an_end_without(prompt: Prompt, node_id: str, sampler: str) -> bool:
     return False
 
 
-def _slots(prompt: Prompt, sampler: str, node_id: str) -> list[str]:
-    """The inputs of the sampling node that depend on that node."""
+def _slots(prompt: Prompt, sampler: str, node_id: str, over: AbstractSet[str]) -> list[str]:
+    """The inputs of the sampling node that depend on that node; what a sampler that is over made stays so."""
     given = inputs(prompt, sampler)
     sources = {name: link(value) for name, value in given.items()}
-    return [name for name, source in sources.items() if source and node_id in ancestors(prompt, source)]
+    return [name for name, source in sources.items() if source and node_id in ancestors(prompt, source, over)]
 
 
 def _kind(class_name: str | None, slot: str, type_of: TypeOf) -> Kind:

@@ -149,13 +149,15 @@ class Watched(Core):
                 self._set(paused_before=node)
             return self.state is P
 
-    def reschedule(self, total_steps: int) -> None:
-        """The call has another number of steps than its sigmas tell, as its schedule was edited."""
+    def reschedule(self, total_steps: int, step: int) -> None:
+        """The call has another number of steps than its sigmas tell: its schedule was edited after `step`."""
         with self._lock:
             if self._replay is not None:
-                self._replay.at = replace(self._replay.at, total_steps=total_steps)
+                at = self._replay.at
+                self._replay.at = replace(at, total_steps=total_steps, step=max(step, at.step))
                 return
-            self._set(total_steps=_total(total_steps, self._view.step))
+            step = max(step, self._view.step)
+            self._set(total_steps=_total(total_steps, step), step=step)
             self._publish(None)
 
     def leave_call(self) -> None:

@@ -23,7 +23,7 @@ from midrun.state.edits import (
     without_pending,
 )
 from midrun.state.values import Definition, refusal
-from midrun.state.verdicts import Kind, ancestors, verdict
+from midrun.state.verdicts import Kind, Progress, Sampled, ancestors, verdict
 
 CFG = ("3", "cfg")
 
@@ -96,13 +96,54 @@ TYPES = {("ThirdPartySampler", "thing"): "MODEL", ("ThirdPartySampler", "strange
 def test_a_verdict_follows_the_links(
     node_id: str, name: str, sampler: str | None, finished: bool, kind: Kind
 ) -> None:
-    found = verdict(GRAPH, node_id, name, sampler, finished, lambda *key: TYPES.get(key))
+    progress = Progress.DONE if finished else Progress.GOING
+    sampled = () if sampler is None else (Sampled(sampler, progress),)
+    found = verdict(GRAPH, node_id, name, sampled, lambda *key: TYPES.get(key))
     assert found.kind is kind and found.reason
+    assert found.used_by == (sampled[0] if kind is Kind.CONSUMED else None)
+
+
+@pytest.mark.parametrize(
+    ("node_id", "name", "first", "second", "kind", "used_by"),
+    [
+        # the second samples, the first is done
+        ("3", "cfg", Progress.DONE, Progress.GOING, Kind.CONSUMED, "3"),
+        ("3", "seed", Progress.DONE, Progress.GOING, Kind.CONSUMED, "3"),
+        ("5", "width", Progress.DONE, Progress.GOING, Kind.CONSUMED, "3"),
+        ("12:7", "width", Progress.DONE, Progress.GOING, Kind.CONSUMED, "13"),
+        ("13", "seed", Progress.DONE, Progress.GOING, Kind.CONSUMED, "13"),
+        ("13", "cfg", Progress.DONE, Progress.GOING, Kind.LIVE, None),
+        ("4", "text", Progress.DONE, Progress.GOING, Kind.LIVE, None),
+        # the second has computed nothing
+        ("3", "cfg", Progress.DONE, Progress.BEGUN, Kind.CONSUMED, "3"),
+        ("5", "width", Progress.DONE, Progress.BEGUN, Kind.CONSUMED, "3"),
+        ("4", "text", Progress.DONE, Progress.BEGUN, Kind.LIVE, None),
+        ("13", "seed", Progress.DONE, Progress.BEGUN, Kind.LIVE, None),
+        ("12:7", "width", Progress.DONE, Progress.BEGUN, Kind.LIVE, None),
+        # both are done
+        ("4", "text", Progress.DONE, Progress.DONE, Kind.CONSUMED, "3"),
+        ("13", "cfg", Progress.DONE, Progress.DONE, Kind.CONSUMED, "13"),
+        ("9", "filename_prefix", Progress.DONE, Progress.DONE, Kind.DOWNSTREAM, None),
+        # a schedule that was made to end goes on, and nothing else does
+        ("13", "steps", Progress.DONE, Progress.CUT, Kind.SCHEDULE, None),
+        ("13", "cfg", Progress.DONE, Progress.CUT, Kind.CONSUMED, "13"),
+        # nothing is computed
+        ("5", "width", Progress.BEGUN, Progress.BEGUN, Kind.LIVE, None),
+    ],
+)
+def test_what_was_used_up_names_the_earliest_sampler_that_used_it(
+    node_id: str, name: str, first: Progress, second: Progress, kind: Kind, used_by: str | None
+) -> None:
+    sampled = Sampled("3", first), Sampled("13", second)
+    found = verdict(GRAPH, node_id, name, sampled, lambda *key: TYPES.get(key))
+    assert found.kind is kind
+    assert (found.used_by and found.used_by.node_id) == used_by
 
 
 def test_a_graph_that_runs_in_circles_has_verdicts() -> None:
     graph = {"1": node("A", x=["2", 0]), "2": node("B", x=["1", 0])}
-    assert verdict(graph, "1", "x", "2", False, lambda *key: None).kind is Kind.CAUTION
+    sampled = (Sampled("2", Progress.GOING),)
+    assert verdict(graph, "1", "x", sampled, lambda *key: None).kind is Kind.CAUTION
 
 
 def test_an_edit_is_pending_then_applied_then_followed_by_the_next() -> None:
@@ -185,7 +226,8 @@ def test_what_a_verdict_says_of_any_graph_is_true(data: Any) -> None:
         links = {name: [str(data.draw(st.integers(0, max(0, number - 1)))), 0] for name in names if number}
         graph[str(number)] = node("N", value=1, **links)
     sampler, edited = (str(data.draw(st.integers(0, size - 1))) for _ in range(2))
-    found = verdict(graph, edited, "value", sampler, False, lambda *key: None).kind
+    sampled = (Sampled(sampler, Progress.GOING),)
+    found = verdict(graph, edited, "value", sampled, lambda *key: None).kind
     slots = {
         name
         for name, value in graph[sampler]["inputs"].items()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from test_breakpoints import breakpoints
 from test_editing import put
 
 import graphs

@@ -199,6 +199,20 @@ def test_a_stretch_without_an_evaluation_leaves_no_trace(recordings: Any) -> Non
     assert (found.segment().sampler, found.approach(10).x.item(), len(found)) == ("another", 0, 11)
 
 
+def test_a_stretch_without_an_evaluation_is_kept_where_the_call_ends_with_it(recordings: Any) -> None:
+    five_steps(recordings.open("a", "1", 0))
+    found = recordings.open("a", "1", 0)
+    found.rewind(3)
+    found.begin(stretch(6, 3))
+    found.settle()
+    found = recordings.open("a", "1", 0)
+    assert (len(found), found.steps(), found.rewound, found.segment().first) == (6, [1, 2, 3], False, 6)
+    found.rewind(2)
+    assert recordings.open("a", "1", 0).segment().first == 4
+    found.restore()
+    assert recordings.open("a", "1", 0).segment().first == 6
+
+
 def record(tape: Tape, answer: torch.Tensor) -> None:
     tape.record(host_copy(answer), [], capture_rng(CPU), CPU)
 

@@ -317,7 +317,7 @@ def test_the_schedule_of_a_node_that_samples_many_times_is_edited_in_its_second_
     assert not torch.equal(got[..., :half, half:], stock[5][..., :half, half:])
 
 
-def test_a_schedule_with_no_step_left_pauses_the_job_again_with_its_edit(comfy: Comfy) -> None:
+def test_a_schedule_that_ends_above_the_noise_level_pauses_the_job_again_with_its_edit(comfy: Comfy) -> None:
     graph = graphs.custom_advanced(graphs.base(watched=False, key="nothing-left", gates="5"))
     graph = graphs.behind_attach(graph)
     job_id = comfy.queue(graph)
@@ -328,7 +328,7 @@ def test_a_schedule_with_no_step_left_pauses_the_job_again_with_its_edit(comfy: 
     assert comfy.verb(job_id, "resume", {"prompt": edited})[0] == 202
     job = comfy.until(lambda: (job := comfy.job(job_id))["error"] and job, "the attempt to fail")
     assert (job["state"], job["step"], job["evaluations"]) == ("paused", 4, 4)
-    assert "no step left" in job["error"]["message"] and job["modified_params"]["sampler"]["sigmas"]
+    assert "has come down to" in job["error"]["message"] and job["modified_params"]["sampler"]["sigmas"]
     comfy.until(lambda: not comfy.get("/queue")["queue_running"], "the worker to be free")
     assert comfy.verb(job_id, "resume", {"prompt": graph})[0] == 202  # the edit undone
     job = comfy.wait_for(job_id, "completed")

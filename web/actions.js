@@ -33,7 +33,7 @@ export function createActions(client, store, ports) {
   function tell(id, error) {
     if (!(error instanceof Refused)) throw error;
     if (error.code === "unknown_job") return dispatch({ type: "gone", job_id: id });
-    if (error.code === "invalid_params") dispatch({ type: "rejected", job_id: id, rejected: error.rejected });
+    if (error.rejected.length) dispatch({ type: "rejected", job_id: id, rejected: error.rejected });
     const message = error.code === "offline" ? ports.t("error.offline") : error.message;
     dispatch({ type: "refused", job_id: id, message });
   }

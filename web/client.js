@@ -76,8 +76,13 @@ export function createClient(api) {
       call("DELETE", of(id, `/params/${encodeURIComponent(node)}/${encodeURIComponent(input)}`)),
     previews: (/** @type {string} */ id) => call("GET", of(id, "/previews")),
     events: (/** @type {string} */ id) => call("GET", of(id, "/events")),
-    rewind: (/** @type {string} */ id, /** @type {number} */ step, /** @type {string | null} */ node) =>
-      call("POST", of(id, "/rewind"), node === null ? { step } : { step, node_id: node }),
+    /** @param {string} id @param {number} step @param {string | null} node @param {Record<string, Record<string, any>> | null} params */
+    rewind: (id, step, node, params = null) =>
+      call("POST", of(id, "/rewind"), {
+        step,
+        ...(node === null ? {} : { node_id: node }),
+        ...(params === null ? {} : { params }),
+      }),
     restore: (/** @type {string} */ id) => call("DELETE", of(id, "/rewind")),
     /** @param {string} id @param {{ step: number, node_id?: string, vary: Record<string, Record<string, any[]>> }} fork */
     fork: (id, fork) => call("POST", of(id, "/fork"), fork),

@@ -3,9 +3,10 @@ import { keep, same, without } from "./records.js";
 
 /**
  * @typedef {import("./state.js").Model} Model
+ * @typedef {{ node_id: string, step: number }} Rewind  after which an input can be edited
  * @typedef {{
- *   value: any, original: any, modified: boolean, verdict: string, reason: string, type: string,
- *   min: number | null, max: number | null, step: number | null, options: any[] | null, multiline: boolean,
+ *   value: any, original: any, modified: boolean, verdict: string, reason: string, rewind?: Rewind | null,
+ *   type: string, min: number | null, max: number | null, step: number | null, options: any[] | null, multiline: boolean,
  * }} Input
  * @typedef {{ class_type: string, title: string, inputs: Record<string, Input> }} ParamNode
  * @typedef {{ raw: string | boolean, value: any }} Draft  value undefined: what was typed is no value yet
@@ -65,13 +66,22 @@ export const onEditor = {
   rejected(model, { job_id, rejected }) {
     const editor = editorOf(model, job_id);
     const told = rejected.map((/** @type {any} */ one) => [pathKey(one.node_id, one.input), one.reason]);
-    return withEditor(model, job_id, { ...editor, refused: Object.fromEntries(told) });
+    const nodes = editor.nodes && rejected.reduce(withRewind, editor.nodes);
+    return withEditor(model, job_id, { ...editor, nodes, refused: Object.fromEntries(told) });
   },
 };
 
 /** @param {Model} model @param {string} jobId @param {Editor} editor @returns {Model} */
 function withEditor(model, jobId, editor) {
   return { ...model, editors: { ...model.editors, [jobId]: editor } };
+}
+
+/** A refusal may know of a rewind that was not needed when the parameters were read. @param {Record<string, ParamNode>} nodes @param {any} rejected */
+function withRewind(nodes, { node_id, input, rewind }) {
+  const node = nodes[node_id];
+  if (!rewind || !node?.inputs[input]) return nodes;
+  const inputs = { ...node.inputs, [input]: { ...node.inputs[input], rewind } };
+  return { ...nodes, [node_id]: { ...node, inputs } };
 }
 
 /** What was typed, as a value of the input's type; undefined while it is none. @param {Input} input @param {any} raw */

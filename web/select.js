@@ -5,6 +5,9 @@
 
 export const ACTIVE = ["queued", "running", "pausing"];
 export const ALIVE = [...ACTIVE, "paused", "failed"];
+
+/** @param {Job} job */
+export const hasEnded = (job) => job.state === "completed" || job.state === "aborted";
 /** @type {Record<string, string[]>} */
 export const FILTERS = {
   all: [],

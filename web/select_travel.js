@@ -22,6 +22,9 @@ export function canRewind(job, shown) {
   return shown.node_id !== job.node_id || shown.step < job.step;
 }
 
+/** The rewind after which an input can be edited, where the job can be rewound now. @param {Job} job @param {Input} input */
+export const rewindFor = (job, input) => (STANDS.includes(job.state) && input.rewind) || null;
+
 /** Whether a new job can go on from that step. @param {Job} job @param {{ node_id: string, step: number } | undefined} shown */
 export const canFork = (job, shown) =>
   shown !== undefined && job.state !== "queued" && (shown.node_id !== job.node_id || shown.step <= job.step);

@@ -1,6 +1,6 @@
 // What a user can ask for of time travel and breakpoints. Part of actions.js, which gives it its means.
 import { Refused } from "./client.js";
-import { pathKey } from "./editor_state.js";
+import { editorOf, pathKey } from "./editor_state.js";
 import { breakpointOf, forkPlan } from "./select_travel.js";
 
 /**
@@ -48,6 +48,20 @@ export function createTravel({ client, store, ports, ask, show, readParams }) {
     ) {
       const done = await ask(id, "rewind", () => client.rewind(id, step, node));
       if (done) showNewest();
+      return done;
+    },
+    /** To where an input can be edited, with what was typed into it. */
+    async rewindWithEdit(/** @type {string} */ id, /** @type {string} */ node, /** @type {string} */ input) {
+      const { nodes, drafts } = editorOf(store.get(), id);
+      const [rewind, draft] = [nodes?.[node]?.inputs[input]?.rewind, drafts[pathKey(node, input)]];
+      if (!rewind || draft?.value === undefined) return false;
+      const params = { [node]: { [input]: draft.value } };
+      const done = await ask(id, "rewind", () => client.rewind(id, rewind.step, rewind.node_id, params));
+      if (done) {
+        showNewest();
+        dispatch({ type: "saved", job_id: id, drafts: { [pathKey(node, input)]: draft } });
+        await readParams(id);
+      }
       return done;
     },
     async undoRewind(/** @type {string} */ id) {

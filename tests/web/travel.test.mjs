@@ -312,3 +312,52 @@ test("a rewind shows where the job then is", async () => {
   const { tray, viewer, jobs } = store.get();
   assert.deepEqual([tray.step, viewer.step, jobs.a.step], [null, null, 4]);
 });
+
+test("an input is edited by a rewind to where it can be, and what was typed elsewhere stays", async () => {
+  const asked = [];
+  const input = (more) => ({ value: 1, original: 1, modified: false, type: "INT", options: null, ...more });
+  const nodes = (rewind) => ({
+    3: { class_type: "K", title: "K", inputs: { seed: input({ verdict: "consumed", rewind }), cfg: input() } },
+  });
+  const client = {
+    rewind: async (id, ...more) => {
+      asked.push(more);
+      return job(id, { state: "paused", node_id: "3", step: 0, updated_at: later(4) });
+    },
+    params: async () => ({ nodes: nodes(null) }),
+  };
+  const { store, actions } = started(client);
+  store.dispatch(told(job("a", { state: "paused", step: 10 })));
+  store.dispatch({ type: "params", job_id: "a", nodes: nodes({ node_id: "3", step: 0 }) });
+  assert.equal(await actions.rewindWithEdit("a", "3", "seed"), false, "nothing is typed");
+  actions.draft("a", "3", "seed", "7");
+  actions.draft("a", "3", "cfg", "9");
+  assert.equal(await actions.rewindWithEdit("a", "3", "cfg"), false, "it needs none");
+  assert.equal(await actions.rewindWithEdit("a", "3", "seed"), true);
+  assert.deepEqual(asked, [[0, "3", { 3: { seed: 7 } }]]);
+  assert.deepEqual(Object.keys(store.get().editors.a.drafts), [pathKey("3", "cfg")]);
+});
+
+test("a refusal tells of the rewind that the editor offers", async () => {
+  const rejected = [
+    { node_id: "3", input: "seed", reason: "It is done", rewind: { node_id: "2", step: 0 } },
+    { node_id: "9", input: "gone", reason: "It is done", rewind: { node_id: "2", step: 0 } },
+    { node_id: "3", input: "cfg", reason: "too much" },
+  ];
+  const client = {
+    edit: async () => {
+      throw new Refused(409, { code: "illegal_transition", message: "It is completed.", rejected });
+    },
+  };
+  const { store, actions } = started(client);
+  const input = { value: 1, original: 1, modified: false, verdict: "live", type: "INT", options: null };
+  store.dispatch(told(job("a", { state: "running" })));
+  const nodes = { 3: { class_type: "K", title: "K", inputs: { seed: input, cfg: input } } };
+  store.dispatch({ type: "params", job_id: "a", nodes });
+  actions.draft("a", "3", "seed", "7");
+  assert.equal(await actions.save("a"), false);
+  const editor = store.get().editors.a;
+  assert.deepEqual(editor.nodes[3].inputs.seed.rewind, { node_id: "2", step: 0 });
+  assert.equal(editor.nodes[3].inputs.cfg.rewind, undefined);
+  assert.equal(editor.refused[pathKey("3", "seed")], "It is done");
+});

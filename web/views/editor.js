@@ -2,10 +2,11 @@
 import { h } from "../dom.js";
 import { editorOf, pathKey } from "../editor_state.js";
 import * as format from "../format.js";
-import { editCounts } from "../select.js";
+import { editCounts, hasEnded } from "../select.js";
+import { rewindFor } from "../select_travel.js";
+import { field } from "./field.js";
 import { icon } from "./parts.js";
 
-const SLIDABLE = 2000; // a range with more stops than this is not for a slider
 
 /**
  * @typedef {import("./parts.js").Tools} Tools
@@ -114,8 +115,13 @@ function row(tools, model, job, nodeId, name, input) {
   const refused = editor.refused[key];
   const before = draft ? input.value : edit ? edit.from : input.original;
   const fieldId = `midrun-${job.job_id}-${nodeId}-${name}`.replace(/[^\w-]/g, "_");
-  const ended = job.state === "completed" || job.state === "aborted";
-  const note = refused ?? (ended ? "" : t(`verdict.${input.verdict}`));
+  const ended = hasEnded(job);
+  const way = input.rewind && {
+    node: nameOf(editor.nodes, input.rewind.node_id),
+    step: input.rewind.step,
+  };
+  const verdict = way ? t("verdict.rewind", way) : t(`verdict.${input.verdict}`);
+  const note = refused ?? (ended ? "" : verdict);
   const badge =
     status &&
     (status === "applied" && edit?.from_step !== null && edit
@@ -133,7 +139,7 @@ function row(tools, model, job, nodeId, name, input) {
     h("label", { for: fieldId }, name),
     badge && h("span", { key: "badge", class: "midrun-badge", "data-status": status }, badge),
     status &&
-      !ended &&
+      (draft || !ended) &&
       h(
         "button",
         {
@@ -150,7 +156,7 @@ function row(tools, model, job, nodeId, name, input) {
     h(
       "div",
       { key: "field", class: "midrun-field" },
-      control(tools, job, nodeId, name, input, draft, fieldId),
+      field(tools, job, nodeId, name, input, draft, fieldId),
     ),
     status &&
       h("del", { key: "before", class: "midrun-before", title: String(before) }, format.short(before, 80)),
@@ -165,111 +171,28 @@ function row(tools, model, job, nodeId, name, input) {
       },
       note,
     ),
+    way &&
+      draft?.value !== undefined &&
+      rewindFor(job, input) &&
+      h(
+        "button",
+        {
+          key: "way",
+          type: "button",
+          class: "midrun-button midrun-way",
+          "data-verb": "rewindWithEdit",
+          onClick: () => actions.rewindWithEdit(job.job_id, nodeId, name),
+        },
+        icon("rewind"),
+        t("editor.rewind", way),
+      ),
   );
 }
 
-/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../editor_state.js").Draft | undefined} draft @param {string} id */
-function control(tools, job, nodeId, name, input, draft, id) {
-  const { actions } = tools;
-  const locked = input.verdict === "consumed" || ["completed", "aborted"].includes(job.state);
-  const shown = draft ? draft.raw : input.value;
-  const change = (/** @type {any} */ _, /** @type {any} */ element) =>
-    actions.draft(job.job_id, nodeId, name, element.type === "checkbox" ? element.checked : element.value);
-  const common = { id, "aria-describedby": `${id}-note` };
-  if (input.type === "BOOLEAN")
-    return h("input", {
-      ...common,
-      type: "checkbox",
-      role: "switch",
-      class: "midrun-switch",
-      disabled: locked,
-      checked: Boolean(shown),
-      onChange: change,
-    });
-  if (input.options) {
-    const options = input.options.map((option) =>
-      h("option", { key: String(option), value: String(option) }, String(option)),
-    );
-    const known = input.options.some((option) => String(option) === String(shown));
-    return h(
-      "select",
-      { ...common, disabled: locked, value: String(shown), onChange: change },
-      !known && h("option", { key: "?", value: String(shown) }, String(shown)),
-      options,
-    );
-  }
-  if (input.type === "INT" || input.type === "FLOAT")
-    return number(common, input, shown, locked, change, save);
-  if (input.multiline)
-    return h("textarea", {
-      ...common,
-      rows: 4,
-      readonly: locked,
-      value: String(shown),
-      onInput: change,
-      onKeydown: (/** @type {KeyboardEvent} */ event) =>
-        event.key === "Enter" && (event.ctrlKey || event.metaKey) && save(event),
-    });
-  return h("input", {
-    ...common,
-    type: "text",
-    readonly: locked,
-    value: typeof shown === "string" ? shown : format.short(shown, 200),
-    onInput: change,
-    onKeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && save(event),
-  });
-
-  /** @param {KeyboardEvent} event */
-  function save(event) {
-    event.preventDefault();
-    event.stopPropagation(); // Ctrl+Enter would queue the workflow, too
-    void actions.save(job.job_id);
-  }
-}
-
-/** @param {any} common @param {Input} input @param {any} shown @param {boolean} locked @param {any} change @param {(event: KeyboardEvent) => void} save */
-function number(common, input, shown, locked, change, save) {
-  const { min, max } = input;
-  const step = input.step ?? (input.type === "INT" ? 1 : 0.01);
-  const enter = (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && save(event);
-  const slides = !locked && min !== null && max !== null && (max - min) / step <= SLIDABLE;
-  return [
-    h("input", {
-      key: "number",
-      ...common,
-      type: "number",
-      min,
-      max,
-      step: "any",
-      readonly: locked,
-      value: shown,
-      onInput: change,
-      onKeydown: (/** @type {any} */ event, /** @type {any} */ element) =>
-        enter(event) || arrows(event, element),
-    }),
-    slides &&
-      h("input", {
-        key: "slider",
-        type: "range",
-        tabindex: "-1",
-        "aria-hidden": "true",
-        min,
-        max,
-        step,
-        value: Number.isFinite(Number(shown)) ? shown : min,
-        onInput: change,
-      }),
-  ];
-
-  // The arrows go by the step of the node, from wherever the value is; `step` itself would call others invalid.
-  function arrows(/** @type {KeyboardEvent} */ event, /** @type {HTMLInputElement} */ element) {
-    const direction = event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0;
-    if (!direction || locked) return;
-    event.preventDefault();
-    const moved = Number((Number(element.value) + direction * step).toPrecision(12));
-    element.value = String(Math.min(max ?? Infinity, Math.max(min ?? -Infinity, moved)));
-    change(event, element);
-  }
+/** @param {Record<string, ParamNode> | null} nodes @param {string} id */
+function nameOf(nodes, id) {
+  const title = nodes?.[id]?.title;
+  return title === undefined ? `#${id}` : `${title} #${id}`;
 }
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
@@ -280,12 +203,14 @@ function footer(tools, model, job) {
   const { pending, applied } = editCounts(job);
   const canvas = (model.canvas[id] ?? []).length;
   const stands = job.state === "paused" || job.state === "failed";
-  const ended = job.state === "completed" || job.state === "aborted";
+  const ended = hasEnded(job);
+  const nodes = Object.values(model.editors[id]?.nodes ?? {});
+  const rewinds = nodes.some((node) => Object.values(node.inputs).some((input) => input.rewind));
   const counts = [
     unsaved && t("editor.unsaved", { n: unsaved }),
     pending && t("editor.pending", { n: pending }),
     applied && t("editor.applied", { n: applied }),
-    ended && t("verdict.ended"),
+    ended && t(rewinds ? "verdict.endedRewinds" : "verdict.ended"),
   ].filter(Boolean);
   const push = (
     /** @type {string} */ verb,
@@ -317,7 +242,7 @@ function footer(tools, model, job) {
       "span",
       { class: "midrun-footer-buttons" },
       !ended && unsaved + pending > 0 && push("undoAll", t("editor.undoAll"), () => actions.undoAll(id)),
-      unsaved > 0 && push("save", t("editor.save"), () => actions.save(id)),
+      !ended && unsaved > 0 && push("save", t("editor.save"), () => actions.save(id)),
       unsaved > 0 &&
         job.state === "running" &&
         push("applyNow", t("editor.applyNow"), () => actions.save(id, "next_step"), true),

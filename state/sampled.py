@@ -1,0 +1,61 @@
+"""Which nodes of a job have sampled, how far, and in which order: what its recordings hold, and its view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .graph import Prompt
+from .places import directory_name
+from .recording import Call, Damaged, Origin, Recording
+from .request import Request
+from .verdicts import Progress, Sampled
+from .view import JobView
+
+
+@dataclass(frozen=True)
+class Standpoint:
+    """A job at the moment at which its edits are judged: as it is now, or after a rewind."""
+
+    job_id: str
+    request: Request
+    view: JobView
+    sampled: tuple[Sampled, ...]
+
+    @property
+    def prompt(self) -> Prompt:
+        return self.request.prompt
+
+
+def sampled(view: JobView, prompt: Prompt, calls: Mapping[Call, Recording]) -> tuple[Sampled, ...]:
+    """In the order in which they began. `calls`: those that began by then. May read the disk."""
+    origins = {call: origin for call in calls if (origin := _origin(calls[call])) is not None}
+    computed = [call for call in origins if len(calls[call])]
+    computed.sort(key=lambda call: origins[call].begun)
+    found = {origins[call].node.display_id: Progress.DONE for call in computed}
+    name = view.display_node_id
+    if view.node_id is not None and name is not None:
+        mine = directory_name(view.node_id), view.call
+        if not view.evaluations and not len(calls.get(mine, ())):
+            found[name] = Progress.GOING if name in found else Progress.BEGUN  # another call of it
+        elif not computed or mine == computed[-1]:
+            found[name] = _progress(view, calls.get(mine))
+    return tuple(Sampled(name, progress) for name, progress in found.items() if name in prompt)
+
+
+def _progress(view: JobView, recording: Recording | None) -> Progress:
+    """Of the node that samples now, or did so last."""
+    if view.total_steps is None or not view.step >= view.total_steps > 0:
+        return Progress.GOING
+    try:
+        segment = None if recording is None else recording.segment(view.evaluations)
+    except Damaged:
+        segment = None
+    return Progress.CUT if segment is not None and len(segment.sigmas) == 1 else Progress.DONE
+
+
+def _origin(recording: Recording) -> Origin | None:
+    try:
+        return recording.origin
+    except Damaged:
+        return None
