@@ -15,6 +15,7 @@ import comfy.model_management as mm
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
+from ..state.influence import reschedules
 from ..state.job import Job
 from ..state.node import is_later, itself
 from ..state.previews import PreviewOptions, settled
@@ -216,7 +217,8 @@ class _OuterSample:
         rng = capture_rng(mm.get_torch_device())
         kind, edits = sampler_digest(sampler), job.view().edits
         before = recording.segment() if len(recording) else None
-        segment = segment_for(recording, inputs, sigmas, kind, edits, model_sampling, rng, ended)
+        edited = reschedules(job.request.prompt, inputs.display_id, job.taken())
+        segment = segment_for(recording, inputs, sigmas, kind, edits, edited, model_sampling, rng, ended)
         if segment is not None:
             job.reschedule(segment.step + len(segment.sigmas) - 1, segment.step)
             if before is None or before.first != segment.first or before.sampler != segment.sampler:

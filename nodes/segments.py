@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ..state.edits import History, was_edited
+from ..state.edits import History
 from ..state.recording import Approach, Damaged, Inputs, Recording, RngState, Segment
 from .fingerprint import SAMPLER
 from .replay import InputsChanged, host_copy
@@ -28,13 +28,15 @@ def segment_for(
     sigmas: torch.Tensor,
     sampler_digest: str,
     edits: History,
+    rescheduled: bool,
     model_sampling: Any,
     rng: RngState,
     ended: Callable[[], bool],
 ) -> Segment | None:
     """The stretch that this call is in: the newest on record or, after an edit of the schedule, a new one.
 
-    sigmas: [steps + 1], as ComfyUI gives them now; ended: whether the call was over before that edit.
+    sigmas: [steps + 1], as ComfyUI gives them now; ended: whether the call was over before that edit
+    rescheduled: whether an edit since the newest evaluation can have changed them
     Raises InputsChanged where no such stretch can begin.
     """
     newest = _read(recording.segment)
@@ -45,7 +47,7 @@ def segment_for(
         return newest
     if ended():
         return newest
-    if not was_edited(edits):
+    if not rescheduled:
         if then.shape == now.shape:
             return newest
         raise InputsChanged(

@@ -90,11 +90,6 @@ def _on_top_of(value: Any, edit: Edit) -> Edit:
     return replace(edit, before=value) if edit.from_step is None else edit
 
 
-def was_edited(history: History) -> bool:
-    """Whether an edit has been applied."""
-    return any(edits[0].from_step is not None for named in history.values() for edits in named.values())
-
-
 def newest(history: History, step: int, node_id: str | None) -> frozenset[Path]:
     """The inputs that were edited after that step of the node, or later."""
     return frozenset(

@@ -8,6 +8,11 @@ from .edits import Path
 from .graph import Prompt, descendants, inputs, link
 from .verdicts import in_graph
 
+_LEFT_ALONE = """
+    positive negative middle conditioning empty_conditioning cond1 cond2
+    cfg cfg1 cfg2 cfg_conds cfg_cond2_negative neg_scale guidance
+"""
+LEAVES_THE_SCHEDULE = frozenset(_LEFT_ALONE.split())
 GUIDER = "guider"  # an input that stands for a node with a model and conditionings of its own
 
 
@@ -16,6 +21,14 @@ def influenced(prompt: Prompt, sampler: str | None, edited: Iterable[Path]) -> s
     paths = set(edited)
     sampler = in_graph(prompt, sampler)
     return set() if sampler is None else _reached(prompt, sampler, paths, set())
+
+
+def reschedules(prompt: Prompt, sampler: str | None, edited: Iterable[Path]) -> bool:
+    """Whether edits may have changed the noise levels or the sampler: by anything but a prompt or a cfg."""
+    paths = set(edited)
+    sampler = in_graph(prompt, sampler)
+    own = {name for node_id, name in paths if node_id == sampler}
+    return bool((own | influenced(prompt, sampler, paths)) - LEAVES_THE_SCHEDULE)
 
 
 def _reached(prompt: Prompt, node_id: str, paths: set[Path], seen: set[str]) -> set[str]:
