@@ -19,7 +19,7 @@ from comfy_execution.progress import NodeState, ProgressHandler, get_progress_st
 from ..state.graph import class_type, inputs, link
 from ..state.job import Job
 from ..state.kept import Answer, Kept, plain
-from ..state.verdicts import Kind, verdict
+from ..state.verdicts import Kind, Progress, Sampled, verdict
 
 NAME = "midrun"
 OF_COMFYUI = ("nodes", "comfy_extras.")  # where the nodes are that answer what they are asked
@@ -59,8 +59,8 @@ class RunWatch(ProgressHandler):
             self._keep(self._job, kept.with_done(done))
 
 
-def watch(job: Job, prompt_id: str, node_id: str, keep: Keep) -> None:
-    """Follow the run from here on, and keep what it has done by now. node_id: that is about to sample."""
+def watch(job: Job, prompt_id: str, sampler: str | None, keep: Keep) -> None:
+    """Follow the run from here on, and keep what it has done by now. sampler: as a person knows it."""
     registry = get_progress_state()
     if registry.prompt_id != prompt_id:
         return
@@ -69,13 +69,13 @@ def watch(job: Job, prompt_id: str, node_id: str, keep: Keep) -> None:
     watching: Any = registry.handlers[NAME]
     watching.made([one for one, state in registry.nodes.items() if state["state"] is NodeState.Finished])
     kept = job.request.kept
-    answers, fickle = _answered(job, node_id)
+    answers, fickle = _answered(job, sampler)
     if answers.keys() - kept.answers.keys():
         keep(job, kept.with_answers(answers))
     job.fickle(fickle)
 
 
-def _answered(job: Job, sampler: str) -> tuple[dict[str, Answer], dict[str, str]]:
+def _answered(job: Job, sampler: str | None) -> tuple[dict[str, Answer], dict[str, str]]:
     """What is to be kept of nodes that may answer otherwise next time, and those of which it cannot be."""
     prompt, known = job.request.prompt, job.request.kept.answers
     unsteady = [node_id for node_id in prompt if not _is_steady(prompt, node_id)]
@@ -94,13 +94,14 @@ def _answered(job: Job, sampler: str) -> tuple[dict[str, Answer], dict[str, str]
     return answers, fickle
 
 
-def _is_used(prompt: dict[str, Any], node_id: str, answer: Answer | None, sampler: str) -> bool:
+def _is_used(prompt: dict[str, Any], node_id: str, answer: Answer | None, sampler: str | None) -> bool:
     """Whether anything that is not kept of it matters once the sampling has begun."""
     slots = {
         value[1] for other in prompt for value in inputs(prompt, other).values() if link(value) == node_id
     }
     kept = {slot for slot, values in enumerate(answer or ()) if values is not None}
-    found = verdict(prompt, node_id, "", sampler, False, lambda kind, name: None)
+    at_work = () if sampler is None else (Sampled(sampler, Progress.GOING),)
+    found = verdict(prompt, node_id, "", at_work, lambda kind, name: None)
     return bool(slots - kept) and found.kind in LASTING
 
 

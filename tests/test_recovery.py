@@ -82,7 +82,14 @@ class Life:
         sigmas = torch.linspace(8.0, 0.0, STEPS + 1)
         latent = torch.ones(1, 4, 2, 2)
         given = Inputs(
-            latent, torch.zeros_like(latent), sigmas, None, RNG, begun=float(before + 1), node_id=node_id
+            latent,
+            torch.zeros_like(latent),
+            sigmas,
+            None,
+            RNG,
+            begun=float(before + 1),
+            node_id=node_id,
+            display_id=node_id,
         )
         at(before)
         if self.writes:

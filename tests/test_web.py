@@ -61,12 +61,15 @@ def test_every_language_has_every_command_and_setting() -> None:
             assert set(names) == {f"Midrun_{name}" for name in settings}
 
 
+PUT_IN_BY_MIDRUN = ("MidrunKept", "MidrunOnce")  # nodes that nobody sees
+
+
 def test_every_picture_of_the_readme_and_the_help_pages_is_there_and_small() -> None:
     pages = [ROOT / "README.md", *(ROOT / "web" / "docs").glob("*.md")]
     files = set()
     for page in pages:
         text = page.read_text(encoding="utf-8")
         linked = re.findall(r"!\[[^\]]+\]\(([^)]+)\)|<img src=\"([^\"]+)\" alt=\"[^\"]+\"", text)
-        assert linked, page
+        assert linked or page.stem in PUT_IN_BY_MIDRUN, page
         files |= {page.parent / (one or other) for one, other in linked}
     assert sum(file.stat().st_size for file in files) < 600_000
