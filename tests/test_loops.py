@@ -290,3 +290,28 @@ def test_a_loop_in_a_loop_goes_on_from_where_it_was(comfy: Comfy) -> None:
     assert comfy.probe(key)["done"] == 12 + 2 + 6
     assert all(map(torch.equal, latents(comfy, job["prompt_id"]), want))
     assert len(pictures(comfy, key)) == 4 + 3
+
+
+def test_after_a_restart_it_pauses_before_no_iteration_that_is_over(tmp_path: Path) -> None:
+    server = Comfy(tmp_path).start()
+    try:
+        key = "loop-node-kill"
+        told = {"kind": "node", "node_id": "sampler"}
+        nodes = [{"id": "sampler", "type": "X", "properties": {"Midrun.breakpoints": [told]}}]
+        extra = {"extra_pnginfo": {"workflow": {"nodes": nodes}}}
+        job_id = server.queue(workflow(key), extra_data=extra)
+        server.wait_for(job_id, "paused")
+        server.verb(job_id, "resume")
+        server.until(lambda: server.job(job_id)["iteration"] == 2, "the second iteration")
+        server.wait_for(job_id, "paused")
+        server.get(f"/midrun/jobs/{job_id}/events")
+        server.kill()
+        server.start()
+        job = server.job(job_id)
+        assert (job["state"], job["paused_before"], job["iteration"]) == ("paused", "sampler", 2)
+        server.verb(job_id, "resume")
+        assert stops_before(server, job_id) == [(3, "sampler")]
+        assert len(pictures(server, key)) == 3
+        assert equal(latents(server, server.job(job_id)["prompt_id"]), oracle(server, key))
+    finally:
+        server.stop()
