@@ -263,6 +263,26 @@ def test_a_job_killed_in_its_second_iteration_goes_on_and_saves_once(tmp_path: P
         server.stop()
 
 
+@pytest.mark.parametrize("how", ["node", "failure"])
+def test_what_comes_after_the_loop_has_it_save_nothing_again(comfy: Comfy, how: str) -> None:
+    key = f"loop-after-{how}"
+    graph = workflow(key, policy="park")
+    graph["after"] = graphs.node(
+        "TestSlowLatent", samples=["end", 0], key=key, seconds=0.0, fails=how == "failure"
+    )
+    graph["save"]["inputs"]["samples"] = ["after", 0]
+    told = [{"kind": "node", "node_id": "after"}] if how == "node" else []
+    nodes = [{"id": "after", "type": "X", "properties": {"Midrun.breakpoints": told}}]
+    job_id = comfy.queue(graph, extra_data={"extra_pnginfo": {"workflow": {"nodes": nodes}}})
+    job = comfy.wait_for(job_id, "paused", "failed")
+    assert job["state"] == ("paused" if how == "node" else "failed") and len(pictures(comfy, key)) == 3
+    comfy.wait_ended(comfy.queue(graphs.base(watched=False, seed=78)))
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == 3 * STEPS and len(pictures(comfy, key)) == 3
+    assert equal(latents(comfy, job["prompt_id"]), oracle(comfy, key))
+
+
 def test_a_loop_in_a_loop_goes_on_from_where_it_was(comfy: Comfy) -> None:
     key = "loop-nested"
     small = {"steps": 3}
