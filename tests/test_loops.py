@@ -201,6 +201,19 @@ def test_a_rewind_goes_to_an_earlier_iteration_and_what_follows_is_made_anew(com
     assert len(pictures(comfy, key)) == 8
 
 
+def test_forks_of_an_iteration_go_on_from_there_and_save_what_they_make(comfy: Comfy) -> None:
+    key = "loop-fork"
+    job_id = comfy.queue(workflow(key))
+    comfy.wait_for(job_id, "completed")
+    body = {"step": 4, "node_id": "sampler", "iteration": 2, "params": {"sampler": {"cfg": 1.5}}}
+    status, told = comfy.verb(job_id, "fork", body)
+    assert status == 202, told
+    fork = comfy.wait_for(told["jobs"][0]["job_id"], "completed")
+    assert comfy.probe(key)["done"] == 3 * STEPS + 2 + STEPS
+    assert equal(latents(comfy, fork["prompt_id"]), oracle(comfy, key, 1.5, STEPS + 5))
+    assert len(pictures(comfy, key)) == 3 + 2
+
+
 def test_steps_and_pictures_of_an_iteration_are_given_out(comfy: Comfy) -> None:
     key = "loop-latent"
     job_id = comfy.queue(workflow(key))
