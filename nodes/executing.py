@@ -19,6 +19,16 @@ def node_that_runs(prompt_id: str, node_id: str) -> Node:
     return Node(node_id, graph.get_display_node_id(node_id), _loops(graph, node_id))
 
 
+def loop_ends(loops: Loops) -> list[str]:
+    """The nodes of the workflow that end these loops of the prompt that runs."""
+    graph = get_progress_state().dynprompt
+    return [graph.get_display_node_id(graph.get_node(loop)["_loop_end"]) for loop, _ in loops]
+
+
+def prompt_that_runs() -> dict[str, Any]:
+    return get_progress_state().dynprompt.get_original_prompt()
+
+
 def _loops(graph: Any, node_id: str) -> Loops:
     """The loops of ComfyUI that the node is in the body of; none where ComfyUI has no loops."""
     found: list[tuple[str, int]] = []

@@ -17,13 +17,15 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..state.influence import reschedules
 from ..state.job import Job
-from ..state.node import is_later, itself
+from ..state.node import is_past, itself
 from ..state.previews import PreviewOptions, settled
 from ..state.recording import Inputs, Recording, Recordings, Segment, is_begun
 from ..state.transitions import Directive
+from ..state.verdicts import ancestors
 from ..state.view import JobError, Moment, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
 from .brownian import Draws
+from .executing import loop_ends, prompt_that_runs
 from .fingerprint import sampler_digest
 from .holding import Holding, leave
 from .inputs import Given, recorded_inputs
@@ -101,16 +103,16 @@ def reach(before: str | None) -> None:
 
 
 def iteration_is_over() -> bool:
-    """Whether the job was in a later iteration already of a loop in whose body this node is."""
+    """Whether the job came past the iteration of a loop that this node is in, in whichever of its runs."""
     prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
     job = runtime.find_job(prompt_id) if runtime and prompt_id and node.loops else None
     if runtime is None or job is None:
         return False
-    begun = [
-        recording.origin for recording in runtime.recordings.calls(job.job_id).values() if is_begun(recording)
-    ]
-    known = [job.came_to, *(origin.node.loops for origin in begun if origin is not None)]
-    return any(is_later(loops, node.loops) for loops in known)
+    calls = runtime.recordings.calls(job.job_id).values()
+    origins = [recording.origin for recording in calls if is_begun(recording)]
+    reached = [*job.came_to, *(origin.node for origin in origins if origin is not None)]
+    ends, needs = loop_ends(node.loops), partial(ancestors, prompt_that_runs())
+    return any(is_past(other, node, ends, needs) for other in reached)
 
 
 def attach(model: Any, options: Options) -> Any:

@@ -15,6 +15,7 @@ from .breakpoints import Breakpoint, Breakpoints, hit
 from .edits import Edit, Edits, History, Path, applied, newest, pending, taken_back, with_edits
 from .errors import IllegalTransition
 from .evaluation import InterruptFlag
+from .node import itself
 from .previews import step_url
 from .request import Request
 from .telemetry import Telemetry
@@ -137,8 +138,9 @@ class Job(Watched):
                 because = f"it is {self.state.value} meanwhile."
                 raise IllegalTransition("run", self.job_id, self.state, because)
             self._started, self.run_active = False, True
-            stands = self._view.paused_before or self._view.node
-            self.came_to = () if stands is None else stands.loops
+            failed_in = self._view.error.node_id if self._view.error else None
+            stands = self._view.node, self._view.paused_before, itself(failed_in) if failed_in else None
+            self.came_to = tuple(node for node in stands if node is not None)
             if self._view.paused_before is not None:
                 self._passed.add(self._view.paused_before.node_id)  # by an earlier server, perhaps
             self._trial, self._total_before = bool(taken or request), self._view.total_steps

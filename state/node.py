@@ -6,6 +6,7 @@ body of a loop for each iteration: `5.0.0.2_6` is node 6 in the third.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,11 +67,15 @@ def told_of(loops: Loops) -> dict[str, Any]:
     return {"iteration": loops[-1][1]} if loops else {}
 
 
-def is_later(loops: Loops, than: Loops) -> bool:
-    """Whether an iteration comes after another one of the same loop."""
-    for (loop, iteration), (other, earlier) in zip(loops, than, strict=False):
-        if loop != other or iteration < earlier:
-            return False
-        if iteration > earlier:
-            return True
+def is_past(other: Node, node: Node, ends: Sequence[str], needs: Callable[[str], Container[str]]) -> bool:
+    """Whether `other` runs only after the iterations that `node` is in: in a later one, or behind the loop.
+
+    ends: of the loops of `node`; needs: all nodes that a node of the workflow depends on
+    """
+    for depth, (loop, iteration) in enumerate(node.loops):
+        here = other.loops[depth] if depth < len(other.loops) else None
+        if here is None or here[0] != loop:
+            return ends[depth] in needs(other.display_id)
+        if here[1] != iteration:
+            return here[1] > iteration
     return False

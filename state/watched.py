@@ -13,7 +13,7 @@ from typing import Any
 from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
-from .node import Loops, Node, itself, told_of
+from .node import Node, itself, told_of
 from .telemetry import Telemetry
 from .timing import Mode
 from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
@@ -70,7 +70,7 @@ class Watched(Core):
         self._total_before: int | None = None  # of the call as it was in the run before
         self._trial = False  # the run tries edits, and has not answered an evaluation with them
         self._passed: set[str] = set()  # nodes (as they execute) before which it was paused, and went on
-        self.came_to: Loops = ()  # in which iteration the job stood when the present run was queued
+        self.came_to: tuple[Node, ...] = ()  # where the job stood when the present run was queued
         self._fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing

@@ -15,7 +15,7 @@ import graphs
 from harness import Comfy
 from midrun.state.breakpoints import Breakpoint, Kind, parsed
 from midrun.state.errors import BadRequest
-from midrun.state.node import Node, is_later, itself, node_of
+from midrun.state.node import Node, is_past, itself, node_of
 
 FIRST, SECOND = "sampler.0.0.1", "sampler.0.0.2"  # as ComfyUI calls them
 EXPANDED = Node(FIRST, "sampler")
@@ -45,13 +45,24 @@ def test_a_breakpoint_is_about_the_node_and_the_iteration_that_it_names() -> Non
             parsed([{"kind": "nan", "iteration": odd}])
 
 
-def test_an_iteration_is_later_than_another_of_the_same_loop_only() -> None:
-    inner, outer = ("5.0.0.1_7", 1), ("5", 2)
-    assert is_later((("5", 3),), (outer,)) and is_later((("5", 3), inner), (outer, inner))
-    assert is_later((outer, ("5.0.0.1_7", 2)), (outer, inner))
-    assert not is_later((outer,), (outer, inner)) and not is_later((outer,), (outer,))
-    assert not is_later((("5", 1), ("5.0.0.0_7", 9)), (outer, inner))
-    assert not is_later((("9", 3),), (outer,)) and not is_later((), (outer,))
+def test_what_runs_in_a_later_iteration_or_behind_the_loop_is_past_an_iteration() -> None:
+    def node(*loops: tuple[str, int], name: str = "6") -> Node:
+        return Node(f"{name} in {loops}", name, loops)
+
+    needs = {"behind": {"end", "behind"}, "beside": {"beside"}, "inside": {"inner end"}}
+    outer, inner, ends = ("5", 2), ("5.0.0.1_7", 1), ["end", "inner end"]
+
+    def past(other: Node, *loops: tuple[str, int]) -> bool:
+        return is_past(other, node(*loops), ends, lambda name: needs.get(name, set()))
+
+    assert past(node(("5", 3)), outer) and past(node(("5", 3), inner), outer, inner)
+    assert past(node(outer, ("5.0.0.1_7", 2)), outer, inner)
+    assert not past(node(outer), outer, inner) and not past(node(outer), outer)
+    assert not past(node(("5", 1), ("5.0.0.0_7", 9)), outer, inner)
+    assert not past(node(("9", 3)), outer) and not past(node(), outer)
+    assert past(node(name="behind"), outer) and past(node(("9", 1), name="behind"), outer)
+    assert not past(node(name="beside"), outer)
+    assert past(node(outer, name="inside"), outer, inner) and not past(node(outer, name="inside"), outer)
 
 
 def workflow(key: str = "", gates: str = "", watched: bool = True, **options: Any) -> graphs.Graph:

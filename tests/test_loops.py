@@ -201,6 +201,19 @@ def test_a_rewind_goes_to_an_earlier_iteration_and_what_follows_is_made_anew(com
     assert len(pictures(comfy, key)) == 8
 
 
+def test_forks_of_an_iteration_go_on_from_there_and_save_what_they_make(comfy: Comfy) -> None:
+    key = "loop-fork"
+    job_id = comfy.queue(workflow(key))
+    comfy.wait_for(job_id, "completed")
+    body = {"step": 4, "node_id": "sampler", "iteration": 2, "params": {"sampler": {"cfg": 1.5}}}
+    status, told = comfy.verb(job_id, "fork", body)
+    assert status == 202, told
+    fork = comfy.wait_for(told["jobs"][0]["job_id"], "completed")
+    assert comfy.probe(key)["done"] == 3 * STEPS + 2 + STEPS
+    assert equal(latents(comfy, fork["prompt_id"]), oracle(comfy, key, 1.5, STEPS + 5))
+    assert len(pictures(comfy, key)) == 3 + 2
+
+
 def test_steps_and_pictures_of_an_iteration_are_given_out(comfy: Comfy) -> None:
     key = "loop-latent"
     job_id = comfy.queue(workflow(key))
@@ -263,6 +276,26 @@ def test_a_job_killed_in_its_second_iteration_goes_on_and_saves_once(tmp_path: P
         server.stop()
 
 
+@pytest.mark.parametrize("how", ["node", "failure"])
+def test_what_comes_after_the_loop_has_it_save_nothing_again(comfy: Comfy, how: str) -> None:
+    key = f"loop-after-{how}"
+    graph = workflow(key, policy="park")
+    graph["after"] = graphs.node(
+        "TestSlowLatent", samples=["end", 0], key=key, seconds=0.0, fails=how == "failure"
+    )
+    graph["save"]["inputs"]["samples"] = ["after", 0]
+    told = [{"kind": "node", "node_id": "after"}] if how == "node" else []
+    nodes = [{"id": "after", "type": "X", "properties": {"Midrun.breakpoints": told}}]
+    job_id = comfy.queue(graph, extra_data={"extra_pnginfo": {"workflow": {"nodes": nodes}}})
+    job = comfy.wait_for(job_id, "paused", "failed")
+    assert job["state"] == ("paused" if how == "node" else "failed") and len(pictures(comfy, key)) == 3
+    comfy.wait_ended(comfy.queue(graphs.base(watched=False, seed=78)))
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == 3 * STEPS and len(pictures(comfy, key)) == 3
+    assert equal(latents(comfy, job["prompt_id"]), oracle(comfy, key))
+
+
 def test_a_loop_in_a_loop_goes_on_from_where_it_was(comfy: Comfy) -> None:
     key = "loop-nested"
     small = {"steps": 3}
@@ -290,3 +323,28 @@ def test_a_loop_in_a_loop_goes_on_from_where_it_was(comfy: Comfy) -> None:
     assert comfy.probe(key)["done"] == 12 + 2 + 6
     assert all(map(torch.equal, latents(comfy, job["prompt_id"]), want))
     assert len(pictures(comfy, key)) == 4 + 3
+
+
+def test_after_a_restart_it_pauses_before_no_iteration_that_is_over(tmp_path: Path) -> None:
+    server = Comfy(tmp_path).start()
+    try:
+        key = "loop-node-kill"
+        told = {"kind": "node", "node_id": "sampler"}
+        nodes = [{"id": "sampler", "type": "X", "properties": {"Midrun.breakpoints": [told]}}]
+        extra = {"extra_pnginfo": {"workflow": {"nodes": nodes}}}
+        job_id = server.queue(workflow(key), extra_data=extra)
+        server.wait_for(job_id, "paused")
+        server.verb(job_id, "resume")
+        server.until(lambda: server.job(job_id)["iteration"] == 2, "the second iteration")
+        server.wait_for(job_id, "paused")
+        server.get(f"/midrun/jobs/{job_id}/events")
+        server.kill()
+        server.start()
+        job = server.job(job_id)
+        assert (job["state"], job["paused_before"], job["iteration"]) == ("paused", "sampler", 2)
+        server.verb(job_id, "resume")
+        assert stops_before(server, job_id) == [(3, "sampler")]
+        assert len(pictures(server, key)) == 3
+        assert equal(latents(server, server.job(job_id)["prompt_id"]), oracle(server, key))
+    finally:
+        server.stop()

@@ -28,6 +28,14 @@ test("a node shows the newest job of its own workflow that samples there", () =>
   assert.equal(select.jobOfNode(done, "w", ["3"], false), null);
 });
 
+test("a node shows the job of what it became while it ran", () => {
+  const became = job("a", { node_id: "6.0.0.1", display_node_id: "6", sampler_nodes: [] });
+  const model = after(told(became));
+  assert.equal(select.jobOfNode(model, "w", ["6"], true)?.job_id, "a");
+  assert.equal(select.jobOfNode(model, "w", ["7"], true), null);
+  assert.deepEqual([...select.liveNodes(model, "w")], ["6"]);
+});
+
 test("a command goes to the selected node's job, then to the one that is open, then to the first state that can", () => {
   const model = after(
     told(job("a", { state: "paused" })),
