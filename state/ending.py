@@ -35,6 +35,7 @@ class _Ending:
         self._write = write
         self._done = done
         self._was: dict[int, Handler] = {}
+        self._process = os.getpid()  # a child that was forked has these handlers, but nothing to write
 
     def put_before(self, number: int) -> None:
         was = signal.getsignal(number)
@@ -53,12 +54,15 @@ class _Ending:
         if callable(was):
             was(number, frame)
         else:
-            self._done()
+            if os.getpid() == self._process:
+                self._done()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     def _write_all(self) -> None:
         """On a thread of its own: this one may have been stopped while it held a lock."""
+        if os.getpid() != self._process:
+            return
         thread = threading.Thread(target=self._write, name="midrun-ending", daemon=True)
         thread.start()
         thread.join(LONGEST_S)
