@@ -1,4 +1,4 @@
-"""Which parts of Midrun take the time between two evaluations: clocks around its functions, while asked for."""
+"""Which parts of Midrun take the time between two evaluations: clocks around its functions, on demand."""
 
 import functools
 import sys
