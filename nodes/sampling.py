@@ -219,7 +219,7 @@ class SamplingCall:
         return Observation(number, self.sigma, before.sigma, change, before.change, norm, memory)
 
     def _difference(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        """In memory that is used again at the next step: to be given new memory takes longer than to count."""
+        """In memory that is used at each step: to be given new memory takes longer than to subtract."""
         kept = self.difference
         if kept is None or kept.shape != one.shape or kept.dtype is not one.dtype or one.dtype != other.dtype:
             kept = self.difference = one - other

@@ -18,6 +18,7 @@ from .evaluation import InterruptFlag
 from .previews import step_url
 from .request import Request
 from .telemetry import Telemetry
+from .teller import Work, at_once
 from .transitions import ENDED, A, C, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Standing, Take
 from .warnings import OF_A_RUN
@@ -55,8 +56,9 @@ class Job(Watched):
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
+        later: Callable[[Work], object] = at_once,
     ) -> None:
-        super().__init__(view, flag, listener, clock, wall, timer)
+        super().__init__(view, flag, listener, clock, wall, timer, later)
         self.request = request
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self.travelled = False  # rewound or forked: what ComfyUI has in its cache is of another time

@@ -13,6 +13,7 @@ from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .telemetry import Telemetry
+from .teller import Work, at_once
 from .timing import Mode
 from .transitions import ENDED, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy
@@ -32,9 +33,13 @@ class Watched(Core):
         clock: Callable[[], float],
         wall: Callable[[], float],
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
+        later: Callable[[Work], object] = at_once,
     ) -> None:
+        """`later` does something while the model works, which is not to wait for it."""
         super().__init__(view, listener, clock, wall)
         self._timer = timer
+        self._later = later
+        self._telling = False  # that is to be done, or is being done
         self._in_flight = InFlight(flag, clock)
         self._in_call = False  # inside a watched sampling call
         self._call = self.prompt_id  # the run that it is, or was, a call of
@@ -138,8 +143,9 @@ class Watched(Core):
         with self._lock:
             directive = self.directive()
             if directive is Directive.GO:
-                if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S:
-                    self._publish(None)
+                if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S and not self._telling:
+                    self._telling = True
+                    self._later(self._tell)
                 self._in_flight.begin()
             return directive
 
@@ -251,6 +257,12 @@ class Watched(Core):
                 save(measured)
 
     # -- under the lock --------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._telling = False
+            if self._untold:  # else something else told of it meanwhile
+                self._publish(None)
 
     def _publish(self, change: Change | None) -> None:
         self._untold = False
