@@ -32,7 +32,9 @@ def prompt_cost(base: Path, quick: bool) -> Figures:
 
     Medians of the ratios within the pairs; stock_to_stock: of the same twice, which is what the machine adds
     """
-    comfy = Comfy(base, environ={"OMP_NUM_THREADS": str(os.cpu_count() or 1)}).start()
+    # Passive: threads that wait for each other do not spin, which on a busy machine makes them crawl.
+    environ = {"OMP_NUM_THREADS": str(os.cpu_count() or 1), "OMP_WAIT_POLICY": "PASSIVE"}
+    comfy = Comfy(base, environ=environ).start()
     try:
         comfy.post("/midrun_test/decoder?name=taesd_decoder&what=image")
         with _Browser(comfy):
