@@ -17,6 +17,9 @@ from ..state.view import State
 from .pictures import Picture, enlarged
 
 SIZE = 512  # pixels of the longer side of what is enlarged; the event loop encodes it
+PASSING_SIZE = (
+    256  # of one that the next takes the place of: a quarter of the work, and the browser enlarges it
+)
 APART_S = 0.25  # between two pictures of a running job: nobody sees more, and each costs the event loop time
 BACKLOG = 50  # messages that wait for a client that does not read; no picture is added to them
 
@@ -39,7 +42,8 @@ class Announcer:
 
     def _show(self, job: Job, preview: Preview, image: Image.Image) -> None:
         """To the client that queued the job, or to all, of those that can show it."""
-        message = ("JPEG", enlarged(image, max(SIZE, *image.size)), None)  # None: as large as it is
+        size = PASSING_SIZE if job.state is State.RUNNING else SIZE
+        message = ("JPEG", enlarged(image, max(size, *image.size)), None)  # None: as large as it is
         client_id, clients = job.request.client_id, self._server.sockets_metadata
         for sid in list(clients) if client_id is None else [client_id]:
             if feature_flags.supports_feature(clients, sid, "supports_preview_metadata"):

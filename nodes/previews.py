@@ -17,7 +17,7 @@ import torch
 from ..state.core import utc
 from ..state.job import Job
 from ..state.node import Node
-from ..state.pace import AFFORDABLE_S, Pace
+from ..state.pace import AFFORDABLE_S, SHARE, SHARE_OF_CPU, Pace
 from ..state.preview_files import PreviewFiles
 from ..state.previews import InForce, Kind, Method, Preview, PreviewOptions, source_url
 from ..state.recording import Inputs
@@ -100,7 +100,8 @@ class CallPreviews:
         self._node_id = inputs.node_id
         self._described = inputs.latent_format
         self._options = options
-        self._pace = Pace(options.every)
+        device = previews.previewer.live_device
+        self._pace = Pace(options.every, share=SHARE_OF_CPU if device is None else SHARE)
         self._newest: Shot | None = None
         self._due: Shot | None = None  # what waits to be handed over
         self._handed: Shot | None = None  # to the preview thread
@@ -192,7 +193,8 @@ class CallPreviews:
         made = self._make(shot, method, self._most_frames(), device)
         took = time.perf_counter() - began
         self._publish(shot, made)
-        self._pace.took(max(took, time.thread_time() - busy))  # not the waiting for the disk
+        busy = time.thread_time() - busy  # with storing and telling it, without waiting for the disk
+        self._pace.took(busy if device is None else max(took, busy))
         self._frame_s = took / len(made.picture.frames)
         if made.method == Method.TAESD.value:
             self._tiny_s.append(took)

@@ -29,6 +29,8 @@ def host_copy(tensor: torch.Tensor) -> torch.Tensor:
 
 def norm_of(tensor: torch.Tensor) -> float:
     """Euclidean; in float32 at least."""
+    if tensor.dtype is torch.float32:
+        return torch.linalg.vector_norm(tensor).item()
     return float(torch.linalg.vector_norm(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)))
 
 
@@ -39,6 +41,8 @@ def finite(tensor: torch.Tensor, norm: float) -> bool:
 
 def capture_rng(device: torch.device) -> RngState:
     """The global generators of the CPU and of `device`."""
+    if device.type == "cpu":
+        return RngState(torch.get_rng_state())
     module = _generators(device)
     return RngState(torch.get_rng_state(), None if module is None else module.get_rng_state(*_where(device)))
 

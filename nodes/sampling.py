@@ -84,6 +84,7 @@ class SamplingCall:
         self.step = 0  # steps before the stretch that is sampled
         self.live = False  # whether the newest evaluation was
         self.seen: Observation | None = None  # of the newest step
+        self.difference: torch.Tensor | None = None  # of the two newest steps
 
     def begin_at(self, segment: Segment) -> None:
         """Sample that stretch, after what was done before it."""
@@ -161,7 +162,7 @@ class SamplingCall:
             self.aside.keep_draws(sys._getframe())
         recorded = self.tape.next()
         self.live = recorded is None
-        sigma = float(timestep.reshape(-1)[0])
+        sigma = timestep.reshape(-1)[0].item()
         if recorded is None:
             self.tape.recording.approached(Approach(self.tape.position, sigma, host_copy(x)))
             self.answer = self._evaluate(executor, x, timestep, options, seed, own)
@@ -227,8 +228,16 @@ class SamplingCall:
         before, memory = self.seen, gpu.allocated() if self.live else None
         if before is None or self.denoised is None:
             return Observation(number, self.sigma, norm=norm, memory=memory)
-        change = norm_of(denoised - self.denoised) / max(norm, 1e-12)
+        change = norm_of(self._difference(denoised, self.denoised)) / max(norm, 1e-12)
         return Observation(number, self.sigma, before.sigma, change, before.change, norm, memory)
+
+    def _difference(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """In memory that is used at each step: to be given new memory takes longer than to subtract."""
+        kept = self.difference
+        if kept is None or kept.shape != one.shape or kept.dtype is not one.dtype or one.dtype != other.dtype:
+            kept = self.difference = one - other
+            return kept
+        return torch.sub(one, other, out=kept)
 
     def _cfg(self) -> float:
         return getattr(self.guider, "cfg", 1.0)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from .errors import IllegalTransition
 from .timing import Mode, Stopwatch
 from .transitions import ENDED, TRANSITIONS, Event, H, P, R
-from .view import Change, JobView, State
+from .view import Change, JobView, State, altered
 from .warnings import Warning
 
 
@@ -98,7 +97,7 @@ class Core:
         return self._view
 
     def _set(self, **fields: Any) -> None:
-        self._view = replace(self._view, **fields)
+        self._view = altered(self._view, fields)
 
     def _fire(self, event: Event, detail: dict[str, Any] | None = None, **fields: Any) -> None:
         before = self.state

@@ -26,6 +26,7 @@ from .item_file import (
     decode_rewound,
     decode_segment,
     decode_step,
+    size_of,
     tensors_of,
 )
 from .recording import (
@@ -271,7 +272,7 @@ class DiskRecording:
         with self._lock:
             self._unwritten[name] = item
             self._todo.append((name, item))
-            self._size += sum(tensor.nbytes for tensor in tensors_of(item).values())
+            self._size += size_of(item)
 
     def write(self) -> None:
         """Do what is to do, in order, until that is impossible. On the writer's thread.

@@ -47,6 +47,15 @@ def tensors_of(item: Item) -> Tensors:
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
+def size_of(item: Item) -> int:
+    """Bytes in its tensors."""
+    if isinstance(item, Step):
+        return 0 if item.denoised is None else item.denoised.nbytes
+    if isinstance(item, Approach):
+        return item.x.nbytes
+    return sum(tensor.nbytes for tensor in tensors_of(item).values())
+
+
 def about_of(item: Item) -> dict[str, Any]:
     if isinstance(item, Step):
         measured = None if item.measured is None else item.measured.to_json()

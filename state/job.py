@@ -19,6 +19,7 @@ from .node import itself
 from .previews import step_url
 from .request import Request
 from .telemetry import Telemetry
+from .teller import Work, at_once
 from .transitions import ENDED, A, C, Event, F, H, P, Q, R
 from .verdicts import in_graph
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Standing, Take
@@ -66,8 +67,9 @@ class Job(Watched):
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
+        later: Callable[[Work], object] = at_once,
     ) -> None:
-        super().__init__(view, flag, listener, clock, wall, timer)
+        super().__init__(view, flag, listener, clock, wall, timer, later)
         self.request = request
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self.cursor: int | None = None  # orders jobs by age; of one that was read from the database

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-SHARE = 0.05  # of the sampling time that decoding may take
+SHARE = 0.05  # of the sampling time that previews may take on their thread
+SHARE_OF_CPU = 0.01  # where they take it from the sampler's own processor
 OLDEST_S = 5.0  # a preview never grows older while steps go by
 SHORTEST_S = 0.25  # nobody sees more than four pictures a second
 AFFORDABLE_S = SHARE * OLDEST_S / 2  # a decode that keeps both, however long a step takes
@@ -18,9 +19,11 @@ _WEIGHT = 0.3  # of the newest decode, and of the newest step, in the running av
 class Pace:
     """Of one sampling call. `every`: steps between two previews; 0 widens the interval by itself."""
 
-    def __init__(self, every: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, every: int, clock: Callable[[], float] = time.monotonic, share: float = SHARE) -> None:
         self.every = every
+        self._share = share
         self._clock = clock
+        self._made = 0
         self._cost_s = 0.0
         self._step_s = 0.0
         self._stepped: float | None = None
@@ -31,7 +34,7 @@ class Pace:
         """Seconds that an automatic preview waits after the one before it."""
         if self.every:
             return None
-        return min(max(SHORTEST_S, self._cost_s / SHARE), OLDEST_S)
+        return min(max(SHORTEST_S, self._cost_s / self._share), OLDEST_S)
 
     def due(self, step: int) -> bool:
         """Whether the step that ended now is to be shown. step: its number, from 1."""
@@ -50,8 +53,10 @@ class Pace:
         return due
 
     def took(self, seconds: float) -> None:
-        """A decode took so long."""
-        self._cost_s = _averaged(self._cost_s, seconds)
+        """A preview took so long."""
+        self._made += 1
+        # The first of a server loads what all need, and says little of the others.
+        self._cost_s = min(self._cost_s, seconds) if self._made == 2 else _averaged(self._cost_s, seconds)
 
 
 def _averaged(mean: float, newest: float) -> float:

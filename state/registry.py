@@ -25,6 +25,7 @@ from .kept import Kept
 from .recording import Recordings
 from .request import Request
 from .store import Store, StoredJob
+from .teller import Teller
 from .transitions import ENDED
 from .view import Change, JobView, QueuePolicy, State
 from .warnings import NOT_IN_DATABASE, RECORDING_GONE, WITHOUT_SECRETS, Warning
@@ -49,7 +50,7 @@ class Registry:
         self._breakpoints = breakpoints
         self.recordings = recordings
         self.store = store
-        self._make_job = partial(Job, flag=flag, listener=self._changed)
+        self._make_job = partial(Job, flag=flag, listener=self._changed, later=Teller())
         self._lock = threading.Lock()
         self._by_prompt: dict[str, Job] = {}
         self._taken = store.prompt_ids()  # by every job there is, in memory or stored

@@ -15,6 +15,7 @@ from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .node import Node, itself, told_of
 from .telemetry import Telemetry
+from .teller import Work, at_once
 from .timing import Mode
 from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, QueuePolicy
@@ -55,9 +56,13 @@ class Watched(Core):
         clock: Callable[[], float],
         wall: Callable[[], float],
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
+        later: Callable[[Work], object] = at_once,
     ) -> None:
+        """`later` does something while the model works, which is not to wait for it."""
         super().__init__(view, listener, clock, wall)
         self._timer = timer
+        self._later = later
+        self._telling = False  # that is to be done, or is being done
         self._in_flight = InFlight(flag, clock)
         self._in_call = False  # inside a watched sampling call
         self._call = self.prompt_id  # the run that it is, or was, a call of
@@ -192,8 +197,9 @@ class Watched(Core):
                 self._set(**asdict(at), telemetry=None)
             directive = self.directive()
             if directive is Directive.GO:
-                if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S:
-                    self._publish(None)
+                if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S and not self._telling:
+                    self._telling = True
+                    self._later(self._tell)
                 self._in_flight.begin()
             return directive
 
@@ -326,6 +332,12 @@ class Watched(Core):
             warnings = fields.get("warnings", self._view.warnings)
             fields["warnings"] = warnings | {code: told.format(named)}
         super()._fire(event, detail, **fields)
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._telling = False
+            if self._untold:  # else something else told of it meanwhile
+                self._publish(None)
 
     def _publish(self, change: Change | None) -> None:
         self._untold = False

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import browser_bench
+import prompt_costs
 
 import measurements
 import preview_costs
@@ -22,7 +23,9 @@ from harness import Comfy
 from measurements import Figures, Wrong
 
 SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS
-APART = volume.MEASUREMENTS | browser_bench.MEASUREMENTS  # on servers of their own
+APART = (
+    volume.MEASUREMENTS | browser_bench.MEASUREMENTS | prompt_costs.MEASUREMENTS
+)  # on servers of their own
 MEASUREMENTS = SHARED | APART
 
 

@@ -22,6 +22,7 @@ from harness import Comfy
 
 Figures = dict[str, Any]
 RARELY_S = 0.5  # between two looks at what is being measured
+LARGEST = 5  # parts of the own time that are shown
 OTHERS = 7  # clients that ask while another pauses and resumes
 RANDOM = random.Random(17)
 
@@ -79,6 +80,7 @@ def overhead(comfy: Comfy, quick: bool) -> Figures:
         own = [gap - usual for gap in told["gaps_watched"]]
         line = {"own_median_ms": milliseconds(statistics.median(own)), "own_p99_ms": milliseconds(p99(own))}
         line |= {"stock_p99_ms": milliseconds(p99(told["gaps_stock"]) - usual), "evaluations": len(own)}
+        line["parts_ms"] = _largest(told["parts"][0])
         if load.seconds:  # the ratio to nothing says nothing
             line["watched_to_stock"] = _ratio(told["watched"], told["stock"])
             line["stock_to_stock"] = _ratio(told["again"], told["stock"])
@@ -87,7 +89,15 @@ def overhead(comfy: Comfy, quick: bool) -> Figures:
     return figures
 
 
-def _sample_in_turns(comfy: Comfy, load: Load) -> dict[str, list[float]]:
+def _largest(parts: dict[str, list[float]]) -> dict[str, float]:
+    """The five that take the most between two evaluations, in the median, and what all take together."""
+    medians = {name: milliseconds(statistics.median(seconds)) for name, seconds in parts.items()}
+    ordered = sorted(medians.items(), key=lambda part: -part[1])
+    together = statistics.median(map(sum, zip(*parts.values(), strict=True)))
+    return dict(ordered[:LARGEST]) | {"all parts": milliseconds(together)}
+
+
+def _sample_in_turns(comfy: Comfy, load: Load) -> dict[str, Any]:
     graph = graphs.base(watched=False, key=f"bench-{load.seconds}")
     kept = {name: graph[name] for name in ("model", "probe", "positive", "negative")}
     kept["attach"] = graphs.node("MidrunAttach", model=["model", 0])

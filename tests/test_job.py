@@ -20,6 +20,7 @@ from midrun.state.evaluation import Outcome
 from midrun.state.job import CANCELLED, Job
 from midrun.state.node import itself
 from midrun.state.request import Request
+from midrun.state.teller import at_once
 from midrun.state.transitions import TRANSITIONS, Directive, Event
 from midrun.state.view import (
     AbortMode,
@@ -78,13 +79,14 @@ class World:
     now: float = 0.0
     flag: Flag = field(default_factory=Flag)
     timers: list[Any] = field(default_factory=list)
+    later: Any = at_once
     changes: list[Change] = field(default_factory=list)
     reports: list[JobView] = field(default_factory=list)  # of mere progress
 
     def job(self, state: State = State.QUEUED, **fields: Any) -> Job:
         view = JobView("j", ("j",), state, "t", "t", **fields)
         clock = lambda: self.now  # noqa: E731
-        return Job(view, Request({}, {}), self.flag, self.keep, clock, clock, self.timer)
+        return Job(view, Request({}, {}), self.flag, self.keep, clock, clock, self.timer, self.later)
 
     def keep(self, job: Job, view: JobView, change: Change | None) -> None:
         if change is None:
@@ -796,6 +798,31 @@ class JobMachine(RuleBasedStateMachine):
     @invariant()
     def only_a_paused_job_is_held(self) -> None:
         assert not self.job.view().held or self.job.state is State.PAUSED
+
+
+def test_the_sampler_waits_for_nobody_who_is_told_of_a_step() -> None:
+    waiting: list[Any] = []
+    world = World(later=waiting.append)
+    job = world.running(1.0)
+    world.reports.clear()
+    for step in (2, 3):
+        world.now += 1.0
+        job.begin_evaluation()
+        assert (world.reports, len(waiting)) == ([], 1), "handed over once, until it is done"
+        job.end_evaluation(Outcome.ANSWERED)
+        job.stepped(seen(step), True, 0)
+    waiting.pop()()
+    assert world.reports == [job.view()] and job.view().step == 3, "what is told is the newest"
+    world.now += 1.0
+    job.begin_evaluation()
+    assert waiting == [], "nothing new"
+    job.end_evaluation(Outcome.ANSWERED)
+    job.stepped(seen(4), True, 0)
+    job.begin_evaluation()
+    job.pause()
+    told = len(world.reports)
+    waiting.pop()()
+    assert len(world.reports) == told, "the pause told of it already"
 
 
 JobMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midrun.state.pace import OLDEST_S, SHARE, SHORTEST_S, Pace
+from midrun.state.pace import OLDEST_S, SHARE, SHARE_OF_CPU, SHORTEST_S, Pace
 
 
 class Clock:
@@ -38,6 +38,20 @@ def test_decoding_takes_no_more_than_its_share_of_the_time() -> None:
         clock = Clock()
         shown = run(Pace(0, clock), clock, 2000, 0.01, decode_s)
         assert len(shown) * decode_s <= 1.1 * SHARE * 20.0
+
+
+def test_where_it_takes_the_samplers_processor_its_share_is_smaller() -> None:
+    clock = Clock()
+    shown = run(Pace(0, clock, SHARE_OF_CPU), clock, 2000, 0.01, 0.01)
+    assert len(shown) * 0.01 <= 1.1 * SHARE_OF_CPU * 20.0
+
+
+def test_a_first_decode_that_loads_something_does_not_make_the_others_seldom() -> None:
+    clock = Clock()
+    pace = Pace(0, clock)
+    for seconds in (0.2, 0.001):
+        pace.took(seconds)
+    assert pace.interval_s == SHORTEST_S
 
 
 def test_a_cheap_decode_is_shown_at_most_four_times_a_second() -> None:

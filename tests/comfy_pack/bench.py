@@ -6,14 +6,18 @@ import sys
 import time
 
 import comfy.patcher_extension
+import latent_preview
 import nodes
 import torch
 from aiohttp import web
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
+from .own_time import OwnTime
+
 ORDER_SEED = 17
 WARM_UP_STEPS = 3
+PART_CALLS = 3
 
 
 class TestBench:
@@ -21,7 +25,8 @@ class TestBench:
 
     A pair is one call each of stock, watched and again (stock once more), in random order. Answers (ui):
     stock, watched, again: seconds a sampling call, by pair; gaps_stock, gaps_watched: seconds between the end
-    of one evaluation's inside and the beginning of the next's.
+    of one evaluation's inside and the beginning of the next's; parts: of further watched calls, what each
+    part of Midrun took between two evaluations, by its name.
     """
 
     @classmethod
@@ -55,19 +60,41 @@ class TestBench:
                 took, gaps = _sample(chosen, seconds, steps, positive, negative)
                 told[name].append(took)
                 told["gaps_watched" if name == "watched" else "gaps_stock"] += gaps
-        return {"ui": told}
+        return {"ui": told | {"parts": [_parts(watched, seconds, steps, positive, negative)]}}
 
 
-def _sample(model, seconds, steps, positive, negative):
+def _parts(model, seconds, steps, positive, negative):
+    """What each took between two evaluations, from the second step on."""
+    told = []
+    prepare = latent_preview.prepare_callback
+    for _ in range(PART_CALLS):
+        with OwnTime() as own:
+            # What ComfyUI's own callback takes is none of Midrun's time.
+            latent_preview.prepare_callback = lambda *args, own=own: own.clock(prepare(*args), None)
+            try:
+                _sample(model, seconds, steps, positive, negative, own)
+            finally:
+                latent_preview.prepare_callback = prepare
+        told += own.told[1:]
+    names = {name for one in told for name in one}
+    return {name: [one.get(name, 0.0) for one in told] for name in names}
+
+
+def _sample(model, seconds, steps, positive, negative, own=None):
     """Seconds of one sampling call of a 4x64x64 latent, and of the gaps between its evaluations."""
     moments = []
 
     def inside(executor, x, *args, **kwargs):
         moments.append(time.perf_counter())
+        if own is not None:
+            own.evaluated()
         time.sleep(seconds)
         answer = x * 0.9
         moments.append(time.perf_counter())
         return answer
+
+    if own is not None:
+        inside = own.clock(inside, None)
 
     model = model.clone()
     model.add_wrapper(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, inside)

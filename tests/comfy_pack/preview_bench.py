@@ -10,6 +10,7 @@ import torch
 from comfy.cli_args import LatentPreviewMethod, args
 
 ORDER_SEED = 19
+WORKS = {}  # seconds -> a computation that takes so long
 SIZE = 64  # latent pixels: a picture of 512
 
 
@@ -51,9 +52,33 @@ class TestPreviewBench:
         return {"ui": told}
 
 
-def _work(seconds):
-    """A computation that takes so long on one core."""
-    matrix = torch.randn((256, 256))
+class TestWork:
+    """A model whose evaluations compute on all threads of torch, for `seconds` when nothing else runs."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "seconds": ("FLOAT", {"default": 0.1})}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "attach"
+    CATEGORY = "_for_testing"
+
+    def attach(self, model, seconds):
+        if seconds not in WORKS:  # as much in every prompt
+            WORKS[seconds] = _work(seconds, 1024)
+
+        def inside(executor, x, *rest, **more):
+            WORKS[seconds]()
+            return x * 0.9
+
+        model = model.clone()
+        model.add_wrapper(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, inside)
+        return (model,)
+
+
+def _work(seconds, size=256):
+    """A computation that takes so long."""
+    matrix = torch.randn((size, size))
 
     def multiply(times):
         began = time.perf_counter()
@@ -61,8 +86,9 @@ def _work(seconds):
             torch.mm(matrix, matrix)
         return time.perf_counter() - began
 
-    multiply(50)
-    times = max(1, int(200 * seconds / min(multiply(200) for _ in range(5))))
+    tries = max(2, 200 * 256**3 // size**3)
+    multiply(tries // 4)
+    times = max(1, int(tries * seconds / min(multiply(tries) for _ in range(9))))
     return lambda: multiply(times)
 
 
@@ -96,4 +122,4 @@ def _until_idle():
     hooks.runtime.previews.thread.submit(lambda: None).result()
 
 
-NODES = (TestPreviewBench,)
+NODES = (TestPreviewBench, TestWork)

@@ -1,0 +1,95 @@
+"""Which parts of Midrun take the time between two evaluations: clocks around its functions, on demand."""
+
+import functools
+import sys
+import threading
+import time
+from collections import defaultdict
+
+PARTS = {
+    "nodes.sampling": {
+        "copies to the host": ("host_copy",),
+        "norms": ("norm_of", "finite"),
+        "generators": ("capture_rng", "generators"),
+        "the wrapper itself": ("SamplingCall.predict_noise", "SamplingCall._evaluate"),
+        "the callback itself": ("SamplingCall.on_step", "SamplingCall._observed"),
+    },
+    "nodes.replay": {
+        "generators": ("capture_rng", "generators", "Generators.state"),
+        "the tape": ("Tape.next", "Tape.record"),
+    },
+    "nodes.brownian": {"draws to keep": ("Draws.serve",)},
+    "nodes.previews": {"previews": ("CallPreviews.stepped", "CallPreviews.hand_over")},
+    "state.recording": {"generators": ("RngState.same",)},
+    "state.disk_recording": {
+        "recording": tuple(f"DiskRecording.{name}" for name in ("append", "approached", "mark")),
+        "handing over to the writer": ("DiskRecording.save",),
+    },
+    "state.core": {"telling": ("Core._publish",), "the view": ("Core._set",)},
+    "state.watched": {
+        "the job": tuple(
+            f"Watched.{name}" for name in ("recorded", "begin_evaluation", "end_evaluation", "stepped")
+        ),
+    },
+}
+
+
+class OwnTime:
+    """Of one thread. A part does not count what another one within it takes."""
+
+    def __init__(self):
+        self._thread = threading.get_ident()
+        self._open = []  # seconds that parts within took, of each function that is being called
+        self._seconds = defaultdict(float)  # part -> since the evaluation before
+        self._put_back = []
+        self.told = []  # an evaluation each: part -> seconds
+
+    def __enter__(self):
+        for module_name, parts in PARTS.items():
+            module = next(
+                kept for name, kept in list(sys.modules.items()) if name.endswith("." + module_name)
+            )
+            for part, paths in parts.items():
+                for path in paths:
+                    self._put_clock(module, path, part)
+        return self
+
+    def __exit__(self, *_):
+        for owner, name, function in reversed(self._put_back):
+            setattr(owner, name, function)
+
+    def evaluated(self):
+        """The next evaluation begins. What went before it is one line of `told`."""
+        self.told.append(dict(self._seconds))
+        self._seconds.clear()
+
+    def _put_clock(self, module, path, part):
+        *owners, name = path.split(".")
+        owner = (
+            functools.reduce(getattr, owners, module) if all(hasattr(module, one) for one in owners) else None
+        )
+        function = getattr(owner, name, None)
+        if function is not None:
+            self._put_back.append((owner, name, function))
+            setattr(owner, name, self.clock(function, part))
+
+    def clock(self, function, part):
+        """`function` with a clock; without a part its time is nobody's."""
+
+        @functools.wraps(function)
+        def timed(*args, **kwargs):
+            if threading.get_ident() != self._thread:
+                return function(*args, **kwargs)
+            self._open.append(0.0)
+            began = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                took = time.perf_counter() - began
+                inner = self._open.pop()
+                if part is not None:
+                    self._seconds[part] += took - inner
+                if self._open:
+                    self._open[-1] += took
+
+        return timed
