@@ -148,8 +148,8 @@ class CallPreviews:
             self._previews.previewer.rest()
 
     def ended(self) -> None:
-        """The call is over: its newest step is shown whether or not it is time for it."""
-        if self._newest is not None and self._newest is not self._handed:
+        """The call is over: the newest step it computed is shown whether or not it is time for it."""
+        if self._went_on and self._newest is not None and self._newest is not self._handed:
             self._previews.thread.then(partial(self._show, self._newest))
         self._previews.thread.then(self._rest)
 
@@ -168,7 +168,7 @@ class CallPreviews:
         """The present call of the node, whatever was shown of others, and what it is shown with."""
         if self._options.method is Method.NONE:
             self._previews.files.begin(self._job.job_id, self._node_id, self._ordinal)
-            self._job.tell(previews=InForce(Method.NONE, Method.NONE, 0))
+            self._tell(previews=InForce(Method.NONE, Method.NONE, 0))
             return
         if self._options.method is not Method.LATENT2RGB:
             best = self._best = self._previews.previewer.best(self._described)
@@ -179,7 +179,10 @@ class CallPreviews:
         told: dict[str, Any] = {"previews": self._in_force()}
         from_nothing = not bool(latent_image.any())
         told["source_url"] = None if from_nothing else source_url(self._job.job_id, self._node_id)
-        self._job.tell(**told)
+        self._tell(**told)
+
+    def _tell(self, **fields: Any) -> None:
+        self._job.tell_of_call(self._node_id, self._ordinal, **fields)
 
     def _rest(self) -> None:
         self._previews.previewer.rest()
@@ -216,7 +219,7 @@ class CallPreviews:
         if not self._published:  # until now clients may have asked for the last picture of the call before
             self._previews.files.begin(job_id, self._node_id, self._ordinal)
             self._published = True
-        self._job.tell(previews=self._in_force(), preview_url=preview.url(job_id))
+        self._tell(previews=self._in_force(), preview_url=preview.url(job_id))
         self._previews.announce(self._job, preview, made.picture)
 
     def _exact_method(self) -> Method:

@@ -75,10 +75,14 @@ class Core:
         with self._lock:
             self._note(kind, detail)
 
-    def tell(self, **fields: Any) -> None:
-        """Change what the view tells beside the state; the next that is published carries it."""
+    def tell_of_call(self, node_id: str, call: int, **fields: Any) -> None:
+        """Change what the view tells of that sampling call; the next that is published carries it.
+
+        Nothing is told of an earlier call than the job has come to.
+        """
         with self._lock:
-            self._set(**fields)
+            if (self._view.node_id, self._view.call) == (node_id, call):
+                self._set(**fields)
 
     # -- under the lock --------------------------------------------------------------------------------
 
