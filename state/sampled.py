@@ -34,15 +34,15 @@ def sampled(view: JobView, prompt: Prompt, calls: Mapping[Call, Recording]) -> t
         names[directory_name(view.node_id)] = view.node_id
     computed = [call for call, recording in calls.items() if len(recording) and call[0] in names]
     computed.sort(key=lambda call: _begun(calls[call]))
-    found = {names[call[0]]: Progress.DONE for call in computed}
-    if view.node_id is None:
-        return _listed(found)
-    mine = max((call for call in calls if names.get(call[0]) == view.node_id), default=None)
-    if not view.evaluations and (mine is None or not len(calls[mine])):
-        found[view.node_id] = Progress.BEGUN
-    elif not computed or mine == computed[-1]:
-        found[view.node_id] = _progress(view, None if mine is None else calls[mine])
-    return _listed(found)
+    found = {names[call[0]]: Sampled(names[call[0]], Progress.DONE) for call in computed}
+    if view.node_id is not None:
+        mine = max((call for call in calls if names.get(call[0]) == view.node_id), default=None)
+        recording = None if mine is None else calls[mine]
+        if not view.evaluations and not recording:
+            found[view.node_id] = Sampled(view.node_id, Progress.BEGUN, recording is not None)
+        elif not computed or mine == computed[-1]:
+            found[view.node_id] = Sampled(view.node_id, _progress(view, recording), recording is not None)
+    return tuple(found.values())
 
 
 def _progress(view: JobView, recording: Recording | None) -> Progress:
@@ -62,7 +62,3 @@ def _begun(recording: Recording) -> float:
     except Damaged:
         return 0.0
     return 0.0 if inputs is None else inputs.begun
-
-
-def _listed(found: dict[str, Progress]) -> tuple[Sampled, ...]:
-    return tuple(Sampled(node_id, progress) for node_id, progress in found.items())
