@@ -66,20 +66,20 @@ class Editing:
         now = await self._now(job)
         if job.state in ENDED:
             raise self._ended(now, wanted)
-        edits = await self.checked(now, wanted)
-        view = await self._edited(job, partial(stored, edits))
+        values = await self.checked(now, wanted)
+        view = await self._edited(job, partial(stored, job, values))
         if at_once and view.state in RUNS:
             await self._control.resume_when_paused(job)
         return job.view()
 
-    async def checked(self, at: Standpoint, wanted: dict[str, Any]) -> Edits:
-        """The edits asked for, if the job can be run with them. Raises EditRefused or RunRefused."""
-        paths = self._accepted(at, wanted)
-        edits = {path: _edit(at.prompt, path, value) for path, value in paths.items()}
+    async def checked(self, at: Standpoint, wanted: dict[str, Any]) -> dict[Path, Any]:
+        """The values asked for, if the job can be run with them. Raises EditRefused or RunRefused."""
+        values = self._accepted(at, wanted)
+        edits = _edits(at.prompt, values)
         future = with_edits(at.prompt, pending(at.view.edits) | edits)
         sampler = in_graph(future, at.view.display_node_id)
         await self._control.queue.prepare(at.job_id, replace(at.request, prompt=future), sampler)
-        return edits
+        return values
 
     async def undo_all(self, any_id: str) -> JobView:
         """Take back what is pending."""
@@ -179,14 +179,18 @@ class Editing:
         """What an edit of that input would do or, where it can not be made now, the rewind that allows it."""
         view, used_by = at.view, found.used_by
         go = "Pause the job and rewind" if view.state in RUNS else "Rewind"
+        if used_by is not None and not used_by.on_record:
+            return f"{found.reason} Queue the workflow as a new job for that.", None
         if used_by is not None:
             sampler = self._name(at.prompt, used_by.node_id)
             over = used_by.progress in (Progress.CUT, Progress.DONE)
             why = f"{sampler} is done" if over else f"{sampler} used it up when it began"
             told = f"{why}. {go} to it (step 0) to change this."
             return told, {"node_id": used_by.node_id, "step": 0}
-        if view.state in ENDED and view.display_node_id is not None and at.sampled:
-            told = f"The job is {view.state.value}. {go} to {self._name(at.prompt, view.display_node_id)} "
+        name = view.display_node_id
+        on_record = any(one.node_id == name and one.on_record for one in at.sampled)
+        if view.state in ENDED and name is not None and on_record:
+            told = f"The job is {view.state.value}. {go} to {self._name(at.prompt, name)} "
             told += f"(step {view.step}) to change this."
             return told, {"node_id": view.display_node_id, "step": view.step}
         return found.reason, None
@@ -254,12 +258,16 @@ def _told(path: Path, reason: str, rewind: dict[str, Any] | None = None) -> dict
     return told if rewind is None else told | {"rewind": rewind}
 
 
-def _edit(in_force: Prompt, path: Path, value: Any) -> Edit:
-    return Edit(graph.inputs(in_force, path[0]).get(path[1]), value)
+def _edits(in_force: Prompt, values: dict[Path, Any]) -> Edits:
+    return {
+        (node_id, name): Edit(graph.inputs(in_force, node_id).get(name), value)
+        for (node_id, name), value in values.items()
+    }
 
 
-def stored(edits: Edits, history: History) -> History:
-    for path, edit in edits.items():
+def stored(job: Job, values: dict[Path, Any], history: History) -> History:
+    """With those values pending; under the lock, as what is in force may have changed since the check."""
+    for path, edit in _edits(job.request.prompt, values).items():
         history = changed(history, path, edit)
     return history
 

@@ -32,15 +32,18 @@ def sampled(view: JobView, prompt: Prompt, calls: Mapping[Call, Recording]) -> t
     origins = {call: origin for call in calls if (origin := _origin(calls[call])) is not None}
     computed = [call for call in origins if len(calls[call])]
     computed.sort(key=lambda call: origins[call].begun)
-    found = {origins[call].node.display_id: Progress.DONE for call in computed}
+    names = (origins[call].node.display_id for call in computed)
+    found = {name: Sampled(name, Progress.DONE) for name in names}
     name = view.display_node_id
     if view.node_id is not None and name is not None:
         mine = directory_name(view.node_id), view.call
-        if not view.evaluations and not len(calls.get(mine, ())):
-            found[name] = Progress.GOING if name in found else Progress.BEGUN  # another call of it
+        recording = calls.get(mine)
+        if not view.evaluations and not recording:
+            progress = Progress.GOING if name in found else Progress.BEGUN  # another call of it
+            found[name] = Sampled(name, progress, recording is not None)
         elif not computed or mine == computed[-1]:
-            found[name] = _progress(view, calls.get(mine))
-    return tuple(Sampled(name, progress) for name, progress in found.items() if name in prompt)
+            found[name] = Sampled(name, _progress(view, recording), recording is not None)
+    return tuple(one for one in found.values() if one.node_id in prompt)
 
 
 def _progress(view: JobView, recording: Recording | None) -> Progress:

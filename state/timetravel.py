@@ -15,7 +15,7 @@ from typing import Any
 from .control import Control
 from .core import utc
 from .editing import Editing, stored
-from .edits import Edit, Edits, taken_back
+from .edits import Edit, Path, taken_back
 from .errors import BadRequest, MidrunError, NoStep, Unavailable
 from .grids import Cell, axes_of, cells, variant
 from .job import Job, gone_back
@@ -85,12 +85,12 @@ class TimeTravel:
             number = max(0, job.view().step + step) if step < 0 else step
             place = await self.find(job, node_id, number, iteration)
             there = _standpoint(job, place)
-            edits = await self._editing.checked(there, params) if params else {}
+            values = await self._editing.checked(there, params) if params else {}
             measured = await self._measured(job, place.moment)
             await asyncio.to_thread(self._rewind, place)
             job.rewind(place.moment, place.is_later, measured)
-            if edits:
-                job.edit(partial(stored, edits))
+            if values:
+                job.edit(partial(stored, job, values))
             await self._save(job)
         finally:
             job.refuse_run()
@@ -139,8 +139,8 @@ class TimeTravel:
             draft = self._draft(job, place, measured, cell if len(places) > 1 else None)
             drafts.append((draft, await self._editing.checked(there, wanted) if wanted else {}))
         try:
-            for draft, edits in drafts:
-                await self._admit(job, draft, edits, place)
+            for draft, values in drafts:
+                await self._admit(job, draft, values, place)
         except OSError as error:
             for draft, _ in drafts:
                 self._registry.delete(draft)
@@ -230,7 +230,7 @@ class TimeTravel:
         )
         return self._registry.draft(fork, there.request)
 
-    async def _admit(self, parent: Job, fork: Job, edits: Edits, place: Place) -> None:
+    async def _admit(self, parent: Job, fork: Job, values: dict[Path, Any], place: Place) -> None:
         """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""
         ends = place.ends()
         await asyncio.to_thread(self._recordings.share, parent.job_id, fork.job_id, ends)
@@ -242,8 +242,8 @@ class TimeTravel:
         if moment.node_id is not None:
             pictures = parent.job_id, fork.job_id, moment.node_id, moment.step
             await asyncio.to_thread(self._pictures.share, *pictures)
-        if edits:
-            fork.edit(partial(stored, edits))
+        if values:
+            fork.edit(partial(stored, fork, values))
         await asyncio.wrap_future(self._registry.store.written())
 
     async def _go_on(self, fork: Job) -> None:

@@ -31,10 +31,11 @@ class Progress(Enum):
 
 @dataclass(frozen=True)
 class Sampled:
-    """A node that has begun to sample."""
+    """A node that has begun to sample. on_record: else it can not be rewound."""
 
     node_id: str
     progress: Progress
+    on_record: bool = True
 
 
 @dataclass(frozen=True)

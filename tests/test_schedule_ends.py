@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from resuming import latent
+from safetensors.torch import load
 from test_control import pause_at
 from test_editing import put
 from test_segments import assert_same, resumed
@@ -143,3 +144,15 @@ def test_a_sampling_that_was_ended_goes_on_with_another_schedule(comfy: Comfy) -
     job, got = resumed(comfy, job_id)
     assert_same(got, latent(comfy, comfy.queue(advanced())))
     assert (job["step"], job["total_steps"], comfy.probe("over-on")["done"]) == (STEPS, STEPS, STEPS)
+
+
+def test_a_denoise_with_which_no_step_is_left_ends_the_sampling(comfy: Comfy) -> None:
+    graph = graphs.base(watched=False, steps=STEPS, key="over-denoise", gates=str(HERE + 1))
+    job_id = comfy.queue(graphs.behind_attach(graphs.custom(graph)))
+    pause_at(comfy, job_id, "over-denoise", HERE + 1)
+    edits = {"schedule": {"steps": HERE, "denoise": 0.9}}
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", edits)[0] == 200
+    _, _, denoised = comfy.fetch(f"/midrun/jobs/{job_id}/latent?step={HERE}")
+    job, got = resumed(comfy, job_id)
+    assert_same(got, load(denoised)["latent_tensor"])
+    assert (job["step"], job["total_steps"], comfy.probe("over-denoise")["done"]) == (HERE, HERE, HERE)

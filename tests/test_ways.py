@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from resuming import latent
 from test_control import pause_at
 from test_editing import put
-from test_timetravel import completed, resume
+from test_timetravel import completed, recordings_of, resume
 
 import graphs
 from harness import Comfy
@@ -107,3 +108,12 @@ def test_a_first_sampler_is_not_edited_where_the_second_has_computed_nothing(com
     assert status == 200 and (job["node_id"], job["evaluations"]) == ("second", 0)
     assert refused(comfy, job_id, ("sampler", "cfg", 1.5), 422)["rewind"] == FIRST
     assert put(comfy, job_id, ("second", "seed", 7))[0] == 200
+
+
+def test_what_is_not_on_record_is_not_to_be_rewound(comfy: Comfy) -> None:
+    job_id = completed(comfy, "unrecorded")
+    shutil.rmtree(recordings_of(comfy, job_id))
+    rejected = refused(comfy, job_id, ("sampler", "seed", 7), 409)
+    assert "rewind" not in rejected and "new job" in rejected["reason"]
+    status, told = put(comfy, job_id, ("sampler", "seed", 7))
+    assert status == 409 and "queue its workflow as a new job" in told["error"]["message"]
