@@ -111,6 +111,18 @@ def breakpoints(comfy: Comfy, job_id: str, *given: dict[str, Any]) -> None:
     assert status == 200, told
 
 
+def resume(comfy: Comfy, job: dict[str, Any]) -> None:
+    """Until it went on from there, though it may be paused again already."""
+    hits = sum(one["hits"] for one in job["breakpoints"])
+    comfy.verb(job["job_id"], "resume")
+
+    def gone_on() -> bool:
+        now = comfy.job(job["job_id"])
+        return now["state"] != "paused" or sum(one["hits"] for one in now["breakpoints"]) > hits
+
+    comfy.until(gone_on, "it to go on")
+
+
 def queued(comfy: Comfy, *given: dict[str, Any], **options: Any) -> str:
     """A job whose sampler node carries these in the workflow."""
     nodes = [{"id": "sampler", "type": "MidrunKSampler", "properties": {OF_A_NODE: list(given)}}]
@@ -136,8 +148,7 @@ def test_a_job_pauses_by_itself_and_goes_on_as_if_it_had_not(
     while (job := comfy.wait_for(job_id, "paused", "completed"))["state"] == "paused":
         assert job["pause_reason"] == "breakpoint"
         seen.append(job["step"])
-        comfy.verb(job_id, "resume")
-        comfy.until(lambda: comfy.job(job_id)["state"] != "paused", "it to go on")
+        resume(comfy, job)
     assert seen == stops if stops is not None else len(seen) == 1
     assert next(one for one in job["breakpoints"] if one["kind"] == given[0]["kind"])["hits"] == len(seen)
     assert torch.equal(latent(comfy, job_id), expected(comfy))
@@ -222,8 +233,7 @@ def test_breakpoints_hold_after_a_rewind_into_a_node_that_samples_many_times(
         hits = job["breakpoints"][0]["hits"]
         if hits == len(stops) and gates:  # the last tile is another passage
             breakpoints(comfy, job_id)
-        comfy.verb(job_id, "resume")
-        comfy.until(lambda: comfy.job(job_id)["state"] != "paused", "it to go on")
+        resume(comfy, job)
     assert seen == stops or (not stops and gates and seen[0] == (1, 1))
     assert comfy.probe(key)["done"] - before == (5 if gates else 2)
     assert torch.equal(latent(comfy, job["prompt_id"]), want)

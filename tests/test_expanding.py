@@ -8,7 +8,7 @@ import pytest
 import torch
 from resuming import latent
 from safetensors.torch import load
-from test_breakpoints import breakpoints
+from test_breakpoints import breakpoints, resume
 from test_editing import put
 
 import graphs
@@ -128,8 +128,7 @@ def test_a_breakpoint_on_it_is_met_in_each_sampler_that_it_becomes(comfy: Comfy)
     comfy.verb(job_id, "resume")
     while (job := comfy.wait_for(job_id, "paused", "completed"))["state"] == "paused":
         seen.append((job["node_id"], job["step"]))
-        comfy.verb(job_id, "resume")
-        comfy.until(lambda: comfy.job(job_id)["state"] != "paused", "it to go on")
+        resume(comfy, job)
     assert seen == [(FIRST, 2), (SECOND, 2)] and job["breakpoints"][0]["hits"] == 2
     assert torch.equal(latent(comfy, job["prompt_id"]), oracle(comfy))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_breakpoints import breakpoints
+from test_breakpoints import breakpoints, resume
 from test_editing import put
 
 import graphs
@@ -100,15 +100,7 @@ def stops(comfy: Comfy, job_id: str) -> list[tuple[Any, ...]]:
     while (job := comfy.wait_for(job_id, "paused", "completed"))["state"] == "paused":
         assert job["pause_reason"] == "breakpoint", job
         seen.append((job["iteration"], job["step"], job["paused_before"]))
-        hits = job["breakpoints"][0]["hits"]
-        comfy.verb(job_id, "resume")
-        comfy.until(
-            lambda hits=hits: (
-                (now := comfy.job(job_id))["state"] in ("queued", "running", "completed")
-                or now["breakpoints"][0]["hits"] > hits
-            ),
-            "it to go on",
-        )
+        resume(comfy, job)
     return seen
 
 
