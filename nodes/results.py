@@ -41,7 +41,7 @@ class Results:
             and view.abort_mode is AbortMode.STOP
             and view.node_id
         ):
-            self._recordings.writer.submit(lambda: self._keep(job, view))
+            self._recordings.writer.put(lambda: self._keep(job, view))
 
     def keep(self, job: Job) -> None:
         """Before its recording goes: make up for what a crash right after an abort left undone."""

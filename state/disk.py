@@ -89,7 +89,7 @@ class DiskRecordings:
                 recording.flush()
 
         # After what is yet to be made of it.
-        self.writer.submit(lambda: closed.extend(self._close(job_id)), flush=flush)
+        self.writer.put(lambda: closed.extend(self._close(job_id)), flush=flush)
 
     def set_aside(self, job_id: str) -> None:
         """Whatever lies where the recording of a new job will be belongs to another."""
@@ -109,9 +109,9 @@ class DiskRecordings:
             for recording in self._open.pop(job_id, {}).values():
                 recording.abandon()
         for place in (self.of_job(job_id), self.kept(job_id)):
-            self.writer.submit(partial(shutil.rmtree, place, ignore_errors=True))
-        self.writer.submit(partial(self.dropped, job_id))
-        self.writer.submit(then)
+            self.writer.put(partial(shutil.rmtree, place, ignore_errors=True))
+        self.writer.put(partial(self.dropped, job_id))
+        self.writer.put(then)
 
     def _close(self, job_id: str) -> list[DiskRecording]:
         with self._lock:

@@ -154,7 +154,7 @@ class DiskRecording:
             if self._rewound is not None:
                 self._todo.append((REWOUND, None))  # after what it hid, which must not come back
                 self._rewound = None
-        self._writer.submit(self.write, flush=self.flush)
+        self._writer.put(self.write, flush=self.flush)
 
     def mark(self, step: Step) -> None:
         if self._rewound is None and step.number not in self._steps:
@@ -206,7 +206,7 @@ class DiskRecording:
         self._begun = Begun()
         self._rewound = Rewound(step, evaluations)
         self._put(REWOUND, self._rewound)
-        self._writer.submit(self.write, flush=self.flush)
+        self._writer.put(self.write, flush=self.flush)
 
     def restore(self) -> None:
         self._begun = Begun()
@@ -215,7 +215,7 @@ class DiskRecording:
             with self._lock:
                 self._unwritten.pop(REWOUND, None)
                 self._todo.append((REWOUND, None))
-            self._writer.submit(self.write, flush=self.flush)
+            self._writer.put(self.write, flush=self.flush)
 
     @property
     def rewound(self) -> bool:
@@ -225,7 +225,7 @@ class DiskRecording:
         with self._lock:
             size, self._size = self._size, 0
         if size:
-            self._writer.submit(self.write, size, self.flush)
+            self._writer.put(self.write, size, self.flush)
 
     def abandon(self) -> None:
         """Nothing of it is written any more."""

@@ -19,12 +19,12 @@ from .node import itself
 from .previews import step_url
 from .request import Request
 from .telemetry import Telemetry
-from .teller import Work, at_once
 from .transitions import ENDED, A, C, Event, F, H, P, Q, R
 from .verdicts import in_graph
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Standing, Take
 from .warnings import OF_A_RUN, WENT_ON
 from .watched import Watched
+from .worker import Work, at_once
 
 CANCELLED = "cancelled in ComfyUI"
 

@@ -15,11 +15,11 @@ from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .node import Node, itself, told_of
 from .telemetry import Telemetry
-from .teller import Work, at_once
 from .timing import Mode
 from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, QueuePolicy
 from .warnings import NOT_KEPT
+from .worker import Work, at_once
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1

@@ -160,11 +160,11 @@ def test_a_place_that_can_not_be_written_is_told_and_nothing_is_raised(
 def test_whoever_gives_the_writer_too_much_waits_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "LONGEST_WAIT_S", 0.2)
     writer, gate = Writer(), threading.Event()
-    writer.submit(gate.wait, writing.UNWRITTEN)
+    writer.put(gate.wait, writing.UNWRITTEN)
     began = time.monotonic()
-    writer.submit(lambda: None, 1)
+    writer.put(lambda: None, 1)
     assert time.monotonic() - began >= 0.2
-    waiting = threading.Thread(target=lambda: writer.submit(lambda: None, 1))
+    waiting = threading.Thread(target=lambda: writer.put(lambda: None, 1))
     monkeypatch.setattr(writing, "LONGEST_WAIT_S", 60)
     waiting.start()
     gate.set()

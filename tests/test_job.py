@@ -20,7 +20,6 @@ from midrun.state.evaluation import Outcome
 from midrun.state.job import CANCELLED, Job
 from midrun.state.node import itself
 from midrun.state.request import Request
-from midrun.state.teller import at_once
 from midrun.state.transitions import TRANSITIONS, Directive, Event
 from midrun.state.view import (
     AbortMode,
@@ -34,6 +33,7 @@ from midrun.state.view import (
     Timing,
 )
 from midrun.state.watched import PAUSE_BUDGET_S
+from midrun.state.worker import at_once
 
 
 def seen(step: int, sigma: float = 1.0, **more: Any) -> Observation:

@@ -1,0 +1,50 @@
+"""A thread that does what it is given, in order. Whoever gives it something does not wait.
+
+To give it something takes a microsecond and lets no other thread in, as a ThreadPoolExecutor may: the sampling
+thread does it in every evaluation.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+log = logging.getLogger(__name__)
+Work = Callable[[], object]
+
+
+def at_once(work: Work) -> None:
+    work()
+
+
+class Worker:
+    """Ends when it is closed, or with the process, once it has done what it was given."""
+
+    def __init__(self, name: str) -> None:
+        self._works: SimpleQueue[Work | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+        self.closed = False
+        atexit.register(self.close)
+
+    def __call__(self, work: Work) -> None:
+        self._works.put(work)
+
+    def close(self) -> None:
+        """Wait until all is done. What comes later is not done any more."""
+        if not self.closed:
+            self.closed = True
+            self._works.put(None)
+            self._thread.join()
+            atexit.unregister(self.close)
+
+    def _run(self) -> None:
+        while (work := self._works.get()) is not None:
+            try:
+                work()
+            except Exception:  # noqa: BLE001  what fails must not keep the rest from being done
+                log.exception("Midrun's thread %s failed at something", self._thread.name)
+            del work  # and what it holds
