@@ -66,6 +66,7 @@ class DiskRecording:
         self._size = 0  # bytes put since the last save
         self._begun = Begun()
         self._in_trouble = False
+        self._free: int | None = None  # bytes on the disk, on the writer's thread
         stems = {name.removesuffix(SUFFIX) for name in file_names(directory) if name.endswith(SUFFIX)}
         self._inputs_known = INPUTS in stems
         self._origin: Origin | None = None  # as the file has it, once it was read
@@ -280,6 +281,7 @@ class DiskRecording:
         A file is there as soon as it is written, and outlives this process. To outlive the machine it is
         flushed afterwards, for which nothing else has to wait.
         """
+        self._free = None
         try:
             while todo := self._next():
                 self._do(*todo)
@@ -329,11 +331,14 @@ class DiskRecording:
         return self.directory / (name + SUFFIX)
 
     def _make_room(self, size: int) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.directory).free
-        if free - size < self._reserve:
-            told = f"only {free / 1024**3:.1f} GB are free on the disk of {self.directory}"
+        """The disk is looked at once for all that is written in one go."""
+        if self._free is None:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._free = shutil.disk_usage(self.directory).free
+        if self._free - size < self._reserve:
+            told = f"only {self._free / 1024**3:.1f} GB are free on the disk of {self.directory}"
             raise OSError(errno.ENOSPC, told)
+        self._free -= size
 
     def _report(self, told: str | None) -> None:
         if told is not None or self._in_trouble:
