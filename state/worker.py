@@ -1,7 +1,7 @@
 """A thread that does what it is given, in order. Whoever gives it something does not wait.
 
-To give it something takes a microsecond and lets no other thread in, as a ThreadPoolExecutor may. The sampling
-thread does so in every evaluation.
+To give it something takes a microsecond and, unlike with a ThreadPoolExecutor, lets no other thread in. The
+sampling thread does so in every evaluation.
 """
 
 from __future__ import annotations
