@@ -18,6 +18,7 @@ def note(text):
     with open(sys.argv[2], "a") as file:
         file.write(text)
         file.flush()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
 ending.before_the_end(lambda: note("written "), lambda: note("done "))
 """
 ENDS = {
