@@ -160,7 +160,7 @@ class _OuterSample:
             given = Given(noise, latent_image, sigmas, denoise_mask, _seed_of(args, kwargs))
             guider = executor.class_obj
             inputs = recorded_inputs(
-                job, node, recording, given, guider, sampler, kwargs.get("latent_shapes")
+                job, node, ordinal, recording, given, guider, sampler, kwargs.get("latent_shapes")
             )
             begins = float(inputs.sigmas[0]) if len(inputs.sigmas) else None
             job.begin_call(

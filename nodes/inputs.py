@@ -49,6 +49,7 @@ class Given:
 def recorded_inputs(
     job: Job,
     node: Node,
+    ordinal: int,
     recording: Recording,
     given: Given,
     guider: Any,
@@ -60,7 +61,9 @@ def recorded_inputs(
     Raises InputsChanged. What differs and still fits is told to the job.
     """
     now = _now(node, given, guider, sampler, latent_shapes)
-    recorded = _read(job, recording)
+    view = job.view()
+    stands_here = (view.node_id, view.call) == (node.node_id, ordinal)
+    recorded = _read(job, recording, view.evaluations if stands_here else 0)
     if recorded is None or not len(recording):  # nothing was computed from them yet
         if recorded is not None and recording.rewound and _alike(recorded, now):
             return recorded
@@ -97,8 +100,11 @@ def _now(node: Node, given: Given, guider: Any, sampler: Any, latent_shapes: lis
     )
 
 
-def _read(job: Job, recording: Recording) -> Inputs | None:
-    """None where there are none that a replay could begin with; then its evaluations are void."""
+def _read(job: Job, recording: Recording, evaluations: int) -> Inputs | None:
+    """None where there are none that a replay could begin with; then its evaluations are void.
+
+    evaluations: that the job had come to in this call
+    """
     try:
         recorded = recording.inputs
         lost = "they are gone" if recorded is None else None
@@ -107,8 +113,8 @@ def _read(job: Job, recording: Recording) -> Inputs | None:
     if lost is not None and len(recording):
         job.warn(RECORDING_DAMAGED, len(recording), 1, f"the inputs of its sampling call: {lost}")
         recording.truncate(0)
-    elif recorded is None and job.view().evaluations:
-        job.warn(RECORDING_GONE, job.view().evaluations)
+    elif recorded is None and evaluations:
+        job.warn(RECORDING_GONE, evaluations)
     return recorded
 
 

@@ -68,15 +68,14 @@ def watch(job: Job, prompt_id: str, sampler: str | None, keep: Keep) -> None:
         registry.register_handler(RunWatch(job, keep))
     watching: Any = registry.handlers[NAME]
     watching.made([one for one, state in registry.nodes.items() if state["state"] is NodeState.Finished])
-    kept = job.request.kept
-    answers, fickle = _answered(job, sampler)
-    if answers.keys() - kept.answers.keys():
-        keep(job, kept.with_answers(answers))
+    kept, fickle = _answered(job, sampler)
+    if kept.answers.keys() - job.request.kept.answers.keys():
+        keep(job, kept)
     job.fickle(fickle)
 
 
-def _answered(job: Job, sampler: str | None) -> tuple[dict[str, Answer], dict[str, str]]:
-    """What is to be kept of nodes that may answer otherwise next time, and those of which it cannot be."""
+def _answered(job: Job, sampler: str | None) -> tuple[Kept, dict[str, str]]:
+    """With what nodes gave that may answer otherwise next time, and those of which it cannot be kept."""
     prompt, known = job.request.prompt, job.request.kept.answers
     unsteady = [node_id for node_id in prompt if not _is_steady(prompt, node_id)]
     given = _outputs_of(node_id for node_id in unsteady if node_id not in known)
@@ -85,13 +84,13 @@ def _answered(job: Job, sampler: str | None) -> tuple[dict[str, Answer], dict[st
         for node_id, outputs in given.items()
         if (answer := _without_temporary(plain(outputs))) is not None
     }
-    kept = {**answers, **known}
+    kept = job.request.kept.with_answers(answers)
     fickle = {
         node_id: class_type(prompt, node_id) or ""
         for node_id in unsteady
-        if _is_fickle(node_id) and _is_used(prompt, node_id, kept.get(node_id), sampler)
+        if _is_fickle(node_id) and _is_used(prompt, node_id, kept.answers.get(node_id), sampler)
     }
-    return answers, fickle
+    return kept, fickle
 
 
 def _is_used(prompt: dict[str, Any], node_id: str, answer: Answer | None, sampler: str | None) -> bool:
@@ -134,7 +133,13 @@ def _without_temporary(answer: Answer | None) -> Answer | None:
     if answer is None:
         return None
     temporary = folder_paths.get_temp_directory()
-    return [None if values is None or temporary in str(values) else values for values in answer]
+    return [None if values is None or _mentions(temporary, values) else values for values in answer]
+
+
+def _mentions(text: str, value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_mentions(text, one) for one in value)
+    return isinstance(value, str) and text in value
 
 
 def _outputs_of(node_ids: Iterable[str]) -> dict[str, Any]:
@@ -164,4 +169,5 @@ def _executing() -> FrameType | None:
 
 def _executes(frame: FrameType) -> bool:
     """Also where a pack put a function of its own around ComfyUI's."""
-    return frame.f_code.co_name == "execute" and frame.f_globals is vars(execution)
+    named = frame.f_code.co_name == "execute" and frame.f_globals is vars(execution)
+    return named and {"caches", "execution_list"} <= frame.f_locals.keys()  # not its PromptExecutor.execute

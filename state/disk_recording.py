@@ -157,6 +157,15 @@ class DiskRecording:
                 self._rewound = None
         self._writer.put(self.write, flush=self.flush)
 
+    def clear(self) -> None:
+        """As if the call had never begun."""
+        self.truncate(0)
+        self._inputs_known, self._origin = False, None
+        with self._lock:
+            self._unwritten.pop(INPUTS, None)
+            self._todo.append((INPUTS, None))
+        self._writer.put(self.write, flush=self.flush)
+
     def mark(self, step: Step) -> None:
         if self._rewound is None and step.number not in self._steps:
             self._put(_step(step.number), step)

@@ -24,7 +24,13 @@ def before_the_end(write: Callable[[], None], done: Callable[[], None]) -> None:
     on another one, this does nothing for signals.
     """
     ending = _Ending(write, done)
-    sys.addaudithook(ending.before_exec)
+    write_all = ending.write_all
+
+    def before_exec(event: str, arguments: object) -> None:  # a plain function: it is called very often
+        if event == "os.exec":
+            write_all()
+
+    sys.addaudithook(before_exec)
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             ending.put_before(number)
@@ -44,12 +50,8 @@ class _Ending:
         self._was[number] = was
         signal.signal(number, self._on_signal)
 
-    def before_exec(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "os.exec":
-            self._write_all()
-
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._write_all()
+        self.write_all()
         was = self._was[number]
         if callable(was):
             was(number, frame)
@@ -59,7 +61,7 @@ class _Ending:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-    def _write_all(self) -> None:
+    def write_all(self) -> None:
         """On a thread of its own: this one may have been stopped while it held a lock."""
         if os.getpid() != self._process:
             return

@@ -139,6 +139,7 @@ class Job(Watched):
             if run is None or self.state not in (H, F):
                 because = f"it is {self.state.value} meanwhile."
                 raise IllegalTransition("run", self.job_id, self.state, because)
+            self._leaving = self.prompt_id if self.run_active else None
             self._started, self.run_active = False, True
             failed_in = self._view.error.node_id if self._view.error else None
             stands = self._view.node, self._view.paused_before, itself(failed_in) if failed_in else None

@@ -34,9 +34,14 @@ class Kept:
         return Kept(answers, tuple(node_id for node_id in self.done if node_id not in gone))
 
     def with_answers(self, answers: Mapping[str, Answer]) -> Kept:
-        """The first answer of a node counts; all together stay small enough for a row of the database."""
-        known = {**answers, **self.answers}
-        return self if len(json.dumps(known)) > MOST else Kept(known, self.done)
+        """The first answer of a node counts. Those too large for a row of the database are left out."""
+        sizes = {node_id: len(json.dumps(answer)) for node_id, answer in answers.items()}
+        known, left = dict(self.answers), MOST - (len(json.dumps(self.answers)) if answers else 0)
+        for node_id in sorted(answers.keys() - known.keys(), key=lambda node_id: sizes[node_id]):
+            left -= sizes[node_id]
+            if left >= 0:
+                known[node_id] = answers[node_id]
+        return Kept(known, self.done)
 
     def with_done(self, node_ids: Iterable[str]) -> Kept:
         return Kept(self.answers, tuple(dict.fromkeys((*self.done, *node_ids))))

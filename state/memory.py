@@ -89,6 +89,9 @@ class MemoryRecording:
         self._segments = {first: segment for first, segment in self._segments.items() if first <= length}
         self._conditions = {first: one for first, one in self._conditions.items() if first < length}
 
+    def clear(self) -> None:
+        self.__init__()
+
     def mark(self, step: Step) -> None:
         if self._rewound is None:
             self._steps.setdefault(step.number, step)

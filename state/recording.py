@@ -190,6 +190,10 @@ class Recording(Protocol):
         """Forget the evaluations from that index on, and the steps that needed them."""
         ...
 
+    def clear(self) -> None:
+        """As if the call had never begun."""
+        ...
+
     def mark(self, step: Step) -> None:
         """A step was finished; one that is known already is left as it is."""
         ...

@@ -31,10 +31,19 @@ def recover(store: Store, recordings: DiskRecordings, previews: PreviewFiles, cr
     if crashed:
         suspects = dict.fromkeys(store.left_off(), False) | suspects
     for job_id, interrupted in suspects.items():
-        stored = store.find(job_id).result()
-        calls = recordings.read(job_id)
-        if stored is None or not calls or not (interrupted or _differs(stored.view, calls)):
-            continue
+        try:
+            _recover(job_id, interrupted, store, recordings, previews)
+        except Exception:  # noqa: BLE001  one job that cannot be read must not keep the server from starting
+            log.exception("Midrun could not look after job %r", job_id)
+    recordings.flush()
+
+
+def _recover(
+    job_id: str, interrupted: bool, store: Store, recordings: DiskRecordings, previews: PreviewFiles
+) -> None:
+    stored = store.find(job_id).result()
+    calls = recordings.read(job_id)
+    if stored is not None and calls and (interrupted or _differs(stored.view, calls)):
         _take_back_unfinished_rewind(stored.view, calls)
         view = corrected(stored.view, calls)
         measured = missing(store.telemetry(job_id).result(), calls)
@@ -43,7 +52,6 @@ def recover(store: Store, recordings: DiskRecordings, previews: PreviewFiles, cr
         if view.take is None and view.node_id is not None:
             previews.forget_from(job_id, view.node_id, view.step + 1)
             previews.save(job_id)
-    recordings.flush()
 
 
 def corrected(view: JobView, calls: Calls) -> JobView:
@@ -99,7 +107,7 @@ def _differs(view: JobView, calls: Calls) -> bool:
 def _take_back_unfinished_rewind(view: JobView, calls: Calls) -> None:
     """A crash came between the recordings' rewind and the row's, or between the two of its undoing."""
     own = calls.get(_call(view))
-    if view.take is None and own is not None and own.rewound:
+    if view.take is None and own is not None and own.rewound and view.evaluations > len(own):
         for recording in calls.values():
             recording.restore()
 
@@ -123,10 +131,10 @@ def _call(view: JobView) -> Call:
 def _begun(recording: Recording) -> float:
     """Raises nothing: a recording without readable inputs began before all others."""
     try:
-        inputs = recording.inputs
+        origin = recording.origin
     except Damaged:
         return 0.0
-    return 0.0 if inputs is None else inputs.begun
+    return 0.0 if origin is None else origin.begun
 
 
 def _step(recording: Recording, number: int) -> Step | None:

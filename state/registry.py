@@ -228,6 +228,10 @@ class Registry:
         job.save_measured(partial(self.store.save_telemetry, job.job_id))
 
     def _changed(self, job: Job, view: JobView, change: Change | None) -> None:
+        if change is not None and change.kind == "take_dropped":
+            for recording in self.recordings.calls(job.job_id).values():
+                if recording.rewound:  # a call that began after what the job was rewound to
+                    recording.clear()
         if change is not None:
             self._saved[job.job_id] = time.monotonic()
             self.store.save(view, change)

@@ -11,7 +11,7 @@ from .breakpoints import parsed
 from .edits import from_json, to_json
 from .errors import MidrunError
 from .grids import cell_of
-from .kept import kept_of
+from .kept import Kept, kept_of
 from .node import loops_of, node_of
 from .previews import Preview, newest_step, preview_of, source_url, step_url
 from .request import Request
@@ -207,7 +207,10 @@ def previews_column(previews: list[Preview]) -> str:
 def request_of(row: dict[str, Any]) -> Request:
     outputs = json.loads(row["outputs_json"]) if row["outputs_json"] else None
     prompt, extra = json.loads(row["prompt_json"]), json.loads(row["extra_data_json"])
-    kept = kept_of(json.loads(row["kept_json"]))
+    try:
+        kept = kept_of(json.loads(row["kept_json"]))
+    except (ValueError, KeyError, TypeError):  # of a newer version: then nothing is kept
+        kept = Kept()
     return Request(prompt, extra, None if outputs is None else tuple(outputs), kept=kept)
 
 

@@ -76,6 +76,7 @@ class Watched(Core):
         self._trial = False  # the run tries edits, and has not answered an evaluation with them
         self._passed: set[str] = set()  # nodes (as they execute) before which it was paused, and went on
         self.came_to: tuple[Node, ...] = ()  # where the job stood when the present run was queued
+        self._leaving: str | None = None  # a run that was told to end when another one was queued
         self._fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
         self._finished = False  # an abort with mode finish has been carried out
         self.run_active = False  # the present run is in ComfyUI's queue or executing
@@ -95,7 +96,7 @@ class Watched(Core):
         """Whether that run was told to end: what catches ComfyUI's interrupt may sample on all the same."""
         with self._lock:
             if prompt_id != self.prompt_id:
-                return prompt_id in self._view.prompt_ids
+                return prompt_id == self._leaving
             stopped = self.state is A and self._view.abort_mode is AbortMode.STOP
             return self.run_active and (stopped or (self.state is H and not self._view.held))
 

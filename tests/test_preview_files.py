@@ -21,7 +21,7 @@ AT = "2026-01-01T00:00:00.000Z"
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path / "midrun.db")
-    store.add(JobView("job", ("job",), State.RUNNING, AT, AT, node_id="3"), Request({}, {}))
+    store.add(JobView("job", ("job",), State.RUNNING, AT, AT, node_id="3", step=2), Request({}, {}))
     yield store
     store.close()
 
@@ -116,7 +116,7 @@ def test_too_many_pictures_go_the_oldest_first(
 
 
 def test_looking_at_a_job_does_not_make_it_newer(store: Store, tmp_path: Path) -> None:
-    store.add(JobView("over", ("over",), State.COMPLETED, AT, AT, node_id="3"), Request({}, {}))
+    store.add(JobView("over", ("over",), State.COMPLETED, AT, AT, node_id="3", step=1), Request({}, {}))
     files = PreviewFiles(tmp_path, store, 0)
     files.add("over", preview(1), Content(b"x"))
     files.save("over")
