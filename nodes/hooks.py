@@ -169,7 +169,7 @@ class _OuterSample:
                 )
             )
             args, kwargs = _with_seed(inputs.seed, args, kwargs)
-            ended = partial(_is_over, job.job_id, inputs)
+            ended = partial(_is_over, job, inputs)
             segment = self._segment(job, recording, inputs, sigmas, sampler, guider, ended)
             pause_at = options.pause_at_step if ordinal == 0 else 0
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
@@ -228,9 +228,11 @@ class _OuterSample:
         return segment
 
 
-def _is_over(job_id: str, inputs: Inputs) -> bool:
-    """Whether the node, as a person knows it, went on to another sampling call."""
-    calls = {} if runtime is None else runtime.recordings.calls(job_id)
+def _is_over(job: Job, inputs: Inputs) -> bool:
+    """Whether the job has come to a later sampling call: this one is replayed as it was."""
+    if job.replays():
+        return True
+    calls = {} if runtime is None else runtime.recordings.calls(job.job_id)
     others = [recording.origin for recording in calls.values() if len(recording)]
     return any(
         other is not None and other.begun > inputs.begun and other.node.is_called(inputs.display_id)

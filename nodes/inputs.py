@@ -18,6 +18,9 @@ from .fingerprint import PATCHES, SAMPLER, fingerprints, sampler_digest
 from .latents import describe
 from .replay import InputsChanged, capture_rng, host_copy
 
+VALUES = frozenset(
+    {"cfg", "steps", "denoise", "seed", "noise_seed", "sampler_name", "scheduler"}
+)  # plain ones
 FINGERPRINT_OF = {
     "model": PATCHES,
     "conditioning": "positive",
@@ -148,7 +151,7 @@ def _conditions(inputs: Inputs) -> dict[str, str]:
 
 def _explained(slots: set[str], fingerprints: dict[str, str]) -> set[str]:
     """The fingerprints that edits reaching those inputs of the sampling node change."""
-    names = {FINGERPRINT_OF.get(slot, slot) for slot in slots}
+    names = {FINGERPRINT_OF.get(slot, slot) for slot in slots - VALUES}
     return names if names <= fingerprints.keys() else set(fingerprints)
 
 

@@ -133,6 +133,11 @@ class Watched(Core):
             self._set(total_steps=_total(at.total_steps, self._view.step))
             self._publish(None)
 
+    def replays(self) -> bool:
+        """Whether the present call is an earlier one than the job has come to."""
+        with self._lock:
+            return self._replay is not None
+
     def reach(self, prompt_id: str, node: Node, always: bool) -> bool:
         """A node is about to run. Whether the job is to be paused before it: once, until it is rewound.
 
