@@ -78,6 +78,8 @@ def _answered(job: Job, sampler: str | None) -> tuple[Kept, dict[str, str]]:
     """With what nodes gave that may answer otherwise next time, and those of which it cannot be kept."""
     prompt, known = job.request.prompt, job.request.kept.answers
     unsteady = [node_id for node_id in prompt if not _is_steady(prompt, node_id)]
+    if any(_copies_the_graph(class_type(prompt, node_id)) for node_id in prompt):
+        return job.request.kept, {}  # as a loop does: what its beginning gives is another in each iteration
     given = _outputs_of(node_id for node_id in unsteady if node_id not in known)
     answers = {
         node_id: answer
@@ -113,6 +115,16 @@ def _is_steady(prompt: dict[str, Any], node_id: str) -> bool:
     node = nodes.NODE_CLASS_MAPPINGS.get(class_type(prompt, node_id))
     module = str(getattr(node, "RELATIVE_PYTHON_MODULE", ""))
     return module.startswith(OF_COMFYUI) and not _tells_changes(node)
+
+
+def _copies_the_graph(kind: str | None) -> bool:
+    """Whether a node of that class asks for the graph that executes, as those do that put copies into it."""
+    node = nodes.NODE_CLASS_MAPPINGS.get(kind)
+    try:
+        hidden = node.INPUT_TYPES().get("hidden") if node is not None else None
+    except Exception:  # noqa: BLE001  another pack's code
+        hidden = None
+    return "dynprompt" in str(hidden).lower()
 
 
 def _tells_changes(node: Any) -> bool:

@@ -87,7 +87,7 @@ def _is_plain(value: Any) -> bool:
         return all(_is_plain(one) for one in value)
     if type(value) is str:
         return _encodable(value)
-    return value is None or type(value) in (int, float, bool)
+    return type(value) in (int, float, bool)
 
 
 def _encodable(text: str) -> bool:
