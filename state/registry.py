@@ -230,7 +230,7 @@ class Registry:
     def _changed(self, job: Job, view: JobView, change: Change | None) -> None:
         if change is not None and change.kind == "take_dropped":
             for recording in self.recordings.calls(job.job_id).values():
-                if recording.rewound:  # a call that began after what the job was rewound to
+                if recording.rewound and not len(recording):  # it began after what the job was rewound to
                     recording.clear()
         if change is not None:
             self._saved[job.job_id] = time.monotonic()

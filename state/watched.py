@@ -225,7 +225,7 @@ class Watched(Core):
         """
         with self._lock:
             self._trial = self._trial and not live
-            if live and self._view.take is not None:
+            if live and self._replay is None and self._view.take is not None:
                 self._note("take_dropped", {"node_id": self._view.take.moment.node_id}, take=None)
             if self._replay is not None:
                 self._replay.at = replace(self._replay.at, evaluations=evaluations, sigma=sigma)

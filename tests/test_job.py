@@ -929,3 +929,24 @@ def test_what_fails_before_an_edited_run_answered_anything_sets_the_job_back() -
     early.queue_run("r2", None, pending(early.view().edits))
     early.run_ended("r2", Event.FAIL, ERROR)
     assert (early.state, early.view().total_steps) == (State.PAUSED, 10)
+
+
+def test_the_replay_of_an_earlier_call_moves_nothing_and_keeps_what_a_rewind_left_behind() -> None:
+    job = World().parked()
+    job.run_ended("j", Event.ABORT)
+    job.reserve("rewind")
+    there = Moment("4", 2, 2, 10, 1.0, 0, "4")
+    job.rewind(there, lambda edit: False)
+    job.refuse_run()
+    job.resume()
+    job.queue_run("r2")
+    assert enter(job, "r2", "3", 10, recorded=5) == 0 and job.replays()
+    job.recorded(5, 0.5, False)
+    job.stepped(seen(5), False, 0)
+    job.recorded(5, 0.5, True)  # an end of its schedule, where nothing is evaluated
+    view = job.view()
+    assert (view.moment, view.take is not None) == (there, True)
+    job.leave_call()
+    assert enter(job, "r2", "4", 10, recorded=2) == 0 and not job.replays()
+    job.recorded(3, 0.9, True)
+    assert (job.view().evaluations, job.view().take) == (3, None)

@@ -214,6 +214,47 @@ def test_what_a_rewind_left_behind_stays_until_something_is_computed(tmp_path: P
     assert (view.step, view.evaluations, view.take) == (1, 3, None)
 
 
+def test_a_later_call_that_a_rewind_left_behind_stays_away_once_something_was_computed(
+    tmp_path: Path,
+) -> None:
+    life = Life(tmp_path)
+    job = life.queue()
+    at = life.dies_at(100, 100)
+    life.call(job, "3", at, 0)
+    life.call(job, "4", at, 2 * STEPS)
+    job.pause()
+    job.stopped(True, {}, park=True)
+    job.reserve("rewind")
+    life.recordings.calls(JOB)["4", 0].rewind(0)
+    life.recordings.calls(JOB)["3", 0].rewind(1)
+    there = replace(job.view().moment, node_id="3", display_node_id="3", step=1, evaluations=2, sigma=7.9)
+    job.rewind(there, lambda edit: True)
+    job.refuse_run()
+    assert not job.resume()
+    job.queue_run("again")
+    assert enter(job, "again", "3", STEPS, recorded=2) == 0
+    job.begin_evaluation()
+    recording = life.recordings.open(JOB, "3", 0)
+    recording.approached(Approach(2, 5.0, torch.ones(1)))
+    recording.append(Evaluation(torch.zeros(1)))
+    job.recorded(3, 5.0, True)
+    assert job.view().take is None
+    for one in life.recordings.calls(JOB).values():
+        one.restore()  # as a rewind that is taken back later does
+    assert not len(life.recordings.open(JOB, "4", 0))
+    job.leave_call()
+    assert enter(job, "again", "4", STEPS) == 0  # and the server dies before it has an answer
+    recording.save()
+    life.recordings.flush()
+    life.store.written().result()
+    life.crash()
+    after(tmp_path)
+    again = Life(tmp_path)
+    calls = again.recordings.calls(JOB)
+    assert len(calls["3", 0]) == 3 and not len(calls.get(("4", 0), ()))
+    again.crash()
+
+
 @pytest.mark.parametrize(
     ("column", "told"),
     [
