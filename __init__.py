@@ -121,6 +121,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     from .state.retention import usage
     from .state.timetravel import TimeTravel
     from .state.warnings import NOT_ON_DISK
+    from .state.worker import Worker
     from .telemetry_routes import TelemetryRoutes
     from .travel_routes import TravelRoutes
 
@@ -152,6 +153,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
 
     async def close(_: object) -> None:
         await asyncio.to_thread(previews.thread.close)
+        await asyncio.to_thread(journal.flush, LONGEST_S)
         await asyncio.to_thread(recordings.writer.close)
         await asyncio.to_thread(store.close)
         home.close()  # another server may use it from now on
@@ -174,7 +176,10 @@ def _wire(server: Any, home: Home, store: Store) -> None:
             return False
         return True
 
+    journal = Worker("midrun-journal")
+
     def write() -> None:
+        journal.flush(LONGEST_S)
         recordings.save()
         registry.save()
         files.save_all()
@@ -190,7 +195,7 @@ def _wire(server: Any, home: Home, store: Store) -> None:
     server.app.on_cleanup.append(close)
     holding = Holding(full, recordings, queue.somebody_waits)
     hooks.runtime = hooks.Runtime(
-        find_job, recordings, queue, previews, holding, Draws(), _settings, registry.keep
+        find_job, recordings, queue, previews, holding, Draws(), _settings, registry.keep, journal
     )
 
 

@@ -24,6 +24,7 @@ from ..state.transitions import Directive
 from ..state.verdicts import ancestors
 from ..state.view import JobError, Moment, QueuePolicy
 from ..state.warnings import RECORDING_DAMAGED
+from ..state.worker import Work
 from .brownian import Draws
 from .executing import loop_ends, prompt_that_runs
 from .fingerprint import sampler_digest
@@ -65,6 +66,7 @@ class Runtime:
     draws: Draws
     settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
     keep: Keep
+    later: Callable[[Work], object]  # on a thread beside the sampling thread, in order
 
 
 NOWHERE = "", itself("")  # outside every prompt
@@ -175,7 +177,7 @@ class _OuterSample:
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
             shown = runtime.previews.call(job, ordinal, inputs, options.previews)
             keep_draws = partial(runtime.draws.serve, (job.job_id, node_id, ordinal))
-            aside = Aside(shown, runtime.holding, keep_draws)
+            aside = Aside(shown, runtime.holding, keep_draws, runtime.later)
             call = SamplingCall(job, guider, tape, callback, pause_at, aside)
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:

@@ -108,10 +108,8 @@ class Tape:
         self.position += 1
         return evaluation.answer.to(device, copy=True)
 
-    def record(self, answer: torch.Tensor, taps: list[Args], before: RngState, device: torch.device) -> None:
-        """answer: already on the host; before: the generators when the evaluation began, on `device`."""
-        after = capture_rng(device)
-        self.recording.append(Evaluation(answer, tuple(taps), None if after.same(before) else after))
+    def passed(self) -> None:
+        """An evaluation that was not recorded yet was answered; it is recorded in a moment."""
         self.position += 1
 
 

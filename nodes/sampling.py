@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -17,19 +18,23 @@ import comfy.sampler_helpers
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
 
-from ..state.breakpoints import Kind, Observation
+from ..state.breakpoints import Kind
 from ..state.evaluation import Outcome
 from ..state.job import Job
-from ..state.recording import Approach, Segment, Step
+from ..state.recording import Approach, Evaluation, Segment
 from ..state.transitions import Directive
 from ..state.view import JobError
+from ..state.worker import Work
 from . import gpu
+from .entries import Done, Entries
 from .holding import Holding, leave
+from .journal import Journal
 from .previews import CallPreviews
-from .replay import Tap, Tape, capture_rng, finite, host_copy, norm_of
+from .replay import Tap, Tape, capture_rng, host_copy
 
 KEY = "midrun"
 OWN_POST_CFG = "sampler_post_cfg_function"
+NOTHING = nullcontext()
 
 
 def put_first(wrappers: dict[str | None, list[Any]]) -> None:
@@ -47,13 +52,21 @@ class Aside:
     previews: CallPreviews
     holding: Holding
     keep_draws: Callable[[FrameType], object]  # of the sampler that runs around that frame
+    later: Callable[[Work], object]  # while the model works
 
 
 class Unwound(BaseException):
     """Leaves a sampler. Never leaves the OUTER_SAMPLE wrapper: it would kill ComfyUI's worker thread."""
 
-    def __init__(self, directive: Directive) -> None:
-        self.directive = directive
+
+@dataclass(frozen=True)
+class Answer:
+    """The newest evaluation's. given: what the sampler got; kept: the same on the host, as it is recorded"""
+
+    given: torch.Tensor
+    kept: torch.Tensor
+    sigma: float
+    live: bool
 
 
 class SamplingCall:
@@ -76,15 +89,10 @@ class SamplingCall:
         self.pause_at = pause_at
         self.conds = _copy_conds(guider.conds)
         self.shared_post_cfg = len(guider.model_options.get(OWN_POST_CFG, ()))
-        self.denoised: torch.Tensor | None = None  # of the newest step, on the host
-        self.answer: torch.Tensor | None = None  # of the newest evaluation
-        self.kept: torch.Tensor | None = None  # the same on the host, as it is recorded
-        self.norm: float | None = None  # of that, where it was asked for already
-        self.sigma = 0.0
         self.step = 0  # steps before the stretch that is sampled
-        self.live = False  # whether the newest evaluation was
-        self.seen: Observation | None = None  # of the newest step
-        self.difference: torch.Tensor | None = None  # of the two newest steps
+        self.answer: Answer | None = None
+        self.journal = Journal(aside.later)
+        self.entries = Entries(job, tape, aside.previews, pause_at)
 
     def begin_at(self, segment: Segment) -> None:
         """Sample that stretch, after what was done before it."""
@@ -115,19 +123,21 @@ class SamplingCall:
     def _attempt(self, sample: Callable[[], torch.Tensor]) -> tuple[torch.Tensor | None, Directive]:
         """Sample from the start. Without output the sampler was left before its end."""
         self.tape.rewind()
-        self.seen = None
+        self.entries.begin()
+        self.answer = None
         self.guider.conds = _copy_conds(self.conds)  # processing them happens in place
         output = None
         try:
             output = sample()
-            return output, self.job.directive()
-        except Unwound as unwound:
-            directive = unwound.directive
+        except Unwound:
+            pass
         finally:
             if output is None:
                 gpu.end_forward()  # nobody else does so before the next attempt
-        self._clean_up()
-        return None, directive
+            self.journal.settle()
+        if output is None:
+            self._clean_up()
+        return output, self.job.directive()
 
     @contextmanager
     def _watching(self) -> Any:
@@ -161,83 +171,74 @@ class SamplingCall:
         if self.tape.position == self.tape.first:
             self.aside.keep_draws(sys._getframe())
         recorded = self.tape.next()
-        self.live = recorded is None
         sigma = timestep.reshape(-1)[0].item()
         if recorded is None:
-            self.tape.recording.approached(Approach(self.tape.position, sigma, host_copy(x)))
-            self.answer = self._evaluate(executor, x, timestep, options, seed, own)
+            approach = Approach(self.tape.position, sigma, host_copy(x))
+            self.journal.note(partial(self.entries.approached, approach))
+            answer = self._evaluate(executor, x, timestep, options, seed, own, sigma)
         else:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             args["model"] = self.guider.inner_model
-            self.answer = self.tape.replay(recorded, own, args, x.device)
-            self.kept, self.norm = recorded.answer, None
-        self.sigma = sigma
-        self.job.recorded(self.tape.position, self.sigma, self.live)
-        return self.answer
+            given = self.tape.replay(recorded, own, args, x.device)
+            answer = Answer(given, recorded.answer, sigma, False)
+            self.journal.note(partial(self.job.recorded, self.tape.position, sigma, False))
+        self.answer = answer
+        return answer.given
 
     def _evaluate(
-        self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, own: list[Any]
-    ) -> torch.Tensor:
-        before = capture_rng(x.device)
-        self.tape.recording.save()  # from here to the model nothing lets the threads in that get work now
+        self,
+        executor: Any,
+        x: Any,
+        timestep: Any,
+        options: dict[str, Any],
+        seed: Any,
+        own: list[Any],
+        sigma: float,
+    ) -> Answer:
+        if self.answer is None or not self.answer.live or self.job.may_stop_at(self.pause_at):
+            self.journal.settle()
         directive = self.job.begin_evaluation()
         if directive is not Directive.GO:
-            raise Unwound(directive)
-        self.aside.previews.hand_over()
+            raise Unwound
+        self.journal.note(self.entries.model_works)
+        self.journal.hand_over()  # from here to the model nothing lets the threads in that get work now
         tap = Tap()
-        outcome = Outcome.RAISED
+        outcome, seconds = Outcome.RAISED, 0.0
         try:
-            with _tapped(options, self.shared_post_cfg, own, tap):
-                answer = executor(x, timestep, options, seed)
-            kept = host_copy(answer)  # waits for the device: the evaluation ends when the GPU is done
+            with _tapped(options, self.shared_post_cfg, own, tap) if own else NOTHING:
+                given = executor(x, timestep, options, seed)
+            kept = host_copy(given)  # waits for the device: the evaluation ends when the GPU is done
             outcome = Outcome.ANSWERED
         except mm.InterruptProcessingException:
             outcome = Outcome.INTERRUPTED
             raise
         except Exception as error:
+            self.journal.settle()
             if self.job.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
-                raise Unwound(self.job.directive()) from error
+                raise Unwound from error
             raise
         finally:
-            if self.job.end_evaluation(outcome):
-                raise Unwound(self.job.directive())
-        norm = norm_of(kept)
-        if not finite(kept, norm) and self.job.hit(Kind.NAN):
-            raise Unwound(self.job.directive())
-        self.tape.record(kept, tap.calls, before, x.device)
-        self.kept, self.norm = kept, norm
-        return answer
+            void, seconds = self.job.end_evaluation(outcome)
+            if void:
+                raise Unwound
+        self.tape.passed()
+        evaluation = Evaluation(kept, tuple(tap.calls), capture_rng(x.device))
+        self.journal.note(partial(self.entries.answered, evaluation, self.tape.position, sigma, seconds))
+        return Answer(given, kept, sigma, True)
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""
-        other = None if denoised is self.answer else host_copy(denoised)
-        shown, norm = (self.kept, self.norm) if other is None else (other, None)
+        newest = self.answer
+        if newest is None:  # a sampler that calls back before it asked for anything
+            return
+        other = None if denoised is newest.given else host_copy(denoised)
         number = self.step + step + 1
-        self.seen = self._observed(number, shown, norm_of(shown) if norm is None else norm)
-        self.denoised = shown
-        self.aside.previews.stepped(number, self.sigma, self.denoised, self.live)
-        left = self.job.stepped(self.seen, self.live, self.pause_at)
-        self.tape.recording.mark(
-            Step(number, self.tape.position, self.sigma, other, left.measured, left.hits)
-        )
-        if self.live and self.callback is not None:
+        memory = gpu.allocated() if newest.live else None
+        shown = newest.kept if other is None else other
+        done = Done(number, self.tape.position, newest.sigma, newest.live, shown, other, memory)
+        self.journal.note(partial(self.entries.stepped, done))
+        if newest.live and self.callback is not None:
             self.callback(number - 1, denoised, x, self.step + total_steps)
-
-    def _observed(self, number: int, denoised: torch.Tensor, norm: float) -> Observation:
-        """denoised: on the host."""
-        before, memory = self.seen, gpu.allocated() if self.live else None
-        if before is None or self.denoised is None:
-            return Observation(number, self.sigma, norm=norm, memory=memory)
-        change = norm_of(self._difference(denoised, self.denoised)) / max(norm, 1e-12)
-        return Observation(number, self.sigma, before.sigma, change, before.change, norm, memory)
-
-    def _difference(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        """In memory that is used at each step: to be given new memory takes longer than to subtract."""
-        kept = self.difference
-        if kept is None or kept.shape != one.shape or kept.dtype is not one.dtype or one.dtype != other.dtype:
-            kept = self.difference = one - other
-            return kept
-        return torch.sub(one, other, out=kept)
 
     def _cfg(self) -> float:
         return getattr(self.guider, "cfg", 1.0)
@@ -255,9 +256,9 @@ class SamplingCall:
 
     def _unfinished(self) -> torch.Tensor:
         """The newest `denoised`, as outer_sample would have returned its samples."""
-        if self.denoised is None:
+        if self.entries.denoised is None:
             raise mm.InterruptProcessingException()
-        return self.guider.model_patcher.model.process_latent_out(self.denoised.to(torch.float32))
+        return self.guider.model_patcher.model.process_latent_out(self.entries.denoised.to(torch.float32))
 
     def _hold(self) -> Directive:
         self.answer = None

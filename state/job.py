@@ -24,7 +24,6 @@ from .verdicts import in_graph
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Standing, Take
 from .warnings import OF_A_RUN, WENT_ON
 from .watched import Watched
-from .worker import Work, at_once
 
 CANCELLED = "cancelled in ComfyUI"
 
@@ -67,9 +66,8 @@ class Job(Watched):
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
-        later: Callable[[Work], object] = at_once,
     ) -> None:
-        super().__init__(view, flag, listener, clock, wall, timer, later)
+        super().__init__(view, flag, listener, clock, wall, timer)
         self.request = request
         self._next_run: _NextRun | None = None  # while a new run is being validated
         self.cursor: int | None = None  # orders jobs by age; of one that was read from the database

@@ -28,13 +28,6 @@ class RngState:
     cpu: torch.Tensor
     device: torch.Tensor | None = None
 
-    def same(self, other: RngState) -> bool:
-        if not torch.equal(self.cpu, other.cpu):
-            return False
-        if self.device is None or other.device is None:
-            return self.device is other.device
-        return torch.equal(self.device, other.device)
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -81,7 +74,7 @@ class Evaluation:
 
     answer: the guider's `denoised`, after CFG, as the sampler got it
     taps: what the sampler's own post-CFG functions were given, a dict a call; empty for most samplers
-    rng: the global generators afterwards, or None where the evaluation drew nothing
+    rng: the global generators afterwards; None leaves them as they are
     """
 
     answer: torch.Tensor

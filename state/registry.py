@@ -28,7 +28,6 @@ from .store import Store, StoredJob
 from .transitions import ENDED
 from .view import Change, JobView, QueuePolicy, State
 from .warnings import NOT_IN_DATABASE, RECORDING_GONE, WITHOUT_SECRETS, Warning
-from .worker import Worker
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Job, JobView, Change | None], None]
@@ -50,7 +49,7 @@ class Registry:
         self._breakpoints = breakpoints
         self.recordings = recordings
         self.store = store
-        self._make_job = partial(Job, flag=flag, listener=self._changed, later=Worker("midrun-teller"))
+        self._make_job = partial(Job, flag=flag, listener=self._changed)
         self._lock = threading.Lock()
         self._by_prompt: dict[str, Job] = {}
         self._taken = store.prompt_ids()  # by every job there is, in memory or stored

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from .breakpoints import Breakpoint, Kind, Observation, hit, met
+from .breakpoints import AT_STEPS, Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .node import Node, itself, told_of
@@ -19,7 +19,6 @@ from .timing import Mode
 from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
 from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, QueuePolicy
 from .warnings import NOT_KEPT
-from .worker import Work, at_once
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
@@ -56,13 +55,9 @@ class Watched(Core):
         clock: Callable[[], float],
         wall: Callable[[], float],
         timer: Callable[[float, Callable[[], None]], Any] = threading.Timer,
-        later: Callable[[Work], object] = at_once,
     ) -> None:
-        """`later` does something while the model works, which is not to wait for it."""
         super().__init__(view, listener, clock, wall)
         self._timer = timer
-        self._later = later
-        self._telling = False  # that is to be done, or is being done
         self._in_flight = InFlight(flag, clock)
         self._in_call = False  # inside a watched sampling call
         self._call = self.prompt_id  # the run that it is, or was, a call of
@@ -203,28 +198,23 @@ class Watched(Core):
                 self._set(**asdict(at), telemetry=None)
             directive = self.directive()
             if directive is Directive.GO:
-                if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S and not self._telling:
-                    self._telling = True
-                    self._later(self._tell)
                 self._in_flight.begin()
             return directive
 
-    def end_evaluation(self, outcome: Outcome) -> bool:
-        """Whether the answer is void: it was interrupted here, to pause or to abort."""
+    def end_evaluation(self, outcome: Outcome) -> tuple[bool, float]:
+        """Whether the answer is void, as it was interrupted here to pause or to abort; seconds it took."""
         with self._lock:
-            void, seconds = self._in_flight.end(outcome)
-            if outcome is Outcome.ANSWERED and not void:
-                self._watch.evaluated(seconds)
-                self._step_s += seconds
-            return void
+            return self._in_flight.end(outcome)
 
-    def recorded(self, evaluations: int, sigma: float, live: bool) -> None:
+    def recorded(self, evaluations: int, sigma: float, live: bool, seconds: float = 0.0) -> None:
         """So many evaluations of this call have been answered; the newest was at noise level `sigma`.
 
-        A replay on its way to where the job stopped does not count backwards.
+        A replay on its way to where the job stopped does not count backwards. seconds: that a live one took
         """
         with self._lock:
             self._trial = self._trial and not live
+            self._watch.evaluated(seconds)
+            self._step_s += seconds
             if live and self._replay is None and self._view.take is not None:
                 self._note("take_dropped", {"node_id": self._view.take.moment.node_id}, take=None)
             if self._replay is not None:
@@ -243,6 +233,8 @@ class Watched(Core):
             stops = self._count(which, told, reason)
             if stops:
                 self._set(error=error)
+                if kind is Kind.NAN:
+                    self._in_flight.interrupt()  # what follows from it is void, too
             return stops
 
     def stepped(self, seen: Observation, live: bool, pause_at: int) -> Marked:
@@ -274,6 +266,18 @@ class Watched(Core):
             if self._untold and self.state is not R:
                 self._publish(None)  # no model is about to work
             return Marked(measured, {one.id: one.hits for one in self._view.breakpoints if one.hits})
+
+    def may_stop_at(self, pause_at: int) -> bool:
+        """Whether it may depend on the newest step if another evaluation begins. pause_at: as in `stepped`"""
+        if pause_at or self._steps_left is not None or self.state is not R:
+            return True
+        return any(one.kind in AT_STEPS and one.enabled for one in self._view.breakpoints)
+
+    def tell(self) -> None:
+        """Of steps that nobody was told of yet, unless it is too soon after the last time."""
+        with self._lock:
+            if self._untold and self._clock() - self._published >= PUBLISH_EVERY_S:
+                self._publish(None)
 
     def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
         """The sampler was left and its models were unloaded. `park`: do not even begin to hold."""
@@ -338,12 +342,6 @@ class Watched(Core):
             warnings = fields.get("warnings", self._view.warnings)
             fields["warnings"] = warnings | {code: told.format(named)}
         super()._fire(event, detail, **fields)
-
-    def _tell(self) -> None:
-        with self._lock:
-            self._telling = False
-            if self._untold:  # else something else told of it meanwhile
-                self._publish(None)
 
     def _publish(self, change: Change | None) -> None:
         self._untold = False

@@ -16,10 +16,6 @@ log = logging.getLogger(__name__)
 Work = Callable[[], object]
 
 
-def at_once(work: Work) -> None:
-    work()
-
-
 class Worker:
     """Ends when it is closed, or with the process, once it has done what it was given."""
 
@@ -32,6 +28,12 @@ class Worker:
 
     def __call__(self, work: Work) -> None:
         self._works.put(work)
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until all that was given so far is done, or until it takes too long."""
+        done = threading.Event()
+        self._works.put(done.set)
+        done.wait(timeout_s)
 
     def close(self) -> None:
         """Wait until all is done. What comes later is not done any more."""

@@ -78,7 +78,7 @@ def test_an_evaluation_that_was_cut_short_tells_nothing_of_the_next(outcome: Any
         job.resume()
         world.flag.clear()
     world.now += 30
-    assert job.end_evaluation(outcome or Outcome.ANSWERED) is (outcome is None)
+    assert job.end_evaluation(outcome or Outcome.ANSWERED)[0] is (outcome is None)
     assert job.view().timing.mean_step_s == 0.5
     job.begin_evaluation()
     job.pause()

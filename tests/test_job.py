@@ -33,7 +33,6 @@ from midrun.state.view import (
     Timing,
 )
 from midrun.state.watched import PAUSE_BUDGET_S
-from midrun.state.worker import at_once
 
 
 def seen(step: int, sigma: float = 1.0, **more: Any) -> Observation:
@@ -79,14 +78,13 @@ class World:
     now: float = 0.0
     flag: Flag = field(default_factory=Flag)
     timers: list[Any] = field(default_factory=list)
-    later: Any = at_once
     changes: list[Change] = field(default_factory=list)
     reports: list[JobView] = field(default_factory=list)  # of mere progress
 
     def job(self, state: State = State.QUEUED, **fields: Any) -> Job:
         view = JobView("j", ("j",), state, "t", "t", **fields)
         clock = lambda: self.now  # noqa: E731
-        return Job(view, Request({}, {}), self.flag, self.keep, clock, clock, self.timer, self.later)
+        return Job(view, Request({}, {}), self.flag, self.keep, clock, clock, self.timer)
 
     def keep(self, job: Job, view: JobView, change: Change | None) -> None:
         if change is None:
@@ -107,7 +105,7 @@ class World:
         if mean_s is not None:
             job.begin_evaluation()
             self.now += mean_s
-            job.end_evaluation(Outcome.ANSWERED)
+            job.recorded(0, 9.0, True, job.end_evaluation(Outcome.ANSWERED)[1])
             job.stepped(seen(1), True, 0)
         return job
 
@@ -151,7 +149,7 @@ def test_an_evaluation_is_interrupted_at_once_while_nothing_is_known_of_its_leng
     job.pause()
     assert world.flag.up and job.state is State.PAUSING
     world.flag.clear()  # raising from the flag clears it
-    assert job.end_evaluation(Outcome.INTERRUPTED) is True
+    assert job.end_evaluation(Outcome.INTERRUPTED)[0] is True
     assert job.stopped(True, {}) is Directive.PAUSE
     assert (job.view().held, job.view().gpu_released) == (True, True)
 
@@ -179,7 +177,7 @@ def test_the_timer_of_one_evaluation_never_hits_the_next() -> None:
     job = world.running(mean_s=0.5)
     job.begin_evaluation()
     job.pause()
-    assert job.end_evaluation(Outcome.ANSWERED) is False
+    assert job.end_evaluation(Outcome.ANSWERED)[0] is False
     job.resume()
     job.begin_evaluation()
     job.pause()
@@ -208,7 +206,7 @@ def test_an_unused_interrupt_is_taken_back_and_the_answer_kept() -> None:
     job = world.running(mean_s=60.0)
     job.begin_evaluation()
     job.pause()
-    assert job.end_evaluation(Outcome.ANSWERED) is False
+    assert job.end_evaluation(Outcome.ANSWERED)[0] is False
     assert not world.flag.up
 
 
@@ -218,7 +216,7 @@ def test_an_answer_whose_interrupt_was_swallowed_inside_is_void() -> None:
     job.begin_evaluation()
     job.pause()
     world.flag.clear()
-    assert job.end_evaluation(Outcome.ANSWERED) is True
+    assert job.end_evaluation(Outcome.ANSWERED)[0] is True
 
 
 def test_a_flag_that_somebody_else_raised_is_left_alone() -> None:
@@ -226,7 +224,7 @@ def test_a_flag_that_somebody_else_raised_is_left_alone() -> None:
     job = world.running(mean_s=1.0)
     job.begin_evaluation()
     world.flag.set()
-    assert job.end_evaluation(Outcome.ANSWERED) is False
+    assert job.end_evaluation(Outcome.ANSWERED)[0] is False
     assert world.flag.up
 
 
@@ -237,7 +235,7 @@ def test_a_pause_does_not_claim_a_flag_that_is_up_already() -> None:
     world.flag.set()  # a Cancel
     job.pause()
     world.flag.clear()  # raising from the flag clears it
-    assert job.end_evaluation(Outcome.INTERRUPTED) is False
+    assert job.end_evaluation(Outcome.INTERRUPTED)[0] is False
 
 
 def test_a_pause_taken_back_while_pausing_goes_on() -> None:
@@ -247,7 +245,7 @@ def test_a_pause_taken_back_while_pausing_goes_on() -> None:
     job.pause()
     assert job.resume() is True
     world.flag.clear()
-    assert job.end_evaluation(Outcome.INTERRUPTED) is True
+    assert job.end_evaluation(Outcome.INTERRUPTED)[0] is True
     assert job.directive() is Directive.GO
 
 
@@ -328,14 +326,12 @@ def test_a_step_is_told_when_the_model_works_again_or_the_call_is_over() -> None
     world = World()
     job = world.running(1.0)
     world.reports.clear()
-    job.begin_evaluation()
+    job.tell()
     assert [view.step for view in world.reports] == [1]
     for step in (2, 3):  # which follow fast
-        job.end_evaluation(Outcome.ANSWERED)
         job.stepped(seen(step), True, 0)
-        job.begin_evaluation()
+        job.tell()
     assert [view.step for view in world.reports] == [1]
-    job.end_evaluation(Outcome.ANSWERED)
     job.leave_call()
     assert [view.step for view in world.reports] == [1, 3]
     job.leave_call()
@@ -631,10 +627,9 @@ def test_progress_is_reported_at_most_ten_times_a_second() -> None:
     job = world.running()
     world.reports.clear()
     for step in range(1, 101):
-        job.begin_evaluation()
         world.now += 0.03
-        job.end_evaluation(Outcome.ANSWERED)
         job.stepped(seen(step), True, 0)
+        job.tell()
     job.leave_call()
     assert 20 <= len(world.reports) <= 30 and world.reports[-1].step == 100
 
@@ -734,7 +729,7 @@ class JobMachine(RuleBasedStateMachine):
             outcome = Outcome.ANSWERED
         if outcome is Outcome.INTERRUPTED:
             self.world.flag.clear()
-        void = self.job.end_evaluation(outcome)
+        void, _ = self.job.end_evaluation(outcome)
         if void:
             self.follow(self.job.directive())
         elif outcome is Outcome.RAISED:
@@ -800,29 +795,23 @@ class JobMachine(RuleBasedStateMachine):
         assert not self.job.view().held or self.job.state is State.PAUSED
 
 
-def test_the_sampler_waits_for_nobody_who_is_told_of_a_step() -> None:
-    waiting: list[Any] = []
-    world = World(later=waiting.append)
+def test_clients_are_told_of_steps_now_and_then_and_of_the_newest() -> None:
+    world = World()
     job = world.running(1.0)
     world.reports.clear()
-    for step in (2, 3):
-        world.now += 1.0
-        job.begin_evaluation()
-        assert (world.reports, len(waiting)) == ([], 1), "handed over once, until it is done"
-        job.end_evaluation(Outcome.ANSWERED)
-        job.stepped(seen(step), True, 0)
-    waiting.pop()()
-    assert world.reports == [job.view()] and job.view().step == 3, "what is told is the newest"
+    job.stepped(seen(2), True, 0)
+    assert world.reports == [], "the sampler waits for nobody who is told"
     world.now += 1.0
-    job.begin_evaluation()
-    assert waiting == [], "nothing new"
-    job.end_evaluation(Outcome.ANSWERED)
+    job.tell()
+    assert world.reports == [job.view()] and job.view().step == 2
+    job.stepped(seen(3), True, 0)
+    job.tell()
     job.stepped(seen(4), True, 0)
-    job.begin_evaluation()
-    job.pause()
-    told = len(world.reports)
-    waiting.pop()()
-    assert len(world.reports) == told, "the pause told of it already"
+    assert len(world.reports) == 1, "too soon after the last time"
+    world.now += 1.0
+    job.tell()
+    job.tell()
+    assert [view.step for view in world.reports] == [2, 4], "and nothing new is not told"
 
 
 JobMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
@@ -848,7 +837,7 @@ def test_threads_that_fire_verbs_at_a_worker_never_block_it_or_break_the_table()
             if directive is Directive.GO:
                 interrupted = world.flag.up
                 world.flag.clear()
-                if not job.end_evaluation(Outcome.INTERRUPTED if interrupted else Outcome.ANSWERED):
+                if not job.end_evaluation(Outcome.INTERRUPTED if interrupted else Outcome.ANSWERED)[0]:
                     step += 1
                     job.stepped(seen(step), True, 0)
                 continue

@@ -98,8 +98,9 @@ def test_a_step_took_what_its_evaluations_took_and_pauses_are_not_counted() -> N
     for seconds, outcome in ((2.0, Outcome.ANSWERED), (3.0, Outcome.ANSWERED)):
         job.begin_evaluation()
         world.now += seconds
-        job.end_evaluation(outcome)
+        _, took = job.end_evaluation(outcome)
         world.now += 100.0
+        job.recorded(1, 0.7, True, took)
     job.stepped(seen(1), False, 0)  # replayed
     job.stepped(Observation(2, 0.7, 1.0, 0.25, None, 5.0, 1 << 30), True, 0)
     assert job.view().telemetry == Telemetry("3", 2, 0.7, 0.25, 5.0, 5.0, 1 << 30, "3")

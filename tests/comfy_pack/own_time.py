@@ -9,27 +9,15 @@ from collections import defaultdict
 PARTS = {
     "nodes.sampling": {
         "copies to the host": ("host_copy",),
-        "norms": ("norm_of", "finite"),
-        "generators": ("capture_rng", "generators"),
+        "generators": ("capture_rng",),
         "the wrapper itself": ("SamplingCall.predict_noise", "SamplingCall._evaluate"),
-        "the callback itself": ("SamplingCall.on_step", "SamplingCall._observed"),
+        "the callback itself": ("SamplingCall.on_step",),
     },
-    "nodes.replay": {
-        "generators": ("capture_rng", "generators", "Generators.state"),
-        "the tape": ("Tape.next", "Tape.record"),
-    },
+    "nodes.replay": {"the tape": ("Tape.next", "Tape.passed")},
+    "nodes.journal": {"the journal": ("Journal.note", "Journal.hand_over", "Journal.settle")},
     "nodes.brownian": {"draws to keep": ("Draws.serve",)},
-    "nodes.previews": {"previews": ("CallPreviews.stepped", "CallPreviews.hand_over")},
-    "state.recording": {"generators": ("RngState.same",)},
-    "state.disk_recording": {
-        "recording": tuple(f"DiskRecording.{name}" for name in ("append", "approached", "mark")),
-        "handing over to the writer": ("DiskRecording.save",),
-    },
-    "state.core": {"telling": ("Core._publish",), "the view": ("Core._set",)},
     "state.watched": {
-        "the job": tuple(
-            f"Watched.{name}" for name in ("recorded", "begin_evaluation", "end_evaluation", "stepped")
-        ),
+        "the job": tuple(f"Watched.{name}" for name in ("may_stop_at", "begin_evaluation", "end_evaluation")),
     },
 }
 
