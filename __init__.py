@@ -208,8 +208,8 @@ def _sweep_now_and_then(
 ) -> None:
     """Old recordings go at the start and whenever a job ends, but not more than once a minute."""
     from .state.retention import SWEEP_EVERY_S, Retention
+    from .state.states import State
     from .state.transitions import ENDED
-    from .state.view import State
 
     def busy(job_id: str) -> bool:
         job = registry.get(job_id)

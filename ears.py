@@ -17,7 +17,7 @@ from .state.control import Control
 from .state.graph import class_type
 from .state.job import Job
 from .state.request import Request
-from .state.view import QueuePolicy
+from .state.states import QueuePolicy
 
 log = logging.getLogger(__name__)
 

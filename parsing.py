@@ -14,7 +14,7 @@ from aiohttp import web
 
 from .state.errors import BadRequest, TooLarge
 from .state.previews import Kind, Quality, Wanted
-from .state.view import State
+from .state.states import State
 
 MAX_BODY = 4 * 1024 * 1024
 

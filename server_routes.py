@@ -16,7 +16,7 @@ from .state.editing import Editing
 from .state.errors import BadRequest, Unavailable
 from .state.job import Job
 from .state.previews import LABEL, Preview, Shown, Wanted
-from .state.view import AbortMode, State
+from .state.states import AbortMode, State
 
 MAX_WAIT_S = 30.0
 MAX_LIMIT = 500

@@ -29,7 +29,7 @@ from ..state.errors import IllegalTransition, NoPreview
 from ..state.job import Job
 from ..state.previews import Shown, Wanted
 from ..state.recording import Damaged
-from ..state.view import State
+from ..state.states import State
 from . import gpu
 from .latents import restore, unpacked
 from .pictures import FULL_QUALITY, webp

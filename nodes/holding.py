@@ -9,8 +9,8 @@ import comfy.model_management as mm
 
 from ..state.job import Job
 from ..state.recording import Recordings
+from ..state.states import QueuePolicy
 from ..state.transitions import Directive
-from ..state.view import QueuePolicy
 from . import gpu
 from .full import FullQuality
 

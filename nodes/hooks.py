@@ -20,9 +20,10 @@ from ..state.job import Job
 from ..state.node import is_past, itself
 from ..state.previews import PreviewOptions, settled
 from ..state.recording import Inputs, Recording, Recordings, Segment, is_begun
+from ..state.states import QueuePolicy
 from ..state.transitions import Directive
 from ..state.verdicts import ancestors
-from ..state.view import JobError, Moment, QueuePolicy
+from ..state.view import JobError, Moment
 from ..state.warnings import RECORDING_DAMAGED
 from ..state.worker import Work
 from .brownian import Draws

@@ -13,7 +13,7 @@ from protocol import BinaryEventTypes
 
 from ..state.job import Job
 from ..state.previews import LABEL, Preview
-from ..state.view import State
+from ..state.states import State
 from .pictures import Picture, enlarged
 
 SIZE = 512  # pixels of the longer side of what is enlarged; the event loop encodes it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 
 from ..state.previews import Method, PreviewOptions
-from ..state.view import QueuePolicy
+from ..state.states import QueuePolicy
 from .hooks import Options
 
 

@@ -17,8 +17,9 @@ from ..state.disk import DiskRecordings
 from ..state.errors import NoLatent
 from ..state.job import Job
 from ..state.recording import Damaged, Inputs, Recording, Step
+from ..state.states import AbortMode
 from ..state.tensor_file import flush, write
-from ..state.view import AbortMode, Change, JobView
+from ..state.view import Change, JobView
 from .decoders import Unusable, latent2rgb
 from .latents import latent_file, png_info, restore, unpacked, workflow_metadata
 from .pictures import enlarged, grid

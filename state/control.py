@@ -16,9 +16,10 @@ from .job import Job
 from .kept import KEPT, pinned
 from .registry import Registry
 from .request import Request
+from .states import AbortMode, PauseReason, QueuePolicy, State
 from .transitions import Event
 from .verdicts import in_graph
-from .view import AbortMode, JobError, JobView, PauseReason, QueuePolicy, State
+from .view import JobError, JobView
 
 UNCONFIRMED_S = 60.0  # a prompt that has not reached the queue by then never will
 

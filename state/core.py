@@ -11,9 +11,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .errors import IllegalTransition
+from .states import State
 from .timing import Mode, Stopwatch
 from .transitions import ENDED, TRANSITIONS, Event, H, P, R
-from .view import Change, JobView, State, altered
+from .view import Change, JobView, altered
 from .warnings import Warning
 
 

@@ -30,10 +30,11 @@ from .instrument import WATCH
 from .job import Job
 from .request import Request
 from .sampled import Standpoint, sampled
+from .states import State
 from .transitions import ENDED
 from .values import Definition, refusal
 from .verdicts import Kind, Progress, Verdict, in_graph, verdict
-from .view import JobView, State
+from .view import JobView
 
 RUNS = (State.QUEUED, State.RUNNING, State.PAUSING)
 

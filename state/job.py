@@ -18,10 +18,11 @@ from .evaluation import InterruptFlag
 from .node import itself
 from .previews import step_url
 from .request import Request
+from .states import AbortMode, PauseReason
 from .telemetry import Telemetry
 from .transitions import ENDED, A, C, Event, F, H, P, Q, R
 from .verdicts import in_graph
-from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, Standing, Take
+from .view import Change, JobError, JobView, Moment, Standing, Take
 from .warnings import OF_A_RUN, WENT_ON
 from .watched import Watched
 

@@ -24,9 +24,10 @@ from .job import Job
 from .kept import Kept
 from .recording import Recordings
 from .request import Request
+from .states import QueuePolicy, State
 from .store import Store, StoredJob
 from .transitions import ENDED
-from .view import Change, JobView, QueuePolicy, State
+from .view import Change, JobView
 from .warnings import NOT_IN_DATABASE, RECORDING_GONE, WITHOUT_SECRETS, Warning
 
 log = logging.getLogger(__name__)

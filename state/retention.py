@@ -20,8 +20,8 @@ from typing import Any
 from .disk import DiskRecordings
 from .places import directory_name
 from .preview_files import PreviewFiles
+from .states import State
 from .store import Store
-from .view import State
 
 log = logging.getLogger(__name__)
 SWEEP_EVERY_S = 60.0

@@ -15,18 +15,8 @@ from .kept import Kept, kept_of
 from .node import loops_of, node_of
 from .previews import Preview, newest_step, preview_of, source_url, step_url
 from .request import Request
-from .view import (
-    AbortMode,
-    Change,
-    JobError,
-    JobView,
-    Moment,
-    PauseReason,
-    QueuePolicy,
-    State,
-    Take,
-    Timing,
-)
+from .states import AbortMode, PauseReason, QueuePolicy, State
+from .view import Change, JobError, JobView, Moment, Take, Timing
 from .warnings import UNREADABLE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 from .rows import PAUSED_S
-from .view import PauseReason, State
+from .states import PauseReason, State
 from .warnings import NOT_IN_DATABASE, NOT_ON_DISK
 
 INTERRUPTED = (State.QUEUED.value, State.RUNNING.value, State.PAUSING.value)

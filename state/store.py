@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from . import telemetry
+from . import telemetry_rows
 from .kept import Kept
 from .migrations import migrations
 from .previews import Preview
@@ -41,8 +41,9 @@ from .rows import (
     view_of,
 )
 from .starting import pause_interrupted
+from .states import PauseReason, State
 from .telemetry import Telemetry
-from .view import Change, JobView, PauseReason, State
+from .view import Change, JobView
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -119,9 +120,9 @@ class Store:
             newest = "SELECT MAX(id) FROM job_events WHERE job_id = ? AND kind = ?"
             at = [view.step, view.job_id, found]
             self._db.execute(f"UPDATE job_events SET step = ? WHERE id = ({newest})", at)
-            telemetry.insert(self._db, view.job_id, measured)
+            telemetry_rows.insert(self._db, view.job_id, measured)
             if view.take is None and (view.step or not view.call):
-                telemetry.end_at(self._db, view.job_id, view.node_id, view.step)
+                telemetry_rows.end_at(self._db, view.job_id, view.node_id, view.step)
 
         self._write(view.job_id, update)
 
@@ -156,15 +157,15 @@ class Store:
         self._write(job_id, lambda: self._db.execute(sql, [node_class, model_file, job_id]))
 
     def save_telemetry(self, job_id: str, rows: list[Telemetry]) -> None:
-        self._write(job_id, lambda: telemetry.insert(self._db, job_id, rows))
+        self._write(job_id, lambda: telemetry_rows.insert(self._db, job_id, rows))
 
     def share_telemetry(self, job_id: str, with_id: str, node_id: str | None, step: int) -> None:
         """A fork has what was measured of its parent up to there."""
-        self._write(with_id, lambda: telemetry.share(self._db, job_id, with_id, node_id, step))
+        self._write(with_id, lambda: telemetry_rows.share(self._db, job_id, with_id, node_id, step))
 
     def delete(self, job_id: str) -> None:
         def delete() -> None:
-            for table in ("job_events", "job_runs", telemetry.TABLE, "job_debug_state"):
+            for table in ("job_events", "job_runs", telemetry_rows.TABLE, "job_debug_state"):
                 self._table(table).delete_where("job_id = ?", [job_id])
 
         self._write(job_id, delete)
@@ -234,10 +235,10 @@ class Store:
         return self._read(previews)
 
     def telemetry(self, job_id: str) -> Future[list[Telemetry]]:
-        return self._read(lambda: telemetry.read(self._db, job_id))
+        return self._read(lambda: telemetry_rows.read(self._db, job_id))
 
     def telemetry_at(self, job_id: str, node_id: str | None, step: int) -> Future[Telemetry | None]:
-        return self._read(lambda: telemetry.read_at(self._db, job_id, node_id, step))
+        return self._read(lambda: telemetry_rows.read_at(self._db, job_id, node_id, step))
 
     def failures(self, limit: int) -> Future[dict[str, Any]]:
         """Aborted and failed jobs, the newest first, and how many of all there are by what they share."""
@@ -324,7 +325,7 @@ class Store:
     def _stored(self, row: dict[str, Any]) -> StoredJob:
         runs = self._db.query("SELECT prompt_id FROM job_runs WHERE job_id = ? ORDER BY id", [row["job_id"]])
         view, request = view_of(row, tuple(run["prompt_id"] for run in runs)), request_of(row)
-        measured = telemetry.read_at(self._db, view.job_id, view.node_id, view.step)
+        measured = telemetry_rows.read_at(self._db, view.job_id, view.node_id, view.step)
         view = replace(view, origin=request.origin, telemetry=measured)
         return StoredJob(row["id"], view, request, json.loads(row["secret_keys_json"]))
 

@@ -26,8 +26,9 @@ from .preview_files import PreviewFiles
 from .previews import source_url, step_url
 from .recording import Call, Damaged, Recording, Rewound, newest_of
 from .sampled import Standpoint, sampled
+from .states import PauseReason, State
 from .telemetry import Telemetry
-from .view import Change, JobView, Moment, PauseReason, State
+from .view import Change, JobView, Moment
 
 MOST_FORKS = 16
 Wanted = dict[str, dict[str, Any]]  # {node_id: {input: value}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .view import State
+from .states import State
 
 
 class Event(Enum):

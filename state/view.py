@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from .breakpoints import Breakpoints
@@ -12,38 +11,8 @@ from .grids import Cell
 from .kept import Kept
 from .node import Loops, Node
 from .previews import InForce
+from .states import AbortMode, PauseReason, QueuePolicy, State
 from .telemetry import Telemetry
-
-
-class State(str, Enum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    PAUSING = "pausing"
-    PAUSED = "paused"
-    COMPLETED = "completed"
-    ABORTED = "aborted"
-    FAILED = "failed"
-
-
-class PauseReason(str, Enum):
-    USER = "user"
-    STEP = "step"
-    BREAKPOINT = "breakpoint"
-    NAN = "nan"
-    SERVER_RESTART = "server_restart"
-
-
-class AbortMode(str, Enum):
-    STOP = "stop"
-    FINISH = "finish"
-
-
-class QueuePolicy(str, Enum):
-    """What a paused job does with ComfyUI's queue worker."""
-
-    AUTO = "auto"  # hold it while nobody waits
-    HOLD = "hold"
-    PARK = "park"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from .breakpoints import AT_STEPS, Breakpoint, Kind, Observation, hit, met
 from .core import Core
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .node import Node, itself, told_of
+from .states import AbortMode, PauseReason, QueuePolicy
 from .telemetry import Telemetry
 from .timing import Mode
 from .transitions import ENDED, TRANSITIONS, A, C, Directive, Event, F, H, P, Q, R
-from .view import AbortMode, Change, JobError, JobView, Moment, PauseReason, QueuePolicy
+from .view import Change, JobError, JobView, Moment
 from .warnings import NOT_KEPT
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models

@@ -16,9 +16,9 @@ from midrun.state.job import Job
 from midrun.state.memory import MemoryRecordings
 from midrun.state.registry import Registry
 from midrun.state.request import Request
+from midrun.state.states import QueuePolicy
 from midrun.state.store import Store
 from midrun.state.transitions import Event
-from midrun.state.view import QueuePolicy
 
 GRAPH = Request({"3": {"class_type": "MidrunKSampler"}}, {"client_id": "c"})
 RUNNING, WAITING, ABSENT = (Presence(where) for where in (Where.RUNNING, Where.WAITING, Where.ABSENT))

@@ -19,8 +19,8 @@ from midrun.state.control import Presence, Where
 from midrun.state.errors import IllegalTransition, RunRefused, UnknownJob
 from midrun.state.job import CANCELLED
 from midrun.state.request import Request
+from midrun.state.states import AbortMode, QueuePolicy, State
 from midrun.state.transitions import Event
-from midrun.state.view import AbortMode, QueuePolicy, State
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ from midrun.state.places import Home, directory_name
 from midrun.state.recording import Damaged, Evaluation, Step
 from midrun.state.request import Request
 from midrun.state.retention import Limits, Retention, limits_from, usage
+from midrun.state.states import QueuePolicy, State
 from midrun.state.store import Store
-from midrun.state.view import Change, JobView, QueuePolicy, State
+from midrun.state.view import Change, JobView
 from midrun.state.writer import Writer
 
 JOB = "0b6b2f7c-5a0e-4c51-b7d6-2f8b3a1c9e00"

@@ -25,7 +25,7 @@ from midrun.state.errors import BadRequest
 from midrun.state.guard import Guard, Unreadable
 from midrun.state.job import Job
 from midrun.state.pause_when import Heat, Window
-from midrun.state.view import AbortMode, PauseReason, State
+from midrun.state.states import AbortMode, PauseReason, State
 
 HOURS = {"kind": "time", "from": "08:00", "to": "18:00", "id": "hours"}
 HOT = {"kind": "heat", "above": 85, "below": 70, "id": "hot"}

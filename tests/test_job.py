@@ -20,18 +20,9 @@ from midrun.state.evaluation import Outcome
 from midrun.state.job import CANCELLED, Job
 from midrun.state.node import itself
 from midrun.state.request import Request
+from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
 from midrun.state.transitions import TRANSITIONS, Directive, Event
-from midrun.state.view import (
-    AbortMode,
-    Change,
-    JobError,
-    JobView,
-    Moment,
-    PauseReason,
-    QueuePolicy,
-    State,
-    Timing,
-)
+from midrun.state.view import Change, JobError, JobView, Moment, Timing
 from midrun.state.watched import PAUSE_BUDGET_S
 
 

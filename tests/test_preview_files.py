@@ -12,8 +12,9 @@ from midrun.state.preview_files import LISTED, Content, PreviewFiles
 from midrun.state.previews import Kind, Preview
 from midrun.state.request import Request
 from midrun.state.retention import Limits, Retention
+from midrun.state.states import State
 from midrun.state.store import Store
-from midrun.state.view import JobView, State
+from midrun.state.view import JobView
 
 AT = "2026-01-01T00:00:00.000Z"
 

@@ -25,8 +25,9 @@ from midrun.state.recording import Approach, Evaluation, Inputs, Step
 from midrun.state.recovery import recover
 from midrun.state.registry import Registry
 from midrun.state.request import Request
+from midrun.state.states import QueuePolicy, State
 from midrun.state.store import Store
-from midrun.state.view import JobView, QueuePolicy, State
+from midrun.state.view import JobView
 
 JOB = "0b6b2f7c-5a0e-4c51-b7d6-2f8b3a1c9e00"
 GRAPH = Request({"3": {"class_type": "MidrunKSampler"}, "4": {"class_type": "MidrunKSampler"}}, {})

@@ -13,9 +13,10 @@ from midrun.state.errors import UnknownJob
 from midrun.state.memory import MemoryRecordings
 from midrun.state.registry import Registry
 from midrun.state.request import Request
+from midrun.state.states import AbortMode, QueuePolicy, State
 from midrun.state.store import Store
 from midrun.state.transitions import Event
-from midrun.state.view import AbortMode, JobView, QueuePolicy, State
+from midrun.state.view import JobView
 
 REQUEST = Request({"3": {"class_type": "MidrunKSampler"}}, {}, ("9",))
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from midrun.state.request import Request
+from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
 from midrun.state.store import Store
-from midrun.state.view import AbortMode, Change, JobError, JobView, PauseReason, QueuePolicy, State, Timing
+from midrun.state.view import Change, JobError, JobView, Timing
 
 REQUEST = Request(
     {"3": {"class_type": "MidrunKSampler"}}, {"client_id": "c"}, ("9",), {"api_key": "sesame-secret"}
