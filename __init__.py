@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .state.breakpoints import Breakpoints
-    from .state.disk import DiskRecordings
-    from .state.job import Job
-    from .state.places import Home
-    from .state.preview_files import PreviewFiles
-    from .state.registry import Registry
-    from .state.retention import Limits
-    from .state.store import Store
-    from .state.view import Change, JobView
+    from .state.breakpoints.breakpoints import Breakpoints
+    from .state.job.job import Job
+    from .state.job.view import Change, JobView
+    from .state.recording.disk import DiskRecordings
+    from .state.server_directory import Home
+    from .state.services.preview_files import PreviewFiles
+    from .state.services.registry import Registry
+    from .state.services.retention import Limits
+    from .state.store.store import Store
 
 WEB_DIRECTORY = "./web"
 ANSWER_S = 10.0  # the event loop begins to answer a while after the pack was loaded
@@ -40,7 +40,7 @@ async def comfy_entrypoint() -> Any:
 
     from .nodes.attach import MidrunAttach
     from .nodes.breakpoint import MidrunBreakpoint
-    from .nodes.demo_loading import register_folders
+    from .nodes.comfyui.demo_loading import register_folders
     from .nodes.demo_model import MidrunDemoModel
     from .nodes.kept import MidrunKept
     from .nodes.ksampler import MidrunKSampler
@@ -75,8 +75,8 @@ def _start() -> None:
     from server import PromptServer
 
     from .server_routes import unavailable
-    from .state.places import Home
-    from .state.store import Store
+    from .state.server_directory import Home
+    from .state.store.store import Store
 
     server: Any = getattr(PromptServer, "instance", None)
     if server is None:  # imported without a server: nothing to debug
@@ -91,39 +91,39 @@ def _start() -> None:
 
 
 def _wire(server: Any, home: Home, store: Store) -> None:
-    from .breakpoint_routes import BreakpointRoutes
-    from .compare_routes import CompareRoutes
-    from .ears import Ears
-    from .nodes import hooks
-    from .nodes.brownian import Draws
-    from .nodes.definitions import Definitions
-    from .nodes.full import FullQuality
-    from .nodes.gallery import Gallery
-    from .nodes.holding import Holding
-    from .nodes.interrupt import ProcessingFlag
-    from .nodes.node_picture import Announcer
-    from .nodes.previews import Previews
-    from .nodes.queue import SECRET_KEYS, ComfyQueue
-    from .nodes.results import Results
-    from .nodes.thermometer import Thermometer
+    from .nodes.comfyui.gpu_temperature import Thermometer
+    from .nodes.comfyui.interrupt_flag import ProcessingFlag
+    from .nodes.comfyui.node_definitions import Definitions
+    from .nodes.comfyui.queue import SECRET_KEYS, ComfyQueue
+    from .nodes.engine import hooks
+    from .nodes.engine.brownian import Draws
+    from .nodes.engine.hold import Holding
+    from .nodes.previews.full_quality import FullQuality
+    from .nodes.previews.node_preview import Announcer
+    from .nodes.previews.partial_results import Results
+    from .nodes.previews.picture_requests import Gallery
+    from .nodes.previews.previews import Previews
+    from .routes.breakpoints import BreakpointRoutes
+    from .routes.compare import CompareRoutes
+    from .routes.prompt_listener import Ears
+    from .routes.telemetry import TelemetryRoutes
+    from .routes.time_travel import TravelRoutes
     from .server_routes import KEEP_HISTORY, Routes
-    from .state.comparing import Comparing
-    from .state.control import Control
-    from .state.disk import DiskRecordings
-    from .state.editing import Editing
-    from .state.ending import LONGEST_S, before_the_end
     from .state.errors import UnknownJob
-    from .state.guard import Guard
-    from .state.instrument import Instruments
-    from .state.preview_files import PreviewFiles
-    from .state.recovery import recover
-    from .state.registry import Registry
-    from .state.retention import usage
-    from .state.timetravel import TimeTravel
-    from .state.warnings import NOT_ON_DISK
+    from .state.job.warnings import NOT_ON_DISK
+    from .state.recording.disk import DiskRecordings
+    from .state.services.comparison import Comparing
+    from .state.services.control import Control
+    from .state.services.editing import Editing
+    from .state.services.ending import LONGEST_S, before_the_end
+    from .state.services.guard import Guard
+    from .state.services.preview_files import PreviewFiles
+    from .state.services.recovery import recover
+    from .state.services.registry import Registry
+    from .state.services.retention import usage
+    from .state.services.time_travel import TimeTravel
     from .state.worker import Worker
-    from .telemetry_routes import TelemetryRoutes
-    from .travel_routes import TravelRoutes
+    from .state.workflow.instrument import Instruments
 
     recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
     files = PreviewFiles(home.path, store)
@@ -207,9 +207,9 @@ def _sweep_now_and_then(
     keep: Callable[[str], bool],
 ) -> None:
     """Old recordings go at the start and whenever a job ends, but not more than once a minute."""
-    from .state.retention import SWEEP_EVERY_S, Retention
+    from .state.job.transitions import ENDED
+    from .state.services.retention import SWEEP_EVERY_S, Retention
     from .state.states import State
-    from .state.transitions import ENDED
 
     def busy(job_id: str) -> bool:
         job = registry.get(job_id)
@@ -235,14 +235,14 @@ def _sweep_now_and_then(
 
 
 def retention_limits() -> Limits:
-    from .state.retention import limits_from
+    from .state.services.retention import limits_from
 
     return limits_from(_settings())
 
 
 def usual_breakpoints() -> Breakpoints:
     """Of every new job: a NaN pauses it, unless the user does not want that, and what *Pause when* says."""
-    from .state.breakpoints import DEFAULT, of_setting
+    from .state.breakpoints.breakpoints import DEFAULT, of_setting
 
     settings = _settings()
     usual = () if settings.get("Midrun.PauseOnNaN") is False else DEFAULT

@@ -5,38 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 
-from . import parsing
-from .refusals import guarded
-from .state.control import Control
-from .state.editing import Editing
+from .routes import parsing
+from .routes.errors import guarded
+from .routes.ports import Latents, Pictures
 from .state.errors import BadRequest, Unavailable
-from .state.job import Job
-from .state.previews import LABEL, Preview, Shown, Wanted
+from .state.pictures.previews import LABEL
+from .state.services.control import Control
+from .state.services.editing import Editing
 from .state.states import AbortMode, State
 
 MAX_WAIT_S = 30.0
 MAX_LIMIT = 500
 FOR_EVER = "private, max-age=31536000, immutable"
 KEEP_HISTORY = "Midrun.KeepInterruptedHistory"
-
-
-class Latents(Protocol):
-    """Gives out what was recorded as ComfyUI's latent files."""
-
-    def latent(
-        self, job: Job, node_id: str | None, step: int | None, iteration: int | None = None
-    ) -> tuple[str, bytes]: ...
-
-
-class Pictures(Protocol):
-    """Gives out previews."""
-
-    async def picture(self, job: Job, wanted: Wanted) -> Shown: ...
-    async def listed(self, job: Job) -> list[Preview]: ...
 
 
 class Routes:

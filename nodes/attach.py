@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
-from . import hooks
+from .engine import hooks
 from .options import midrun_inputs, options
 
 

@@ -6,7 +6,7 @@ import comfy.samplers
 from comfy_api.v0_0_2 import io
 from nodes import common_ksampler
 
-from . import hooks
+from .engine import hooks
 from .options import midrun_inputs, options
 
 

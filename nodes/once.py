@@ -9,8 +9,8 @@ import nodes
 from comfy_api.v0_0_2 import io
 from comfy_execution.graph import ExecutionBlocker
 
-from . import hooks
 from .breakpoint import ANY
+from .engine import hooks
 
 
 def loops_exist() -> bool:

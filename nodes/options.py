@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
-from ..state.previews import Method, PreviewOptions
+from ..state.pictures.previews import Method, PreviewOptions
 from ..state.states import QueuePolicy
-from .hooks import Options
+from .engine.hooks import Options
 
 
 def midrun_inputs() -> list[io.Input]:

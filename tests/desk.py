@@ -10,15 +10,15 @@ from typing import Any
 
 from test_job import Flag, enter, seen
 
-from midrun.state.control import Control, Presence, Run, Where
-from midrun.state.instrument import Instruments
-from midrun.state.job import Job
-from midrun.state.memory import MemoryRecordings
-from midrun.state.registry import Registry
-from midrun.state.request import Request
+from midrun.state.job.job import Job
+from midrun.state.job.request import Request
+from midrun.state.job.transitions import Event
+from midrun.state.recording.memory import MemoryRecordings
+from midrun.state.services.control import Control, Presence, Run, Where
+from midrun.state.services.registry import Registry
 from midrun.state.states import QueuePolicy
-from midrun.state.store import Store
-from midrun.state.transitions import Event
+from midrun.state.store.store import Store
+from midrun.state.workflow.instrument import Instruments
 
 GRAPH = Request({"3": {"class_type": "MidrunKSampler"}}, {"client_id": "c"})
 RUNNING, WAITING, ABSENT = (Presence(where) for where in (Where.RUNNING, Where.WAITING, Where.ABSENT))

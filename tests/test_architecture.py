@@ -11,69 +11,100 @@ import yaml
 
 import graphs
 from harness import Comfy
-from midrun import breakpoint_routes, compare_routes, server_routes, telemetry_routes, travel_routes
+from midrun import server_routes
+from midrun.routes import breakpoints, compare, telemetry, time_travel
 
 ROOT = Path(__file__).resolve().parent.parent
-ON_EVENT_LOOP = [path for path in sorted(ROOT.glob("*.py")) if path.stem not in ("__init__", "dev")]
-ROUTES = tuple(f".{path.stem}" for path in ON_EVENT_LOOP)
+ROOMS = (  # from the top: a module imports nothing of a room above its own, and no ring leads back to it
+    "server_routes",
+    "routes",
+    "nodes",
+    "nodes/engine",
+    "nodes/previews",
+    "nodes/comfyui",
+    "state/services",
+    "state/store",
+    "state/job",
+    "state/recording",
+    "state/pictures",
+    "state/workflow",
+    "state/breakpoints",
+    "state",
+)
 MODULES = [
-    *ON_EVENT_LOOP,
-    *sorted((ROOT / "nodes").glob("*.py")),
-    *sorted((ROOT / "state").glob("*.py")),
+    ROOT / "server_routes.py",
+    *(path for wing in ("routes", "nodes", "state") for path in sorted((ROOT / wing).rglob("*.py"))),
 ]
+BY_NAME = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in MODULES}
+FORBIDDEN = {  # packages from outside, by wing
+    "state": ("comfy", "comfy_api", "comfy_execution", "aiohttp", "server", "nodes", "execution"),
+    "nodes": ("aiohttp", "server"),
+    "routes": ("comfy", "comfy_api", "comfy_execution", "torch", "server", "nodes", "execution"),
+}
+FUNCTION_LINES, MODULE_LINES = 40, 300
 
 
-def imported(path: Path) -> set[str]:
-    """What a module imports, relative imports as `.room.module` from the pack's root."""
-    names: set[str] = set()
+def imported(path: Path) -> tuple[set[str], set[str]]:
+    """Names of what a module imports: of the pack's own modules, as in BY_NAME, and of others."""
+    own: set[str] = set()
+    others: set[str] = set()
     for found in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(found, ast.Import):
-            names |= {alias.name for alias in found.names}
+            others |= {alias.name for alias in found.names}
+        elif isinstance(found, ast.ImportFrom) and not found.level:
+            others.add(found.module or "")
         elif isinstance(found, ast.ImportFrom):
-            room = path.parent.name if found.level == 1 and path.parent != ROOT else ""
-            prefix = "." + room + ("." if room else "") if found.level else ""
-            names |= (
-                {f"{prefix}{found.module}"} if found.module else {prefix + name.name for name in found.names}
-            )
-    return names
+            room = path.parents[found.level - 1].relative_to(ROOT)
+            base = (room / (found.module or "").replace(".", "/")).as_posix()
+            names = {(Path(base) / alias.name).as_posix() for alias in found.names}
+            own |= (names & BY_NAME.keys()) or {base}
+    return own, others
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_imports_only_what_its_room_may_know(path: Path) -> None:
-    room = path.parent.name if path.parent != ROOT else "routes"
-    forbidden = {
-        "state": (".nodes", *ROUTES, "comfy", "aiohttp", "server", "nodes", "execution"),
-        "nodes": (*ROUTES, "aiohttp", "server"),
-        "routes": (".nodes", "comfy", "torch", "server", "nodes", "execution"),
-    }[room]
-    for name in imported(path):
-        for banned in forbidden:
-            assert name != banned and not name.startswith(
-                (banned + ".", "comfy_api" if banned == "comfy" else "\0")
-            )
-    if room == "state" and path.stem not in ("recording", "item_file", "tensor_file", "disk_recording"):
-        assert "torch" not in imported(path)
-    if path.stem not in ("hooks", "sampling"):
-        assert "comfy.patcher_extension" not in imported(path)
-    assert "comfy_api.latest" not in imported(path)  # ComfyUI changes it without notice
-    if path.stem != "queue":
+def room_of(name: str) -> int:
+    return ROOMS.index(name) if name in ROOMS else ROOMS.index(name.rpartition("/")[0])
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_module_imports_only_what_its_room_may_know(name: str) -> None:
+    path = BY_NAME[name]
+    own, others = imported(path)
+    assert own <= BY_NAME.keys(), "what is imported is a module"
+    assert all(room_of(other) >= room_of(name) for other in own)
+    wing = name.split("/")[0]
+    packages = {other.split(".")[0] for other in others}
+    assert not packages & set(FORBIDDEN.get(wing, FORBIDDEN["routes"]))
+    if wing == "routes" or name == "server_routes":
+        assert not any(other.startswith("nodes") for other in own)
+    if wing == "state" and not name.startswith("state/recording/"):
+        assert "torch" not in packages
+    if name not in ("nodes/engine/hooks", "nodes/engine/call"):
+        assert "comfy.patcher_extension" not in others
+    assert "comfy_api.latest" not in others  # ComfyUI changes it without notice
+    if name != "nodes/comfyui/queue":
         assert "prompt_queue" not in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.stem != "__init__"], ids=lambda path: path.stem
-)
-def test_a_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+def test_no_ring_of_imports_leads_back_to_where_it_began() -> None:
+    graph = {name: imported(path)[0] for name, path in BY_NAME.items()}
+    done: set[str] = set()
+    while ready := {name for name, own in graph.items() if name not in done and own <= done}:
+        done |= ready
+    assert done == graph.keys()
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_module_says_what_it_is_for(name: str) -> None:
+    assert ast.get_docstring(ast.parse(BY_NAME[name].read_text(encoding="utf-8")))
 
 
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
     routes = server_routes.Routes(None, None, None, None, lambda request: {}, dict)  # type: ignore[arg-type]
-    travel = travel_routes.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
-    breaks = breakpoint_routes.BreakpointRoutes(None)  # type: ignore[arg-type]
-    telemetry = telemetry_routes.TelemetryRoutes(None)  # type: ignore[arg-type]
-    compare = compare_routes.CompareRoutes(None, None, None)  # type: ignore[arg-type]
-    tables = (one.table() for one in (routes, travel, breaks, telemetry, compare))
+    travel = time_travel.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
+    breaks = breakpoints.BreakpointRoutes(None)  # type: ignore[arg-type]
+    measured = telemetry.TelemetryRoutes(None)  # type: ignore[arg-type]
+    compared = compare.CompareRoutes(None, None, None)  # type: ignore[arg-type]
+    tables = (one.table() for one in (routes, travel, breaks, measured, compared))
     registered = {(route.method, route.path) for table in tables for route in table}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")

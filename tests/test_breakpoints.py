@@ -12,7 +12,7 @@ from test_editing import put
 
 import graphs
 from harness import Comfy
-from midrun.state.breakpoints import (
+from midrun.state.breakpoints.breakpoints import (
     DEFAULT,
     OF_A_NODE,
     Breakpoint,

@@ -13,7 +13,7 @@ from resuming import run_interrupted, run_stock
 
 import graphs
 from harness import Comfy
-from midrun.nodes.brownian import Draws
+from midrun.nodes.engine.brownian import Draws
 
 SIGMAS = [14.5, 9.0, 6.25, 4.0, 2.5, 1.5, 0.75, 0.125]
 SHAPE = (1, 4, 8, 8)

@@ -11,9 +11,9 @@ from test_editing import put
 from test_timetravel import completed, resume, rewind
 
 from harness import Comfy
-from midrun.state.contact_sheet import GREY, PAPER, SMALLEST, Tile, contact_sheet
 from midrun.state.errors import BadRequest
-from midrun.state.grids import Axis, Cell, axes_of, cell_of, cells, variant
+from midrun.state.job.fork_grid import Axis, Cell, axes_of, cell_of, cells, variant
+from midrun.state.pictures.contact_sheet import GREY, PAPER, SMALLEST, Tile, contact_sheet
 
 
 def test_a_grid_has_a_cell_for_each_combination_and_comes_back_from_its_row() -> None:

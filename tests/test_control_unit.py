@@ -14,13 +14,13 @@ import pytest
 from desk import ABSENT, GRAPH, RUNNING, WAITING, Desk, open_desk
 from test_job import ERROR, seen
 
-from midrun.state import control as control_module
-from midrun.state.control import Presence, Where
 from midrun.state.errors import IllegalTransition, RunRefused, UnknownJob
-from midrun.state.job import CANCELLED
-from midrun.state.request import Request
+from midrun.state.job.job import CANCELLED
+from midrun.state.job.request import Request
+from midrun.state.job.transitions import Event
+from midrun.state.services import control as control_module
+from midrun.state.services.control import Presence, Where
 from midrun.state.states import AbortMode, QueuePolicy, State
-from midrun.state.transitions import Event
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 import torch
 
-from midrun.nodes.replay import Tape
-from midrun.state import writer as writing
-from midrun.state.disk import DiskRecordings
-from midrun.state.places import Home, directory_name
-from midrun.state.recording import Damaged, Evaluation, Step
-from midrun.state.request import Request
-from midrun.state.retention import Limits, Retention, limits_from, usage
+from midrun.nodes.engine.tape import Tape
+from midrun.state.job.request import Request
+from midrun.state.job.view import Change, JobView
+from midrun.state.recording import writer as writing
+from midrun.state.recording.disk import DiskRecordings
+from midrun.state.recording.recording import Damaged, Evaluation, Step
+from midrun.state.recording.writer import Writer
+from midrun.state.server_directory import Home, directory_name
+from midrun.state.services.retention import Limits, Retention, limits_from, usage
 from midrun.state.states import QueuePolicy, State
-from midrun.state.store import Store
-from midrun.state.view import Change, JobView
-from midrun.state.writer import Writer
+from midrun.state.store.store import Store
 
 JOB = "0b6b2f7c-5a0e-4c51-b7d6-2f8b3a1c9e00"
 

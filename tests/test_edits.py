@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midrun.state.edits import (
+from midrun.state.workflow.edits import (
     Edit,
     applied,
     changed,
@@ -21,8 +21,8 @@ from midrun.state.edits import (
     with_edits,
     without_pending,
 )
-from midrun.state.values import Definition, refusal
-from midrun.state.verdicts import Kind, Progress, Sampled, ancestors, verdict
+from midrun.state.workflow.input_values import Definition, refusal
+from midrun.state.workflow.verdicts import Kind, Progress, Sampled, ancestors, verdict
 
 CFG = ("3", "cfg")
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from test_job import World
 
-from midrun.state.evaluation import InFlight, Outcome
-from midrun.state.timing import Mode, Stopwatch
-from midrun.state.view import Timing
+from midrun.state.job.in_flight import InFlight, Outcome
+from midrun.state.job.stopwatch import Mode, Stopwatch
+from midrun.state.job.view import Timing
 
 
 def timed(world: World, *lengths: float) -> InFlight:

@@ -13,7 +13,7 @@ from test_editing import put
 
 import graphs
 from harness import Comfy
-from midrun.state.breakpoints import Breakpoint, Kind, parsed
+from midrun.state.breakpoints.breakpoints import Breakpoint, Kind, parsed
 from midrun.state.errors import BadRequest
 from midrun.state.node import Node, is_past, itself, node_of
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from midrun.nodes.fingerprint import digest, fingerprints
+from midrun.nodes.engine.fingerprint import digest, fingerprints
 
 
 def control(strength: float = 1.0, hint: float = 1.0) -> Any:

@@ -19,13 +19,13 @@ from test_job import seen
 
 import graphs
 from harness import Comfy
-from midrun.state.breakpoints import of_setting, of_workflow, parsed
-from midrun.state.edits import Edit, changed
+from midrun.state.breakpoints.breakpoints import of_setting, of_workflow, parsed
+from midrun.state.breakpoints.wait_conditions import Heat, Window
 from midrun.state.errors import BadRequest
-from midrun.state.guard import Guard, Unreadable
-from midrun.state.job import Job
-from midrun.state.pause_when import Heat, Window
+from midrun.state.job.job import Job
+from midrun.state.services.guard import Guard, Unreadable
 from midrun.state.states import AbortMode, PauseReason, State
+from midrun.state.workflow.edits import Edit, changed
 
 HOURS = {"kind": "time", "from": "08:00", "to": "18:00", "id": "hours"}
 HOT = {"kind": "heat", "above": 85, "below": 70, "id": "hot"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midrun.state.instrument import break_before, once, plain, watch_all
+from midrun.state.workflow.instrument import break_before, once, plain, watch_all
 
 TYPES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "Loader": ({"name": "STRING"}, ("MODEL", "CLIP", "VAE")),

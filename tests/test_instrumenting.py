@@ -17,7 +17,7 @@ from test_editing import oracle_plain, put
 
 import graphs
 from harness import ROOT, TEST_PACK, Comfy
-from midrun.state.breakpoints import OF_A_NODE
+from midrun.state.breakpoints.breakpoints import OF_A_NODE
 
 
 def workflow(*node_ids: str) -> dict[str, Any]:

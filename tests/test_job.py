@@ -13,17 +13,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from midrun.state.breakpoints import Observation
-from midrun.state.edits import Edit, pending
+from midrun.state.breakpoints.breakpoints import Observation
 from midrun.state.errors import IllegalTransition
-from midrun.state.evaluation import Outcome
-from midrun.state.job import CANCELLED, Job
+from midrun.state.job.in_flight import Outcome
+from midrun.state.job.job import CANCELLED, Job
+from midrun.state.job.request import Request
+from midrun.state.job.transitions import TRANSITIONS, Directive, Event
+from midrun.state.job.view import Change, JobError, JobView, Moment, Timing
+from midrun.state.job.worker_side import PAUSE_BUDGET_S
 from midrun.state.node import itself
-from midrun.state.request import Request
 from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
-from midrun.state.transitions import TRANSITIONS, Directive, Event
-from midrun.state.view import Change, JobError, JobView, Moment, Timing
-from midrun.state.watched import PAUSE_BUDGET_S
+from midrun.state.workflow.edits import Edit, pending
 
 
 def seen(step: int, sigma: float = 1.0, **more: Any) -> Observation:

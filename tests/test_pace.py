@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midrun.state.pace import OLDEST_S, SHARE, SHARE_OF_CPU, SHORTEST_S, Pace
+from midrun.state.pictures.preview_interval import OLDEST_S, SHARE, SHARE_OF_CPU, SHORTEST_S, Pace
 
 
 class Clock:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from midrun.state.disk import DiskRecordings
-from midrun.state.preview_files import LISTED, Content, PreviewFiles
-from midrun.state.previews import Kind, Preview
-from midrun.state.request import Request
-from midrun.state.retention import Limits, Retention
+from midrun.state.job.request import Request
+from midrun.state.job.view import JobView
+from midrun.state.pictures.previews import Kind, Preview
+from midrun.state.recording.disk import DiskRecordings
+from midrun.state.services.preview_files import LISTED, Content, PreviewFiles
+from midrun.state.services.retention import Limits, Retention
 from midrun.state.states import State
-from midrun.state.store import Store
-from midrun.state.view import JobView
+from midrun.state.store.store import Store
 
 AT = "2026-01-01T00:00:00.000Z"
 

@@ -9,7 +9,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midrun.state.queue_order import Item, ResumedRuns, between
+from midrun.state.services.queue_order import Item, ResumedRuns, between
 
 
 class Queue:

@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from midrun.nodes.replay import Tap, Tape, capture_rng, host_copy
-from midrun.state.disk import DiskRecordings
-from midrun.state.memory import MemoryRecordings
-from midrun.state.recording import (
-    Approach,
-    Evaluation,
-    Inputs,
-    Recording,
-    Segment,
-    Step,
-)
+from midrun.nodes.engine.tape import Tap, Tape, capture_rng, host_copy
+from midrun.state.recording.disk import DiskRecordings
+from midrun.state.recording.memory import MemoryRecordings
+from midrun.state.recording.recording import Approach, Evaluation, Inputs, Recording, Segment, Step
 
 CPU = torch.device("cpu")
 

@@ -14,20 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_job import Flag, enter, seen
 
-from midrun.nodes.replay import capture_rng
-from midrun.state.breakpoints import Breakpoint, Kind
-from midrun.state.disk import DiskRecordings
-from midrun.state.evaluation import Outcome
-from midrun.state.job import Job
-from midrun.state.places import Home
-from midrun.state.preview_files import PreviewFiles
-from midrun.state.recording import Approach, Evaluation, Inputs, Step
-from midrun.state.recovery import recover
-from midrun.state.registry import Registry
-from midrun.state.request import Request
+from midrun.nodes.engine.tape import capture_rng
+from midrun.state.breakpoints.breakpoints import Breakpoint, Kind
+from midrun.state.job.in_flight import Outcome
+from midrun.state.job.job import Job
+from midrun.state.job.request import Request
+from midrun.state.job.view import JobView
+from midrun.state.recording.disk import DiskRecordings
+from midrun.state.recording.recording import Approach, Evaluation, Inputs, Step
+from midrun.state.server_directory import Home
+from midrun.state.services.preview_files import PreviewFiles
+from midrun.state.services.recovery import recover
+from midrun.state.services.registry import Registry
 from midrun.state.states import QueuePolicy, State
-from midrun.state.store import Store
-from midrun.state.view import JobView
+from midrun.state.store.store import Store
 
 JOB = "0b6b2f7c-5a0e-4c51-b7d6-2f8b3a1c9e00"
 GRAPH = Request({"3": {"class_type": "MidrunKSampler"}, "4": {"class_type": "MidrunKSampler"}}, {})

@@ -10,13 +10,13 @@ import pytest
 from test_job import Flag, enter
 
 from midrun.state.errors import UnknownJob
-from midrun.state.memory import MemoryRecordings
-from midrun.state.registry import Registry
-from midrun.state.request import Request
+from midrun.state.job.request import Request
+from midrun.state.job.transitions import Event
+from midrun.state.job.view import JobView
+from midrun.state.recording.memory import MemoryRecordings
+from midrun.state.services.registry import Registry
 from midrun.state.states import AbortMode, QueuePolicy, State
-from midrun.state.store import Store
-from midrun.state.transitions import Event
-from midrun.state.view import JobView
+from midrun.state.store.store import Store
 
 REQUEST = Request({"3": {"class_type": "MidrunKSampler"}}, {}, ("9",))
 

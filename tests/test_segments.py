@@ -14,10 +14,10 @@ from test_editing import put
 
 import graphs
 from harness import Comfy
-from midrun.nodes.replay import InputsChanged
-from midrun.nodes.segments import continued, moved, starting_at
-from midrun.state import tensor_file
-from midrun.state.recording import Approach
+from midrun.nodes.engine.segments import continued, moved, starting_at
+from midrun.nodes.engine.tape import InputsChanged
+from midrun.state.recording import tensor_file
+from midrun.state.recording.recording import Approach
 
 
 class Eps:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from midrun.state.request import Request
+from midrun.state.job.request import Request
+from midrun.state.job.view import Change, JobError, JobView, Timing
 from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
-from midrun.state.store import Store
-from midrun.state.view import Change, JobError, JobView, Timing
+from midrun.state.store.store import Store
 
 REQUEST = Request(
     {"3": {"class_type": "MidrunKSampler"}}, {"client_id": "c"}, ("9",), {"api_key": "sesame-secret"}

@@ -18,9 +18,9 @@ from test_store import REQUEST, view
 from test_timetravel import completed, resume, rewind
 
 from harness import Comfy
-from midrun.state.breakpoints import Observation
-from midrun.state.evaluation import Outcome
-from midrun.state.store import Store
+from midrun.state.breakpoints.breakpoints import Observation
+from midrun.state.job.in_flight import Outcome
+from midrun.state.store.store import Store
 from midrun.state.telemetry import COLUMNS, Telemetry, to_csv
 
 NODE = {"node_id": "sampler", "display_node_id": "sampler", "iteration": None}

@@ -17,12 +17,12 @@ from test_samplers import all_samplers
 
 import graphs
 from harness import Comfy
-from midrun.nodes.replay import capture_rng
+from midrun.nodes.engine.tape import capture_rng
 from midrun.state.errors import Unavailable
-from midrun.state.places import directory_name
-from midrun.state.preview_files import PreviewFiles
-from midrun.state.recording import Inputs
-from midrun.state.timetravel import TimeTravel
+from midrun.state.recording.recording import Inputs
+from midrun.state.server_directory import directory_name
+from midrun.state.services.preview_files import PreviewFiles
+from midrun.state.services.time_travel import TimeTravel
 
 SAMPLER = f"{directory_name('sampler')}.0"
 

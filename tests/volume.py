@@ -163,9 +163,9 @@ def _asked(comfy: Comfy, query: str, times: int) -> Figures:
 def _state() -> dict[str, Any]:
     """The pack's own classes; not at import time, as the package has to be there first."""
     as_package()
-    from midrun.state.memory import MemoryRecordings  # noqa: PLC0415
-    from midrun.state.registry import Registry  # noqa: PLC0415
-    from midrun.state.store import Store  # noqa: PLC0415
+    from midrun.state.recording.memory import MemoryRecordings  # noqa: PLC0415
+    from midrun.state.services.registry import Registry  # noqa: PLC0415
+    from midrun.state.store.store import Store  # noqa: PLC0415
 
     return {"Store": Store, "Registry": Registry, "recordings": MemoryRecordings()}
 

@@ -134,7 +134,9 @@ async def disk_clock(request):
     """Begins at the first call; answers what was measured since."""
     if not CLOCKS:
         CLOCKS.append(DiskClock())
-        module = next(module for name, module in list(sys.modules.items()) if name.endswith(".state.writer"))
+        module = next(
+            module for name, module in list(sys.modules.items()) if name.endswith(".state.recording.writer")
+        )
         module.Writer.submit = CLOCKS[0].around(module.Writer.submit)
     return web.json_response(CLOCKS[0].told)
 

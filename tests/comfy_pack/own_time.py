@@ -7,16 +7,16 @@ import time
 from collections import defaultdict
 
 PARTS = {
-    "nodes.sampling": {
+    "nodes.engine.call": {
         "copies to the host": ("host_copy",),
         "generators": ("capture_rng",),
         "the wrapper itself": ("SamplingCall.predict_noise", "SamplingCall._evaluate"),
         "the callback itself": ("SamplingCall.on_step",),
     },
-    "nodes.replay": {"the tape": ("Tape.next", "Tape.passed")},
-    "nodes.journal": {"the journal": ("Journal.note", "Journal.hand_over", "Journal.settle")},
-    "nodes.brownian": {"draws to keep": ("Draws.serve",)},
-    "state.watched": {
+    "nodes.engine.tape": {"the tape": ("Tape.next", "Tape.passed")},
+    "nodes.engine.journal": {"the journal": ("Journal.note", "Journal.hand_over", "Journal.settle")},
+    "nodes.engine.brownian": {"draws to keep": ("Draws.serve",)},
+    "state.job.worker_side": {
         "the job": tuple(f"Watched.{name}" for name in ("may_stop_at", "begin_evaluation", "end_evaluation")),
     },
 }

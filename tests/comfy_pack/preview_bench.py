@@ -118,7 +118,7 @@ def _sample(model, name, work, steps, positive, negative):
 
 def _until_idle():
     """What is still being decoded is not to slow down the next call."""
-    hooks = next(module for name, module in list(sys.modules.items()) if name.endswith(".nodes.hooks"))
+    hooks = next(module for name, module in list(sys.modules.items()) if name.endswith(".nodes.engine.hooks"))
     hooks.runtime.previews.thread.submit(lambda: None).result()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from midrun.nodes.demo_loading import TEXT
+from midrun.nodes.comfyui.demo_loading import TEXT
 
 from .draw import Scene, random_scene, sentence
 

@@ -10,7 +10,7 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, SpatialTransformer, UNetModel
 from torch import nn
 
-from midrun.nodes.demo_loading import UNET
+from midrun.nodes.comfyui.demo_loading import UNET
 
 LEARNING_RATE, WARM_UP, EMA = 1e-3, 200, 0.999
 WITH_WEIGHTS = (nn.Conv2d, nn.Linear, nn.GroupNorm, nn.LayerNorm, nn.Embedding)

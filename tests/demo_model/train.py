@@ -28,7 +28,7 @@ from demo_model import autoencoder, lora  # noqa: E402
 from demo_model.captions import Captions, Text  # noqa: E402
 from demo_model.diffusion import Schedule, Training, initialise, unet  # noqa: E402
 from demo_model.draw import SIDE, draw, hollow, random_scene  # noqa: E402
-from midrun.nodes import demo_loading  # noqa: E402
+from midrun.nodes.comfyui import demo_loading  # noqa: E402
 
 SEED, DROPPED, SWAPPED = 20, 0.12, 0.5
 LATE = 200  # noise levels below this are those of the last steps; 1000 is pure noise

@@ -1,0 +1,102 @@
+"""What is made of a sampling call's evaluations and steps: recorded, measured, told, shown.
+
+Called by the Journal: most often on a thread beside the sampling thread, while the model works.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ...state.breakpoints.breakpoints import Kind, Observation
+from ...state.job.job import Job
+from ...state.recording.recording import Approach, Evaluation, Step
+from ..previews.previews import CallPreviews
+from .tape import Tape, finite, norm_of
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step that the sampler finished, after so many evaluations; sigma and live are the newest one's.
+
+    denoised: on the host; own: the same, where it is not the newest answer; memory: bytes on the device
+    """
+
+    number: int
+    evaluations: int
+    sigma: float
+    live: bool
+    denoised: torch.Tensor
+    own: torch.Tensor | None
+    memory: int | None
+
+
+class Entries:
+    """Of one sampling call, in the order in which things happened."""
+
+    def __init__(self, job: Job, tape: Tape, previews: CallPreviews, pause_at: int) -> None:
+        self._job = job
+        self._recording = tape.recording
+        self._previews = previews
+        self._pause_at = pause_at
+        self.denoised: torch.Tensor | None = None  # of the newest step
+        self._seen: Observation | None = None  # of the newest step
+        self._norm: tuple[torch.Tensor, float] | None = None  # of the newest answer
+        self._difference: torch.Tensor | None = None  # of the two newest steps
+        self._void = False  # an answer was not a number: what followed from it is worth nothing
+
+    def begin(self) -> None:
+        """Another attempt."""
+        self._seen, self._void = None, False
+
+    def approached(self, approach: Approach) -> None:
+        if not self._void:
+            self._recording.approached(approach)
+
+    def answered(self, evaluation: Evaluation, evaluations: int, sigma: float, seconds: float) -> None:
+        """Live. evaluations: with this one; seconds: that it took"""
+        if self._void:
+            return
+        answer = evaluation.answer
+        norm = norm_of(answer)
+        if not finite(answer, norm) and self._job.hit(Kind.NAN):
+            self._void = True
+            return
+        self._norm = answer, norm
+        self._recording.append(evaluation)
+        self._job.recorded(evaluations, sigma, True, seconds)
+
+    def stepped(self, done: Done) -> None:
+        if self._void:
+            return
+        seen = self._observed(done)
+        self._seen, self.denoised = seen, done.denoised
+        self._previews.stepped(done.number, done.sigma, done.denoised, done.live)
+        left = self._job.stepped(seen, done.live, self._pause_at)
+        step = Step(done.number, done.evaluations, done.sigma, done.own, left.measured, left.hits)
+        self._recording.mark(step)
+
+    def model_works(self) -> None:
+        """From here on nobody waits for what others are given to do."""
+        if not self._void:
+            self._recording.save()
+            self._previews.hand_over()
+            self._job.tell()
+
+    def _observed(self, done: Done) -> Observation:
+        known = self._norm
+        norm = known[1] if known is not None and known[0] is done.denoised else norm_of(done.denoised)
+        before = self._seen
+        if before is None or self.denoised is None:
+            return Observation(done.number, done.sigma, norm=norm, memory=done.memory)
+        change = norm_of(self._subtracted(done.denoised, self.denoised)) / max(norm, 1e-12)
+        return Observation(done.number, done.sigma, before.sigma, change, before.change, norm, done.memory)
+
+    def _subtracted(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """In memory that is used at each step: to be given new memory takes longer than to subtract."""
+        kept = self._difference
+        if kept is None or kept.shape != one.shape or kept.dtype is not one.dtype or one.dtype != other.dtype:
+            kept = self._difference = one - other
+            return kept
+        return torch.sub(one, other, out=kept)

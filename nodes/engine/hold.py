@@ -1,0 +1,55 @@
+"""What a paused job's worker thread does: it gives the GPU back and waits, if the queue policy lets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import comfy.model_management as mm
+
+from ...state.job.job import Job
+from ...state.job.transitions import Directive
+from ...state.recording.recording import Recordings
+from ...state.states import QueuePolicy
+from ..comfyui import gpu
+from ..previews.full_quality import FullQuality
+
+FLUSH_S = 0.3  # that a pause may take longer for what was computed to reach the disk
+POLL_S = 0.1  # how often a held job looks at ComfyUI's interrupt flag and queue
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Of all jobs."""
+
+    full: FullQuality
+    recordings: Recordings
+    somebody_waits: Callable[[], bool]  # in ComfyUI's queue
+
+    def hold(self, job: Job) -> Directive:
+        """Until the job goes on, ends or makes way. A user's own Cancel cancels it."""
+        released = gpu.release()
+        self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
+        with self.full.held(job):
+            told = {"gpu": released.to_json()}
+            directive = job.stopped(released.complete, told, self._should_park(job))
+            while directive is Directive.PAUSE:
+                if mm.processing_interrupted():
+                    job.cancel(job.prompt_id)
+                elif self._should_park(job) and job.park():
+                    return Directive.PARK
+                self.full.serve(job)
+                directive = job.wait(POLL_S)
+        return directive
+
+    def _should_park(self, job: Job) -> bool:
+        policy = job.view().queue_policy
+        if policy is QueuePolicy.AUTO:
+            return self.somebody_waits()
+        return policy is QueuePolicy.PARK
+
+
+def leave() -> None:
+    """End the prompt, as ComfyUI's Cancel does; raises. A Cancel that got us here is served."""
+    mm.interrupt_current_processing(False)
+    raise mm.InterruptProcessingException()

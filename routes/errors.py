@@ -1,0 +1,55 @@
+"""One shape for every refusal of the REST API. On ComfyUI's event loop."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from ..state.errors import BadRequest, IllegalTransition, InvalidParams, MidrunError, Unavailable
+
+log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+STATUS = {
+    "unknown_job": 404,
+    "no_latent": 404,
+    "no_step": 404,
+    "no_preview": 404,
+    "no_take": 404,
+    "no_grid": 404,
+    "illegal_transition": 409,
+    "too_large": 413,
+    "invalid_params": 422,
+    "unavailable": 503,
+}
+
+
+def guarded(handler: Handler) -> Handler:
+    """Map every refusal to the one error shape."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except MidrunError as error:
+            return web.json_response({"error": _error(error)}, status=STATUS.get(error.code, 400))
+        except RecursionError:
+            refusal: MidrunError = BadRequest("The workflow is nested too deeply.")
+            return web.json_response({"error": _error(refusal)}, status=400)
+        except sqlite3.Error as error:
+            log.exception("Midrun could not read its database")
+            refusal = Unavailable(f"Midrun can not read its database: {error}. ComfyUI's log says more.")
+            return web.json_response({"error": _error(refusal)}, status=503)
+
+    return guarded
+
+
+def _error(error: MidrunError) -> dict[str, Any]:
+    told: dict[str, Any] = {"code": error.code, "message": str(error)}
+    if isinstance(error, IllegalTransition):
+        told["state"] = error.state.value
+    if isinstance(error, (IllegalTransition, InvalidParams)) and error.rejected is not None:
+        told["rejected"] = error.rejected
+    return told

@@ -1,0 +1,107 @@
+"""From what a client sent to plain values. Each raises BadRequest or TooLarge. ComfyUI's event loop.
+
+Whatever a client sends is data: an id is looked up, never made into a path, a query or HTML.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from ..state.errors import BadRequest, TooLarge
+from ..state.pictures.previews import Kind, Quality, Wanted
+from ..state.states import State
+
+MAX_BODY = 4 * 1024 * 1024
+
+
+def job_id(request: web.Request) -> str:
+    return request.match_info["id"]
+
+
+async def body(request: web.Request) -> dict[str, Any]:
+    """A JSON object of at most MAX_BODY bytes; no body at all is {}."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise TooLarge(f"The body has {request.content_length} bytes; the limit is {MAX_BODY}.")
+    raw = bytearray()
+    async for chunk in request.content.iter_chunked(1 << 16):
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            raise TooLarge(f"The body has more than {MAX_BODY} bytes.")
+    if not raw:
+        return {}
+    try:
+        parsed = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not JSON.") from None
+    if not isinstance(parsed, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return parsed
+
+
+def only(given: Iterable[str], known: set[str]) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        allowed = f"; known here: {', '.join(sorted(known))}" if known else ""
+        raise BadRequest(f"Unknown key {unknown[0][:40]!r}{allowed}.")
+
+
+def state(name: str) -> State:
+    try:
+        return State(name)
+    except ValueError:
+        names = ", ".join(known.value for known in State)
+        raise BadRequest(f"state must be one or more of {names}, not {name[:40]!r}.") from None
+
+
+def integer(name: str, text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and low <= int(text) <= high):
+        raise BadRequest(f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}.")
+    return int(text)
+
+
+def number(name: str, text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise BadRequest(f"{name} must be a number from {low:g} to {high:g}, not {text[:40]!r}.")
+    return value
+
+
+def storable(text: str | None) -> str | None:
+    """Without lone surrogates, which no database takes."""
+    return None if text is None else text.encode(errors="replace").decode()
+
+
+def wanted(request: web.Request) -> Wanted:
+    """Which picture of a job."""
+    query = request.query
+    only(query, {"node_id", "iteration", "step", "kind", "quality", "still", "v"})
+    step = query.get("step")
+    return Wanted(
+        query.get("node_id"),
+        None if step is None else integer("step", step, 1, 2**31),
+        Kind(_one_of("kind", query.get("kind", "step"), [kind.value for kind in Kind])),
+        Quality(_one_of("quality", query.get("quality", "fast"), [quality.value for quality in Quality])),
+        _one_of("still", query.get("still", "false"), ["true", "false"]) == "true",
+        query.get("v"),
+        iteration(request),
+    )
+
+
+def iteration(request: web.Request) -> int | None:
+    """Of a loop; None is the newest."""
+    told = request.query.get("iteration")
+    return None if told is None else integer("iteration", told, 1, 2**31)
+
+
+def _one_of(name: str, text: str, known: list[str]) -> str:
+    if text not in known:
+        raise BadRequest(f"{name} must be {' or '.join(known)}, not {text[:40]!r}.")
+    return text

@@ -1,0 +1,120 @@
+"""Hears of prompts on their way in and of ComfyUI's own Cancel. ComfyUI's event loop; never blocks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import uuid
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Any
+
+from aiohttp import web
+
+from ..state.breakpoints.breakpoints import of_workflow
+from ..state.job.job import Job
+from ..state.job.request import Request
+from ..state.services.control import Control
+from ..state.states import QueuePolicy
+from ..state.workflow.graph import class_type
+
+log = logging.getLogger(__name__)
+
+
+class Ears:
+    """Notices prompts on their way in, what became of them, and ComfyUI's own Cancel."""
+
+    def __init__(self, control: Control, class_types: Iterable[str], secret_keys: Iterable[str]) -> None:
+        self._control = control
+        self._class_types = frozenset(class_types)
+        self._secret_keys = frozenset(secret_keys)
+        self._submitted: ContextVar[Job | None] = ContextVar("midrun_submitted", default=None)
+
+    def on_prompt(self, body: Any) -> Any:
+        """ComfyUI's prompt handler: sees a prompt before it is validated."""
+        self._submitted.set(None)
+        prompt = body.get("prompt") if isinstance(body, dict) else None
+        if not isinstance(prompt, dict):
+            return body
+        request = self._request(body)
+        stopping = self._control.instruments.stopping(request.prompt, of_workflow(request.extra_data))
+        watched = self._watched_nodes(stopping)
+        if not watched:
+            return body
+        if body.get("prompt_id") is None:
+            body["prompt_id"] = str(uuid.uuid4())
+        prompt_id = str(body["prompt_id"])
+        if not _encodable(prompt_id):
+            log.warning("Midrun does not watch a prompt whose prompt_id is not valid Unicode")
+            return body
+        job = self._control.registry.add(prompt_id, request, _policy(watched))
+        if job is None:
+            log.warning("Midrun does not watch prompt %r: an earlier job has that prompt_id", prompt_id[:100])
+            return body
+        body["prompt"] = stopping
+        self._submitted.set(job)
+        self._control.submitted(job)
+        return body
+
+    async def on_response(self, request: web.Request, response: web.StreamResponse) -> None:
+        """aiohttp's on_response_prepare signal, after the handler ran."""
+        if request.method != "POST":
+            return
+        path = request.path
+        while path.startswith("/api/"):
+            path = path[len("/api") :]
+        if path == "/prompt":
+            job = self._submitted.get()
+            self._submitted.set(None)
+            if job is not None:
+                (self._control.accepted if response.status == 200 else self._control.refused)(job)
+        elif response.status == 200 and path == "/interrupt":
+            prompt_id = (await _lenient_body(request)).get("prompt_id")
+            self._control.cancelled(str(prompt_id) if prompt_id else None)
+        elif response.status == 200 and path.startswith("/jobs/") and path.endswith("/cancel"):
+            ids = (await _lenient_body(request)).get("job_ids") or [request.match_info.get("job_id")]
+            for prompt_id in ids:
+                if isinstance(prompt_id, str):
+                    self._control.cancelled(prompt_id)
+
+    def _watched_nodes(self, prompt: dict[str, Any]) -> list[dict[str, Any]]:
+        named = {node_id: class_type(prompt, node_id) for node_id in prompt}
+        return [prompt[node_id] for node_id, kind in named.items() if kind in self._class_types]
+
+    def _request(self, body: dict[str, Any]) -> Request:
+        extra = body.get("extra_data")
+        extra = copy.deepcopy(extra) if isinstance(extra, dict) else {}
+        secrets = {key: extra.pop(key) for key in self._secret_keys & extra.keys()}
+        if "client_id" in body:
+            extra["client_id"] = body["client_id"]
+        targets = body.get("partial_execution_targets")
+        outputs = tuple(str(target) for target in targets) if isinstance(targets, list) else None
+        prompt = self._control.instruments.first(copy.deepcopy(body["prompt"]))
+        return Request(prompt, extra, outputs, secrets)
+
+
+async def _lenient_body(request: web.Request) -> dict[str, Any]:
+    """The body that ComfyUI's own handler has read already."""
+    try:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _policy(nodes: list[dict[str, Any]]) -> QueuePolicy:
+    for node in nodes:
+        inputs = node.get("inputs")
+        policy = inputs.get("queue_policy") if isinstance(inputs, dict) else None
+        if isinstance(policy, str) and policy in {known.value for known in QueuePolicy}:
+            return QueuePolicy(policy)
+    return QueuePolicy.AUTO
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,232 @@
+"""Conditions on which a job pauses by itself: named fields and comparisons, never code. Pure functions."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from ..errors import BadRequest
+from ..node import Node
+from .wait_conditions import Limits, heat, window
+
+MOST = 100  # of a job
+OF_A_NODE = "Midrun.breakpoints"  # the property of a node in a workflow that holds its breakpoints
+
+
+class Kind(str, Enum):
+    STEP = "step"  # once so many steps are done
+    EVERY = "every"  # after each so many steps
+    SIGMA_BELOW = "sigma_below"  # when the noise level falls below a value
+    CHANGE_BELOW = "change_below"  # when a step's relative change of `denoised` falls below a value
+    NAN = "nan"  # when an answer of the model has a NaN or an infinity
+    EXCEPTION = "exception"  # when the sampling raises one
+    NODE = "node"  # before a node of the workflow runs
+    TIME = "time"  # in certain hours of the day; it goes on by itself after them
+    HEAT = "heat"  # while the GPU is hot; it goes on by itself when it is not
+
+
+COUNTED = (Kind.STEP, Kind.EVERY)
+BELOW = (Kind.SIGMA_BELOW, Kind.CHANGE_BELOW)
+AT_STEPS = (*COUNTED, *BELOW)
+AROUND = {Kind.TIME: window, Kind.HEAT: heat}  # what is so around the server, whatever the job does
+NAMES = {Kind.TIME: {"from", "to"}, Kind.HEAT: {"above", "below"}}
+
+
+@dataclass(frozen=True)
+class Breakpoint:
+    """value: steps, sigma or a ratio, by kind; None for those that need none. node_id: None is any node.
+
+    iteration: of the loop that the node is in, from 1; None is each
+    log_only: it is noted in the audit trail, and the job goes on
+    limits: of the kinds time and heat
+    """
+
+    id: str
+    kind: Kind
+    value: float | None = None
+    node_id: str | None = None
+    enabled: bool = True
+    log_only: bool = False
+    hits: int = 0
+    limits: Limits | None = None
+    iteration: int | None = None
+
+    def is_about(self, node: Node | None) -> bool:
+        """Whether it is for that node, which samples or is to run next."""
+        if self.node_id is not None and (node is None or not node.is_called(self.node_id)):
+            return False
+        return self.iteration is None or (node is not None and node.iteration == self.iteration)
+
+    def to_json(self) -> dict[str, Any]:
+        told = {**self.__dict__, "kind": self.kind.value}
+        limits = told.pop("limits")
+        return told | (limits.to_json() if limits is not None else {})
+
+
+Breakpoints = tuple[Breakpoint, ...]
+DEFAULT: Breakpoints = (Breakpoint("nan", Kind.NAN),)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A step that was done. `before`: of the step before it; change: relative, None where it is not known.
+
+    norm: of `denoised`; memory: bytes on the device
+    """
+
+    step: int
+    sigma: float
+    sigma_before: float | None = None
+    change: float | None = None
+    change_before: float | None = None
+    norm: float | None = None
+    memory: int | None = None
+
+
+def met(breakpoint: Breakpoint, node: Node | None, seen: Observation) -> bool:
+    """A value has to fall below the limit: one that stays there is not met again."""
+    if not breakpoint.enabled or not breakpoint.is_about(node):
+        return False
+    limit = breakpoint.value or 0.0
+    if breakpoint.kind is Kind.STEP:
+        return seen.step == limit
+    if breakpoint.kind is Kind.EVERY:
+        return seen.step % limit == 0
+    if breakpoint.kind is Kind.SIGMA_BELOW:
+        return _fell(seen.sigma_before, seen.sigma, limit)
+    if breakpoint.kind is Kind.CHANGE_BELOW:
+        return seen.change is not None and _fell(seen.change_before, seen.change, limit)
+    return False
+
+
+def _fell(before: float | None, now: float, limit: float) -> bool:
+    return now < limit and (before is None or before >= limit)
+
+
+def hit(breakpoints: Breakpoints, which: Iterable[Breakpoint]) -> Breakpoints:
+    """The same with those counted."""
+    ids = {breakpoint.id for breakpoint in which}
+    return tuple(replace(one, hits=one.hits + (one.id in ids)) for one in breakpoints)
+
+
+def parsed(given: Any) -> Breakpoints:
+    """From JSON; raises BadRequest."""
+    if not isinstance(given, list) or len(given) > MOST:
+        raise BadRequest(f"breakpoints must be a list of at most {MOST}.")
+    breakpoints = tuple(_parsed(one) for one in given)
+    if len({breakpoint.id for breakpoint in breakpoints}) != len(breakpoints):
+        raise BadRequest("Two breakpoints have the same id.")
+    return breakpoints
+
+
+def _parsed(one: Any) -> Breakpoint:
+    kind = _kind(one)
+    known = {"id", "kind", "value", "node_id", "iteration", "enabled", "log_only", "hits"}
+    known |= NAMES.get(kind, set())
+    if not one.keys() <= known:
+        told = ", ".join(sorted(known))
+        raise BadRequest(f"A breakpoint of the kind {kind.value} has some of {told}, and no other keys.")
+    texts = {name: one.get(name) for name in ("id", "node_id")}
+    flags = {name: one.get(name, default) for name, default in (("enabled", True), ("log_only", False))}
+    if not all(text is None or isinstance(text, str) for text in texts.values()):
+        raise BadRequest("id and node_id of a breakpoint are texts or null.")
+    if not all(isinstance(flag, bool) for flag in flags.values()):
+        raise BadRequest("enabled and log_only of a breakpoint are true or false.")
+    hits = one.get("hits", 0)
+    hits = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits >= 0 else 0
+    if kind is Kind.NODE and texts["node_id"] is None:
+        raise BadRequest("A breakpoint of the kind node needs a node_id.")
+    name = texts["id"] or uuid.uuid4().hex[:8]
+    limits = AROUND[kind](one) if kind in AROUND else None
+    value = _value(kind, one.get("value"))
+    where = {"node_id": texts["node_id"], "iteration": _iteration(one.get("iteration"))}
+    return Breakpoint(name, kind, value, **where, **flags, hits=hits, limits=limits)
+
+
+def _iteration(given: Any) -> int | None:
+    if given is None or (isinstance(given, int) and not isinstance(given, bool) and given > 0):
+        return given
+    raise BadRequest("iteration of a breakpoint is a whole number from 1, or null for each.")
+
+
+def _kind(one: Any) -> Kind:
+    if not isinstance(one, dict):
+        raise BadRequest("A breakpoint is an object.")
+    try:
+        return Kind(one.get("kind"))
+    except ValueError:
+        names = ", ".join(kind.value for kind in Kind)
+        raise BadRequest(f"The kind of a breakpoint is one of {names}.") from None
+
+
+def conditions(breakpoints: Breakpoints) -> list[Breakpoint]:
+    """Those that depend on what is so around the server; of whichever node, they are about the job."""
+    return [one for one in breakpoints if one.limits is not None and one.enabled]
+
+
+def nodes_of(breakpoints: Breakpoints) -> list[str]:
+    """The nodes before which to pause."""
+    found = [one.node_id for one in breakpoints if one.kind is Kind.NODE and one.enabled]
+    return [node_id for node_id in found if node_id is not None]
+
+
+def _value(kind: Kind, value: Any) -> float | None:
+    if kind not in AT_STEPS:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise BadRequest(f"A breakpoint of the kind {kind.value} needs a value above 0.")
+    if kind in COUNTED and value != int(value):
+        raise BadRequest(f"The value of a breakpoint of the kind {kind.value} is a whole number of steps.")
+    return value
+
+
+def of_workflow(extra_data: dict[str, Any]) -> Breakpoints:
+    """Those that nodes of the workflow carry. It comes from anybody: what makes no sense is left out."""
+    found: list[Breakpoint] = []
+    for node_id, properties in _nodes(extra_data):
+        given = properties.get(OF_A_NODE)
+        for one in given if isinstance(given, list) else ():
+            found += _sound(one | {"node_id": node_id} if isinstance(one, dict) else one)
+    return tuple({breakpoint.id: breakpoint for breakpoint in found}.values())[:MOST]
+
+
+def of_setting(given: Any) -> Breakpoints:
+    """Hours and heat that every job waits out, from a setting. What makes no sense is left out."""
+    found = [one for told in (given if isinstance(given, list) else ())[:MOST] for one in _sound(told)]
+    return tuple({one.id: one for one in found if one.limits is not None}.values())
+
+
+def _sound(one: Any) -> Breakpoints:
+    try:
+        return (replace(_parsed(one), hits=0),)
+    except BadRequest:
+        return ()
+
+
+def _nodes(extra_data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(execution id, properties) of the nodes of the frontend's workflow, those inside subgraphs included."""
+    workflow = _dict(_dict(extra_data.get("extra_pnginfo")).get("workflow"))
+    inner = _dict(workflow.get("definitions")).get("subgraphs")
+    subgraphs = (
+        {one.get("id"): one for one in inner if isinstance(one, dict)} if isinstance(inner, list) else {}
+    )
+    waiting: list[tuple[str, dict[str, Any], int]] = [("", workflow, 0)]
+    while waiting:
+        prefix, graph, depth = waiting.pop()
+        nodes = graph.get("nodes")
+        for node in nodes if isinstance(nodes, list) else ():
+            if not isinstance(node, dict):
+                continue
+            node_id = f"{prefix}{node.get('id')}"
+            yield node_id, _dict(node.get("properties"))
+            kind = node.get("type")
+            if isinstance(kind, str) and kind in subgraphs and depth < 16:
+                waiting.append((node_id + ":", subgraphs[kind], depth + 1))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,155 @@
+"""All recordings on disk, written by one thread; what is written leaves the memory.
+
+`<directory>/<job>/<node>.<ordinal>/` holds inputs.safetensors, a file an evaluation (000000.safetensors, ...)
+and one with the x that it was asked for (x-000000.safetensors, ...), and a small file a step.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ..server_directory import directory_name
+from .disk_recording import DiskRecording, file_names, is_within
+from .recording import Call, Recording, Rewound, newest_of
+from .tensor_file import SUFFIX
+from .writer import Writer
+
+RESERVE = 2 * 1024**3  # bytes that are left free on the disk
+Trouble = Callable[[str, str | None], None]  # (job_id, what keeps it from the disk; None: it is over)
+
+
+class DiskRecordings:
+    """All recordings below `directory`/recordings, and partial results to keep below `directory`/kept."""
+
+    def __init__(self, directory: Path, trouble: Trouble, reserve: int = RESERVE) -> None:
+        self.directory = directory
+        self.writer = Writer()
+        self.dropped: Callable[[str], None] = lambda job_id: None  # a job was deleted
+        self._trouble = trouble
+        self._reserve = reserve
+        self._lock = threading.Lock()
+        self._open: dict[str, dict[Call, DiskRecording]] = {}
+
+    def save(self) -> None:
+        """Have written what every recording holds."""
+        with self._lock:
+            opened = [recording for calls in self._open.values() for recording in calls.values()]
+        for recording in opened:
+            recording.save()
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        self.writer.flush(timeout_s)
+
+    def open(self, job_id: str, node_id: str, ordinal: int) -> DiskRecording:
+        return self._opened(job_id, (directory_name(node_id), ordinal))
+
+    def calls(self, job_id: str) -> dict[Call, Recording]:
+        return {call: self._opened(job_id, call) for call in self._known(job_id)}
+
+    def read(self, job_id: str) -> dict[Call, Recording]:
+        """The same, of a job that nobody works on: nothing is kept open."""
+        return {call: self._recording(job_id, call) for call in self._known(job_id)}
+
+    def share(self, job_id: str, with_id: str, calls: dict[Call, Rewound | None]) -> None:
+        """By hard links: a file of a recording is never written into. On the writer's thread."""
+
+        def link_all() -> None:
+            for (node, ordinal), end in calls.items():
+                name = f"{node}.{ordinal}"
+                target = self.of_job(with_id) / name
+                target.mkdir(parents=True)
+                for file in (self.of_job(job_id) / name).glob("*" + SUFFIX):
+                    if is_within(file.stem, end):
+                        link(file, target / file.name)
+
+        self.writer.submit(link_all).result()
+
+    def find(self, job_id: str, name: str, iteration: int | None = None) -> DiskRecording | None:
+        with self._lock:
+            calls = dict(self._open.get(job_id, {}))
+        calls |= {call: self._recording(job_id, call) for call in self._known(job_id) - calls.keys()}
+        found = newest_of(calls, name, iteration)
+        return None if found is None else found[1]
+
+    def exists(self, job_id: str) -> bool:
+        with self._lock:
+            return job_id in self._open or self.of_job(job_id).is_dir()
+
+    def close(self, job_id: str) -> None:
+        closed: list[DiskRecording] = []
+
+        def flush() -> None:
+            for recording in closed:
+                recording.flush()
+
+        # After what is yet to be made of it.
+        self.writer.put(lambda: closed.extend(self._close(job_id)), flush=flush)
+
+    def set_aside(self, job_id: str) -> None:
+        """Whatever lies where the recording of a new job will be belongs to another."""
+        place = self.of_job(job_id)
+        if place.exists():
+            place.rename(place.with_name(f"={uuid.uuid4().hex}"))
+
+    def forget(self, name: str, job_id: str | None) -> None:
+        """Delete that directory, of a job that ended or of none. Its kept results stay. Takes its time."""
+        if job_id is not None:
+            with self._lock:
+                self._open.pop(job_id, None)
+        shutil.rmtree(self.directory / "recordings" / name, ignore_errors=True)
+
+    def drop(self, job_id: str, then: Callable[[], None] = lambda: None) -> None:
+        with self._lock:
+            for recording in self._open.pop(job_id, {}).values():
+                recording.abandon()
+        for place in (self.of_job(job_id), self.kept(job_id)):
+            self.writer.put(partial(shutil.rmtree, place, ignore_errors=True))
+        self.writer.put(partial(self.dropped, job_id))
+        self.writer.put(then)
+
+    def _close(self, job_id: str) -> list[DiskRecording]:
+        with self._lock:
+            closed = list(self._open.pop(job_id, {}).values())
+        for recording in closed:
+            recording.write()
+        return closed
+
+    def of_job(self, job_id: str) -> Path:
+        return self.directory / "recordings" / directory_name(job_id)
+
+    def kept(self, job_id: str) -> Path:
+        return self.directory / "kept" / directory_name(job_id)
+
+    def _known(self, job_id: str) -> set[Call]:
+        with self._lock:
+            calls = set(self._open.get(job_id, ()))
+        for name in file_names(self.of_job(job_id)):
+            node, _, number = name.rpartition(".")
+            if number.isdigit():
+                calls.add((node, int(number)))
+        return calls
+
+    def _opened(self, job_id: str, call: Call) -> DiskRecording:
+        with self._lock:
+            calls = self._open.setdefault(job_id, {})
+            if call not in calls:
+                calls[call] = self._recording(job_id, call)
+            return calls[call]
+
+    def _recording(self, job_id: str, call: Call) -> DiskRecording:
+        place = self.of_job(job_id) / f"{call[0]}.{call[1]}"
+        return DiskRecording(place, self.writer, partial(self._trouble, job_id), self._reserve)
+
+
+def link(file: Path, target: Path) -> None:
+    """A hard link, or a copy on a file system that has none."""
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copy2(file, target)

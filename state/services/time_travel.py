@@ -1,0 +1,270 @@
+"""Going back in a job: rewinding it to an earlier step, forking new jobs from one. ComfyUI's event loop.
+
+All of it is replay: a rewound recording ends earlier, and a fork shares the beginning of another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from ..errors import BadRequest, MidrunError, NoStep, Unavailable
+from ..job.fork_grid import Cell, axes_of, cells, variant
+from ..job.job import Job, gone_back
+from ..job.machine import utc
+from ..job.view import Change, JobView, Moment
+from ..pictures.previews import source_url, step_url
+from ..recording.memory import MemoryRecording
+from ..recording.recording import Call, Damaged, Recording, Rewound, newest_of
+from ..server_directory import directory_name
+from ..states import PauseReason, State
+from ..telemetry import Telemetry
+from ..workflow.edits import Edit, Path, taken_back
+from .control import Control
+from .editing import Editing, stored
+from .moments import moment_at
+from .preview_files import PreviewFiles
+from .sampled import Standpoint, sampled
+
+MOST_FORKS = 16
+Wanted = dict[str, dict[str, Any]]  # {node_id: {input: value}}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A moment in the recordings of a job. later: the calls that began after the one it is in."""
+
+    moment: Moment
+    call: Call | None
+    calls: dict[Call, Recording]
+    later: frozenset[Call]
+
+    def is_later(self, edit: Edit) -> bool:
+        """Whether an edit was applied after the moment."""
+        if edit.in_node == self.moment.node_id:
+            return (edit.from_step or 0) > self.moment.step
+        return edit.in_node is not None and directory_name(edit.in_node) in {node for node, _ in self.later}
+
+    def ends(self) -> dict[Call, Rewound | None]:
+        """How much of each call belongs to a job that goes on from here; None is all."""
+        ends: dict[Call, Rewound | None] = {call: None for call in self.calls if call not in self.later}
+        if self.call is not None:
+            ends[self.call] = Rewound(self.moment.step, self.moment.evaluations)
+        return ends
+
+
+class TimeTravel:
+    """The verbs."""
+
+    def __init__(self, control: Control, editing: Editing, pictures: PreviewFiles) -> None:
+        self._control = control
+        self._editing = editing
+        self._pictures = pictures
+        self._registry = control.registry
+        self._recordings = control.registry.recordings
+
+    async def rewind(
+        self,
+        any_id: str,
+        step: int,
+        node_id: str | None = None,
+        iteration: int | None = None,
+        params: Wanted | None = None,
+    ) -> JobView:
+        """Pause the job after that step. step < 0: so many steps back from where it is.
+
+        node_id: any name of the node; iteration: of the loop that it is in
+        params: edits to be stored with it; EditRefused or RunRefused is raised before anything is rewound
+        """
+        job = self._registry.enlist(await self._registry.load(any_id))
+        job.reserve("rewind")
+        try:
+            number = max(0, job.view().step + step) if step < 0 else step
+            place = await self.find(job, node_id, number, iteration)
+            there = _standpoint(job, place)
+            values = await self._editing.checked(there, params) if params else {}
+            measured = await self._measured(job, place.moment)
+            await asyncio.to_thread(self._rewind, place)
+            job.rewind(place.moment, place.is_later, measured)
+            if values:
+                job.edit(partial(stored, job, values))
+            await self._save(job)
+        finally:
+            job.refuse_run()
+            self._registry.settle(job)
+        return job.view()
+
+    async def restore(self, any_id: str) -> JobView:
+        """Take the rewind back, as long as nothing was computed since."""
+        job = self._registry.enlist(await self._registry.load(any_id))
+        job.reserve("restore")
+        try:
+            take = job.view().take
+            job.restore(await self._measured(job, take.moment) if take else None)
+            await self._save(job)  # first: after a crash in between, the start restores the recordings
+            await asyncio.to_thread(self._restore, job.job_id)
+        finally:
+            job.refuse_run()
+            self._registry.settle(job)
+        return job.view()
+
+    async def fork(
+        self,
+        any_id: str,
+        step: int,
+        node_id: str | None = None,
+        params: Wanted | None = None,
+        vary: dict[str, dict[str, list[Any]]] | None = None,
+        count: int = 1,
+        iteration: int | None = None,
+    ) -> list[JobView]:
+        """New jobs that go on from after that step, each with edits of its own; `count` of each variant.
+
+        All or none: raises EditRefused or RunRefused before there is any.
+        """
+        places = cells(uuid.uuid4().hex, axes_of(vary or {}), count)
+        if len(places) > MOST_FORKS:
+            raise BadRequest(f"That would be {len(places)} jobs; at most {MOST_FORKS} are made at once.")
+        job = await self._registry.load(any_id)
+        place = await self.find(job, node_id, step, iteration)
+        self._registry.save_telemetry(job)
+        measured = await self._measured(job, place.moment)
+        there = _standpoint(job, place)
+        drafts = []
+        for cell in places:
+            wanted = _merged(params or {}, variant(cell))
+            draft = self._draft(job, place, measured, cell if len(places) > 1 else None)
+            drafts.append((draft, await self._editing.checked(there, wanted) if wanted else {}))
+        try:
+            for draft, values in drafts:
+                await self._admit(job, draft, values, place)
+        except OSError as error:
+            for draft, _ in drafts:
+                self._registry.delete(draft)
+            raise Unavailable(f"Midrun can not make files for the forks: {error}.") from error
+        self._registry.settle(job)
+        for draft, _ in drafts:
+            await self._go_on(draft)
+        return [draft.view() for draft, _ in drafts]
+
+    async def find(self, job: Job, node_id: str | None, step: int, iteration: int | None = None) -> Place:
+        """Raises NoStep."""
+        return await asyncio.to_thread(self._find, job, node_id, step, iteration)
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _find(self, job: Job, node_id: str | None, step: int, iteration: int | None) -> Place:
+        """That moment of the node's newest call; by default, of the node that sampled last."""
+        view = job.view()
+        name = node_id
+        if name is None:
+            name = view.node_id if iteration is None else view.display_node_id
+        calls = self._recordings.calls(job.job_id)
+        found = None if name is None else newest_of(calls, name, iteration)
+        if found is None:
+            raise NoStep(job.job_id, step, name)
+        call, recording = found
+        try:
+            moment = moment_at(recording, call[1], step)
+            begun = {call: origin.begun for call in calls if (origin := calls[call].origin) is not None}
+        except (KeyError, Damaged) as error:
+            raise NoStep(job.job_id, step, name) from error
+        later = frozenset(other for other in calls if begun.get(other, 0.0) > begun.get(call, 0.0))
+        return Place(moment, call, calls, later)
+
+    def _rewind(self, place: Place) -> None:
+        """What began later is not computed yet, at that moment."""
+        for call in place.later:
+            place.calls[call].rewind(0)
+        if place.call is not None:
+            place.calls[place.call].rewind(place.moment.step)
+        self._recordings.flush()
+
+    def _restore(self, job_id: str) -> None:
+        for recording in self._recordings.calls(job_id).values():
+            recording.restore()
+        self._recordings.flush()
+
+    async def _measured(self, job: Job, at: Moment) -> Telemetry | None:
+        found = self._registry.store.telemetry_at(job.job_id, at.node_id, at.step)
+        return await asyncio.wrap_future(found)
+
+    async def _save(self, job: Job) -> None:
+        """Whoever is told where the job is can rely on it."""
+        self._registry.store.save_request(job.job_id, job.request)
+        await asyncio.wrap_future(self._registry.store.written())
+
+    def _draft(self, parent: Job, place: Place, measured: Telemetry | None, cell: Cell | None) -> Job:
+        there, now = _standpoint(parent, place), utc(time.time())
+        view = there.view
+        moment, job_id = place.moment, str(uuid.uuid4())
+        fork = JobView(
+            job_id,
+            (job_id,),
+            State.PAUSED,
+            now,
+            now,
+            pause_reason=PauseReason.USER,
+            node_id=moment.node_id,
+            call=moment.call,
+            display_node_id=moment.display_node_id,
+            loops=moment.loops,
+            step=moment.step,
+            total_steps=moment.total_steps,
+            evaluations=moment.evaluations,
+            sigma=moment.sigma,
+            telemetry=measured,
+            paused_at_step=moment.step,
+            edits=view.edits,
+            gpu_released=True,
+            queue_policy=view.queue_policy,
+            parent_id=parent.job_id,
+            parent_step=moment.step,
+            cell=cell,
+            preview_url=step_url(job_id, moment.node_id, moment.step),
+            source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
+            breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
+        )
+        return self._registry.draft(fork, there.request)
+
+    async def _admit(self, parent: Job, fork: Job, values: dict[Path, Any], place: Place) -> None:
+        """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""
+        ends = place.ends()
+        await asyncio.to_thread(self._recordings.share, parent.job_id, fork.job_id, ends)
+        told = {"parent": parent.job_id, "step": place.moment.step}
+        now = fork.view().created_at
+        self._registry.admit(fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told))
+        moment = place.moment
+        self._registry.store.share_telemetry(parent.job_id, fork.job_id, moment.node_id, moment.step)
+        if moment.node_id is not None:
+            pictures = parent.job_id, fork.job_id, moment.node_id, moment.step
+            await asyncio.to_thread(self._pictures.share, *pictures)
+        if values:
+            fork.edit(partial(stored, fork, values))
+        await asyncio.wrap_future(self._registry.store.written())
+
+    async def _go_on(self, fork: Job) -> None:
+        try:
+            await self._control.resume(fork.job_id)
+        except MidrunError as error:
+            fork.note("not_resumed", {"error": str(error)})
+
+
+def _standpoint(job: Job, place: Place) -> Standpoint:
+    """The job as it would be after a rewind to that place."""
+    moment = place.moment
+    edits, undoing = taken_back(job.view().edits, place.is_later)
+    there = replace(job.view(), state=State.PAUSED, edits=edits, **asdict(moment))
+    request = gone_back(job.request, moment.display_node_id, undoing)
+    earlier = {call: recording for call, recording in place.calls.items() if call not in place.later}
+    if place.call is not None and not moment.evaluations:
+        earlier[place.call] = MemoryRecording()  # nothing of it is computed there
+    return Standpoint(job.job_id, request, there, sampled(there, request.prompt, earlier))
+
+
+def _merged(params: Wanted, varied: Wanted) -> Wanted:
+    return {node: params.get(node, {}) | varied.get(node, {}) for node in params.keys() | varied.keys()}
