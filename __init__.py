@@ -7,29 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import json
 import logging
 import sqlite3
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .state.breakpoints.breakpoints import Breakpoints
     from .state.job.job import Job
-    from .state.job.view import Change, JobView
-    from .state.recording.disk import DiskRecordings
+    from .state.job.view import JobView
     from .state.server_directory import Home
-    from .state.services.preview_files import PreviewFiles
-    from .state.services.registry import Registry
-    from .state.services.retention import Limits
     from .state.store.store import Store
 
 WEB_DIRECTORY = "./web"
+NODES_THAT_ARE_WATCHED = ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint")
 ANSWER_S = 10.0  # the event loop begins to answer a while after the pack was loaded
 log = logging.getLogger(__name__)
 
@@ -61,14 +53,18 @@ async def comfy_entrypoint() -> Any:
     return MidrunExtension()
 
 
-def user_directory() -> Path:
+def comfyui_user_directory() -> Path:
+    import folder_paths
+
+    return Path(folder_paths.get_user_directory())
+
+
+def own_directory() -> Path:
     """`<ComfyUI user directory>/__midrun`: ComfyUI does not serve directories with such names."""
     import folder_paths
 
     system_directory = getattr(folder_paths, "get_system_user_directory", None)
-    if system_directory is not None:
-        return Path(system_directory("midrun"))
-    return Path(folder_paths.get_user_directory()) / "__midrun"
+    return Path(system_directory("midrun")) if system_directory else comfyui_user_directory() / "__midrun"
 
 
 def _start() -> None:
@@ -82,188 +78,178 @@ def _start() -> None:
     if server is None:  # imported without a server: nothing to debug
         return
     try:
-        home = Home(user_directory())
+        home = Home(own_directory())
         store = Store(home.database)
     except (OSError, sqlite3.Error):
         _route(server, unavailable())
         raise
-    _wire(server, home, store)
+    midrun = _Midrun(server, home, store)
+    midrun.sample()
+    midrun.tell()
+    midrun.end_in_order()
+    midrun.sweep_now_and_then()
+    midrun.answer()
 
 
-def _wire(server: Any, home: Home, store: Store) -> None:
-    from .nodes.comfyui.gpu_temperature import Thermometer
-    from .nodes.comfyui.interrupt_flag import ProcessingFlag
-    from .nodes.comfyui.node_definitions import Definitions
-    from .nodes.comfyui.queue import SECRET_KEYS, ComfyQueue
-    from .nodes.engine import hooks
-    from .nodes.engine.brownian import Draws
-    from .nodes.engine.hold import Holding
-    from .nodes.previews.full_quality import FullQuality
-    from .nodes.previews.node_preview import Announcer
-    from .nodes.previews.partial_results import Results
-    from .nodes.previews.picture_requests import Gallery
-    from .nodes.previews.previews import Previews
-    from .routes.breakpoints import BreakpointRoutes
-    from .routes.compare import CompareRoutes
-    from .routes.prompt_listener import Ears
-    from .routes.telemetry import TelemetryRoutes
-    from .routes.time_travel import TravelRoutes
-    from .server_routes import KEEP_HISTORY, Routes
-    from .state.errors import UnknownJob
-    from .state.job.warnings import NOT_ON_DISK
-    from .state.recording.disk import DiskRecordings
-    from .state.services.comparison import Comparing
-    from .state.services.control import Control
-    from .state.services.editing import Editing
-    from .state.services.ending import LONGEST_S, before_the_end
-    from .state.services.guard import Guard
-    from .state.services.preview_files import PreviewFiles
-    from .state.services.recovery import recover
-    from .state.services.registry import Registry
-    from .state.services.retention import usage
-    from .state.services.time_travel import TimeTravel
-    from .state.worker import Worker
-    from .state.workflow.instrument import Instruments
+class _Midrun:
+    """All of it. Each part builds what is its own; here they are told of each other."""
 
-    recordings = DiskRecordings(home.path, lambda *told: registry.trouble(NOT_ON_DISK, *told))
-    files = PreviewFiles(home.path, store)
-    recover(store, recordings, files, home.crashed)
-    registry = Registry(store, recordings, ProcessingFlag(), usual_breakpoints)
-    queue = ComfyQueue(server)
-    definitions = Definitions()
-    control = Control(registry, queue, Instruments(definitions, watches_everything))
-    results = Results(recordings)
-    recordings.dropped = files.drop
-    previews, full = Previews(files, Announcer(server)), FullQuality(recordings)
-    gallery = Gallery(previews, recordings, full, _settings)
-    editing = Editing(control, definitions)
-    settings = server.user_manager.settings.get_settings
-    routes = Routes(control, editing, results, gallery, settings, partial(usage, home.path))
-    time_travel = TimeTravel(control, editing, files)
-    travel = TravelRoutes(control, time_travel, routes.keeps_history)
-    comparing = CompareRoutes(registry, Comparing(registry, time_travel, definitions, files), gallery)
-    ears = Ears(control, ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint"), SECRET_KEYS)
+    def __init__(self, server: Any, home: Home, store: Store) -> None:
+        from .nodes.comfyui.interrupt_flag import ProcessingFlag
+        from .nodes.comfyui.node_definitions import Definitions
+        from .nodes.comfyui.queue import ComfyQueue
+        from .nodes.previews.partial_results import Results
+        from .state.job.warnings import NOT_ON_DISK
+        from .state.recording.disk import DiskRecordings
+        from .state.services.control import Control
+        from .state.services.preview_files import PreviewFiles
+        from .state.services.recovery import recover
+        from .state.services.registry import Registry
+        from .state.services.settings import Settings
+        from .state.workflow.instrument import Instruments
 
-    def find_job(prompt_id: str) -> Job | None:
-        job = registry.get(prompt_id)
+        self.server, self.home, self.store = server, home, store
+        self.settings = Settings(comfyui_user_directory())
+        self.recordings = DiskRecordings(home.path, lambda *told: self.registry.trouble(NOT_ON_DISK, *told))
+        self.files = PreviewFiles(home.path, store)
+        self.recordings.dropped = self.files.drop
+        recover(store, self.recordings, self.files, home.crashed)
+        self.registry = Registry(store, self.recordings, ProcessingFlag(), self.settings.usual_breakpoints)
+        self.queue, self.definitions = ComfyQueue(server), Definitions()
+        instruments = Instruments(self.definitions, self.settings.watches_everything)
+        self.control = Control(self.registry, self.queue, instruments)
+        self.results = Results(self.recordings)
+
+    def sample(self) -> None:
+        """What sampling calls meet."""
+        from .nodes.engine import hooks
+        from .nodes.engine.brownian import Draws
+        from .nodes.engine.hold import Holding
+        from .nodes.previews.full_quality import FullQuality
+        from .nodes.previews.node_preview import Announcer
+        from .nodes.previews.previews import Previews
+        from .state.worker import Worker
+
+        self.previews, self.full = Previews(self.files, Announcer(self.server)), FullQuality(self.recordings)
+        self.journal = Worker("midrun-journal")
+        hooks.runtime = hooks.Runtime(
+            self._find_job,
+            self.recordings,
+            self.queue,
+            self.previews,
+            Holding(self.full, self.recordings, self.queue.somebody_waits),
+            Draws(),
+            self.settings.read,
+            self.registry.keep,
+            self.journal,
+        )
+
+    def tell(self) -> None:
+        """Who hears of what becomes of jobs."""
+        from .nodes.comfyui.gpu_temperature import Thermometer
+        from .state.services.guard import Guard
+
+        def send(job: Job, view: JobView) -> None:
+            self.server.send_sync("midrun.job", view.to_json(), job.request.client_id)
+
+        # Made into JSON on the event loop, not on the sampling thread.
+        self.registry.listen(lambda job, view, _: self._loop.call_soon_threadsafe(send, job, view))
+        self.registry.listen(self.results.on_change)
+        guard = Guard(self.control, self._loop, Thermometer(), self.settings.keeps_history)
+        self.registry.listen(guard.on_change)
+
+    def answer(self) -> None:
+        """The REST API, and what is noticed of ComfyUI's own."""
+        from .nodes.comfyui.queue import SECRET_KEYS
+        from .nodes.previews.picture_requests import Gallery
+        from .routes.breakpoints import BreakpointRoutes
+        from .routes.compare import CompareRoutes
+        from .routes.edits import EditRoutes
+        from .routes.jobs import JobRoutes
+        from .routes.pictures import PictureRoutes
+        from .routes.prompt_listener import PromptListener
+        from .routes.telemetry import TelemetryRoutes
+        from .routes.time_travel import TravelRoutes
+        from .server_routes import Handlers, table
+        from .state.services.comparison import Comparing
+        from .state.services.editing import Editing
+        from .state.services.retention import usage
+        from .state.services.settings import keeps_history
+        from .state.services.time_travel import TimeTravel
+
+        def keeps(request: Any) -> bool:
+            return keeps_history(self.server.user_manager.settings.get_settings(request))
+
+        control, registry = self.control, self.registry
+        gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
+        editing = Editing(control, self.definitions)
+        travel = TimeTravel(control, editing, self.files)
+        comparing = Comparing(registry, travel, self.definitions, self.files)
+        handlers = Handlers(
+            JobRoutes(control, editing, keeps, partial(usage, self.home.path)),
+            EditRoutes(editing),
+            TravelRoutes(control, travel, keeps),
+            PictureRoutes(registry, self.results, gallery),
+            BreakpointRoutes(registry),
+            CompareRoutes(registry, comparing, gallery),
+            TelemetryRoutes(registry),
+        )
+        _route(self.server, table(handlers))
+        listener = PromptListener(control, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
+        self.server.add_on_prompt_handler(listener.on_prompt)
+        self.server.app.on_response_prepare.append(listener.on_response)
+
+    def end_in_order(self) -> None:
+        """Whatever ends the server, what is in memory is written before it goes."""
+        from .state.services.ending import LONGEST_S, before_the_end
+
+        async def close(_: object) -> None:
+            await asyncio.to_thread(self.previews.thread.close)
+            await asyncio.to_thread(self.journal.flush, LONGEST_S)
+            await asyncio.to_thread(self.recordings.writer.close)
+            await asyncio.to_thread(self.store.close)
+            self.home.close()  # another server may use it from now on
+
+        def write() -> None:
+            self.journal.flush(LONGEST_S)
+            self.recordings.save()
+            self.registry.save()
+            self.files.save_all()
+            self.recordings.flush(LONGEST_S)
+
+        before_the_end(write, self.home.close)
+        atexit.register(self.home.close)  # by then the threads that write have ended
+        self.server.app.on_cleanup.append(close)
+
+    def sweep_now_and_then(self) -> None:
+        from .state.services.retention import Sweeper, limits_from
+
+        limits = lambda: limits_from(self.settings.read())  # noqa: E731
+        sweeper = Sweeper(self.recordings, self.registry, self.files, limits, self._keep)
+        self.registry.listen(sweeper.on_change)
+        sweeper.sweep_soon()
+
+    @property
+    def _loop(self) -> Any:
+        return self.server.loop
+
+    def _find_job(self, prompt_id: str) -> Job | None:
+        job = self.registry.get(prompt_id)
         if job is None:
-            job = control.adopt(prompt_id)
-            server.loop.call_soon_threadsafe(control.follow)
+            job = self.control.adopt(prompt_id)
+            self._loop.call_soon_threadsafe(self.control.follow)
         return job
 
-    async def close(_: object) -> None:
-        await asyncio.to_thread(previews.thread.close)
-        await asyncio.to_thread(journal.flush, LONGEST_S)
-        await asyncio.to_thread(recordings.writer.close)
-        await asyncio.to_thread(store.close)
-        home.close()  # another server may use it from now on
+    def _keep(self, job_id: str) -> bool:
+        """Keep what is left of a job before its recording goes. A server that is ending does not answer."""
+        from .state.errors import UnknownJob
 
-    def tell(job: Job, view: JobView) -> None:
-        server.send_sync("midrun.job", view.to_json(), job.request.client_id)
-
-    # Made into JSON on the event loop, not on the sampling thread.
-    registry.listen(lambda job, view, _: server.loop.call_soon_threadsafe(tell, job, view))
-    registry.listen(results.on_change)
-    keeps_history = lambda: _settings().get(KEEP_HISTORY) is True  # noqa: E731
-    registry.listen(Guard(control, server.loop, Thermometer(), keeps_history).on_change)
-
-    def keep(job_id: str) -> bool:
-        """On the retention's thread; a server that is ending does not answer."""
         try:
-            found = asyncio.run_coroutine_threadsafe(registry.load(job_id), server.loop)
-            results.keep(found.result(ANSWER_S))
+            found = asyncio.run_coroutine_threadsafe(self.registry.load(job_id), self._loop)
+            self.results.keep(found.result(ANSWER_S))
         except (FutureTimeout, UnknownJob):
             return False
         return True
-
-    journal = Worker("midrun-journal")
-
-    def write() -> None:
-        journal.flush(LONGEST_S)
-        recordings.save()
-        registry.save()
-        files.save_all()
-        recordings.flush(LONGEST_S)
-
-    before_the_end(write, home.close)
-    atexit.register(home.close)  # by then the threads that write have ended
-    _sweep_now_and_then(recordings, store, registry, files, keep)
-    more = travel, BreakpointRoutes(registry), TelemetryRoutes(registry), comparing
-    _route(server, [*routes.table(), *(route for one in more for route in one.table())])
-    server.add_on_prompt_handler(ears.on_prompt)
-    server.app.on_response_prepare.append(ears.on_response)
-    server.app.on_cleanup.append(close)
-    holding = Holding(full, recordings, queue.somebody_waits)
-    hooks.runtime = hooks.Runtime(
-        find_job, recordings, queue, previews, holding, Draws(), _settings, registry.keep, journal
-    )
-
-
-def _sweep_now_and_then(
-    recordings: DiskRecordings,
-    store: Store,
-    registry: Registry,
-    files: PreviewFiles,
-    keep: Callable[[str], bool],
-) -> None:
-    """Old recordings go at the start and whenever a job ends, but not more than once a minute."""
-    from .state.job.transitions import ENDED
-    from .state.services.retention import SWEEP_EVERY_S, Retention
-    from .state.states import State
-
-    def busy(job_id: str) -> bool:
-        job = registry.get(job_id)
-        return job is not None and (job.run_active or job.state not in (*ENDED, State.FAILED))
-
-    def sweep() -> None:
-        try:
-            retention.sweep()
-        except (OSError, sqlite3.Error):
-            log.exception("Midrun could not look for old recordings")
-
-    retention = Retention(recordings, store, retention_limits, busy, files, keep)
-    thread = ThreadPoolExecutor(1, "midrun-retention")
-    swept = [time.monotonic()]
-
-    def on_change(job: Job, view: JobView, change: Change | None) -> None:
-        if change is not None and view.state in ENDED and time.monotonic() - swept[0] >= SWEEP_EVERY_S:
-            swept[0] = time.monotonic()
-            thread.submit(sweep)
-
-    registry.listen(on_change)
-    thread.submit(sweep)
-
-
-def retention_limits() -> Limits:
-    from .state.services.retention import limits_from
-
-    return limits_from(_settings())
-
-
-def usual_breakpoints() -> Breakpoints:
-    """Of every new job: a NaN pauses it, unless the user does not want that, and what *Pause when* says."""
-    from .state.breakpoints.breakpoints import DEFAULT, of_setting
-
-    settings = _settings()
-    usual = () if settings.get("Midrun.PauseOnNaN") is False else DEFAULT
-    return (*usual, *of_setting(settings.get("Midrun.PauseWhen")))
-
-
-def watches_everything() -> bool:
-    """Whether every sampler of every prompt is to be watched."""
-    return _settings().get("Midrun.WatchEverything") is True
-
-
-def _settings() -> dict[str, Any]:
-    """ComfyUI's settings; of the first user, where there are several."""
-    import folder_paths
-
-    file = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
-    try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
 
 
 def _route(server: Any, table: list[Any]) -> None:

@@ -8,23 +8,11 @@ from ..state.breakpoints.breakpoints import parsed
 from ..state.job.view import JobView
 from ..state.services.registry import Registry
 from . import parsing
-from .errors import guarded
-
-PATH = "/midrun/jobs/{id}/breakpoints"
 
 
 class BreakpointRoutes:
-    """The handlers."""
-
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-
-    def table(self) -> list[web.RouteDef]:
-        return [
-            web.get(PATH, guarded(self.read)),
-            web.put(PATH, guarded(self.replace)),
-            web.delete(PATH, guarded(self.clear)),
-        ]
 
     async def read(self, request: web.Request) -> web.Response:
         job = await self._registry.load(parsing.job_id(request))

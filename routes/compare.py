@@ -15,23 +15,14 @@ from ..state.server_directory import directory_name
 from ..state.services.comparison import Comparing
 from ..state.services.registry import Registry
 from . import parsing
-from .errors import guarded
 from .ports import Pictures
 
 
 class CompareRoutes:
-    """The handlers."""
-
     def __init__(self, registry: Registry, comparing: Comparing, pictures: Pictures) -> None:
         self._registry = registry
         self._comparing = comparing
         self._pictures = pictures
-
-    def table(self) -> list[web.RouteDef]:
-        return [
-            web.get("/midrun/jobs/{id}/compare", guarded(self.compare)),
-            web.get("/midrun/jobs/{id}/sheet", guarded(self.sheet)),
-        ]
 
     async def compare(self, request: web.Request) -> web.Response:
         query = request.query

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+from aiohttp import web
 
 from ..state.job.job import Job
 from ..state.pictures.previews import Preview, Shown, Wanted
+
+KeepsHistory = Callable[[web.Request], bool]  # whether interrupted runs stay in the history, for that user
 
 
 class Latents(Protocol):

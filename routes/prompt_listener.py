@@ -22,7 +22,7 @@ from ..state.workflow.graph import class_type
 log = logging.getLogger(__name__)
 
 
-class Ears:
+class PromptListener:
     """Notices prompts on their way in, what became of them, and ComfyUI's own Cancel."""
 
     def __init__(self, control: Control, class_types: Iterable[str], secret_keys: Iterable[str]) -> None:

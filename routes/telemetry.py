@@ -11,17 +11,11 @@ from ..state.server_directory import directory_name
 from ..state.services.registry import Registry
 from ..state.telemetry import to_csv
 from . import parsing
-from .errors import guarded
 
 
 class TelemetryRoutes:
-    """The handlers."""
-
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-
-    def table(self) -> list[web.RouteDef]:
-        return [web.get("/midrun/jobs/{id}/telemetry", guarded(self.read))]
 
     async def read(self, request: web.Request) -> web.Response:
         parsing.only(request.query, {"format"})

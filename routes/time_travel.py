@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -12,28 +11,16 @@ from ..state.errors import BadRequest
 from ..state.services.control import Control
 from ..state.services.time_travel import TimeTravel
 from . import parsing
-from .errors import guarded
+from .ports import KeepsHistory
 
 MOST_STEPS = 10000
 
 
 class TravelRoutes:
-    """The handlers. `keeps_history(request)`: whether interrupted entries stay in ComfyUI's history."""
-
-    def __init__(
-        self, control: Control, travel: TimeTravel, keeps_history: Callable[[web.Request], bool]
-    ) -> None:
+    def __init__(self, control: Control, travel: TimeTravel, keeps_history: KeepsHistory) -> None:
         self._control = control
         self._travel = travel
         self._keeps_history = keeps_history
-
-    def table(self) -> list[web.RouteDef]:
-        return [
-            web.post("/midrun/jobs/{id}/step", guarded(self.step)),
-            web.post("/midrun/jobs/{id}/rewind", guarded(self.rewind)),
-            web.delete("/midrun/jobs/{id}/rewind", guarded(self.restore)),
-            web.post("/midrun/jobs/{id}/fork", guarded(self.fork)),
-        ]
 
     async def step(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)

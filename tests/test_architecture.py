@@ -12,7 +12,13 @@ import yaml
 import graphs
 from harness import Comfy
 from midrun import server_routes
-from midrun.routes import breakpoints, compare, telemetry, time_travel
+from midrun.routes.breakpoints import BreakpointRoutes
+from midrun.routes.compare import CompareRoutes
+from midrun.routes.edits import EditRoutes
+from midrun.routes.jobs import JobRoutes
+from midrun.routes.pictures import PictureRoutes
+from midrun.routes.telemetry import TelemetryRoutes
+from midrun.routes.time_travel import TravelRoutes
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (  # from the top: a module imports nothing of a room above its own, and no ring leads back to it
@@ -99,13 +105,16 @@ def test_a_module_says_what_it_is_for(name: str) -> None:
 
 
 def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
-    routes = server_routes.Routes(None, None, None, None, lambda request: {}, dict)  # type: ignore[arg-type]
-    travel = time_travel.TravelRoutes(None, None, routes.keeps_history)  # type: ignore[arg-type]
-    breaks = breakpoints.BreakpointRoutes(None)  # type: ignore[arg-type]
-    measured = telemetry.TelemetryRoutes(None)  # type: ignore[arg-type]
-    compared = compare.CompareRoutes(None, None, None)  # type: ignore[arg-type]
-    tables = (one.table() for one in (routes, travel, breaks, measured, compared))
-    registered = {(route.method, route.path) for table in tables for route in table}
+    handlers = server_routes.Handlers(
+        JobRoutes(None, None, bool, dict),  # type: ignore[arg-type]
+        EditRoutes(None),  # type: ignore[arg-type]
+        TravelRoutes(None, None, bool),  # type: ignore[arg-type]
+        PictureRoutes(None, None, None),  # type: ignore[arg-type]
+        BreakpointRoutes(None),  # type: ignore[arg-type]
+        CompareRoutes(None, None, None),  # type: ignore[arg-type]
+        TelemetryRoutes(None),  # type: ignore[arg-type]
+    )
+    registered = {(route.method, route.path) for route in server_routes.table(handlers)}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
     verbs = ("get", "post", "put", "delete")
     described = {(verb.upper(), path) for path, item in paths.items() for verb in item if verb in verbs}

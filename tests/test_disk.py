@@ -276,7 +276,7 @@ def test_an_evaluation_is_written_while_another_is_being_flushed(
         began.set()
         gate.wait(10)
 
-    monkeypatch.setattr("midrun.state.tensor_file.flush", flush)
+    monkeypatch.setattr("midrun.state.recording.tensor_file.flush", flush)
     recording = recordings.open(JOB, "3", 0)
     try:
         for value in range(2):
@@ -324,7 +324,7 @@ def test_files_that_could_not_be_flushed_are_written_again(
         if len(flushes) == 1:
             raise OSError("the disk does not answer")
 
-    monkeypatch.setattr("midrun.state.tensor_file.flush", flush)
+    monkeypatch.setattr("midrun.state.recording.tensor_file.flush", flush)
     recording = recordings.open(JOB, "3", 0)
     recording.append(Evaluation(torch.zeros(4)))
     recording.save()
@@ -373,7 +373,7 @@ def test_the_recording_of_a_new_job_never_begins_with_another_s(recordings: Disk
 def test_what_ended_is_told_some_at_a_time_the_oldest_first(
     jobs: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("midrun.state.store.ENDED_AT_ONCE", 3)
+    monkeypatch.setattr("midrun.state.store.store.ENDED_AT_ONCE", 3)
     first = jobs.ended().result()
     rest = jobs.ended(first[-1][:2]).result()
     assert [(job_id, state) for _, _, job_id, state in first + rest] == [

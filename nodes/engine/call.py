@@ -30,7 +30,7 @@ from ..previews.previews import CallPreviews
 from .entries import Done, Entries
 from .hold import Holding, leave
 from .journal import Journal
-from .tape import Tap, Tape, capture_rng, host_copy
+from .tape import Tap, Tape, capture_rng, first_of, host_copy
 
 KEY = "midrun"
 OWN_POST_CFG = "sampler_post_cfg_function"
@@ -91,6 +91,7 @@ class SamplingCall:
         self.shared_post_cfg = len(guider.model_options.get(OWN_POST_CFG, ()))
         self.step = 0  # steps before the stretch that is sampled
         self.answer: Answer | None = None
+        self.allocated = gpu.counter()
         self.journal = Journal(aside.later)
         self.entries = Entries(job, tape, aside.previews, pause_at)
 
@@ -171,7 +172,7 @@ class SamplingCall:
         if self.tape.position == self.tape.first:
             self.aside.keep_draws(sys._getframe())
         recorded = self.tape.next()
-        sigma = timestep.reshape(-1)[0].item()
+        sigma = first_of(timestep)
         if recorded is None:
             approach = Approach(self.tape.position, sigma, host_copy(x))
             self.journal.note(partial(self.entries.approached, approach))
@@ -233,7 +234,7 @@ class SamplingCall:
             return
         other = None if denoised is newest.given else host_copy(denoised)
         number = self.step + step + 1
-        memory = gpu.allocated() if newest.live else None
+        memory = self.allocated() if newest.live else None
         shown = newest.kept if other is None else other
         done = Done(number, self.tape.position, newest.sigma, newest.live, shown, other, memory)
         self.journal.note(partial(self.entries.stepped, done))

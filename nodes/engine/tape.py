@@ -15,6 +15,7 @@ from ...state.recording.recording import Damaged, Evaluation, Recording, RngStat
 
 Args = dict[str, Any]  # what ComfyUI hands to a post-CFG function
 PostCfg = Callable[[Args], torch.Tensor]
+HOST = torch.device("cpu")
 TAPPED = ("denoised", "cond_denoised", "uncond_denoised")
 
 
@@ -24,7 +25,15 @@ class InputsChanged(ValueError):
 
 def host_copy(tensor: torch.Tensor) -> torch.Tensor:
     """A copy on the CPU with the same dtype and strides, sharing no memory."""
-    return tensor.detach().to("cpu", copy=True)
+    return (tensor.detach() if tensor.requires_grad else tensor).to(HOST, copy=True)
+
+
+def first_of(tensor: torch.Tensor) -> float:
+    """Its first element; waits for the device once."""
+    values = tensor.tolist()
+    while isinstance(values, list):
+        values = values[0]
+    return values
 
 
 def norm_of(tensor: torch.Tensor) -> float:

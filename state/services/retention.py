@@ -10,18 +10,24 @@ import logging
 import math
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Container, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..job.job import Job
+from ..job.transitions import ENDED
+from ..job.view import Change, JobView
 from ..recording.disk import DiskRecordings
 from ..server_directory import directory_name
 from ..states import State
 from ..store.store import Store
 from .preview_files import PreviewFiles
+from .registry import Registry
 
 log = logging.getLogger(__name__)
 SWEEP_EVERY_S = 60.0
@@ -173,3 +179,39 @@ def _size(directory: Path) -> int:
                 found = os.stat(os.path.join(place, name))
                 total += found.st_size / max(1, found.st_nlink)
     return round(total)
+
+
+class Sweeper:
+    """Has old recordings go at the start and whenever a job ends, but not more than once a minute."""
+
+    def __init__(
+        self,
+        recordings: DiskRecordings,
+        registry: Registry,
+        files: PreviewFiles,
+        limits: Callable[[], Limits],
+        keep: Callable[[str], bool],
+    ) -> None:
+        """`limits` and `keep`: as of a Retention."""
+        self._registry = registry
+        self._retention = Retention(recordings, registry.store, limits, self._is_busy, files, keep)
+        self._thread = ThreadPoolExecutor(1, "midrun-retention")
+        self._swept = time.monotonic()
+
+    def on_change(self, job: Job, view: JobView, change: Change | None) -> None:
+        if change is not None and view.state in ENDED and time.monotonic() - self._swept >= SWEEP_EVERY_S:
+            self._swept = time.monotonic()
+            self.sweep_soon()
+
+    def sweep_soon(self) -> None:
+        self._thread.submit(self._sweep)
+
+    def _is_busy(self, job_id: str) -> bool:
+        job = self._registry.get(job_id)
+        return job is not None and (job.run_active or job.state not in (*ENDED, State.FAILED))
+
+    def _sweep(self) -> None:
+        try:
+            self._retention.sweep()
+        except (OSError, sqlite3.Error):
+            log.exception("Midrun could not look for old recordings")

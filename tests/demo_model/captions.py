@@ -45,7 +45,7 @@ class Text(nn.Module):
         return self.transformer.text_model(embeds=embeds, num_tokens=pooled)[0]
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """As nodes/demo_loading.py reads them."""
+        """As nodes/comfyui/demo_loading.py reads them."""
         kept = dict(self.transformer.state_dict())
         rows = kept.pop("text_model.embeddings.token_embedding.weight")
         kept.pop("text_projection.weight", None)

@@ -1,0 +1,41 @@
+"""What the user set in ComfyUI's settings that is Midrun's. Values; what makes no sense is the default."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..breakpoints.breakpoints import DEFAULT, Breakpoints, of_setting
+
+
+class Settings:
+    """Read from ComfyUI's file at each call; of the first user, where there are several."""
+
+    def __init__(self, user_directory: Path) -> None:
+        self._file = user_directory / "default" / "comfy.settings.json"
+
+    def read(self) -> dict[str, Any]:
+        try:
+            settings = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return settings if isinstance(settings, dict) else {}
+
+    def usual_breakpoints(self) -> Breakpoints:
+        """Of every new job: a NaN, unless the user switched that off, and what *Pause when* says."""
+        settings = self.read()
+        usual = () if settings.get("Midrun.PauseOnNaN") is False else DEFAULT
+        return (*usual, *of_setting(settings.get("Midrun.PauseWhen")))
+
+    def watches_everything(self) -> bool:
+        """Whether every sampler of every prompt is to be watched."""
+        return self.read().get("Midrun.WatchEverything") is True
+
+    def keeps_history(self) -> bool:
+        return keeps_history(self.read())
+
+
+def keeps_history(settings: dict[str, Any]) -> bool:
+    """Whether runs that were interrupted stay in ComfyUI's history."""
+    return settings.get("Midrun.KeepInterruptedHistory") is True
