@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import importlib.util
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -21,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LAUNCHER = ROOT / "tests" / "launch_comfyui.py"
 TEST_PACK = ROOT / "tests" / "comfy_pack"
 START_S = 180
+SELDOM_S = 0.05
+PORTS = range(16000, 32000)  # which no system gives to a connection that asks for none
 
 
 def comfyui_path() -> Path:
@@ -169,12 +173,14 @@ class Comfy:
         return job if job["state"] in states else None
 
     def until(self, what: Any, told: str, timeout: float = 90, every_s: float = 0.01) -> Any:
+        """Poll, after a while less often: each question takes time from what it waits for."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             found = what()
             if found:
                 return found
             time.sleep(every_s)
+            every_s = max(every_s, min(SELDOM_S, every_s * 1.2))
         raise AssertionError(f"waited {timeout} s for {told}\n{self.tail()}")
 
     def wait_ended(self, prompt_id: str, timeout: float = 90, every_s: float = 0.01) -> dict[str, Any]:
@@ -212,9 +218,12 @@ def install(pack: Path, place: Path) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """By chance, as servers of other workers and sessions start beside this one and bind theirs later."""
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("There is no free port.")
 
 
 def _parsed(raw: bytes) -> Any:
