@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 
 import harness  # noqa: E402
+from copies import Original  # noqa: E402
 from harness import Comfy, as_package  # noqa: E402
 
 as_package()
@@ -69,6 +70,18 @@ def no_server_in_a_unit_test(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.path.name in UNIT:
             patch.delattr(harness.Comfy, "start")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def copied_servers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Servers begin as copies of one process, which there is only where there are servers."""
+    if not hasattr(os, "fork") or all(item.path.name in UNIT for item in request.session.items):
+        yield
+        return
+    Comfy.original = Original()
+    yield
+    Comfy.original.end()
+    Comfy.original = None
 
 
 @pytest.fixture(scope="session")

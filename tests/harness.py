@@ -19,8 +19,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from copies import LAUNCHER, Copy, Original
+
 ROOT = Path(__file__).resolve().parent.parent
-LAUNCHER = ROOT / "tests" / "launch_comfyui.py"
 TEST_PACK = ROOT / "tests" / "comfy_pack"
 START_S = 180
 SELDOM_S = 0.05
@@ -45,7 +46,13 @@ def as_package() -> None:
 
 
 class Comfy:
-    """One server process on its own base directory."""
+    """One server process on its own base directory.
+
+    `original`: of which servers begin as copies. One on a base directory that another had before is a process
+    of its own, with other hashes, as after a real restart.
+    """
+
+    original: Original | None = None
 
     def __init__(
         self,
@@ -63,19 +70,21 @@ class Comfy:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = base / f"server-{self.port}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Copy | None = None
+        self._again = (base / "custom_nodes").exists()
         (base / "custom_nodes").mkdir(parents=True, exist_ok=True)
         for pack in packs:
             install(pack, base / "custom_nodes" / ("ComfyUI-Midrun" if pack == ROOT else pack.name))
 
     def start(self) -> Comfy:
-        command = [sys.executable, str(LAUNCHER), str(comfyui_path()), "--cpu", "--listen", "127.0.0.1"]
+        command = [str(comfyui_path()), "--cpu", "--listen", "127.0.0.1"]
         command += ["--port", str(self.port), "--base-directory", str(self.base), "--disable-api-nodes"]
         command += ["--database-url", f"sqlite:///{(self.base / 'comfyui.db').as_posix()}", *self.args]
-        with self.log.open("ab") as log:
-            # One thread: tiny models gain nothing by more, and on a busy machine threads that spin crawl.
-            environ = os.environ | {"OMP_NUM_THREADS": "1"} | self.environ
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ)
+        if self.original is None or self._again or self.environ:
+            self._process = self._launch(command)
+        else:
+            self._process = self.original.copy(command, self.log)
+        self._again = True
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             if self._process.poll() is not None:
@@ -87,12 +96,19 @@ class Comfy:
                 time.sleep(0.1)
         raise RuntimeError(f"ComfyUI did not start; the end of its log:\n{self.tail()}")
 
+    def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            # One thread: tiny models gain nothing by more, and on a busy machine threads that spin crawl.
+            environ = os.environ | {"OMP_NUM_THREADS": "1"} | self.environ
+            begun = [sys.executable, str(LAUNCHER), *command]
+            return subprocess.Popen(begun, stdout=log, stderr=subprocess.STDOUT, env=environ)
+
     def stop(self) -> None:
-        self._end(subprocess.Popen.terminate)
+        self._end(lambda process: process.terminate())
 
     def kill(self) -> None:
         """As a crash would: nothing is flushed, nothing is tidied."""
-        self._end(subprocess.Popen.kill)
+        self._end(lambda process: process.kill())
 
     def _end(self, how: Any) -> None:
         if self._process is not None:
