@@ -15,7 +15,7 @@ LAUNCHER = Path(__file__).resolve().parent / "launch_comfyui.py"
 
 
 class Original:
-    """The process that is copied. POSIX only."""
+    """The process that is copied. Linux only: elsewhere libraries do not stand being forked."""
 
     def __init__(self) -> None:
         # One thread: see Comfy.start.

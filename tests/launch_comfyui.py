@@ -57,7 +57,7 @@ def copies():
     """Answer each line of stdin: {"start": command, "log": path} by a copy's pid, {"ended": pid} by its exit
     code or null. In a copy return its command, (tree, *arguments); at the end of stdin None."""
     for name in SLOW_TO_IMPORT:
-        with contextlib.suppress(ImportError, RuntimeError):
+        with contextlib.suppress(ImportError, OSError, RuntimeError):
             importlib.import_module(name)
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the tests, which then stop their servers
