@@ -15,30 +15,36 @@ LAUNCHER = Path(__file__).resolve().parent / "launch_comfyui.py"
 
 
 class Original:
-    """The process that is copied. Linux only: elsewhere libraries do not stand being forked."""
+    """The process that is copied, begun when the first copy is. Linux only: elsewhere libraries do not stand
+    being forked. All copies of one have the same hashes of strings."""
 
     def __init__(self) -> None:
-        # One thread: see Comfy.start.
-        self._process = subprocess.Popen(
-            [sys.executable, str(LAUNCHER), "--copies"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+        self._process: subprocess.Popen[str] | None = None
 
-    def copy(self, command: list[str], log: Path) -> Copy:
+    def copy(self, command: list[str], environ: dict[str, str], log: Path) -> Copy:
         """Begin a server by ComfyUI's tree and the arguments of its main.py."""
-        return Copy(self, self.ask({"start": command, "log": str(log)}))
+        return Copy(self, self.ask({"start": command, "environ": environ, "log": str(log)}))
 
     def ask(self, what: dict[str, Any]) -> Any:
+        if self._process is None:
+            self._process = self._begin()
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(what) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
+    def _begin(self) -> subprocess.Popen[str]:
+        command = [sys.executable, str(LAUNCHER), "--copies"]
+        # One thread: see Comfy.
+        environ = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+        )
+
     def end(self) -> None:
-        self._process.communicate()
+        if self._process is not None:
+            self._process.communicate()
+            self._process = None
 
 
 class Copy:

@@ -48,11 +48,11 @@ def as_package() -> None:
 class Comfy:
     """One server process on its own base directory.
 
-    `original`: of which servers begin as copies. One on a base directory that another had before is a process
-    of its own, with other hashes, as after a real restart.
+    `originals`: of which servers begin as copies; none, and each is a process of its own. One that is started
+    again is a copy of another than before: as after a real restart, strings have other hashes.
     """
 
-    original: Original | None = None
+    originals: tuple[Original, ...] = ()
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Comfy:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = base / f"server-{self.port}.log"
         self._process: subprocess.Popen[bytes] | Copy | None = None
-        self._again = (base / "custom_nodes").exists()
+        self._starts = int((base / "custom_nodes").exists())  # by another, as far as one can know
         (base / "custom_nodes").mkdir(parents=True, exist_ok=True)
         for pack in packs:
             install(pack, base / "custom_nodes" / ("ComfyUI-Midrun" if pack == ROOT else pack.name))
@@ -80,11 +80,12 @@ class Comfy:
         command = [str(comfyui_path()), "--cpu", "--listen", "127.0.0.1"]
         command += ["--port", str(self.port), "--base-directory", str(self.base), "--disable-api-nodes"]
         command += ["--database-url", f"sqlite:///{(self.base / 'comfyui.db').as_posix()}", *self.args]
-        if self.original is None or self._again or self.environ:
-            self._process = self._launch(command)
+        if self.originals and "PYTHONPATH" not in self.environ:
+            original = self.originals[self._starts % len(self.originals)]
+            self._process = original.copy(command, self.environ, self.log)
         else:
-            self._process = self.original.copy(command, self.log)
-        self._again = True
+            self._process = self._launch(command)
+        self._starts += 1
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             if self._process.poll() is not None:

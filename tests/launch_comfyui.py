@@ -54,8 +54,8 @@ def launch(tree, arguments):
 
 
 def copies():
-    """Answer each line of stdin: {"start": command, "log": path} by a copy's pid, {"ended": pid} by its exit
-    code or null. In a copy return its command, (tree, *arguments); at the end of stdin None."""
+    """Answer lines of stdin: {"start": command, "environ": more, "log": path} by a copy's pid, {"ended": pid}
+    by its exit code or null. In a copy return its command, (tree, *arguments); at the end of stdin None."""
     for name in SLOW_TO_IMPORT:
         with contextlib.suppress(ImportError, OSError, RuntimeError):
             importlib.import_module(name)
@@ -67,7 +67,7 @@ def copies():
         if "start" in asked:
             answer = os.fork()
             if answer == 0:
-                become_a_server(asked["log"])
+                become_a_server(asked["log"], asked["environ"])
                 return asked["start"]
             alive.add(answer)
         else:
@@ -80,8 +80,9 @@ def copies():
     return None
 
 
-def become_a_server(log):
+def become_a_server(log, environ):
     """Leave to the original its pipes."""
+    os.environ.update(environ)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for target, path, flags in (
         (0, os.devnull, os.O_RDONLY),
