@@ -30,13 +30,12 @@ UNIT = frozenset(
         *("registry", "segments_unit", "store", "telemetry_unit", "timetravel_unit", "web"),
     )
 )
-# The files that take longest, in this order: with workers beside each other, the last to end is a short one.
+# The files that take longest, which come first, so that the last to end is a short one; those that mostly
+# wait stand between those that compute.
 LONGEST = tuple(
     f"test_{name}.py"
-    for name in ("browser_details", "browser", "samplers", "browser_travel", "endurance", "browser_places")
+    for name in ("browser", "samplers", "browser_travel", "endurance", "browser_details", "browser_places")
 )
-
-
 STARTED = frozenset({"comfy", "newest", "browser"})  # fixtures
 
 
