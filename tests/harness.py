@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import importlib.util
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -17,10 +19,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from copies import LAUNCHER, Copy, Original
+
 ROOT = Path(__file__).resolve().parent.parent
-LAUNCHER = ROOT / "tests" / "launch_comfyui.py"
 TEST_PACK = ROOT / "tests" / "comfy_pack"
 START_S = 180
+SELDOM_S = 0.05
+PORTS = range(16000, 32000)  # which no system gives to a connection that asks for none
 
 
 def comfyui_path() -> Path:
@@ -41,7 +46,13 @@ def as_package() -> None:
 
 
 class Comfy:
-    """One server process on its own base directory."""
+    """One server process on its own base directory.
+
+    `originals`: of which servers begin as copies; none, and each is a process of its own. One that is started
+    again is a copy of another than before: as after a real restart, strings have other hashes.
+    """
+
+    originals: tuple[Original, ...] = ()
 
     def __init__(
         self,
@@ -59,19 +70,22 @@ class Comfy:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = base / f"server-{self.port}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Copy | None = None
+        self._starts = int((base / "custom_nodes").exists())  # by another, as far as one can know
         (base / "custom_nodes").mkdir(parents=True, exist_ok=True)
         for pack in packs:
             install(pack, base / "custom_nodes" / ("ComfyUI-Midrun" if pack == ROOT else pack.name))
 
     def start(self) -> Comfy:
-        command = [sys.executable, str(LAUNCHER), str(comfyui_path()), "--cpu", "--listen", "127.0.0.1"]
+        command = [str(comfyui_path()), "--cpu", "--listen", "127.0.0.1"]
         command += ["--port", str(self.port), "--base-directory", str(self.base), "--disable-api-nodes"]
         command += ["--database-url", f"sqlite:///{(self.base / 'comfyui.db').as_posix()}", *self.args]
-        with self.log.open("ab") as log:
-            # One thread: tiny models gain nothing by more, and on a busy machine threads that spin crawl.
-            environ = os.environ | {"OMP_NUM_THREADS": "1"} | self.environ
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ)
+        if self.originals and "PYTHONPATH" not in self.environ:
+            original = self.originals[self._starts % len(self.originals)]
+            self._process = original.copy(command, self.environ, self.log)
+        else:
+            self._process = self._launch(command)
+        self._starts += 1
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             if self._process.poll() is not None:
@@ -83,12 +97,19 @@ class Comfy:
                 time.sleep(0.1)
         raise RuntimeError(f"ComfyUI did not start; the end of its log:\n{self.tail()}")
 
+    def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            # One thread: tiny models gain nothing by more, and on a busy machine threads that spin crawl.
+            environ = os.environ | {"OMP_NUM_THREADS": "1"} | self.environ
+            begun = [sys.executable, str(LAUNCHER), *command]
+            return subprocess.Popen(begun, stdout=log, stderr=subprocess.STDOUT, env=environ)
+
     def stop(self) -> None:
-        self._end(subprocess.Popen.terminate)
+        self._end(lambda process: process.terminate())
 
     def kill(self) -> None:
         """As a crash would: nothing is flushed, nothing is tidied."""
-        self._end(subprocess.Popen.kill)
+        self._end(lambda process: process.kill())
 
     def _end(self, how: Any) -> None:
         if self._process is not None:
@@ -169,12 +190,14 @@ class Comfy:
         return job if job["state"] in states else None
 
     def until(self, what: Any, told: str, timeout: float = 90, every_s: float = 0.01) -> Any:
+        """Poll, after a while less often: each question takes time from what it waits for."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             found = what()
             if found:
                 return found
             time.sleep(every_s)
+            every_s = max(every_s, min(SELDOM_S, every_s * 1.2))
         raise AssertionError(f"waited {timeout} s for {told}\n{self.tail()}")
 
     def wait_ended(self, prompt_id: str, timeout: float = 90, every_s: float = 0.01) -> dict[str, Any]:
@@ -212,9 +235,12 @@ def install(pack: Path, place: Path) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """By chance, as servers of other workers and sessions start beside this one and bind theirs later."""
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("There is no free port.")
 
 
 def _parsed(raw: bytes) -> Any:

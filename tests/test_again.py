@@ -253,7 +253,7 @@ def test_jobs_found_after_a_crash_run_in_the_order_in_which_they_were_queued(tmp
     try:
         first = start(comfy, "first", "1")
         comfy.wait_at_gate("first", 1)
-        jobs = [first, *(start(comfy, "many", seed=number, steps=1) for number in range(150))]
+        jobs = [first, *(start(comfy, "many", seed=number, steps=1) for number in range(40))]
         comfy.until(lambda: len(comfy.get("/midrun/jobs?limit=500")["jobs"]) == len(jobs), "all rows")
         comfy.kill()
         comfy.start()

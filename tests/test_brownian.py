@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torchsde
-from resuming import run_interrupted, run_stock
 
-import graphs
-from harness import Comfy
 from midrun.nodes.engine.brownian import Draws
 
 SIGMAS = [14.5, 9.0, 6.25, 4.0, 2.5, 1.5, 0.75, 0.125]
@@ -125,17 +122,3 @@ def test_noise_of_another_kind_is_left_alone() -> None:
     draws.serve("call", sys._getframe())  # no sampler runs
     drawn: list[torch.Tensor] = sampled(draws, lambda sigma, sigma_next: torch.full(SHAPE, sigma))
     assert [float(noise.max()) for noise in drawn] == pytest.approx(SIGMAS[:7])
-
-
-@pytest.mark.parametrize("policy", ["hold", "park"])
-def test_a_resumed_sampler_draws_hardly_more_than_an_uninterrupted_one(comfy: Comfy, policy: str) -> None:
-    drawn = [comfy.probe()["drawn"]]
-    options = {"sampler": "dpmpp_2m_sde", "steps": 8, "queue_policy": policy}
-    expected, _ = run_stock(comfy, graphs.base(watched=False, key="drawn", **options), "drawn")
-    drawn.append(comfy.probe()["drawn"])
-    key = f"drawn-{policy}"
-    latent, _ = run_interrupted(comfy, graphs.base(key=key, gates="3,7", **options), key, [3, 7])
-    drawn.append(comfy.probe()["drawn"])
-    assert torch.equal(latent, expected)
-    stock, watched = (after - before for before, after in pairwise(drawn))
-    assert (stock, watched) == (7, 7 + 2), "once more for each resume, to prove the tree"

@@ -1,13 +1,11 @@
-"""Midrun in a browser: where jobs sample, what core's own panels say of them, and what is left behind."""
+"""Midrun in a browser: where jobs sample, and what is left behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browser import FRONTENDS, RENDERERS, Screen, frontend_root, graph, needs_chromium, screen
-from browser import wait_until_ready as ready
+from browser import RENDERERS, Screen, graph, needs_chromium, screen
 from playwright.sync_api import Browser, expect
 
 import graphs
@@ -136,52 +134,6 @@ def widget(shown: Screen, node_id: str) -> Any:
 
 def state_of(shown: Screen, node_id: str) -> Any:
     return widget(shown, node_id).locator(".midrun-state")
-
-
-# -- core's own panels ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module", params=FRONTENDS)
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    root = ("--front-end-root", str(frontend_root(request.param)))
-    server = Comfy(tmp_path_factory.mktemp("places"), args=root).start()
-    yield server
-    server.stop()
-
-
-def test_a_parked_and_resumed_job_is_one_row_of_core_s_panels(served: Comfy, browser: Browser) -> None:
-    with screen(browser, served, "canvas") as shown:
-        if shown.version != FRONTENDS[0] and served.call("GET", "/api/jobs")[0] == 404:
-            pytest.skip("This ComfyUI is older than what the panels of this frontend read.")
-        shown.load(graph("rows", gates="4", queue_policy="park"))
-        job_id = shown.queue()
-        served.wait_at_gate("rows", 4)
-        assert rows(shown, job_id) == ["running"]
-        served.verb(job_id, "pause", query="?wait=30")
-        served.until(lambda: served.job(job_id)["held"] is False, "the job to make way")
-        assert len(rows(shown, job_id)) <= 1, "nothing says that it runs"
-        served.verb(job_id, "resume")
-        served.wait_for(job_id, "completed")
-        assert rows(shown, job_id) == ["completed"]
-        shown.picture(f"core-{shown.version}")
-        shown.page.reload()
-        ready(shown.page)
-        assert rows(shown, job_id) == ["completed"]
-
-
-def rows(shown: Screen, job_id: str) -> list[str]:
-    """What the frontend's own list of tasks has of a job, once it has read it again."""
-    shown.page.wait_for_timeout(300)
-    found = shown.page.evaluate(
-        """async () => {
-            const pinia = document.querySelector("#vue-app").__vue_app__.config.globalProperties.$pinia;
-            const queue = pinia._s.get("queue");
-            await queue.update();
-            return queue.tasks.map(task => [task.promptId ?? task.jobId, task.displayStatus]);
-        }"""
-    )
-    runs = shown.comfy.job(job_id)["prompt_ids"]
-    return [state.lower() for run, state in found if run in runs]
 
 
 # -- what is left behind -------------------------------------------------------------------------------------

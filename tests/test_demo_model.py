@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,36 +14,13 @@ from test_editing import put
 
 import graphs
 from demo_model.check import look
-from demo_model.draw import COLOURS, SHAPES, Scene, draw, hollow, random_scene, sentence
+from demo_model.draw import Scene, draw, random_scene, sentence
 from harness import Comfy
 
 FULL = bool(os.environ.get("MIDRUN_FULL"))
 CAPTIONS, RUNS = (200, 50) if FULL else (12, 10)
 LORA = "midrun_demo_hollow.safetensors"
 EARLY, LATE = 3, 18  # steps of 20
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def test_the_checker_finds_what_was_drawn() -> None:
-    rng = np.random.default_rng(5)
-    wrong = []
-    for number in range(300):
-        scene = random_scene(rng)
-        scene = hollow(scene) if number % 3 == 0 else scene
-        seen = look(draw(scene, rng))
-        if (seen.shape, seen.colour, seen.ground, seen.hollow) != (
-            scene.shape,
-            scene.colour,
-            scene.ground,
-            scene.hollow,
-        ):
-            wrong.append((scene, seen))
-    assert len(wrong) <= 6, wrong[:3]
-
-
-def test_the_checker_sees_nothing_in_a_bare_ground() -> None:
-    bare = np.full((128, 128, 3), np.array(COLOURS["blue"]) / 255, np.float32)
-    assert look(bare).shape is None and look(bare).ground == "blue"
 
 
 def workflow(
@@ -196,9 +172,3 @@ def test_previews_by_taesd_come_from_its_own_decoder(comfy: Comfy) -> None:
         seen = look(np.asarray(image.convert("RGB").resize((128, 128)), np.float32) / 255)
     assert (seen.shape, seen.colour, seen.ground) == ("circle", "yellow", "purple")
     comfy.verb(job_id, "abort")
-
-
-def test_the_files_are_small_and_known() -> None:
-    files = sorted((ROOT / "demo_model").rglob("*.safetensors"))
-    assert len(files) == 3 and sum(file.stat().st_size for file in files) < 8e6
-    assert set(SHAPES) == {"circle", "square", "triangle", "diamond", "star"}

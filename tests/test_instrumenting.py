@@ -153,17 +153,21 @@ def test_pictures_keep_the_user_s_workflow(comfy: Comfy) -> None:
         assert image.tobytes() == stopped
 
 
-def test_without_breakpoints_every_picture_is_what_it_is_without_midrun(comfy: Comfy, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
+    """A server without Midrun."""
+    server = Comfy(tmp_path_factory.mktemp("bare"), packs=(TEST_PACK,)).start()
+    yield server
+    server.stop()
+
+
+def test_without_breakpoints_every_picture_is_what_it_is_without_midrun(comfy: Comfy, bare: Comfy) -> None:
     graph = pictures(62, watched=False)
     breaks = workflow("turned")
     breaks["nodes"][0]["properties"][OF_A_NODE][0]["enabled"] = False
     extra = {"extra_pnginfo": {"workflow": breaks}}
     ours = comfy.output(comfy.queue(graph, extra_data=extra), "picture").read_bytes()
-    bare = Comfy(tmp_path, packs=(TEST_PACK,)).start()
-    try:
-        assert bare.output(bare.queue(graph, extra_data=extra), "picture").read_bytes() == ours
-    finally:
-        bare.stop()
+    assert bare.output(bare.queue(graph, extra_data=extra), "picture").read_bytes() == ours
 
 
 def drawn(seed: int, text: str) -> graphs.Graph:
@@ -183,19 +187,19 @@ def drawn(seed: int, text: str) -> graphs.Graph:
     }
 
 
-def with_demo_lora(comfy: Comfy) -> Comfy:
+def add_demo_lora(comfy: Comfy) -> None:
     directory = comfy.base / "models" / "loras"
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copy(
         ROOT / "demo_model" / "loras" / "midrun_demo_hollow.safetensors", directory / "demo.safetensors"
     )
-    return comfy
 
 
 def test_stops_before_decode_encode_and_lora_change_no_picture_and_leave_no_trace(
-    comfy: Comfy, tmp_path: Path
+    comfy: Comfy, bare: Comfy
 ) -> None:
-    with_demo_lora(comfy)
+    for server in (comfy, bare):
+        add_demo_lora(server)
     before = ("decode", "7:2", "7:1")
     stopped = [(seed, f"a red circle {seed}") for seed in (1, 2)]
     pixels = []
@@ -206,14 +210,10 @@ def test_stops_before_decode_encode_and_lora_change_no_picture_and_leave_no_trac
         with Image.open(comfy.output(comfy.job(job_id)["prompt_id"], "picture")) as image:
             pixels.append(image.tobytes())
     ours, theirs = [], []
-    bare = with_demo_lora(Comfy(tmp_path, packs=(TEST_PACK,)).start())
-    try:
-        for files, server in ((ours, comfy), (theirs, bare)):
-            for seed, text in stopped:
-                extra = {"extra_pnginfo": {"workflow": {"nodes": [], "seed": seed}}}
-                files.append(server.output(server.queue(drawn(seed, text), extra_data=extra), "picture"))
-    finally:
-        bare.stop()
+    for files, server in ((ours, comfy), (theirs, bare)):
+        for seed, text in stopped:
+            extra = {"extra_pnginfo": {"workflow": {"nodes": [], "seed": seed}}}
+            files.append(server.output(server.queue(drawn(seed, text), extra_data=extra), "picture"))
     assert [file.read_bytes() for file in ours] == [file.read_bytes() for file in theirs]
     for file, stopped_pixels in zip(ours, pixels, strict=True):
         with Image.open(file) as image:

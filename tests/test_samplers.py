@@ -7,9 +7,11 @@ import ast
 import os
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import pytest
-from resuming import check
+import torch
+from resuming import check, run_interrupted, run_stock
 
 import graphs
 from graphs import Graph
@@ -117,3 +119,17 @@ def test_every_kind_of_sampling_resumes_bit_identically(comfy: Comfy, variation:
         for number, name in enumerate(chosen(variation))
     }
     assert {name: fault for name, fault in faults.items() if fault} == {}
+
+
+@pytest.mark.parametrize("policy", ["hold", "park"])
+def test_a_resumed_sampler_draws_hardly_more_than_an_uninterrupted_one(comfy: Comfy, policy: str) -> None:
+    drawn = [comfy.probe()["drawn"]]
+    options = {"sampler": "dpmpp_2m_sde", "steps": 8, "queue_policy": policy}
+    expected, _ = run_stock(comfy, graphs.base(watched=False, key="drawn", **options), "drawn")
+    drawn.append(comfy.probe()["drawn"])
+    key = f"drawn-{policy}"
+    latent, _ = run_interrupted(comfy, graphs.base(key=key, gates="3,7", **options), key, [3, 7])
+    drawn.append(comfy.probe()["drawn"])
+    assert torch.equal(latent, expected)
+    stock, watched = (after - before for before, after in pairwise(drawn))
+    assert (stock, watched) == (7, 7 + 2), "once more for each resume, to prove the tree"

@@ -246,7 +246,7 @@ from pathlib import Path
 spec = importlib.machinery.ModuleSpec("midrun", None, is_package=True)
 spec.submodule_search_locations = [{str(Path(__file__).parent.parent)!r}]
 sys.modules["midrun"] = importlib.util.module_from_spec(spec)
-from midrun.state import migrations
+from midrun.state.store import migrations
 done = 0
 def run(db, *statements):
     global done
@@ -256,7 +256,7 @@ def run(db, *statements):
         db.execute(statement)
         done += 1
 migrations._run = run
-from midrun.state.store import Store
+from midrun.state.store.store import Store
 Store(Path({str(path)!r})).close()
 """
     subprocess.run([sys.executable, "-c", code], check=False, timeout=60)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from desk import open_desk
 from resuming import latent
 from test_control import expected, kinds, pause_at, start
 from test_editing import oracle_plain, put
@@ -17,12 +15,7 @@ from test_samplers import all_samplers
 
 import graphs
 from harness import Comfy
-from midrun.nodes.engine.tape import capture_rng
-from midrun.state.errors import Unavailable
-from midrun.state.recording.recording import Inputs
 from midrun.state.server_directory import directory_name
-from midrun.state.services.preview_files import PreviewFiles
-from midrun.state.services.time_travel import TimeTravel
 
 SAMPLER = f"{directory_name('sampler')}.0"
 
@@ -227,29 +220,6 @@ def test_forks_share_what_was_recorded_and_leave_the_original_alone(comfy: Comfy
     comfy.until(lambda: not recordings_of(comfy, job_id).exists(), "the parent's files to go")
     rewind(comfy, first, 3)
     assert torch.equal(latent(comfy, resume(comfy, first)["prompt_id"]), want)
-
-
-def test_forks_whose_files_can_not_be_made_leave_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with open_desk(tmp_path) as desk:
-        job, recordings = desk.held(), desk.registry.recordings
-        one = torch.ones(1)
-        recordings.open("p", "3", 0).inputs = Inputs(one, one, one, None, capture_rng(torch.device("cpu")))
-        shared = []
-
-        def share(job_id: str, with_id: str, calls: Any) -> None:
-            shared.append(with_id)
-            if len(shared) == 3:
-                raise OSError("no space left on device")
-
-        monkeypatch.setattr(recordings, "share", share)
-        travel = TimeTravel(desk.control, None, PreviewFiles(tmp_path, desk.registry.store))  # type: ignore[arg-type]
-        with pytest.raises(Unavailable, match="no space left"):
-            asyncio.run(travel.fork(job.job_id, 0, "3", count=3))
-        assert len(shared) == 3 and desk.queue.runs == []
-        assert [desk.registry.get(name) for name in shared] == [None] * 3
-        assert desk.registry.store.job_ids().result() == {"p"}
 
 
 def test_a_fork_shows_the_pictures_of_the_steps_that_it_shares(comfy: Comfy) -> None:
