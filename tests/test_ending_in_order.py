@@ -48,7 +48,13 @@ def test_what_is_in_memory_is_written_before_an_orderly_end(
     tmp_path: Path, end: str, left: str, code: int | None
 ) -> None:
     file = tmp_path / "notes"
-    command = [sys.executable, "-c", SETUP + ENDS[end] + "\ntime.sleep(0)", str(ROOT / "state"), str(file)]
+    command = [
+        sys.executable,
+        "-c",
+        SETUP + ENDS[end] + "\ntime.sleep(0)",
+        str(ROOT / "state" / "services"),
+        str(file),
+    ]
     ended = subprocess.run(command, capture_output=True, timeout=60)
     assert code in (None, ended.returncode), ended.stderr
     assert (file.read_text() if file.exists() else "") == left
