@@ -1,10 +1,12 @@
-"""Midrun Attach: MODEL to MODEL, makes every sampler node behind it debuggable."""
+"""Midrun Attach: passes through a model of any kind, and makes every sampler node behind it debuggable."""
 
 from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
+from .any_type import ANY
 from .engine import hooks
+from .foreign.watching import attach, watch_loops
 from .options import midrun_inputs, options
 
 
@@ -17,16 +19,18 @@ class MidrunAttach(io.ComfyNode):
             category="sampling/midrun",
             description="Every sampler node behind this can be paused, stepped, resumed and aborted.",
             inputs=[
-                io.Model.Input("model", tooltip="The model on its way to one or more sampler nodes."),
+                ANY.Input("model", tooltip="A model, or pipeline, of any kind on its way to sampler nodes."),
                 *midrun_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The same model, watched by Midrun.")],
+            outputs=[ANY.Output(display_name="model", tooltip="The same model, watched by Midrun.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def fingerprint_inputs(cls, **inputs) -> str:
+        watch_loops(options)
         return hooks.present_take()
 
     @classmethod
     def execute(cls, model, **midrun) -> io.NodeOutput:
-        return io.NodeOutput(hooks.attach(model, options(**midrun)))
+        return io.NodeOutput(attach(model, cls.hidden.unique_id, options(**midrun)))

@@ -22,6 +22,7 @@ ROOMS = (  # from the top: a module imports nothing of a room above its own, and
     "server_routes",
     "routes",
     "nodes",
+    "nodes/foreign",
     "nodes/engine",
     "nodes/previews",
     "nodes/comfyui",

@@ -113,5 +113,10 @@ def counter() -> Callable[[], int | None]:
     return _nothing if device.type == "cpu" or count is None else lambda: int(count(device))
 
 
+def device() -> torch.device:
+    """The one that ComfyUI computes on."""
+    return mm.get_torch_device()
+
+
 def _nothing() -> None:
     return None

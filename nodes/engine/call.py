@@ -18,11 +18,8 @@ import comfy.sampler_helpers
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
 
-from ...state.breakpoints.breakpoints import Kind
-from ...state.job.in_flight import Outcome
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
-from ...state.job.view import JobError
 from ...state.recording.recording import Approach, Evaluation, Segment
 from ...state.worker import Work
 from ..comfyui import gpu
@@ -30,6 +27,7 @@ from ..previews.previews import CallPreviews
 from .entries import Done, Entries
 from .hold import Holding, leave
 from .journal import Journal
+from .live import Unwound, ask_live
 from .tape import Tap, Tape, capture_rng, first_of, host_copy
 
 KEY = "midrun"
@@ -53,10 +51,6 @@ class Aside:
     holding: Holding
     keep_draws: Callable[[FrameType], object]  # of the sampler that runs around that frame
     later: Callable[[Work], object]  # while the model works
-
-
-class Unwound(BaseException):
-    """Leaves a sampler. Never leaves the OUTER_SAMPLE wrapper: it would kill ComfyUI's worker thread."""
 
 
 @dataclass(frozen=True)
@@ -196,32 +190,15 @@ class SamplingCall:
         own: list[Any],
         sigma: float,
     ) -> Answer:
-        if self.answer is None or not self.answer.live or self.job.may_stop_at(self.pause_at):
-            self.journal.settle()
-        directive = self.job.begin_evaluation()
-        if directive is not Directive.GO:
-            raise Unwound
-        self.journal.note(self.entries.model_works)
-        self.journal.hand_over()  # from here to the model nothing lets the threads in that get work now
         tap = Tap()
-        outcome, seconds = Outcome.RAISED, 0.0
-        try:
+
+        def ask() -> tuple[torch.Tensor, torch.Tensor]:
             with _tapped(options, self.shared_post_cfg, own, tap) if own else NOTHING:
                 given = executor(x, timestep, options, seed)
-            kept = host_copy(given)  # waits for the device: the evaluation ends when the GPU is done
-            outcome = Outcome.ANSWERED
-        except mm.InterruptProcessingException:
-            outcome = Outcome.INTERRUPTED
-            raise
-        except Exception as error:
-            self.journal.settle()
-            if self.job.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
-                raise Unwound from error
-            raise
-        finally:
-            void, seconds = self.job.end_evaluation(outcome)
-            if void:
-                raise Unwound
+            return given, host_copy(given)
+
+        at_once = self.answer is None or not self.answer.live or self.job.may_stop_at(self.pause_at)
+        (given, kept), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
         self.tape.passed()
         evaluation = Evaluation(kept, tuple(tap.calls), capture_rng(x.device))
         self.journal.note(partial(self.entries.answered, evaluation, self.tape.position, sigma, seconds))

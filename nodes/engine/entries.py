@@ -21,6 +21,7 @@ class Done:
     """A step that the sampler finished, after so many evaluations; sigma and live are the newest one's.
 
     denoised: on the host; own: the same, where it is not the newest answer; memory: bytes on the device
+    shown: whether that is what previews are made of
     """
 
     number: int
@@ -30,6 +31,7 @@ class Done:
     denoised: torch.Tensor
     own: torch.Tensor | None
     memory: int | None
+    shown: bool = True
 
 
 class Entries:
@@ -58,7 +60,7 @@ class Entries:
         """Live. evaluations: with this one; seconds: that it took"""
         if self._void:
             return
-        answer = evaluation.answer
+        answer = evaluation.main
         norm = norm_of(answer)
         if not finite(answer, norm) and self._job.hit(Kind.NAN):
             self._void = True
@@ -72,7 +74,8 @@ class Entries:
             return
         seen = self._observed(done)
         self._seen, self.denoised = seen, done.denoised
-        self._previews.stepped(done.number, done.sigma, done.denoised, done.live)
+        if done.shown:
+            self._previews.stepped(done.number, done.sigma, done.denoised, done.live)
         left = self._job.stepped(seen, done.live, self._pause_at)
         step = Step(done.number, done.evaluations, done.sigma, done.own, left.measured, left.hits)
         self._recording.mark(step)

@@ -66,7 +66,7 @@ def recorded_inputs(
     now = _now(node, given, guider, sampler, latent_shapes)
     view = job.view()
     stands_here = (view.node_id, view.call) == (node.node_id, ordinal)
-    recorded = _read(job, recording, view.evaluations if stands_here else 0)
+    recorded = read_recorded(job, recording, view.evaluations if stands_here else 0)
     if recorded is None or not len(recording):  # nothing was computed from them yet
         if recorded is not None and recording.rewound and _alike(recorded, now):
             return recorded
@@ -103,7 +103,7 @@ def _now(node: Node, given: Given, guider: Any, sampler: Any, latent_shapes: lis
     )
 
 
-def _read(job: Job, recording: Recording, evaluations: int) -> Inputs | None:
+def read_recorded(job: Job, recording: Recording, evaluations: int) -> Inputs | None:
     """None where there are none that a replay could begin with; then its evaluations are void.
 
     evaluations: that the job had come to in this call

@@ -174,12 +174,12 @@ def _outputs_of(node_ids: Iterable[str]) -> dict[str, Any]:
 def _executing() -> FrameType | None:
     """The frame in which ComfyUI executes the present node: it keeps its executor to itself."""
     frame: FrameType | None = sys._getframe()
-    while frame is not None and not _executes(frame):
+    while frame is not None and not executes(frame):
         frame = frame.f_back
     return frame
 
 
-def _executes(frame: FrameType) -> bool:
+def executes(frame: FrameType) -> bool:
     """Also where a pack put a function of its own around ComfyUI's."""
     named = frame.f_code.co_name == "execute" and frame.f_globals is vars(execution)
     return named and {"caches", "execution_list"} <= frame.f_locals.keys()  # not its PromptExecutor.execute

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 
 from ...state.recording.recording import Damaged, Evaluation, Recording, RngState
+from ...state.recording.tree import Tree
 
 Args = dict[str, Any]  # what ComfyUI hands to a post-CFG function
 PostCfg = Callable[[Args], torch.Tensor]
 HOST = torch.device("cpu")
+OF_A_LOOP = "what is on record is of a node with a sampling loop of its own, not of ComfyUI's."
 TAPPED = ("denoised", "cond_denoised", "uncond_denoised")
 
 
@@ -107,7 +109,12 @@ class Tape:
 
         own: the sampler's own post-CFG functions, called as they were, with what they were given
         args: the rest of what they may read, of the present call
+
+        Raises InputsChanged for what another kind of node recorded.
         """
+        answer = evaluation.answer
+        if isinstance(answer, Tree):
+            raise InputsChanged(f"Midrun can not go on with this sampling call: {OF_A_LOOP}")
         for tap in evaluation.taps:
             given = args | {name: tensor.to(device, copy=True) for name, tensor in tap.items()}
             for function in own:
@@ -115,7 +122,7 @@ class Tape:
         if evaluation.rng is not None:
             restore_rng(evaluation.rng, device)
         self.position += 1
-        return evaluation.answer.to(device, copy=True)
+        return answer.to(device, copy=True)
 
     def passed(self) -> None:
         """An evaluation that was not recorded yet was answered; it is recorded in a moment."""

@@ -69,6 +69,19 @@ NO_THERMOMETER: Warning = (
     "no_thermometer",
     "This job is to pause when the GPU is hot, but its temperature can not be read: {}.",
 )
+OTHER_THREAD: Warning = (
+    "loop_on_other_thread",
+    "{} samples on a thread of its own, where Midrun does not see it: it can be neither paused nor resumed.",
+)
+UNRECORDABLE: Warning = (
+    "answer_not_recordable",
+    "{} is not watched: its network answers with {}, which cannot be kept.",
+)
+NEVER_HELD: Warning = (
+    "never_held",
+    "{} has a sampling loop of its own, which cannot wait in place: when the job pauses, it makes way for "
+    "others, whatever its queue policy says.",
+)
 
 # Told anew if still true.
 OF_A_RUN = (
@@ -82,4 +95,7 @@ OF_A_RUN = (
     NAN_LATENT,
     NOT_PREVIEWED,
     NO_THERMOMETER,
+    OTHER_THREAD,
+    UNRECORDABLE,
+    NEVER_HELD,
 )

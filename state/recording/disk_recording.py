@@ -88,7 +88,7 @@ class DiskRecording:
         with self._lock:
             known = self._begun.inputs or self._unwritten.get(INPUTS)
         if isinstance(known, Inputs):
-            return Origin(known.node, known.begun)
+            return Origin(known.node, known.begun, known.own_loop)
         if self._origin is None and self._inputs_known:
             self._origin = self._read_origin()
         return self._origin

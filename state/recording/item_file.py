@@ -8,10 +8,22 @@ import torch
 
 from ..node import Node, loops_of
 from ..telemetry import Telemetry
-from .recording import Approach, Conditions, Evaluation, Inputs, Origin, Rewound, RngState, Segment, Step
+from .recording import (
+    Approach,
+    Conditions,
+    Evaluation,
+    Inputs,
+    Origin,
+    Rewound,
+    RngState,
+    Segment,
+    Step,
+)
 from .tensor_file import Tensors
+from .tree import Tree
 
-OF_INPUTS = ("latent_format", "fingerprints", "begun", "seed", "node_id", "display_id", "loops")
+OF_INPUTS = ("latent_format", "fingerprints", "begun", "seed", "node_id", "display_id", "loops", "own_loop")
+TREE, OTHERS = "answer.", "rng.others."  # before the names of such tensors
 Item = Inputs | Evaluation | Step | Approach | Segment | Conditions | Rewound
 
 
@@ -27,13 +39,14 @@ def tensors_of(item: Item) -> Tensors:
         tensors = {"x": item.x, "origin": item.origin.x, "sigmas": item.sigmas, "given": item.given}
     elif isinstance(item, Evaluation):
         taps = enumerate(item.taps)
-        tensors = {"answer": item.answer}
+        tensors = {"answer": item.answer} if isinstance(item.answer, torch.Tensor) else _of_tree(item.answer)
         tensors |= {f"tap.{index}.{name}": tensor for index, tap in taps for name, tensor in tap.items()}
     else:
         names = ("noise", "latent_image", "sigmas", "denoise_mask")
         tensors = {name: getattr(item, name) for name in names}
     if item.rng is not None:
         tensors |= {"rng.cpu": item.rng.cpu, "rng.device": item.rng.device}
+        tensors |= {f"{OTHERS}{name}": tensor for name, tensor in item.rng.others.items()}
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
@@ -52,7 +65,8 @@ def about_of(item: Item) -> dict[str, Any]:
         told = {"number": item.number, "evaluations": item.evaluations, "sigma": item.sigma}
         return told | {"measured": measured, "hits": item.hits}
     if isinstance(item, Evaluation):
-        return {"taps": len(item.taps)}
+        tree = item.answer.skeleton if isinstance(item.answer, Tree) else None
+        return {"taps": len(item.taps), "tree": tree, "question": item.question}
     if isinstance(item, Rewound):
         return {"step": item.step, "evaluations": item.evaluations}
     if isinstance(item, Conditions):
@@ -72,12 +86,10 @@ def decode_step(tensors: Tensors, about: dict[str, Any]) -> Step:
 
 
 def decode_evaluation(tensors: Tensors, about: dict[str, Any]) -> Evaluation:
-    def tap(index: int) -> Tensors:
-        prefix = f"tap.{index}."
-        found = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-        return found
-
-    return Evaluation(tensors["answer"], tuple(tap(index) for index in range(about["taps"])), _rng(tensors))
+    taps = tuple(_below(f"tap.{index}.", tensors) for index in range(about["taps"]))
+    tree = about["tree"]
+    answer = tensors["answer"] if tree is None else Tree(tree, _below(TREE, tensors))
+    return Evaluation(answer, taps, _rng(tensors), about["question"])
 
 
 def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
@@ -91,7 +103,8 @@ def decode_inputs(tensors: Tensors, about: dict[str, Any]) -> Inputs:
 
 def decode_origin(about: dict[str, Any]) -> Origin:
     """Of the inputs, whose tensors are left where they are."""
-    return Origin(Node(about["node_id"], about["display_id"], loops_of(about["loops"])), about["begun"])
+    node = Node(about["node_id"], about["display_id"], loops_of(about["loops"]))
+    return Origin(node, about["begun"], about["own_loop"])
 
 
 def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:
@@ -116,4 +129,14 @@ def decode_segment(tensors: Tensors, about: dict[str, Any]) -> Segment:
 
 
 def _rng(tensors: Tensors) -> RngState | None:
-    return RngState(tensors["rng.cpu"], tensors.get("rng.device")) if "rng.cpu" in tensors else None
+    if "rng.cpu" not in tensors:
+        return None
+    return RngState(tensors["rng.cpu"], tensors.get("rng.device"), _below(OTHERS, tensors))
+
+
+def _of_tree(tree: Tree) -> dict[str, torch.Tensor | None]:
+    return {f"{TREE}{name}": tensor for name, tensor in tree.tensors.items()}
+
+
+def _below(prefix: str, tensors: Tensors) -> Tensors:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -43,7 +43,8 @@ class MemoryRecording:
 
     @property
     def origin(self) -> Origin | None:
-        return None if self.inputs is None else Origin(self.inputs.node, self.inputs.begun)
+        inputs = self.inputs
+        return None if inputs is None else Origin(inputs.node, inputs.begun, inputs.own_loop)
 
     @property
     def inputs(self) -> Inputs | None:

@@ -15,6 +15,7 @@ import torch
 from ..node import Loops, Node
 from ..server_directory import directory_name
 from ..telemetry import Telemetry
+from .tree import Tree
 
 
 class Damaged(Exception):
@@ -23,10 +24,14 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class RngState:
-    """The global generators: `cpu` and, where the model runs on another device, that device's. uint8."""
+    """The global generators: `cpu` and, where the model runs on another device, that device's. uint8.
+
+    others: of python and numpy, by name, where a loop that is not ComfyUI's may draw from them
+    """
 
     cpu: torch.Tensor
     device: torch.Tensor | None = None
+    others: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Inputs:
     begun: when the call began, seconds since the epoch
     seed: of the sampler's own noise; None where the call had none
     node_id, display_id, loops: of the node that made the call, as in Node
+    own_loop: the node has a sampling loop of its own; then noise, latent_image and sigmas are empty
     """
 
     noise: torch.Tensor
@@ -54,6 +60,7 @@ class Inputs:
     node_id: str = ""
     display_id: str = ""
     loops: Loops = ()
+    own_loop: bool = False
 
     @property
     def node(self) -> Node:
@@ -66,20 +73,28 @@ class Origin:
 
     node: Node
     begun: float
+    own_loop: bool = False
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One answer of the guider.
+    """One answer of the guider, or of a network that a loop of its own asked.
 
-    answer: the guider's `denoised`, after CFG, as the sampler got it
+    answer: the guider's `denoised`, after CFG, as the sampler got it; or the network's, whatever it is of
     taps: what the sampler's own post-CFG functions were given, a dict a call; empty for most samplers
     rng: the global generators afterwards; None leaves them as they are
+    question: a digest of what a network was asked; empty for a guider
     """
 
-    answer: torch.Tensor
+    answer: torch.Tensor | Tree
     taps: tuple[dict[str, torch.Tensor], ...] = ()
     rng: RngState | None = None
+    question: str = ""
+
+    @property
+    def main(self) -> torch.Tensor:
+        """What is measured of it."""
+        return self.answer.main if isinstance(self.answer, Tree) else self.answer
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,8 @@ class Step:
     """A step that the sampler finished.
 
     number: from 1; evaluations: how many of the call had been answered by then
-    denoised: what the sampler gave to its callback, or None where that is the newest answer
+    denoised: what the sampler gave to its callback, or None where that is the newest answer. A loop of its
+        own may give nothing of the kind
     measured: of this step; hits: of each of the job's breakpoints by its id, after this step
     """
 
@@ -310,7 +326,8 @@ def _is_of(call: Call, origin: Origin | None, name: str, iteration: int | None) 
 
 
 def with_denoised(step: Step, recording: Recording) -> Step:
-    """The step with its `denoised`, which most often is an answer's."""
+    """The step with its `denoised`, which most often is an answer's. What a network answers is not that."""
     if step.denoised is not None or step.evaluations == 0:
         return step
-    return replace(step, denoised=recording.read(step.evaluations - 1).answer)
+    answer = recording.read(step.evaluations - 1).answer
+    return step if isinstance(answer, Tree) else replace(step, denoised=answer)

@@ -7,6 +7,7 @@ from .cleaning import NODES as CLEANING_NODES
 from .demo import NODES as DEMO_NODES
 from .expanding import NODES as EXPANDING_NODES
 from .fickle import NODES as FICKLE_NODES
+from .loops import NODES as LOOP_NODES
 from .models import NODES as MODEL_NODES
 from .preview_bench import NODES as PREVIEW_BENCH_NODES
 from .previews import NODES as PREVIEW_NODES
@@ -25,5 +26,6 @@ _NODES += (
     *CLEANING_NODES,
     *UNHEARD_NODES,
     *EXPANDING_NODES,
+    *LOOP_NODES,
 )
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in _NODES}

@@ -1,0 +1,55 @@
+"""Asking a model: the one place in which a job is inside an evaluation. ComfyUI's worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import comfy.model_management as mm
+
+from ...state.breakpoints.breakpoints import Kind
+from ...state.job.in_flight import Outcome
+from ...state.job.job import Job
+from ...state.job.transitions import Directive
+from ...state.job.view import JobError
+from .entries import Entries
+from .journal import Journal
+
+T = TypeVar("T")
+
+
+class Unwound(BaseException):
+    """Leaves a sampler, but never the wrapper of its call: it would kill ComfyUI's worker thread."""
+
+
+def ask_live(
+    job: Job, journal: Journal, entries: Entries, ask: Callable[[], T], at_once: bool
+) -> tuple[T, float]:
+    """What `ask` answers, and the seconds that it took. Raises Unwound where the job is not to go on.
+
+    ask: waits for the device, so that the evaluation ends when the GPU is done
+    at_once: whether all that was noted has to be entered before it is known whether the job goes on
+    """
+    if at_once:
+        journal.settle()
+    if job.begin_evaluation() is not Directive.GO:
+        raise Unwound
+    journal.note(entries.model_works)
+    journal.hand_over()  # from here to the model nothing lets the threads in that get work now
+    outcome, seconds = Outcome.RAISED, 0.0
+    try:
+        answer = ask()
+        outcome = Outcome.ANSWERED
+    except mm.InterruptProcessingException:
+        outcome = Outcome.INTERRUPTED
+        raise
+    except Exception as error:
+        journal.settle()
+        if job.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
+            raise Unwound from error
+        raise
+    finally:
+        void, seconds = job.end_evaluation(outcome)
+        if void:
+            raise Unwound
+    return answer, seconds

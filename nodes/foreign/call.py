@@ -1,0 +1,176 @@
+"""The networks' answers to one loop: replayed as far as they are on record, then asked for and recorded.
+
+On ComfyUI's worker thread, inside the call of a network by its node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from ...state.job.job import Job
+from ...state.recording.recording import Evaluation, Inputs, RngState
+from ...state.recording.tree import Tree
+from ..comfyui import gpu
+from ..engine.call import Aside
+from ..engine.entries import Done, Entries
+from ..engine.journal import Journal
+from ..engine.live import ask_live
+from ..engine.tape import InputsChanged, Tape, first_of
+from . import generators
+from .showing import estimate
+from .steps import Steps
+from .trees import Unrecordable, digest_of, question_of, tree_of, value_of
+
+
+class OffTrack(InputsChanged):
+    """The loop asks something else than what it asked when it was recorded."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question: ask() has it answered; device: where answers are that are not on the CPU."""
+
+    sample: Any
+    time: Any
+    ask: Callable[[], Any]
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The newest evaluation's. kept: as it is recorded; sigma: the time step that it was asked at"""
+
+    kept: Tree
+    sigma: float
+    live: bool
+
+
+class LoopCall:
+    """Of one node, from its first evaluation to its end."""
+
+    def __init__(self, job: Job, tape: Tape, inputs: Inputs, pause_at: int, aside: Aside) -> None:
+        self.job, self.tape, self.inputs, self.pause_at, self.aside = job, tape, inputs, pause_at, aside
+        self.journal = Journal(aside.later)
+        self.entries = Entries(job, tape, aside.previews, pause_at)
+        recording = tape.recording
+        self.steps = Steps({recording.mark_of(one).evaluations: one for one in recording.steps()})
+        self.answer: Answer | None = None
+        self.allocated = gpu.counter()
+        self.before: RngState = inputs.rng  # the evaluation that is asked for now
+        self._x0: torch.Tensor | None = None  # of the step that just ended
+
+    def answer_to(self, asked: Asked) -> Any:
+        """Raises Unwound where the job is not to go on, InputsChanged where it can not, and Unrecordable."""
+        put, time = question_of((asked.sample, asked.time)), question_of((None, asked.time))
+        self.end_step(digest_of(time))
+        recorded = self.tape.next()
+        if recorded is not None:
+            return self._replayed(recorded, put, _number(time), asked.device)
+        return self._live(asked, put, _number(time))
+
+    def _replayed(self, recorded: Evaluation, put: Tree, sigma: float, device: torch.device) -> Any:
+        name = self.inputs.display_id
+        if not isinstance(recorded.answer, Tree) or recorded.question != digest_of(put):
+            raise OffTrack(
+                f"Midrun can not go on with node {name}: it asks its evaluation {self.tape.position + 1} "
+                "otherwise than when that was recorded. Either something was changed that takes effect in "
+                "steps that are done, or the node does not do the same twice. Nothing is lost: take the "
+                "change back and resume, or rewind to step 0."
+            )
+        try:
+            given = value_of(recorded.answer, device)
+        except Unrecordable as unknown:
+            raise InputsChanged(
+                f"Midrun can not go on with node {name}: its network answered with {unknown}, which nobody "
+                "knows now. Nothing is lost: restore what changed and resume, or rewind to step 0."
+            ) from unknown
+        if recorded.rng is not None:
+            generators.restore(recorded.rng, gpu.device())
+        self.tape.passed()
+        self.journal.note(partial(self.job.recorded, self.tape.position, sigma, False))
+        self.answer = Answer(recorded.answer, sigma, False)
+        return given
+
+    def _live(self, asked: Asked, put: Tree, sigma: float) -> Any:
+        self.before = generators.capture(gpu.device())
+
+        def ask() -> tuple[Any, Tree | Unrecordable]:
+            given = asked.ask()
+            try:
+                return given, tree_of(given)  # waits for the device
+            except Unrecordable as unknown:
+                return given, unknown
+
+        at_once = self.answer is None or not self.answer.live or self.job.may_stop_at(self.pause_at)
+        (given, kept), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
+        if isinstance(kept, Unrecordable):
+            kept.given = given
+            raise kept
+        self.tape.passed()
+        after = generators.capture(gpu.device())
+        evaluation = Evaluation(kept, (), None if generators.is_same(self.before, after) else after)
+        self.journal.note(partial(self._enter, evaluation, put, self.tape.position, sigma, seconds))
+        self.answer = Answer(kept, sigma, True)
+        return given
+
+    def _enter(self, evaluation: Evaluation, put: Tree, number: int, sigma: float, seconds: float) -> None:
+        self.entries.answered(replace(evaluation, question=digest_of(put)), number, sigma, seconds)
+
+    # -- steps -----------------------------------------------------------------------------------------
+
+    def moved(self, value: float, total: float) -> None:
+        """The node moved its progress bar."""
+        before, newest = self.steps.total, self.answer
+        self.steps.bar(value, total)
+        if newest is not None and newest.live:
+            self._x0 = estimate()
+        if self.steps.total is not None and self.steps.total != before:
+            self.job.reschedule(self.steps.total, 0)
+
+    def end_step(self, time: str | None) -> None:
+        """A step ended, if what is asked next, at that time step, is of another one. None: nothing is."""
+        x0, self._x0 = self._x0, None
+        newest = self.answer
+        if not self.steps.ended(self.tape.position, len(self.tape.recording), time) or newest is None:
+            return
+        measured = newest.kept.main if x0 is None else x0
+        memory = self.allocated() if newest.live else None
+        known = self.steps.number, self.tape.position, newest.sigma, newest.live
+        done = Done(*known, measured, x0, memory, shown=x0 is not None)
+        self.journal.note(partial(self.entries.stepped, done))
+
+    # -- ways out --------------------------------------------------------------------------------------
+
+    def again(self) -> None:
+        """The evaluation that was dropped is asked once more."""
+        generators.restore(self.before, gpu.device())
+        if self.answer is not None:
+            self.answer = replace(self.answer, live=False)
+
+    def end(self, done: bool) -> None:
+        """The node is over; done: it came to its end."""
+        try:
+            if done:
+                self.end_step(None)
+            self.journal.settle()
+            if done and self.steps.number:
+                self.job.reschedule(self.steps.number, self.steps.number)
+        finally:
+            self.tape.recording.save()
+            self.aside.previews.ended()
+            self.job.leave_call()
+
+
+def _number(time: Tree) -> float:
+    """The time step as a job tells it."""
+    tensors = [tensor for tensor in time.tensors.values() if tensor.numel()]
+    if tensors:
+        return float(first_of(tensors[0]))
+    _, told = time.skeleton["tuple"]
+    value = told.get("value")
+    return float(value) if isinstance(value, (int, float)) else 0.0

@@ -1,0 +1,155 @@
+"""A node with a sampling loop of its own, while it runs: what it asks goes through here, and the ways out.
+
+On ComfyUI's worker thread.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import comfy.model_management as mm
+import torch
+
+from ...state.job.job import Job
+from ...state.job.transitions import Directive
+from ...state.job.view import JobError, Moment
+from ...state.job.warnings import NEVER_HELD, OTHER_THREAD, RECORDING_DAMAGED, UNRECORDABLE
+from ...state.node import Node
+from ...state.states import QueuePolicy
+from ..comfyui import gpu
+from ..engine.call import Aside
+from ..engine.hold import leave
+from ..engine.hooks import Options, Runtime
+from ..engine.live import Unwound
+from ..engine.run_watch import watch
+from ..engine.tape import InputsChanged, Tape
+from . import generators
+from .beginning import inputs_of, recorded_rng
+from .call import Asked, LoopCall
+from .networks import asked
+from .seam import Seam
+from .showing import latent_format
+from .trees import Unrecordable, first_device
+
+
+class Loop:
+    """Of one node, from its start to its end; the seam is in place as long as that."""
+
+    def __init__(self, runtime: Runtime, job: Job, prompt_id: str, node: Node, options: Options) -> None:
+        self.runtime, self.job, self.prompt_id, self.node = runtime, job, prompt_id, node
+        self.options = options.settled(runtime.settings())
+        self.seam = Seam(self._ask, self._elsewhere)
+        self.call: LoopCall | None = None  # from its first evaluation on
+        recorded = recorded_rng(runtime.recordings, job.job_id, node.node_id)
+        if recorded is not None:
+            generators.restore(recorded, gpu.device())
+        self.rng = generators.capture(gpu.device())
+        self.seam.put()
+
+    def end(self, done: bool) -> None:
+        """The node is over; done: it came to its end. Once more, and it does nothing."""
+        self.seam.take_back()
+        call, self.call = self.call, None
+        if call is not None:
+            call.end(done)
+
+    def moved(self, value: float, total: float) -> None:
+        """The node moved its progress bar."""
+        if self.call is not None and self.seam.in_place:
+            self.call.moved(value, total)
+
+    # -- what the node asks ----------------------------------------------------------------------------
+
+    def _ask(self, network: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        question = asked(network, args, kwargs)
+        call = None if question is None else self.call or self._begin()
+        ask = partial(self.seam.as_ever, network, args, kwargs)
+        if call is None or question is None:
+            return ask()
+        device = first_device(args, kwargs) or gpu.device()
+        try:
+            return self._answer(call, Asked(*question, ask, device))
+        except InputsChanged as error:
+            self._set_back(error)
+            raise
+        except mm.InterruptProcessingException:
+            self.job.cancel(self.prompt_id)  # which one that parked has no need of
+            self.end(done=False)
+            raise
+        except Unrecordable as unknown:
+            self.job.warn(UNRECORDABLE, self._name, unknown)
+            self.end(done=False)
+            return unknown.given
+
+    def _answer(self, call: LoopCall, put: Asked) -> Any:
+        while True:
+            try:
+                return call.answer_to(put)
+            except Unwound:
+                self._pause(call)
+
+    def _pause(self, call: LoopCall) -> None:
+        """Returns where the job goes on at once; else the prompt ends here."""
+        call.journal.settle()
+        call.tape.recording.save()
+        directive = self.job.directive()
+        if directive is Directive.PAUSE:
+            call.aside.previews.paused()
+            directive = self.runtime.holding.hold(self.job)
+        if directive is not Directive.GO:
+            leave()
+        if call.tape.position > len(call.tape.recording):
+            raise InputsChanged(
+                f"Midrun can not go on with node {self.node.display_id} in this run: an answer that was no "
+                "number was dropped, and its loop went on with it. Resume the job again."
+            )
+        call.again()
+
+    def _set_back(self, error: InputsChanged) -> None:
+        self.job.set_back(JobError(type(error).__qualname__, str(error), self.node.display_id))
+        self.end(done=False)
+
+    def _elsewhere(self, network: torch.nn.Module) -> None:
+        self.job.warn(OTHER_THREAD, self._name)
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _begin(self) -> LoopCall | None:
+        """The job follows from the first evaluation on. None where it does not."""
+        if self.job.must_leave(self.prompt_id):
+            self.seam.take_back()
+            leave()
+        watch(self.job, self.prompt_id, self.node.display_id, self.runtime.keep)
+        ordinal = self.job.enter_call(self.prompt_id, self.node, QueuePolicy.PARK)
+        if ordinal is None:
+            self.seam.take_back()
+            return None
+        try:
+            self.call = self._entered(ordinal)
+        except InputsChanged as error:
+            self._set_back(error)
+            raise
+        finally:
+            if self.call is None:
+                self.job.leave_call()
+        if self.options.queue_policy is QueuePolicy.HOLD:
+            self.job.warn(NEVER_HELD, self._name)
+        return self.call
+
+    def _entered(self, ordinal: int) -> LoopCall:
+        job, node, runtime = self.job, self.node, self.runtime
+        recording = runtime.recordings.open(job.job_id, node.node_id, ordinal)
+        recording.forget_begun()
+        inputs = inputs_of(job, node, ordinal, recording, self.rng, latent_format())
+        where = node.node_id, 0, len(recording), None, None, ordinal
+        job.begin_call(Moment(*where, node.display_id, node.loops))
+        tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
+        shown = runtime.previews.call(job, ordinal, inputs, self.options.previews)
+        aside = Aside(shown, runtime.holding, bool, runtime.later)
+        pause_at = self.options.pause_at_step if ordinal == 0 else 0
+        return LoopCall(job, tape, inputs, pause_at, aside)
+
+    @property
+    def _name(self) -> str:
+        return f"Node {self.node.display_id}"

@@ -1,0 +1,85 @@
+"""Is told by ComfyUI when nodes start and end, and puts the seam in place for those that are watched.
+
+On ComfyUI's worker thread. ComfyUI tells of no end where a node raises: the seam is taken back with what the
+network raises, before another node starts, and before another prompt does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_patcher
+from comfy_execution.progress import ProgressHandler, get_progress_state
+
+from ...state.job.view import JobError
+from ...state.workflow.graph import link
+from ..comfyui.executing import node_that_runs
+from ..engine import hooks
+from .loop import Loop
+from .wires import attach_of, is_models
+
+log = logging.getLogger(__name__)
+NAME = "midrun-loops"
+MakeOptions = Callable[..., hooks.Options]  # of the inputs of a Midrun Attach
+
+
+class LoopWatch(ProgressHandler):
+    """Of one prompt."""
+
+    def __init__(self, make_options: MakeOptions) -> None:
+        super().__init__(NAME)
+        self._make_options = make_options
+        self._loop: Loop | None = None
+
+    def start_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
+        if self._loop is not None and self._loop.node.node_id == node_id:
+            return  # ComfyUI comes to a node more than once that waits for something
+        self._end(done=False)
+        graph = get_progress_state().dynprompt
+        given = attach_of(graph, node_id)
+        job = hooks.runtime.find_job(prompt_id) if given is not None and hooks.runtime is not None else None
+        if given is None or job is None or hooks.runtime is None:
+            return
+        told = {name: value for name, value in given.items() if name != "model" and link(value) is None}
+        options = self._make_options(**told)
+        self._loop = Loop(hooks.runtime, job, prompt_id, node_that_runs(prompt_id, node_id), options)
+
+    def update_handler(
+        self, node_id: str, value: float, max_value: float, state: Any, prompt_id: str, image: Any = None
+    ) -> None:
+        if self._loop is not None and self._loop.node.node_id == node_id:
+            self._loop.moved(value, max_value)
+
+    def finish_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
+        if self._loop is not None and self._loop.node.node_id == node_id:
+            self._end(done=True)
+
+    def reset(self) -> None:
+        self._end(done=False)
+
+    def _end(self, done: bool) -> None:
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        try:
+            loop.end(done)
+        except Exception as error:  # here it would end ComfyUI's worker thread
+            log.exception("Midrun could not record the end of node %s", loop.node.display_id)
+            loop.job.fail(JobError(type(error).__qualname__, str(error), loop.node.display_id))
+
+
+def watch_loops(make_options: MakeOptions) -> None:
+    """Follow the prompt that runs from here on."""
+    registry = get_progress_state()
+    if not isinstance(registry.handlers.get(NAME), LoopWatch):
+        registry.register_handler(LoopWatch(make_options))
+
+
+def attach(value: Any, node_id: str, options: hooks.Options) -> Any:
+    """What the Midrun Attach with that id gives on: a model of ComfyUI watched, anything else as it is."""
+    of_comfyui = is_models(get_progress_state().dynprompt, node_id)
+    if of_comfyui is None:
+        of_comfyui = isinstance(value, comfy.model_patcher.ModelPatcher)
+    return hooks.attach(value, options) if of_comfyui else value

@@ -1,0 +1,204 @@
+"""Nodes with sampling loops of their own, as packs around other samplers than ComfyUI's have them."""
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import comfy.model_management as mm
+import comfy.utils
+import numpy
+import torch
+from aiohttp import web
+from server import PromptServer
+
+from .probes import AT_GATE, BEGAN, DONE, EVIDENCE, LOCK, OPENED, _leave_evidence, _let_midrun_note
+
+TORCHS = torch.nn.Module.__call__  # before anybody put something in its place
+
+
+@dataclass
+class Told:
+    """What some networks answer with."""
+
+    sample: torch.Tensor
+    extra: tuple | None = None
+
+
+class Unkept:
+    """What nobody can keep."""
+
+    def __init__(self, sample):
+        self.sample = sample
+
+
+class Gate(torch.nn.Module):
+    """A layer that counts under `key`; in gated evaluations it waits for an interrupt, and does not heed it."""
+
+    def __init__(self, key, gates, fail_at):
+        super().__init__()
+        self.key, self.fail_at = key, fail_at
+        self.gated = {int(number) for number in gates.split(",") if number}
+
+    def forward(self, x):
+        key = self.key
+        with LOCK:
+            BEGAN[key].append(time.monotonic())
+            number = DONE[key] + 1
+        if EVIDENCE is not None:
+            _leave_evidence(key, x)
+        if number in self.gated and number not in OPENED[key]:
+            self._wait(number)
+        if number == self.fail_at and number not in OPENED[key]:
+            OPENED[key].add(number)
+            raise RuntimeError("simulated failure of the network")
+        return x
+
+    def _wait(self, number):
+        _let_midrun_note()
+        AT_GATE[self.key] = number
+        end = time.monotonic() + 60
+        while number not in OPENED[self.key] and not mm.processing_interrupted() and time.monotonic() < end:
+            time.sleep(0.002)
+        AT_GATE.pop(self.key, None)
+        OPENED[self.key].add(number)
+
+
+class Count(torch.nn.Module):
+    """The last layer: the evaluation is answered."""
+
+    def __init__(self, key):
+        super().__init__()
+        self.key = key
+
+    def forward(self, x):
+        with LOCK:
+            DONE[self.key] += 1
+        return x
+
+
+class Network(torch.nn.Module):
+    """Asked at a time step for what is left of the noise."""
+
+    def __init__(self, seed, key, gates, fail_at, answers, draws):
+        super().__init__()
+        torch.manual_seed(seed)
+        layers = [torch.nn.Linear(16, 16) for _ in range(9)]
+        self.layers = torch.nn.ModuleList([*layers[:4], Gate(key, gates, fail_at), *layers[4:], Count(key)])
+        self.answers, self.draws = answers, draws
+
+    def forward(self, x, timestep, words=None):
+        h = x
+        for layer in self.layers:
+            h = torch.tanh(layer(h)) + x * torch.as_tensor(timestep / 10.0, dtype=x.dtype)
+        h = h + words
+        if self.draws:
+            h = h + 1e-3 * torch.randn_like(h)
+        if self.answers == "dataclass":
+            return Told(h, (h.mean(), None, 3))
+        if self.answers == "nested":
+            return [h], {"scale": torch.ones(2), "again": h}
+        return Unkept(h) if self.answers == "unkept" else h
+
+
+def _sample(answer):
+    if isinstance(answer, tuple):
+        return answer[0][0]
+    return answer if isinstance(answer, torch.Tensor) else answer.sample
+
+
+class TestLoopModel:
+    """A model of a type that ComfyUI does not know."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "seed": ("INT", {"default": 1}),
+                "key": ("STRING", {"default": ""}),
+                "gates": ("STRING", {"default": ""}),
+                "fail_at": ("INT", {"default": 0}),
+                "answers": (["tensor", "dataclass", "nested", "unkept"],),
+                "draws": ("BOOLEAN", {"default": False}),
+            }
+        }
+
+    RETURN_TYPES = ("TEST_LOOP_MODEL",)
+    FUNCTION = "load"
+    CATEGORY = "_for_testing"
+
+    def load(self, **given):
+        return ({"network": Network(**given)},)
+
+
+class TestLoopScale:
+    """Passes on the same model, as a node does that adds a LoRA."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("TEST_LOOP_MODEL",)}}
+
+    RETURN_TYPES = ("TEST_LOOP_MODEL",)
+    FUNCTION = "scale"
+    CATEGORY = "_for_testing"
+
+    def scale(self, model):
+        return (model,)
+
+
+class TestLoop:
+    """A loop written by hand: cond and uncond one after the other, noise of all generators in each step."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "loop_model": ("TEST_LOOP_MODEL",),
+                "words": ("FLOAT", {"default": 0.1}),
+                "seed": ("INT", {"default": 0}),
+                "steps": ("INT", {"default": 6}),
+                "cfg": ("FLOAT", {"default": 2.0}),
+                "how": (["plain", "thread", "bar", "fails later"],),
+                "key": ("STRING", {"default": ""}),
+            }
+        }
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "sample"
+    CATEGORY = "_for_testing"
+
+    def sample(self, loop_model, words, seed, steps, cfg, how, key):
+        def work():
+            with torch.inference_mode():
+                return self._work(loop_model["network"], words, seed, steps, cfg, how)
+
+        if how == "thread":
+            with ThreadPoolExecutor() as pool:
+                x = pool.submit(work).result()
+        else:
+            x = work()
+        if how == "fails later" and "failed" not in OPENED[key]:
+            OPENED[key].add("failed")
+            raise RuntimeError("simulated failure after the loop")
+        return ({"samples": x},)
+
+    def _work(self, network, words, seed, steps, cfg, how):
+        x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
+        bar = comfy.utils.ProgressBar(steps) if how == "bar" else None
+        for step in range(steps):
+            at = torch.tensor([1.0 - step / steps])
+            cond = _sample(network(x, timestep=at, words=words))
+            uncond = _sample(network(x, timestep=at, words=0.0)) if cfg != 1.0 else cond
+            x = x - (uncond + cfg * (cond - uncond)) / steps
+            x = x + 0.01 * torch.randn_like(x) + 0.01 * random.random() + 0.01 * float(numpy.random.rand())
+            if bar is not None:
+                bar.update_absolute(step + 1, steps)
+        return x
+
+
+@PromptServer.instance.routes.get("/midrun_test/seam")
+async def seam(request):
+    return web.json_response({"torchs": torch.nn.Module.__call__ is TORCHS})
+
+
+NODES = (TestLoopModel, TestLoopScale, TestLoop)
