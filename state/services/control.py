@@ -115,6 +115,10 @@ class Control:
         self, any_id: str, mode: AbortMode, reason: str | None, keep_history: bool = False
     ) -> JobView:
         job = await self.registry.load(any_id)
+        if mode is AbortMode.FINISH and await asyncio.to_thread(self._is_in_own_loop, job):
+            because = "its node has a sampling loop of its own, which alone can make its result; "
+            because += "let it run to its end, or abort it with mode stop."
+            raise IllegalTransition("finish", job.job_id, job.state, because)
         if not job.abort(mode, reason):
             await self._queue_run(job, keep_history)
         elif mode is AbortMode.STOP:
@@ -179,6 +183,13 @@ class Control:
             self._follower = asyncio.get_running_loop().create_task(self._follow())
 
     # -- inside ----------------------------------------------------------------------------------------
+
+    def _is_in_own_loop(self, job: Job) -> bool:
+        """Whether what samples, or sampled last, is a loop that is not ComfyUI's. May read the disk."""
+        name = job.view().node_id
+        recording = None if name is None else self.registry.recordings.find(job.job_id, name)
+        origin = None if recording is None else recording.origin
+        return origin is not None and origin.own_loop
 
     async def _queue_run(self, job: Job, keep_history: bool, rewritten: Rewritten | None = None) -> None:
         view = job.view()

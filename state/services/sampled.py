@@ -32,17 +32,18 @@ def sampled(view: JobView, prompt: Prompt, calls: Mapping[Call, Recording]) -> t
     origins = {call: origin for call in calls if (origin := _origin(calls[call])) is not None}
     computed = [call for call in origins if len(calls[call])]
     computed.sort(key=lambda call: origins[call].begun)
-    names = (origins[call].node.display_id for call in computed)
-    found = {name: Sampled(name, Progress.DONE) for name in names}
+    made = {origins[call].node.display_id: origins[call].own_loop for call in computed}
+    found = {name: Sampled(name, Progress.DONE, own_loop=own_loop) for name, own_loop in made.items()}
     name = view.display_node_id
     if view.node_id is not None and name is not None:
         mine = directory_name(view.node_id), view.call
         recording = calls.get(mine)
+        own_loop = mine in origins and origins[mine].own_loop
         if not view.evaluations and not recording:
             progress = Progress.GOING if name in found else Progress.BEGUN  # another call of it
-            found[name] = Sampled(name, progress, recording is not None)
+            found[name] = Sampled(name, progress, recording is not None, own_loop)
         elif not computed or mine == computed[-1]:
-            found[name] = Sampled(name, _progress(view, recording), recording is not None)
+            found[name] = Sampled(name, _progress(view, recording), recording is not None, own_loop)
     return tuple(one for one in found.values() if one.node_id in prompt)
 
 

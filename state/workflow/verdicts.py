@@ -31,11 +31,15 @@ class Progress(Enum):
 
 @dataclass(frozen=True)
 class Sampled:
-    """A node that has begun to sample. on_record: else it can not be rewound."""
+    """A node that has begun to sample. on_record: else it can not be rewound.
+
+    own_loop: it has a sampling loop of its own, whose steps nobody but it can make
+    """
 
     node_id: str
     progress: Progress
     on_record: bool = True
+    own_loop: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,12 @@ _REASON = {
     Kind.DOWNSTREAM: "It is not used by the sampling: it applies when the nodes after it run.",
     Kind.CAUTION: "What this node does with it is not known: its effect may begin anywhere.",
 }
+TRIED = (
+    "It is tried: it applies from the next evaluation, unless it changes what the steps that are done asked "
+    "the model. Then the job is paused again as it was, and you can undo it."
+)
+_OF_A_LOOP = ("shift", "sigma", "frames", "num_frames", "length", "width", "height", "batch_size")
+_CFGS = ("cfg", "guidance", "guidance_scale", "true_cfg", "cfg_scale", "embedded_guidance_scale")
 _STRONGEST = (Kind.LIVE, Kind.SCHEDULE, Kind.CAUTION, Kind.CONSUMED)
 
 
@@ -97,9 +107,11 @@ def verdict(
     for one, sampler in known:
         slots = [name] if sampler == node_id else _slots(prompt, sampler, node_id, over - {sampler})
         class_name = class_type(prompt, sampler)
-        reached += [(one, sampler, _effect(one, _kind(class_name, slot, type_of))) for slot in slots]
+        reached += [(one, sampler, _effect(one, _kind(class_name, slot, type_of, one))) for slot in slots]
     kinds = {kind for _, _, kind in reached}
     kind = next((kind for kind in _STRONGEST if kind in kinds), Kind.DOWNSTREAM)
+    if kind is Kind.CAUTION and all(one.own_loop for one, _, found in reached if found is kind):
+        return Verdict(kind, TRIED)
     if kind is not Kind.CONSUMED:
         return _verdict(kind)
     users = {sampler for _, sampler, _ in reached}
@@ -166,8 +178,15 @@ def _slots(prompt: Prompt, sampler: str, node_id: str, over: AbstractSet[str]) -
     return [name for name, source in sources.items() if source and node_id in ancestors(prompt, source, over)]
 
 
-def _kind(class_name: str | None, slot: str, type_of: TypeOf) -> Kind:
+def _kind(class_name: str | None, slot: str, type_of: TypeOf, sampler: Sampled) -> Kind:
+    """What an input of a node that samples is to it; a loop of its own begins no other schedule."""
     found = _BY_NAME.get(slot)
+    if sampler.own_loop and slot in _OF_A_LOOP:
+        return Kind.CONSUMED
+    if sampler.own_loop and slot in _CFGS:
+        return Kind.CAUTION
     if found is None and class_name is not None:
         found = _BY_TYPE.get(type_of(class_name, slot) or "")
+    if sampler.own_loop and found is Kind.SCHEDULE:
+        return Kind.CONSUMED
     return found or Kind.CAUTION

@@ -2,6 +2,8 @@
 gates that stop an evaluation until it is interrupted, and counters of what really ran.
 """
 
+import importlib.util
+
 from .bench import NODES as BENCH_NODES
 from .cleaning import NODES as CLEANING_NODES
 from .demo import NODES as DEMO_NODES
@@ -28,4 +30,8 @@ _NODES += (
     *EXPANDING_NODES,
     *LOOP_NODES,
 )
+if importlib.util.find_spec("diffusers"):
+    from .pipelines import NODES as PIPELINE_NODES
+
+    _NODES += PIPELINE_NODES
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in _NODES}

@@ -33,7 +33,7 @@ class Unkept:
 
 
 class Gate(torch.nn.Module):
-    """A layer that counts under `key`; in gated evaluations it waits for an interrupt, and does not heed it."""
+    """A layer that counts under `key`. In gated evaluations it waits for an interrupt, but heeds none."""
 
     def __init__(self, key, gates, fail_at):
         super().__init__()
