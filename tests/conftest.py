@@ -26,18 +26,9 @@ UNIT = frozenset(
     for name in (
         *("architecture", "breakpoints_unit", "brownian", "compare_unit", "control_unit", "demo_model_unit"),
         *("disk", "edits", "ending_in_order", "evaluation", "examples_unit", "expanding_unit", "fingerprint"),
-        *(
-            "guard",
-            "instrument",
-            "job",
-            "loops_unit",
-            "pace",
-            "preview_files",
-            "queue_order",
-            "recording",
-            "recovery",
-        ),
-        *("registry", "segments_unit", "store", "telemetry_unit", "timetravel_unit", "web"),
+        *("guard", "instrument", "job", "pace", "preview_files", "queue_order", "recording"),
+        *("loops_unit", "recovery", "registry", "segments_unit", "store", "telemetry_unit"),
+        *("timetravel_unit", "web"),
     )
 )
 # The files that take longest, which come first, so that the last to end is a short one; those that mostly

@@ -70,7 +70,7 @@ def answers() -> dict[str, Any]:
         "nested": (
             [tensor, None],
             {"a": (1, 2.5, "b", True)},
-            OrderedDict(x=torch.tensor(3, dtype=torch.int8)),
+            OrderedDict(x=torch.tensor(3)),
         ),
         "dataclass": Told(tensor.to(torch.bfloat16), {"deep": [Told(tensor)]}),
         "named tuple": Pair(tensor, (float("inf"), torch.empty(0))),
@@ -121,10 +121,8 @@ def test_questions_differ_in_each_bit_of_the_sample_and_in_the_time() -> None:
     x = torch.zeros(3)
     y = x.clone()
     y[1] = -0.0
-    digests = {
-        digest_of(question_of(one)) for one in [(x, 1.0), (y, 1.0), (x, 0.5), ([x], 1.0), (object(), 1.0)]
-    }
-    assert len(digests) == 5
+    questions = [(x, 1.0), (y, 1.0), (x, 0.5), ([x], 1.0), (object(), 1.0)]
+    assert len({digest_of(question_of(one)) for one in questions}) == 5
     assert digest_of(question_of((x, 1.0))) == digest_of(question_of((x.clone(), 1.0)))
 
 

@@ -32,14 +32,11 @@ def pipes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     server.stop()
 
 
-def graph(
-    kind: str, scheduler: str, key: str, *, watched: bool = True, gates: str = "", **given: Any
-) -> graphs.Graph:
+def graph(kind: str, scheduler: str, key: str, watched: bool = True, gates: str = "") -> graphs.Graph:
     compiled = kind == "compiled"
-    load = graphs.node(
-        "TestPipeline", kind="unet" if compiled else kind, key=key, gates=gates, compiled=compiled
-    )
-    sample = {"scheduler": scheduler, "words": 1.0, "seed": 3, "steps": STEPS} | given
+    kind = "unet" if compiled else kind
+    load = graphs.node("TestPipeline", kind=kind, key=key, gates=gates, compiled=compiled)
+    sample = {"scheduler": scheduler, "words": 1.0, "seed": 3, "steps": STEPS}
     attach = {"attach": graphs.node("MidrunAttach", model=["load", 0])} if watched else {}
     source = "attach" if watched else "load"
     return {
