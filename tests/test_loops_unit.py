@@ -15,6 +15,7 @@ from midrun.nodes.foreign import generators
 from midrun.nodes.foreign.networks import asked, has_compiled_parts, is_network
 from midrun.nodes.foreign.steps import Steps
 from midrun.nodes.foreign.trees import Unrecordable, digest_of, question_of, tree_of, value_of
+from midrun.nodes.foreign.whereabouts import Whereabouts, modules_in
 from midrun.state.recording.item_file import about_of, decode_evaluation, tensors_of
 from midrun.state.recording.recording import Evaluation
 from midrun.state.recording.tensor_file import encode, read
@@ -173,3 +174,77 @@ def test_an_evaluation_that_is_asked_once_more_ends_no_step() -> None:
     steps = Steps({})
     assert [steps.ended(0, 0, "9"), steps.ended(1, 1, "5"), steps.ended(1, 1, "5")] == [False, True, False]
     assert steps.number == 1
+
+
+class Tensor:
+    """Stands for one on a device that this machine lacks: it is there, or it is on the host."""
+
+    def __init__(self, device: str) -> None:
+        self.device = torch.device(device)
+
+    @property
+    def data(self) -> Tensor:
+        return self
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        self.device = other.device
+
+    def to(self, device: torch.device) -> Tensor:
+        return Tensor(str(device))
+
+
+class Held(Big):
+    """A network whose weights are stand-ins."""
+
+    def __init__(self, *devices: str) -> None:
+        super().__init__()
+        self.weights = {f"{number}": Tensor(device) for number, device in enumerate(devices)}
+
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Any:
+        return iter(self.weights.items())
+
+    def named_buffers(self, *args: Any, **kwargs: Any) -> Any:
+        return iter(())
+
+    def on(self, device: str) -> None:
+        for tensor in self.weights.values():
+            tensor.device = torch.device(device)
+
+    @property
+    def devices(self) -> list[str]:
+        return [tensor.device.type for tensor in self.weights.values()]
+
+
+def test_networks_are_found_in_what_nodes_hand_on() -> None:
+    class Patcher:
+        def __init__(self, model: Any) -> None:
+            self.model, self.name, self.itself = model, "wan", self
+
+    networks = [Big(), Big(), Big()]
+    given = [
+        {"model": Patcher(networks[0])},
+        [(networks[1],)],
+        Patcher({"transformer": networks[2]}),
+        3,
+        None,
+    ]
+    assert modules_in(given) == networks
+
+
+def test_weights_are_brought_back_to_where_they_were_when_the_node_began() -> None:
+    network, mixed, empty = Held("cpu", "cpu"), Held("cpu", "cuda"), Held("meta")
+    where = Whereabouts([network, mixed, empty])
+    for one in (network, mixed, empty):
+        one.on("cuda")
+    where.bring_back()
+    assert (network.devices, mixed.devices, empty.devices) == (["cpu", "cpu"], ["cpu", "cuda"], ["cpu"])
+
+
+def test_a_network_that_is_offloaded_by_others_is_left_to_them() -> None:
+    network = Held("cpu")
+    network.layers[2]._hf_hook = object()  # type: ignore[assignment]
+    where = Whereabouts([network])
+    network.on("cuda")
+    where.bring_back()
+    assert network.devices == ["cuda"]

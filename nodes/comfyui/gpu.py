@@ -18,15 +18,20 @@ LEFT_OVER = 64 * 1024 * 1024  # bytes on the device with no model loaded
 
 @dataclass(frozen=True)
 class Released:
-    """What unloading achieved. Bytes are torch's own count on the device; None where it keeps none."""
+    """What unloading achieved. Bytes are torch's own count on the device; None where it keeps none.
+
+    others: there were models that ComfyUI does not know, so that only the count tells
+    """
 
     models_left: int
     allocated_before: int | None
     allocated_after: int | None
+    others: bool = False
 
     @property
     def complete(self) -> bool:
-        return self.models_left == 0
+        counted = self.allocated_after if self.others else None
+        return self.models_left == 0 and (counted is None or counted <= LEFT_OVER)
 
     def to_json(self) -> dict[str, Any]:
         return {

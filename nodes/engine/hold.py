@@ -26,9 +26,9 @@ class Holding:
     recordings: Recordings
     somebody_waits: Callable[[], bool]  # in ComfyUI's queue
 
-    def hold(self, job: Job) -> Directive:
+    def hold(self, job: Job, release: Callable[[], gpu.Released] = gpu.release) -> Directive:
         """Until the job goes on, ends or makes way. A user's own Cancel cancels it."""
-        released = gpu.release()
+        released = release()
         self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
         with self.full.held(job):
             told = {"gpu": released.to_json()}

@@ -80,7 +80,7 @@ def _answered(job: Job, sampler: str | None) -> tuple[Kept, dict[str, str]]:
     unsteady = [node_id for node_id in prompt if not _is_steady(prompt, node_id)]
     if any(_copies_the_graph(class_type(prompt, node_id)) for node_id in prompt):
         return job.request.kept, {}  # as a loop does: what its beginning gives is another in each iteration
-    given = _outputs_of(node_id for node_id in unsteady if node_id not in known)
+    given = outputs_of(node_id for node_id in unsteady if node_id not in known)
     answers = {
         node_id: answer
         for node_id, outputs in given.items()
@@ -154,7 +154,7 @@ def _mentions(text: str, value: Any) -> bool:
     return isinstance(value, str) and text in value
 
 
-def _outputs_of(node_ids: Iterable[str]) -> dict[str, Any]:
+def outputs_of(node_ids: Iterable[str]) -> dict[str, Any]:
     """By node, what ComfyUI has at hand: for each output the list of values."""
     frame = _executing()
     if frame is None:

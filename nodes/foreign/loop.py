@@ -5,6 +5,7 @@ On ComfyUI's worker thread.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from ..engine.call import Aside
 from ..engine.hold import leave
 from ..engine.hooks import Options, Runtime
 from ..engine.live import Unwound
-from ..engine.run_watch import watch
+from ..engine.run_watch import outputs_of, watch
 from ..engine.tape import InputsChanged, Tape
 from . import generators
 from .beginning import inputs_of, recorded_rng
@@ -31,12 +32,16 @@ from .networks import asked
 from .seam import Seam
 from .showing import latent_format
 from .trees import Unrecordable, first_device
+from .whereabouts import Whereabouts
 
 
 class Loop:
     """Of one node, from its start to its end; the seam is in place as long as that."""
 
-    def __init__(self, runtime: Runtime, job: Job, prompt_id: str, node: Node, options: Options) -> None:
+    def __init__(
+        self, runtime: Runtime, job: Job, prompt_id: str, node: Node, options: Options, sources: list[str]
+    ) -> None:
+        """sources: the nodes from which it is given something"""
         self.runtime, self.job, self.prompt_id, self.node = runtime, job, prompt_id, node
         self.options = options.settled(runtime.settings())
         self.seam = Seam(self._ask, self._elsewhere)
@@ -45,11 +50,13 @@ class Loop:
         if recorded is not None:
             generators.restore(recorded, gpu.device())
         self.rng = generators.capture(gpu.device())
+        self.whereabouts = Whereabouts(outputs_of(sources).values())
         self.seam.put()
 
     def end(self, done: bool) -> None:
         """The node is over; done: it came to its end. Once more, and it does nothing."""
         self.seam.take_back()
+        self.whereabouts = Whereabouts(())  # nobody is kept from unloading them
         call, self.call = self.call, None
         if call is not None:
             call.end(done)
@@ -96,7 +103,7 @@ class Loop:
         directive = self.job.directive()
         if directive is Directive.PAUSE:
             call.aside.previews.paused()
-            directive = self.runtime.holding.hold(self.job)
+            directive = self.runtime.holding.hold(self.job, self._release)
         if directive is not Directive.GO:
             leave()
         if call.tape.position > len(call.tape.recording):
@@ -105,6 +112,11 @@ class Loop:
                 "number was dropped, and its loop went on with it. Resume the job again."
             )
         call.again()
+
+    def _release(self) -> gpu.Released:
+        """The node's networks are not among the models of ComfyUI."""
+        self.whereabouts.bring_back()
+        return replace(gpu.release(), others=True)
 
     def _set_back(self, error: InputsChanged) -> None:
         self.job.set_back(JobError(type(error).__qualname__, str(error), self.node.display_id))

@@ -18,7 +18,7 @@ from ...state.workflow.graph import link
 from ..comfyui.executing import node_that_runs
 from ..engine import hooks
 from .loop import Loop
-from .wires import attach_of, is_models
+from .wires import attach_of, is_models, sources_of
 
 log = logging.getLogger(__name__)
 NAME = "midrun-loops"
@@ -44,7 +44,8 @@ class LoopWatch(ProgressHandler):
             return
         told = {name: value for name, value in given.items() if name != "model" and link(value) is None}
         options = self._make_options(**told)
-        self._loop = Loop(hooks.runtime, job, prompt_id, node_that_runs(prompt_id, node_id), options)
+        node, sources = node_that_runs(prompt_id, node_id), sources_of(graph, node_id)
+        self._loop = Loop(hooks.runtime, job, prompt_id, node, options, sources)
 
     def update_handler(
         self, node_id: str, value: float, max_value: float, state: Any, prompt_id: str, image: Any = None

@@ -51,6 +51,12 @@ def type_given(graph: Any, node_id: str, slot: int) -> str:
     return str(given[slot]) if slot < len(given) else ANY
 
 
+def sources_of(graph: Any, node_id: str) -> list[str]:
+    """The nodes that are linked to it."""
+    found = (_linked(value) for value in graph.get_node(node_id)["inputs"].values())
+    return [source for source, _ in filter(None, found)]
+
+
 def _sources(graph: Any, node_id: str, kind: str | None) -> list[tuple[str, int]]:
     """What is linked to the node, but for models of ComfyUI; of one type, where it is told."""
     if not graph.has_node(node_id):
