@@ -125,6 +125,7 @@ class _Midrun:
         from .nodes.engine import hooks
         from .nodes.engine.brownian import Draws
         from .nodes.engine.hold import Holding
+        from .nodes.foreign.watching import on_change
         from .nodes.previews.full_quality import FullQuality
         from .nodes.previews.node_preview import Announcer
         from .nodes.previews.previews import Previews
@@ -143,6 +144,7 @@ class _Midrun:
             self.registry.keep,
             self.journal,
         )
+        self.registry.listen(on_change)
 
     def tell(self) -> None:
         """Who hears of what becomes of jobs."""

@@ -19,6 +19,9 @@ TYPES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "DualGuider": ({"model": "MODEL", "second": "MODEL"}, ("GUIDER",)),
     "MidrunAttach": ({"model": "MODEL"}, ("MODEL",)),
     "Decode": ({"samples": "LATENT", "vae": "VAE"}, ("IMAGE",)),
+    "WanLoader": ({}, ("WANVIDEOMODEL", "WANTEXTEMBEDS")),
+    "WanSampler": ({"model": "WANVIDEOMODEL", "text": "WANTEXTEMBEDS", "vae": "VAE"}, ("LATENT",)),
+    "Upscale": ({"upscale_model": "UPSCALE_MODEL", "image": "IMAGE"}, ("IMAGE",)),
 }
 
 
@@ -126,3 +129,15 @@ def test_what_a_loop_saves_is_put_between_what_keeps_it_from_being_saved_twice()
     assert made[behind]["inputs"] == {"value": ["kept", 0], "blocks": False}
     assert plain(made) == LOOP
     assert once(LOOP, lambda kind: False, saves) == LOOP
+
+
+def test_a_node_that_samples_a_model_of_another_pack_is_watched_through_that_wire_alone() -> None:
+    graph = {
+        "1": node("WanLoader"),
+        "2": node("WanSampler", model=["1", 0], text=["1", 1], vae=["9", 2]),
+        "3": node("Upscale", upscale_model=["8", 0], image=["2", 0]),
+    }
+    made = watch_all(graph, types_of)
+    assert made["midrun-watch-1-0"]["inputs"] == {"model": ["1", 0]} and len(made) == 4
+    assert made["2"]["inputs"] == {"model": ["midrun-watch-1-0", 0], "text": ["1", 1], "vae": ["9", 2]}
+    assert plain(made) == graph

@@ -51,12 +51,14 @@ def disturbed(comfy: Comfy, seed: int) -> None:
     comfy.wait_ended(comfy.queue(graph))
 
 
-def expected(comfy: Comfy, key: str, **given: Any) -> torch.Tensor:
-    """What a watched run comes to that is not stopped: the loop draws from global generators."""
-    job_id = comfy.queue(loop(key, **given))
-    comfy.wait_for(job_id, "completed")
-    assert comfy.probe(key)["done"] == CALLS
-    return latent(comfy, job_id)
+def whole_again(comfy: Comfy, job_id: str, key: str) -> torch.Tensor:
+    """What it comes to without a stop, from the same generators: the loop draws from the global ones."""
+    done = comfy.probe(key)["done"]
+    assert comfy.verb(job_id, "rewind", {"step": 0})[0] == 200
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == done + CALLS
+    return latent(comfy, job["prompt_id"])
 
 
 def seam_is_torchs(comfy: Comfy) -> bool:
@@ -78,13 +80,8 @@ def test_it_ends_as_it_would_have_wherever_it_is_stopped(comfy: Comfy, answers: 
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS, "only what was missing was asked"
     assert (job["step"], job["total_steps"], job["evaluations"]) == (STEPS, STEPS, CALLS)
-    again = comfy.verb(job_id, "rewind", {"step": 0})
-    assert again[0] == 200, again
-    comfy.verb(job_id, "resume")
-    job = comfy.wait_for(job_id, "completed")
-    assert comfy.probe(key)["done"] == 2 * CALLS
-    first, second = (latent(comfy, prompt_id) for prompt_id in job["prompt_ids"][-2:])
-    assert torch.equal(first, second) and seam_is_torchs(comfy)
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))
+    assert seam_is_torchs(comfy)
 
 
 @pytest.mark.parametrize("number", [1, 3, 4, 8])
@@ -104,10 +101,7 @@ def test_it_survives_a_crash(tmp_path: Path, number: int) -> None:
             job = comfy.wait_for(job_id, "completed")
             got = latent(comfy, job["prompt_id"])
             assert comfy.probe(key)["done"] == CALLS - (number - 1)
-            comfy.verb(job_id, "rewind", {"step": 0})
-            comfy.verb(job_id, "resume")
-            job = comfy.wait_for(job_id, "completed")
-            assert torch.equal(got, latent(comfy, job["prompt_id"]))
+            assert torch.equal(got, whole_again(comfy, job_id, key))
     finally:
         comfy.stop()
 
@@ -122,7 +116,7 @@ def test_a_failure_of_the_network_costs_one_evaluation(comfy: Comfy) -> None:
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS
-    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, key + "-whole"))
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))
 
 
 def test_a_failure_elsewhere_in_the_node_costs_none(comfy: Comfy) -> None:
@@ -133,7 +127,7 @@ def test_a_failure_elsewhere_in_the_node_costs_none(comfy: Comfy) -> None:
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS
-    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, key + "-whole"))
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))
 
 
 def test_cancel_ends_it_inside_an_evaluation(comfy: Comfy) -> None:
@@ -149,8 +143,9 @@ def test_cancel_ends_it_inside_an_evaluation(comfy: Comfy) -> None:
 
 def test_it_is_rewound_stepped_and_forked(comfy: Comfy) -> None:
     key = "loop-travels"
-    whole = expected(comfy, key)
-    (job_id,) = [job["job_id"] for job in comfy.get("/midrun/jobs?limit=1")["jobs"]]
+    job_id = comfy.queue(loop(key))
+    comfy.wait_for(job_id, "completed")
+    whole = latent(comfy, job_id)
     status, job = comfy.verb(job_id, "rewind", {"step": 2})
     assert (status, job["step"], job["evaluations"]) == (200, 2, 4), job
     comfy.verb(job_id, "step", {"count": 1})
@@ -200,12 +195,7 @@ def test_an_edit_of_the_words_holds_from_the_next_call_on(comfy: Comfy) -> None:
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS
-    got = latent(comfy, job["prompt_id"])
-    assert not torch.equal(got, expected(comfy, key + "-plain"))
-    comfy.verb(job_id, "rewind", {"step": 3})
-    comfy.verb(job_id, "resume")
-    job = comfy.wait_for(job_id, "completed")
-    assert comfy.probe(key)["done"] == CALLS + 2
+    assert not torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key)), "words of then"
 
 
 @pytest.mark.parametrize(("name", "value"), [("cfg", 5.0)])
@@ -224,7 +214,7 @@ def test_an_edit_that_changes_what_is_done_sets_the_job_back(comfy: Comfy, name:
     assert status == 200, told
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
-    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, key + "-plain"))
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))
 
 
 def test_unwatched_it_runs_as_ever(comfy: Comfy) -> None:
@@ -233,3 +223,23 @@ def test_unwatched_it_runs_as_ever(comfy: Comfy) -> None:
     comfy.wait_ended(prompt_id)
     assert comfy.call("GET", f"/midrun/jobs/{prompt_id}")[0] == 404
     assert comfy.probe(key)["done"] == CALLS and seam_is_torchs(comfy)
+
+
+def test_what_a_loop_cannot_do_is_refused_with_a_reason(comfy: Comfy) -> None:
+    key = "loop-refuses"
+    graph = loop(key, gates="6")
+    graph["attach"]["inputs"]["queue_policy"] = "hold"
+    job_id = comfy.queue(graph)
+    comfy.wait_at_gate(key, 6)
+    status, told = comfy.verb(job_id, "abort", {"mode": "finish"})
+    assert status == 409 and "loop of its own" in told["error"]["message"], told
+    job = comfy.verb(job_id, "pause", query="?wait=30")[1]
+    assert (job["state"], job["held"], job["queue_policy"]) == ("paused", False, "park")
+    assert "cannot wait in place" in warnings(job)["never_held"]
+    params = comfy.get(f"/midrun/jobs/{job_id}/params")["nodes"]["sampler"]["inputs"]
+    verdicts = {name: params[name]["verdict"] for name in ("words", "cfg", "seed", "steps")}
+    assert verdicts == {"words": "caution", "cfg": "caution", "seed": "consumed", "steps": "consumed"}
+    assert "It is tried" in params["words"]["reason"] and params["steps"]["rewind"]["step"] == 0
+    status, told = comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"steps": 9}})
+    assert status == 422, told
+    comfy.verb(job_id, "abort")

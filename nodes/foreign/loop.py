@@ -5,6 +5,7 @@ On ComfyUI's worker thread.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -46,6 +47,7 @@ class Loop:
         self.options = options.settled(runtime.settings())
         self.seam = Seam(self._ask, self._elsewhere)
         self.call: LoopCall | None = None  # from its first evaluation on
+        self._ending = threading.Lock()
         recorded = recorded_rng(runtime.recordings, job.job_id, node.node_id)
         if recorded is not None:
             generators.restore(recorded, gpu.device())
@@ -54,12 +56,13 @@ class Loop:
         self.seam.put()
 
     def end(self, done: bool) -> None:
-        """The node is over; done: it came to its end. Once more, and it does nothing."""
-        self.seam.take_back()
-        self.whereabouts = Whereabouts(())  # nobody is kept from unloading them
-        call, self.call = self.call, None
-        if call is not None:
-            call.end(done)
+        """The node is over; done: it came to its end. Any thread; once more, and it does nothing."""
+        with self._ending:
+            self.seam.take_back()
+            self.whereabouts = Whereabouts(())  # nobody is kept from unloading them
+            call, self.call = self.call, None
+            if call is not None:
+                call.end(done)
 
     def moved(self, value: float, total: float) -> None:
         """The node moved its progress bar."""

@@ -1,19 +1,21 @@
 """Is told by ComfyUI when nodes start and end, and puts the seam in place for those that are watched.
 
 On ComfyUI's worker thread. ComfyUI tells of no end where a node raises: the seam is taken back with what the
-network raises, before another node starts, and before another prompt does.
+end of the run, and at the latest before another node or another prompt starts.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import comfy.model_patcher
 from comfy_execution.progress import ProgressHandler, get_progress_state
 
-from ...state.job.view import JobError
+from ...state.job.job import Job
+from ...state.job.view import JobError, JobView
 from ...state.workflow.graph import link
 from ..comfyui.executing import node_that_runs
 from ..engine import hooks
@@ -60,15 +62,30 @@ class LoopWatch(ProgressHandler):
     def reset(self) -> None:
         self._end(done=False)
 
+    def left(self, job: Job) -> None:
+        """The run of that job ended without a word of the node, which raised. Under the job's lock."""
+        if self._loop is not None and self._loop.job is job:
+            self._loop.runtime.later(partial(_end, self._loop, False))
+
     def _end(self, done: bool) -> None:
         loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        try:
-            loop.end(done)
-        except Exception as error:  # here it would end ComfyUI's worker thread
-            log.exception("Midrun could not record the end of node %s", loop.node.display_id)
-            loop.job.fail(JobError(type(error).__qualname__, str(error), loop.node.display_id))
+        if loop is not None:
+            _end(loop, done)
+
+
+def _end(loop: Loop, done: bool) -> None:
+    try:
+        loop.end(done)
+    except Exception as error:  # it would end ComfyUI's worker thread
+        log.exception("Midrun could not record the end of node %s", loop.node.display_id)
+        loop.job.fail(JobError(type(error).__qualname__, str(error), loop.node.display_id))
+
+
+def on_change(job: Job, view: JobView, change: Any) -> None:
+    """Of a job, told under its lock."""
+    watching = get_progress_state().handlers.get(NAME)
+    if not job.run_active and isinstance(watching, LoopWatch):
+        watching.left(job)
 
 
 def watch_loops(make_options: MakeOptions) -> None:

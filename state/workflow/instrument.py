@@ -24,10 +24,20 @@ Lazy = Callable[[str], frozenset[str]]  # class -> the inputs that its node asks
 Is = Callable[[str], bool]  # whether a class is of some kind
 WANTED = ("output_value", "next_iteration_value", "accumulate")  # what the end of a loop takes for its value
 SAMPLES = frozenset({"LATENT", "GUIDER"})  # what a node gives that samples, or that makes a guider
+MAKES = frozenset({"LATENT", "IMAGE", "VIDEO"})  # what a node gives that may sample in a loop of its own
+_OF_COMFYUI = """
+    MODEL CLIP VAE LORA_MODEL CONTROL_NET CLIP_VISION STYLE_MODEL GLIGEN UPSCALE_MODEL LATENT_UPSCALE_MODEL
+    MODEL_PATCH AUDIO_ENCODER PHOTOMAKER
+"""
+OF_COMFYUI = frozenset(_OF_COMFYUI.split())  # types of models that no loop of its own samples with
+A_MODEL = ("MODEL", "PIPE", "TRANSFORMER", "UNET", "DIT")  # of which a type says that it is one
 
 
 def watch_all(prompt: Prompt, types_of: Types) -> Prompt:
-    """A MidrunAttach on the way of every model into a node that samples with it or makes a guider of it."""
+    """A MidrunAttach on the way of every model into a node that samples with it or makes a guider of it.
+
+    Also of models that are none of ComfyUI's, into a node that may have a sampling loop of its own.
+    """
     made = copy.deepcopy(prompt)
     for node_id in prompt:
         for name in _models_of(prompt, node_id, types_of):
@@ -126,12 +136,18 @@ def _models_of(prompt: Prompt, node_id: str, types_of: Types) -> list[str]:
     if kind is None or kind in (*WATCHING, BREAK):
         return []
     types, outputs = types_of(kind)
-    if not SAMPLES & set(outputs):
-        return []
-    models = {
-        name: link(value) for name, value in inputs(prompt, node_id).items() if types.get(name) == "MODEL"
-    }
-    return [name for name, source in models.items() if source and class_type(prompt, source) != ATTACH]
+    links = {name: source for name, value in inputs(prompt, node_id).items() if (source := link(value))}
+    models = [name for name in links if types.get(name) == "MODEL"]
+    if models or not MAKES & set(outputs):
+        models = models if SAMPLES & set(outputs) else []
+    else:  # one is enough, as it is the node that is watched
+        models = [name for name in links if _is_anothers(types.get(name, ""))][:1]
+    return [name for name in models if class_type(prompt, links[name]) != ATTACH]
+
+
+def _is_anothers(kind: str) -> bool:
+    """Whether the type is of models that ComfyUI does not know."""
+    return kind.upper() not in OF_COMFYUI and any(part in kind.upper() for part in A_MODEL)
 
 
 def _behind(prompt: Prompt, ours: set[str], value: Any) -> Any:
