@@ -15,7 +15,7 @@ import comfy.model_patcher
 from comfy_execution.progress import ProgressHandler, get_progress_state
 
 from ...state.job.job import Job
-from ...state.job.view import JobError, JobView
+from ...state.job.view import Change, JobError, JobView
 from ...state.workflow.graph import link
 from ..comfyui.executing import node_that_runs
 from ..engine import hooks
@@ -24,6 +24,7 @@ from .wires import attach_of, is_models, sources_of
 
 log = logging.getLogger(__name__)
 NAME = "midrun-loops"
+ENDS = ("fail", "abort", "complete", "stopped", "run_ended")  # with which a run may have left ComfyUI
 MakeOptions = Callable[..., hooks.Options]  # of the inputs of a Midrun Attach
 
 
@@ -81,10 +82,12 @@ def _end(loop: Loop, done: bool) -> None:
         loop.job.fail(JobError(type(error).__qualname__, str(error), loop.node.display_id))
 
 
-def on_change(job: Job, view: JobView, change: Any) -> None:
+def on_change(job: Job, view: JobView, change: Change | None) -> None:
     """Of a job, told under its lock."""
+    if change is None or change.kind not in ENDS or job.run_active:
+        return
     watching = get_progress_state().handlers.get(NAME)
-    if not job.run_active and isinstance(watching, LoopWatch):
+    if isinstance(watching, LoopWatch):
         watching.left(job)
 
 
