@@ -243,3 +243,23 @@ def test_what_a_loop_cannot_do_is_refused_with_a_reason(comfy: Comfy) -> None:
     status, told = comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"steps": 9}})
     assert status == 422, told
     comfy.verb(job_id, "abort")
+
+
+@pytest.mark.parametrize("how", ["plain", "bar", "callback"])
+def test_its_steps_are_told_and_shown_as_far_as_the_node_does(comfy: Comfy, how: str) -> None:
+    key = f"loop-shown-{how}"
+    job_id = comfy.queue(loop(key, gates="5", how=how))
+    comfy.wait_at_gate(key, 5)
+    total = None if how == "plain" else STEPS
+    job = comfy.until(lambda: (job := comfy.job(job_id))["step"] == 2 and job, "two steps")
+    assert (job["total_steps"], job["evaluations"], job["sigma"]) == (total, 4, 0.75)
+    comfy.verb(job_id, "pause", query="?wait=30")
+    steps = comfy.get(f"/midrun/jobs/{job_id}/telemetry")["telemetry"]
+    assert [step["step"] for step in steps] == [1, 2] and steps[1]["norm"] > 0
+    status = comfy.fetch(f"/midrun/jobs/{job_id}/preview?step=2")[0]
+    assert status == (200 if how == "callback" else 404)
+    assert comfy.fetch(f"/midrun/jobs/{job_id}/latent?step=1")[0] == status
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert (job["step"], job["total_steps"]) == (STEPS, STEPS)
+    assert comfy.probe(key)["done"] == CALLS

@@ -105,6 +105,7 @@ class Loop:
         call.tape.recording.save()
         directive = self.job.directive()
         if directive is Directive.PAUSE:
+            self.seam.take_back()  # who is told of the pause finds everything as it was
             call.aside.previews.paused()
             directive = self.runtime.holding.hold(self.job, self._release)
         if directive is not Directive.GO:
@@ -114,6 +115,8 @@ class Loop:
                 f"Midrun can not go on with node {self.node.display_id} in this run: an answer that was no "
                 "number was dropped, and its loop went on with it. Resume the job again."
             )
+        if not self.seam.in_place:
+            self.seam.put()
         call.again()
 
     def _release(self) -> gpu.Released:

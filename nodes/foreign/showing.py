@@ -34,6 +34,7 @@ def latent_format() -> dict[str, Any]:
         for value in list(frame.f_locals.values()):
             if isinstance(value, comfy.model_patcher.ModelPatcher):
                 found = getattr(value.model, "latent_format", None)
+                found = found() if isinstance(found, type) else found
                 if isinstance(found, comfy.latent_formats.LatentFormat):
                     return describe(found, None)
     return {}

@@ -5,8 +5,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import comfy.latent_formats
 import comfy.model_management as mm
+import comfy.model_patcher
 import comfy.utils
+import latent_preview
 import numpy
 import torch
 from aiohttp import web
@@ -107,6 +110,12 @@ def _sample(answer):
     return answer if isinstance(answer, torch.Tensor) else answer.sample
 
 
+class Shown(torch.nn.Module):
+    """What a preview callback is made for."""
+
+    latent_format = comfy.latent_formats.SD15()
+
+
 class TestLoopModel:
     """A model of a type that ComfyUI does not know."""
 
@@ -158,7 +167,7 @@ class TestLoop:
                 "seed": ("INT", {"default": 0}),
                 "steps": ("INT", {"default": 6}),
                 "cfg": ("FLOAT", {"default": 2.0}),
-                "how": (["plain", "thread", "bar", "fails later"],),
+                "how": (["plain", "thread", "bar", "callback", "fails later"],),
                 "key": ("STRING", {"default": ""}),
             }
         }
@@ -185,6 +194,8 @@ class TestLoop:
     def _work(self, network, words, seed, steps, cfg, how):
         x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
         bar = comfy.utils.ProgressBar(steps) if how == "bar" else None
+        patcher = comfy.model_patcher.ModelPatcher(Shown(), torch.device("cpu"), torch.device("cpu"))
+        callback = latent_preview.prepare_callback(patcher, steps) if how == "callback" else None
         for step in range(steps):
             at = torch.tensor([1.0 - step / steps])
             cond = _sample(network(x, timestep=at, words=words))
@@ -193,6 +204,8 @@ class TestLoop:
             x = x + 0.01 * torch.randn_like(x) + 0.01 * random.random() + 0.01 * float(numpy.random.rand())
             if bar is not None:
                 bar.update_absolute(step + 1, steps)
+            if callback is not None:
+                callback(step, x / 2, x, steps)
         return x
 
 
