@@ -74,6 +74,7 @@ def answers() -> dict[str, Any]:
             OrderedDict(x=torch.tensor(3)),
         ),
         "dataclass": Told(tensor.to(torch.bfloat16), {"deep": [Told(tensor)]}),
+        "expanded": [torch.tensor(7).expand(1), torch.ones(2, 1).expand(2, 3)],
         "named tuple": Pair(tensor, (float("inf"), torch.empty(0))),
     }
 

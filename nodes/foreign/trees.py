@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from ...state.recording.tensor_file import raw
 from ...state.recording.tree import Tree
 from ..engine.tape import host_copy
 
@@ -52,8 +53,7 @@ def digest_of(tree: Tree) -> str:
     digest = hashlib.blake2b(json.dumps(tree.skeleton).encode(), digest_size=16)
     for name, tensor in tree.tensors.items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        if tensor.numel():
-            digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(raw(tensor.contiguous()).numpy())
     return digest.hexdigest()
 
 

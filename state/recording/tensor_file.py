@@ -106,8 +106,14 @@ def _restored(tensor: torch.Tensor, order: list[int] | None) -> torch.Tensor:
 
 
 def _crc32(tensor: torch.Tensor) -> int:
-    flat = tensor.reshape(-1).view(torch.uint8) if tensor.numel() else torch.empty(0, dtype=torch.uint8)
-    return zlib.crc32(flat.numpy())  # type: ignore[arg-type]
+    return zlib.crc32(raw(tensor).numpy())  # type: ignore[arg-type]
+
+
+def raw(tensor: torch.Tensor) -> torch.Tensor:
+    """The bytes of a contiguous tensor: uint8, [N]. One of a single element may have any stride."""
+    if not tensor.numel():
+        return torch.empty(0, dtype=torch.uint8)
+    return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8)
 
 
 def _flush_directory(directory: Path) -> None:
