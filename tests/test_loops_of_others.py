@@ -84,24 +84,21 @@ def test_it_ends_as_it_would_have_wherever_it_is_stopped(comfy: Comfy, answers: 
     assert seam_is_torchs(comfy)
 
 
-@pytest.mark.parametrize("number", [1, 3, 4, 8])
-def test_it_survives_a_crash(tmp_path: Path, number: int) -> None:
-    key = f"loop-crash-{number}"
-    comfy = Comfy(tmp_path, evidence=tmp_path).start()
+def test_it_survives_a_crash(tmp_path: Path) -> None:
+    key, number = "loop-crash", 4
+    comfy = Comfy(tmp_path).start()
     try:
         job_id = comfy.queue(loop(key, gates=str(number)))
         comfy.wait_at_gate(key, number)
         comfy.kill()
         comfy.start()
         job = comfy.job(job_id)
-        assert (job["state"], job["evaluations"]) == ("paused", number - 1) or number == 1
-        if job["state"] == "paused":
-            comfy.verb(job_id, "resume")
-            comfy.open_gate(key, number)
-            job = comfy.wait_for(job_id, "completed")
-            got = latent(comfy, job["prompt_id"])
-            assert comfy.probe(key)["done"] == CALLS - (number - 1)
-            assert torch.equal(got, whole_again(comfy, job_id, key))
+        assert (job["state"], job["evaluations"], job["step"]) == ("paused", number - 1, 1)
+        comfy.verb(job_id, "resume")
+        comfy.open_gate(key, number)
+        job = comfy.wait_for(job_id, "completed")
+        assert comfy.probe(key)["done"] == CALLS - (number - 1)
+        assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))
     finally:
         comfy.stop()
 
