@@ -260,3 +260,17 @@ def test_its_steps_are_told_and_shown_as_far_as_the_node_does(comfy: Comfy, how:
     job = comfy.wait_for(job_id, "completed")
     assert (job["step"], job["total_steps"]) == (STEPS, STEPS)
     assert comfy.probe(key)["done"] == CALLS
+
+
+def test_a_pause_that_comes_after_its_last_call_holds_up_the_next_node(comfy: Comfy) -> None:
+    key = "loop-late"
+    graph = loop(key)
+    graph["attach"]["inputs"]["pause_at_step"] = STEPS
+    job_id = comfy.queue(graph)
+    job = comfy.wait_for(job_id, "paused")
+    assert (job["step"], job["total_steps"], job["paused_before"]) == (STEPS, STEPS, "save")
+    comfy.wait_ended(job_id)
+    assert comfy.verb(job_id, "resume")[0] == 202
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == CALLS
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))

@@ -54,12 +54,13 @@ def test_a_pipeline_ends_bit_identically_wherever_it_is_stopped(
     key = f"{kind}-{scheduler}"
     stock = pipes.queue(graph(kind, scheduler, f"{key}-stock", watched=False))
     expected, calls = latent(pipes, stock), pipes.probe(f"{key}-stock")["done"]
-    points = interruption_points(calls)
+    compiled = kind == "compiled"  # what torch.compile made is not stopped inside: its answer is kept
+    points = [point for point in interruption_points(calls) if not compiled or point < calls]
     job_id = pipes.queue(graph(kind, scheduler, key, gates=",".join(str(point) for point in points)))
     for point in points:
         pipes.wait_at_gate(key, point)
         status, job = pipes.verb(job_id, "pause", query="?wait=30")
-        assert (status, job["state"], job["evaluations"]) == (200, "paused", point - 1), job
+        assert (status, job["state"], job["evaluations"]) == (200, "paused", point - 1 + compiled), job
         assert seam_is_torchs(pipes)
         pipes.verb(job_id, "resume")
     job = pipes.wait_for(job_id, "completed")

@@ -42,11 +42,16 @@ class Entries:
         self._recording = tape.recording
         self._previews = previews
         self._pause_at = pause_at
-        self.denoised: torch.Tensor | None = None  # of the newest step
+        self._newest: Done | None = None  # step
         self._seen: Observation | None = None  # of the newest step
         self._norm: tuple[torch.Tensor, float] | None = None  # of the newest answer
         self._difference: torch.Tensor | None = None  # of the two newest steps
         self._void = False  # an answer was not a number: what followed from it is worth nothing
+
+    @property
+    def denoised(self) -> torch.Tensor | None:
+        """Of the newest step."""
+        return None if self._newest is None else self._newest.denoised
 
     def begin(self) -> None:
         """Another attempt."""
@@ -73,7 +78,7 @@ class Entries:
         if self._void:
             return
         seen = self._observed(done)
-        self._seen, self.denoised = seen, done.denoised
+        self._seen, self._newest = seen, done
         if done.shown:
             self._previews.stepped(done.number, done.sigma, done.denoised, done.live)
         left = self._job.stepped(seen, done.live, self._pause_at)
@@ -90,10 +95,10 @@ class Entries:
     def _observed(self, done: Done) -> Observation:
         known = self._norm
         norm = known[1] if known is not None and known[0] is done.denoised else norm_of(done.denoised)
-        before = self._seen
-        if before is None or self.denoised is None:
+        before, than = self._seen, self._newest
+        if before is None or than is None or not _comparable(done, than):
             return Observation(done.number, done.sigma, norm=norm, memory=done.memory)
-        change = norm_of(self._subtracted(done.denoised, self.denoised)) / max(norm, 1e-12)
+        change = norm_of(self._subtracted(done.denoised, than.denoised)) / max(norm, 1e-12)
         return Observation(done.number, done.sigma, before.sigma, change, before.change, norm, done.memory)
 
     def _subtracted(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -103,3 +108,8 @@ class Entries:
             kept = self._difference = one - other
             return kept
         return torch.sub(one, other, out=kept)
+
+
+def _comparable(one: Done, other: Done) -> bool:
+    """A loop of its own may tell of some steps only, or work on other frames."""
+    return one.shown is other.shown and one.denoised.shape == other.denoised.shape

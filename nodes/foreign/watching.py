@@ -15,10 +15,12 @@ import comfy.model_patcher
 from comfy_execution.progress import ProgressHandler, get_progress_state
 
 from ...state.job.job import Job
+from ...state.job.transitions import Directive
 from ...state.job.view import Change, JobError, JobView
 from ...state.workflow.graph import link
 from ..comfyui.executing import node_that_runs
 from ..engine import hooks
+from ..engine.hold import leave
 from .loop import Loop
 from .wires import attach_of, is_models, sources_of
 
@@ -35,11 +37,13 @@ class LoopWatch(ProgressHandler):
         super().__init__(NAME)
         self._make_options = make_options
         self._loop: Loop | None = None
+        self._ended: Loop | None = None  # that came to its end last
 
     def start_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
         if self._loop is not None and self._loop.node.node_id == node_id:
             return  # ComfyUI comes to a node more than once that waits for something
         self._end(done=False)
+        self._pause_before(node_id, prompt_id)
         graph = get_progress_state().dynprompt
         given = attach_of(graph, node_id)
         job = hooks.runtime.find_job(prompt_id) if given is not None and hooks.runtime is not None else None
@@ -58,7 +62,18 @@ class LoopWatch(ProgressHandler):
 
     def finish_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
         if self._loop is not None and self._loop.node.node_id == node_id:
+            self._ended = self._loop
             self._end(done=True)
+
+    def _pause_before(self, node_id: str, prompt_id: str) -> None:
+        """A pause that was asked for when a loop asked nothing any more takes effect before the next node."""
+        ended, self._ended = self._ended, None
+        if ended is None or ended.job.directive() is not Directive.PAUSE:
+            return
+        if ended.job.reach(prompt_id, node_that_runs(prompt_id, node_id), always=False):
+            directive = ended.runtime.holding.hold(ended.job)
+            if directive in (Directive.STOP, Directive.PARK):
+                leave()
 
     def reset(self) -> None:
         self._end(done=False)
