@@ -186,13 +186,16 @@ def test_an_answer_that_cannot_be_kept_leaves_the_node_unwatched(comfy: Comfy) -
 
 def test_an_edit_of_the_words_holds_from_the_next_call_on(comfy: Comfy) -> None:
     key = "loop-words"
-    job_id = comfy.queue(loop(key, gates="6"))
-    pause_at(comfy, job_id, key, 6)
+    oracle = loop(key + "-oracle", watched=False, how="seeded", other_words=0.5, from_call=5)
+    expected = latent(comfy, comfy.queue(oracle))
+    job_id = comfy.queue(loop(key, gates="5", how="seeded"))
+    pause_at(comfy, job_id, key, 5)
     assert comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"words": 0.5}})[0] == 200
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS
-    assert not torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key)), "words of then"
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected)
+    assert not torch.equal(whole_again(comfy, job_id, key), expected), "rewound, it has the words of then"
 
 
 @pytest.mark.parametrize(("name", "value"), [("cfg", 5.0)])
@@ -264,7 +267,8 @@ def test_its_steps_are_told_and_shown_as_far_as_the_node_does(comfy: Comfy, how:
 
 def test_a_pause_that_comes_after_its_last_call_holds_up_the_next_node(comfy: Comfy) -> None:
     key = "loop-late"
-    graph = loop(key)
+    expected = latent(comfy, comfy.queue(loop(key + "-stock", watched=False, how="seeded")))
+    graph = loop(key, how="seeded")
     graph["attach"]["inputs"]["pause_at_step"] = STEPS
     job_id = comfy.queue(graph)
     job = comfy.wait_for(job_id, "paused")
@@ -273,4 +277,4 @@ def test_a_pause_that_comes_after_its_last_call_holds_up_the_next_node(comfy: Co
     assert comfy.verb(job_id, "resume")[0] == 202
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS
-    assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected)

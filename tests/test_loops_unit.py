@@ -52,15 +52,23 @@ class Small(torch.nn.Module):
         return sample
 
 
+class Compiled(torch.nn.Module):
+    """As torch.compile makes one: what it is of is called thus."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self._orig_mod = module
+
+
 def test_a_network_is_what_is_asked_at_a_time_step_and_has_parts() -> None:
     assert is_network(Big()) and not is_network(Small())
     assert not is_network(torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(20))))
-    assert is_network(torch.compile(Big(), backend="eager"))
+    assert is_network(Compiled(Big()))
     assert asked(Big(), ("x", "words", 3), {}) == ("x", 3)
     assert asked(Big(), ("x",), {"timestep": 4}) == ("x", 4)
     assert asked(Big(), ("x",), {}) is None, "a part of a VAE that may be given a time step, and was not"
     compiled = Big()
-    compiled.layers[3] = torch.compile(compiled.layers[3], backend="eager")
+    compiled.layers[3] = Compiled(compiled.layers[3])
     assert has_compiled_parts(compiled) and not has_compiled_parts(Big())
 
 

@@ -1,5 +1,6 @@
 """Nodes with sampling loops of their own, as packs around other samplers than ComfyUI's have them."""
 
+import itertools
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -167,19 +168,27 @@ class TestLoop:
                 "seed": ("INT", {"default": 0}),
                 "steps": ("INT", {"default": 6}),
                 "cfg": ("FLOAT", {"default": 2.0}),
-                "how": (["plain", "thread", "bar", "callback", "fails later"],),
+                "how": (["plain", "thread", "bar", "callback", "fails later", "seeded"],),
                 "key": ("STRING", {"default": ""}),
-            }
+            },
+            "optional": {"other_words": ("FLOAT", {"default": 0.0}), "from_call": ("INT", {"default": 0})},
         }
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "sample"
     CATEGORY = "_for_testing"
 
-    def sample(self, loop_model, words, seed, steps, cfg, how, key):
+    def sample(self, loop_model, words, seed, steps, cfg, how, key, other_words=0.0, from_call=0):
+        """`other_words` from that call on: what an edit comes to. `seeded` draws from no global generator."""
+        network, calls = loop_model["network"], itertools.count(1)
+
+        def ask(x, at, is_cond):
+            said = other_words if 0 < from_call <= next(calls) else words
+            return _sample(network(x, timestep=at, words=said if is_cond else 0.0))
+
         def work():
             with torch.inference_mode():
-                return self._work(loop_model["network"], words, seed, steps, cfg, how)
+                return self._work(ask, seed, steps, cfg, how)
 
         if how == "thread":
             with ThreadPoolExecutor() as pool:
@@ -191,17 +200,17 @@ class TestLoop:
             raise RuntimeError("simulated failure after the loop")
         return ({"samples": x},)
 
-    def _work(self, network, words, seed, steps, cfg, how):
+    def _work(self, ask, seed, steps, cfg, how):
         x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
         bar = comfy.utils.ProgressBar(steps) if how == "bar" else None
         patcher = comfy.model_patcher.ModelPatcher(Shown(), torch.device("cpu"), torch.device("cpu"))
         callback = latent_preview.prepare_callback(patcher, steps) if how == "callback" else None
         for step in range(steps):
             at = torch.tensor([1.0 - step / steps])
-            cond = _sample(network(x, timestep=at, words=words))
-            uncond = _sample(network(x, timestep=at, words=0.0)) if cfg != 1.0 else cond
+            cond, uncond = ask(x, at, True), ask(x, at, False)
             x = x - (uncond + cfg * (cond - uncond)) / steps
-            x = x + 0.01 * torch.randn_like(x) + 0.01 * random.random() + 0.01 * float(numpy.random.rand())
+            if how != "seeded":
+                x = x + 0.01 * torch.randn_like(x) + 0.01 * random.random() + 0.01 * numpy.random.rand()
             if bar is not None:
                 bar.update_absolute(step + 1, steps)
             if callback is not None:
