@@ -22,6 +22,7 @@ from ..engine.journal import Journal
 from ..engine.live import ask_live
 from ..engine.tape import InputsChanged, Tape, first_of
 from . import generators
+from .guidance import Guidance
 from .showing import estimate
 from .steps import Steps
 from .trees import Unrecordable, digest_of, question_of, tree_of, value_of
@@ -61,6 +62,7 @@ class LoopCall:
         self.steps = Steps({recording.mark_of(one).evaluations: one for one in recording.steps()})
         self.answer: Answer | None = None
         self.allocated = gpu.counter()
+        self.guidance = Guidance(recording, job.view(), job.request.prompt, inputs.display_id)
         self.before: RngState = inputs.rng  # the evaluation that is asked for now
         self._x0: torch.Tensor | None = None  # of the step that just ended
 
@@ -70,6 +72,7 @@ class LoopCall:
         self.end_step(digest_of(time))
         recorded = self.tape.next()
         if recorded is not None:
+            recorded = self.guidance.answer(self.tape.position, recorded)
             return self._replayed(recorded, put, _number(time), asked.device)
         return self._live(asked, put, _number(time))
 

@@ -88,7 +88,7 @@ TRIED = (
     "the model. Then the job is paused again as it was, and you can undo it."
 )
 _OF_A_LOOP = ("shift", "sigma", "frames", "num_frames", "length", "width", "height", "batch_size")
-_CFGS = ("cfg", "guidance", "guidance_scale", "true_cfg", "cfg_scale", "embedded_guidance_scale")
+CFGS = ("cfg", "guidance", "guidance_scale", "true_cfg", "cfg_scale", "embedded_guidance_scale")
 _STRONGEST = (Kind.LIVE, Kind.SCHEDULE, Kind.CAUTION, Kind.CONSUMED)
 
 
@@ -183,7 +183,7 @@ def _kind(class_name: str | None, slot: str, type_of: TypeOf, sampler: Sampled) 
     found = _BY_NAME.get(slot)
     if sampler.own_loop and slot in _OF_A_LOOP:
         return Kind.CONSUMED
-    if sampler.own_loop and slot in _CFGS:
+    if sampler.own_loop and slot in CFGS:
         return Kind.CAUTION
     if found is None and class_name is not None:
         found = _BY_TYPE.get(type_of(class_name, slot) or "")

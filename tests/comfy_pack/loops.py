@@ -168,27 +168,35 @@ class TestLoop:
                 "seed": ("INT", {"default": 0}),
                 "steps": ("INT", {"default": 6}),
                 "cfg": ("FLOAT", {"default": 2.0}),
-                "how": (["plain", "thread", "bar", "callback", "fails later", "seeded"],),
+                "how": (["plain", "thread", "bar", "callback", "fails later", "seeded", "otherwise"],),
                 "key": ("STRING", {"default": ""}),
             },
-            "optional": {"other_words": ("FLOAT", {"default": 0.0}), "from_call": ("INT", {"default": 0})},
+            "optional": {
+                "other_words": ("FLOAT", {"default": 0.0}),
+                "other_cfg": ("FLOAT", {"default": 0.0}),
+                "from_call": ("INT", {"default": 0}),
+            },
         }
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "sample"
     CATEGORY = "_for_testing"
 
-    def sample(self, loop_model, words, seed, steps, cfg, how, key, other_words=0.0, from_call=0):
-        """`other_words` from that call on: what an edit comes to. `seeded` draws from no global generator."""
+    def sample(
+        self, loop_model, words, seed, steps, cfg, how, key, other_words=0.0, other_cfg=0.0, from_call=0
+    ):
+        """`other_...` from that call on: what an edit comes to. `seeded` draws from no global generator,
+        `otherwise` guides in a way of its own."""
         network, calls = loop_model["network"], itertools.count(1)
 
         def ask(x, at, is_cond):
-            said = other_words if 0 < from_call <= next(calls) else words
+            said = other_words if other_words and 0 < from_call <= next(calls) else words
             return _sample(network(x, timestep=at, words=said if is_cond else 0.0))
 
         def work():
             with torch.inference_mode():
-                return self._work(ask, seed, steps, cfg, how)
+                cfgs = [other_cfg if other_cfg and 2 * n + 1 >= from_call else cfg for n in range(steps)]
+                return self._work(ask, seed, steps, cfgs, how)
 
         if how == "thread":
             with ThreadPoolExecutor() as pool:
@@ -200,7 +208,7 @@ class TestLoop:
             raise RuntimeError("simulated failure after the loop")
         return ({"samples": x},)
 
-    def _work(self, ask, seed, steps, cfg, how):
+    def _work(self, ask, seed, steps, cfgs, how):
         x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
         bar = comfy.utils.ProgressBar(steps) if how == "bar" else None
         patcher = comfy.model_patcher.ModelPatcher(Shown(), torch.device("cpu"), torch.device("cpu"))
@@ -208,8 +216,9 @@ class TestLoop:
         for step in range(steps):
             at = torch.tensor([1.0 - step / steps])
             cond, uncond = ask(x, at, True), ask(x, at, False)
-            x = x - (uncond + cfg * (cond - uncond)) / steps
-            if how != "seeded":
+            guided = uncond + cfgs[step] * (cond - uncond)
+            x = x - (guided * (1 + 0.01 * cfgs[step]) if how == "otherwise" else guided) / steps
+            if how not in ("seeded", "otherwise"):
                 x = x + 0.01 * torch.randn_like(x) + 0.01 * random.random() + 0.01 * numpy.random.rand()
             if bar is not None:
                 bar.update_absolute(step + 1, steps)

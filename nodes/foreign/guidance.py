@@ -1,0 +1,83 @@
+"""An edited cfg on the way: the steps that are done are replayed as what they were guided to.
+
+Cond and uncond are on record before the cfg is applied to them, so another one would change the past. Where
+both calls of such a step answer v = uncond + old * (cond - uncond), any cfg makes v of them again. Whether
+the node guides like that shows by what it asks next: if not, the replay is off the track, and the edit is
+refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...state.job.view import JobView
+from ...state.recording.recording import Evaluation, Recording
+from ...state.recording.tree import Tree
+from ...state.workflow.edits import Edit
+from ...state.workflow.graph import Prompt, inputs
+from ...state.workflow.verdicts import CFGS
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two evaluations of one step that were asked the same."""
+
+    cond: Evaluation
+    uncond: Evaluation
+    scale: float
+
+
+class Guidance:
+    """Of one replay. recording: of the node that a person knows by that name"""
+
+    def __init__(self, recording: Recording, view: JobView, prompt: Prompt, name: str) -> None:
+        self._pairs: dict[int, _Pair] = {}  # by the number of the evaluation, from 0
+        edits = {
+            slot: made
+            for slot, made in view.edits.get(name, {}).items()
+            if slot in CFGS and made and _is_number(inputs(prompt, name).get(slot))
+        }
+        if len(edits) == 1:  # more than one, and nobody knows how they work together
+            ((slot, made),) = edits.items()
+            self._find(recording, made, inputs(prompt, name)[slot])
+
+    def answer(self, number: int, recorded: Evaluation) -> Evaluation:
+        """What is to be replayed in the place of that evaluation."""
+        pair = self._pairs.get(number)
+        if pair is None or not isinstance(recorded.answer, Tree):
+            return recorded
+        cond, uncond = pair.cond.main, pair.uncond.main
+        guided = uncond + pair.scale * (cond - uncond)
+        tree = recorded.answer
+        mine = tree.main
+        tensors = {name: guided if tensor is mine else tensor for name, tensor in tree.tensors.items()}
+        return replace(recorded, answer=replace(tree, tensors=tensors))
+
+    def _find(self, recording: Recording, edits: tuple[Edit, ...], now: float) -> None:
+        before = 0
+        for number in recording.steps():
+            end = recording.mark_of(number).evaluations
+            scale = _in_force(edits, number)
+            if _is_number(scale) and scale != now:
+                self._pair(recording, before, end, scale)
+            before = end
+
+    def _pair(self, recording: Recording, first: int, end: int, scale: float) -> None:
+        """Those from `first` on, before `end`."""
+        while first + 1 < end:
+            cond, uncond = recording.read(first), recording.read(first + 1)
+            if cond.question == uncond.question and cond.main.shape == uncond.main.shape:
+                self._pairs |= dict.fromkeys((first, first + 1), _Pair(cond, uncond, scale))
+                first += 1
+            first += 1
+
+
+def _in_force(edits: tuple[Edit, ...], step: int) -> Any:
+    """The value with which that step was computed."""
+    made = [edit.after for edit in edits if edit.from_step is not None and edit.from_step < step]
+    return made[-1] if made else edits[0].before
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
