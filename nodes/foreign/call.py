@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ...state.job.job import Job
-from ...state.recording.recording import Evaluation, Inputs, RngState
+from ...state.recording.recording import Evaluation, Inputs
 from ...state.recording.tree import Tree
 from ..comfyui import gpu
 from ..engine.call import Aside
@@ -63,7 +63,7 @@ class LoopCall:
         self.answer: Answer | None = None
         self.allocated = gpu.counter()
         self.guidance = Guidance(recording, job.view(), job.request.prompt, inputs.display_id)
-        self.before: RngState = inputs.rng  # the evaluation that is asked for now
+        self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended
 
     def answer_to(self, asked: Asked) -> Any:
@@ -100,7 +100,7 @@ class LoopCall:
         return given
 
     def _live(self, asked: Asked, put: Tree, sigma: float) -> Any:
-        self.before = generators.capture(gpu.device())
+        before = self.before = generators.see(gpu.device())
 
         def ask() -> tuple[Any, Tree | Unrecordable]:
             given = asked.ask()
@@ -115,8 +115,9 @@ class LoopCall:
             kept.given = given
             raise kept
         self.tape.passed()
-        after = generators.capture(gpu.device())
-        evaluation = Evaluation(kept, (), None if generators.is_same(self.before, after) else after)
+        after = generators.see(gpu.device())
+        rng = None if generators.is_same(before, after) else generators.state_of(after)
+        evaluation = Evaluation(kept, (), rng)
         self.journal.note(partial(self._enter, evaluation, put, self.tape.position, sigma, seconds))
         self.answer = Answer(kept, sigma, True)
         return given
@@ -151,7 +152,8 @@ class LoopCall:
 
     def again(self) -> None:
         """The evaluation that was dropped is asked once more."""
-        generators.restore(self.before, gpu.device())
+        if self.before is not None:
+            generators.restore(generators.state_of(self.before), gpu.device())
         if self.answer is not None:
             self.answer = replace(self.answer, live=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
@@ -15,19 +15,47 @@ from ..engine.tape import capture_rng, restore_rng
 MERSENNE = "MT19937"  # numpy's legacy generator, unless somebody put another in its place
 
 
-def capture(device: torch.device) -> RngState:
-    """Of the CPU, of `device`, of `random` and of `numpy.random`."""
-    version, words, spare = random.getstate()
+@dataclass(frozen=True)
+class Seen:
+    """The generators at one moment, as their libraries tell it."""
+
+    torchs: RngState
+    pythons: Any
+    numpys: Any
+
+
+def see(device: torch.device) -> Seen:
+    """Those of the CPU, of `device`, of `random` and of `numpy.random`."""
+    return Seen(capture_rng(device), random.getstate(), numpy.random.get_state())
+
+
+def is_same(one: Seen, other: Seen) -> bool:
+    device = one.torchs.device, other.torchs.device
+    if not torch.equal(one.torchs.cpu, other.torchs.cpu) or one.pythons != other.pythons:
+        return False
+    if device[0] is not None and device[1] is not None and not torch.equal(device[0], device[1]):
+        return False
+    numbers = one.numpys[0] == other.numpys[0] and one.numpys[2:] == other.numpys[2:]
+    return numbers and numpy.array_equal(one.numpys[1], other.numpys[1])
+
+
+def state_of(seen: Seen) -> RngState:
+    """As it is recorded."""
+    version, words, spare = seen.pythons
     others = {
         "python": torch.tensor([version, *words], dtype=torch.int64),
         "python.spare": torch.tensor([] if spare is None else [spare], dtype=torch.float64),
     }
-    kind, keys, place, has_spare, second = numpy.random.get_state()
+    kind, keys, place, has_spare, second = seen.numpys
     if kind == MERSENNE:
         numbers = [*keys.tolist(), place, has_spare]
         others["numpy"] = torch.tensor(numbers, dtype=torch.int64)
         others["numpy.spare"] = torch.tensor([second], dtype=torch.float64)
-    return replace(capture_rng(device), others=others)
+    return replace(seen.torchs, others=others)
+
+
+def capture(device: torch.device) -> RngState:
+    return state_of(see(device))
 
 
 def restore(state: RngState, device: torch.device) -> None:
@@ -40,12 +68,3 @@ def restore(state: RngState, device: torch.device) -> None:
         *keys, place, has_spare = others["numpy"]
         words = numpy.array(keys, dtype=numpy.uint32)
         numpy.random.set_state((MERSENNE, words, place, has_spare, others["numpy.spare"][0]))
-
-
-def is_same(one: RngState, other: RngState) -> bool:
-    def all_of(state: RngState) -> dict[str, Any]:
-        found = {"cpu": state.cpu, "device": state.device} | state.others
-        return {name: tensor for name, tensor in found.items() if tensor is not None}
-
-    first, second = all_of(one), all_of(other)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

@@ -89,10 +89,14 @@ class Seam:
 
 
 def _stopping(of_torch: Any, thread: int) -> Any:
-    """Inside a network: each of its layers looks at ComfyUI's flag, as those of ComfyUI do by themselves."""
+    """Inside a network: each of its layers looks at ComfyUI's flag, as those of ComfyUI do by themselves.
+
+    Without its lock first: a network has a thousand layers, and the flag is down.
+    """
+    of_comfyui = vars(mm)
 
     def called(module: Module, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() == thread:
+        if of_comfyui.get("interrupt_processing", True) and threading.get_ident() == thread:
             mm.throw_exception_if_processing_interrupted()
         return of_torch(module, *args, **kwargs)
 
