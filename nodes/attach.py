@@ -33,4 +33,5 @@ class MidrunAttach(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, **midrun) -> io.NodeOutput:
+        watch_loops(options)  # again, as nobody asks for a fingerprint where ComfyUI caches nothing
         return io.NodeOutput(attach(model, cls.hidden.unique_id, options(**midrun)))

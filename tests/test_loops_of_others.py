@@ -292,3 +292,31 @@ def test_a_pause_that_comes_after_its_last_call_holds_up_the_next_node(comfy: Co
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS
     assert torch.equal(latent(comfy, job["prompt_id"]), expected)
+
+
+def test_it_is_watched_where_comfyui_caches_nothing(tmp_path: Path) -> None:
+    key = "loop-uncached"
+    comfy = Comfy(tmp_path, args=("--cache-none",)).start()
+    try:
+        expected = latent(comfy, comfy.queue(loop(key + "-stock", watched=False, how="seeded")))
+        job_id = comfy.queue(loop(key, gates="4", how="seeded"))
+        pause_at(comfy, job_id, key, 4)
+        comfy.verb(job_id, "resume")
+        job = comfy.wait_for(job_id, "completed")
+        assert torch.equal(latent(comfy, job["prompt_id"]), expected) and comfy.probe(key)["done"] == CALLS
+    finally:
+        comfy.stop()
+
+
+def test_every_sampler_is_one_of_these_too(comfy: Comfy) -> None:
+    key = "loop-everything"
+    comfy.post("/settings", {"Midrun.WatchEverything": True})
+    try:
+        job_id = comfy.queue(loop(key, watched=False, gates="4", how="seeded"))
+        job = pause_at(comfy, job_id, key, 4)
+        assert (job["display_node_id"], job["evaluations"]) == ("sampler", 3)
+        comfy.verb(job_id, "resume")
+        comfy.wait_for(job_id, "completed")
+        assert comfy.probe(key)["done"] == CALLS
+    finally:
+        comfy.post("/settings", {"Midrun.WatchEverything": False})

@@ -63,7 +63,7 @@ def _sources(graph: Any, node_id: str, kind: str | None) -> list[tuple[str, int]
         return []
     found = [_linked(value) for value in graph.get_node(node_id)["inputs"].values()]
     known = [(one, type_given(graph, *one)) for one in found if one is not None and graph.has_node(one[0])]
-    return [one for one, given in known if given != MODEL and kind in (None, given)]
+    return [one for one, given in known if given != MODEL and kind in (None, ANY, given)]
 
 
 def _linked(value: Any) -> tuple[str, int] | None:
