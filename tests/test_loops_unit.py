@@ -250,8 +250,10 @@ def test_weights_are_brought_back_to_where_they_were_when_the_node_began() -> No
     where = Whereabouts([network, mixed, empty])
     for one in (network, mixed, empty):
         one.on("cuda")
-    where.bring_back()
+    at_work = where.bring_back()
     assert (network.devices, mixed.devices, empty.devices) == (["cpu", "cpu"], ["cpu", "cuda"], ["cpu"])
+    at_work.bring_back()
+    assert network.devices == mixed.devices == ["cuda", "cuda"] and empty.devices == ["cuda"]
 
 
 def test_a_network_that_is_offloaded_by_others_is_left_to_them() -> None:

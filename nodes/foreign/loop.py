@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import comfy.model_management as mm
@@ -53,13 +54,14 @@ class Loop:
             generators.restore(recorded, gpu.device())
         self.rng = generators.capture(gpu.device())
         self.whereabouts = Whereabouts(outputs_of(sources).values())
+        self.at_work = Whereabouts(())  # where they were when the job was paused
         self.seam.put()
 
     def end(self, done: bool) -> None:
         """The node is over; done: it came to its end. Any thread; once more, and it does nothing."""
         with self._ending:
             self.seam.take_back()
-            self.whereabouts = Whereabouts(())  # nobody is kept from unloading them
+            self.whereabouts = self.at_work = Whereabouts(())  # nobody is kept from unloading them
             call, self.call = self.call, None
             if call is not None:
                 call.end(done)
@@ -116,12 +118,13 @@ class Loop:
                 "number was dropped, and its loop went on with it. Resume the job again."
             )
         if not self.seam.in_place:
+            self.at_work.bring_back()
             self.seam.put()
         call.again()
 
     def _release(self) -> gpu.Released:
         """The node's networks are not among the models of ComfyUI."""
-        self.whereabouts.bring_back()
+        self.at_work = self.whereabouts.bring_back()
         return replace(gpu.release(), others=True)
 
     def _set_back(self, error: InputsChanged) -> None:
@@ -164,10 +167,14 @@ class Loop:
         job.begin_call(Moment(*where, node.display_id, node.loops))
         tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
         shown = runtime.previews.call(job, ordinal, inputs, self.options.previews)
-        aside = Aside(shown, runtime.holding, bool, runtime.later)
+        aside = Aside(shown, runtime.holding, _draws_again, runtime.later)
         pause_at = self.options.pause_at_step if ordinal == 0 else 0
         return LoopCall(job, tape, inputs, pause_at, aside)
 
     @property
     def _name(self) -> str:
         return f"Node {self.node.display_id}"
+
+
+def _draws_again(frame: FrameType) -> None:
+    """What a loop draws is not remembered: it draws it again."""

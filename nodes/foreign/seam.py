@@ -52,6 +52,8 @@ class Seam:
 
     def as_ever(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What torch answers, with its own call in place, or one that looks whether it is to stop."""
+        if not self.in_place:  # it was taken back since the module was called
+            return module(*args, **kwargs)
         if module not in self._compiled:
             self._compiled[module] = has_compiled_parts(module)
         with self._instead(self._of_torch if self._compiled[module] else self._stopping):

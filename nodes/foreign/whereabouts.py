@@ -25,11 +25,12 @@ class Whereabouts:
     def __init__(self, given: Iterable[Any]) -> None:
         self._found: list[tuple[Any, Places]] = [(one, _places(one)) for one in modules_in(given)]
 
-    def bring_back(self) -> None:
-        """What has left its place is put there again, but for what moves by itself.
+    def bring_back(self) -> Whereabouts:
+        """What has left its place is put there again, but for what moves by itself. Answers where it was.
 
         What had no data yet gets no data taken: it goes to the host.
         """
+        until_now = Whereabouts(module for module, _ in self._found)
         for module, places in self._found:
             if any(hasattr(part, OFFLOADED_BY_OTHERS) for part in module.modules()):
                 continue
@@ -38,6 +39,7 @@ class Whereabouts:
                 place = HOST if place.type == "meta" else place
                 if tensor.device != place and tensor.device.type != "meta":
                     tensor.data = tensor.data.to(place)
+        return until_now
 
 
 def modules_in(given: Iterable[Any]) -> list[Any]:
