@@ -9,7 +9,7 @@ import pytest
 import torch
 from resuming import latent
 from test_control import pause_at
-from test_surviving import warnings
+from test_surviving import warnings, written
 
 import graphs
 from harness import Comfy
@@ -90,6 +90,7 @@ def test_it_survives_a_crash(tmp_path: Path) -> None:
     try:
         job_id = comfy.queue(loop(key, gates=str(number)))
         comfy.wait_at_gate(key, number)
+        written(comfy, job_id, number - 1)
         comfy.kill()
         comfy.start()
         job = comfy.job(job_id)
