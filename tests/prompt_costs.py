@@ -21,7 +21,7 @@ from harness import Comfy
 from measurements import Figures, require
 
 STEP_S, STEPS = 0.13, 40
-PAIRS, FEW = 20, 4
+PAIRS, FEW = 10, 3
 CLIENT = "bench"
 METHODS = {"stock": None, "again": None, "without": "none", "auto": "auto"}
 RANDOM = random.Random(23)
