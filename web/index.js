@@ -1,18 +1,18 @@
 // Registers Midrun with ComfyUI's frontend. The only module here with side effects.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { createActions } from "./actions.js";
-import { createBadges } from "./badges.js";
-import { createClient, listen } from "./client.js";
-import { createCommands, keybindings, menuCommands } from "./commands.js";
-import { createScreen } from "./draw.js";
-import { createEffects } from "./effects.js";
-import { createNodeBreakpoints } from "./node_breakpoints.js";
-import { createNodeWidgets } from "./nodes.js";
-import { createPage } from "./page.js";
-import { initial, reduce } from "./state.js";
-import { settings } from "./settings.js";
-import { createStore } from "./store.js";
+import { createActions } from "./server/actions.js";
+import { createBadges } from "./comfyui/badges.js";
+import { createClient, listen } from "./server/client.js";
+import { createCommands, keybindings, menuCommands } from "./comfyui/commands.js";
+import { createScreen } from "./ui/screen.js";
+import { createEffects } from "./comfyui/effects.js";
+import { createNodeBreakpoints } from "./comfyui/node_breakpoints.js";
+import { createNodeWidgets } from "./comfyui/node_widgets.js";
+import { createPage } from "./comfyui/page.js";
+import { initial, reduce } from "./model/reducer.js";
+import { settings } from "./comfyui/settings.js";
+import { createStore } from "./ui/store.js";
 import { overlaysView } from "./views/dialogs.js";
 import { trayView } from "./views/tray.js";
 

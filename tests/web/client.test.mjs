@@ -1,11 +1,11 @@
 // The client and what users ask for, against a server made of answers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createActions } from "../../web/actions.js";
-import { createClient, listen, Refused } from "../../web/client.js";
-import { pathKey } from "../../web/editor_state.js";
-import { initial, reduce } from "../../web/state.js";
-import { createStore } from "../../web/store.js";
+import { createActions } from "../../web/server/actions.js";
+import { createClient, listen, Refused } from "../../web/server/client.js";
+import { pathKey } from "../../web/model/reducer_editor.js";
+import { initial, reduce } from "../../web/model/reducer.js";
+import { createStore } from "../../web/ui/store.js";
 import { job } from "./jobs.mjs";
 
 /** Answers by "METHOD path" (without the query), each a value or [status, value]; records what was asked. */

@@ -1,13 +1,13 @@
 // Time travel and breakpoints: what the page makes of them, and what it asks for.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createActions } from "../../web/actions.js";
-import { Refused } from "../../web/client.js";
-import * as select from "../../web/select_travel.js";
-import { pathKey } from "../../web/editor_state.js";
-import { initial, reduce } from "../../web/state.js";
-import { createStore } from "../../web/store.js";
-import { isLeftOver } from "../../web/travel_state.js";
+import { createActions } from "../../web/server/actions.js";
+import { Refused } from "../../web/server/client.js";
+import * as select from "../../web/model/select_travel.js";
+import { pathKey } from "../../web/model/reducer_editor.js";
+import { initial, reduce } from "../../web/model/reducer.js";
+import { createStore } from "../../web/ui/store.js";
+import { isLeftOver } from "../../web/model/reducer_travel.js";
 import { after, job } from "./jobs.mjs";
 
 const told = (one, at = 1000) => ({ type: "job", job: one, at });

@@ -1,12 +1,12 @@
 // What was measured in each step, as a line, with the numbers to take away.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { QUANTITIES, polyline, series } from "../select_travel.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { QUANTITIES, polyline, series } from "../model/select_travel.js";
 import { icon } from "./parts.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../state.js").Job} Job */
+/** @typedef {import("../model/reducer.js").Model} Model */
+/** @typedef {import("../model/reducer.js").Job} Job */
 
 const [WIDTH, HEIGHT] = [280, 120];
 const DOTS = 40; // with more points the line alone is clearer

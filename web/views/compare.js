@@ -1,16 +1,16 @@
 // Beside this job in the viewer: another one, or what a rewind of it left over. Which, and what differs between the two.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { framesOf, newestIndex } from "../select_pictures.js";
-import { family } from "../select_travel.js";
-import { isLeftOver } from "../travel_state.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { framesOf, newestIndex } from "../model/select_pictures.js";
+import { family } from "../model/select_travel.js";
+import { isLeftOver } from "../model/reducer_travel.js";
 import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../state.js").Viewer} Viewer */
-/** @typedef {import("../state.js").Job} Job */
+/** @typedef {import("../model/reducer.js").Model} Model */
+/** @typedef {import("../model/reducer.js").Viewer} Viewer */
+/** @typedef {import("../model/reducer.js").Job} Job */
 
 /** The step whose picture is in the viewer. @param {Model} model @param {Viewer} viewer @returns {number | null} */
 export function viewedStep(model, viewer) {
@@ -66,7 +66,7 @@ export function differencesView(tools, model, viewer) {
   if (!comparison || !other) return null;
   const { differences, told, step } = comparison;
   const name = other.job_id === viewer.job_id ? t("travel.leftOver") : relativeName(tools, model, other);
-  const line = (/** @type {import("../travel_state.js").Difference} */ one) =>
+  const line = (/** @type {import("../model/reducer_travel.js").Difference} */ one) =>
     h(
       "tr",
       { key: `${one.node_id} ${one.input}` },

@@ -1,9 +1,9 @@
 // One job in the panel: toolbar, picture with its steps, and tabs.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { sentence, timing, verbs } from "../select.js";
-import { framesOf, newestIndex, shownUrl } from "../select_pictures.js";
-import { isLeftOver } from "../travel_state.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { sentence, timing, verbs } from "../model/select.js";
+import { framesOf, newestIndex, shownUrl } from "../model/select_pictures.js";
+import { isLeftOver } from "../model/reducer_travel.js";
 import { breakpointsView } from "./breakpoints.js";
 import { chartView } from "./chart.js";
 import { frameLabel, icon, progressBar, stateMark, stepText, toolbar } from "./parts.js";
@@ -15,7 +15,7 @@ const TABS = ["parameters", "breakpoints", "log", "chart"];
 /** @type {Record<string, (tools: any, model: any, job: any) => any>} */
 const VIEWS = { breakpoints: breakpointsView, log, chart: chartView };
 
-/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
+/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
 export function detailView(tools, model, job) {
   const { t, actions } = tools;
   const { active, paused, eta } = timing(model, job);
@@ -65,7 +65,7 @@ export function detailView(tools, model, job) {
   ];
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
+/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
 function why({ t }, model, job) {
   const [key, values] = sentence(job);
   const refused = model.told[job.job_id];
@@ -83,7 +83,7 @@ function why({ t }, model, job) {
   ];
 }
 
-/** Where the partial result of an aborted job lies. @param {import("./parts.js").Tools} tools @param {import("../state.js").Job} job */
+/** Where the partial result of an aborted job lies. @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Job} job */
 function result({ t, latentUrl }, job) {
   if (job.state !== "aborted" || !job.evaluations) return null;
   return h(
@@ -95,7 +95,7 @@ function result({ t, latentUrl }, job) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
+/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
 function pictures(tools, model, job) {
   const { t, url, actions, dispatch } = tools;
   const all = framesOf(model, job, job.node_id);
@@ -148,7 +148,7 @@ function pictures(tools, model, job) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
+/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
 function tabs(tools, model, job) {
   const { t, dispatch, actions } = tools;
   const chosen = model.tray.tab;
@@ -204,7 +204,7 @@ function tabs(tools, model, job) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
+/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
 function log({ t }, model, job) {
   const events = model.events[job.job_id] ?? [];
   return h(

@@ -1,19 +1,19 @@
 // The parameters of a job: grouped by node, one row an input. Unsaved, pending and applied are told apart.
-import { h } from "../dom.js";
-import { editorOf, pathKey } from "../editor_state.js";
-import * as format from "../format.js";
-import { editCounts, hasEnded } from "../select.js";
-import { rewindFor } from "../select_travel.js";
+import { h } from "../ui/dom.js";
+import { editorOf, pathKey } from "../model/reducer_editor.js";
+import * as format from "../ui/format.js";
+import { editCounts, hasEnded } from "../model/select.js";
+import { rewindFor } from "../model/select_travel.js";
 import { field } from "./field.js";
 import { icon } from "./parts.js";
 
 
 /**
  * @typedef {import("./parts.js").Tools} Tools
- * @typedef {import("../state.js").Model} Model
- * @typedef {import("../state.js").Job} Job
- * @typedef {import("../editor_state.js").Input} Input
- * @typedef {import("../editor_state.js").ParamNode} ParamNode
+ * @typedef {import("../model/reducer.js").Model} Model
+ * @typedef {import("../model/reducer.js").Job} Job
+ * @typedef {import("../model/reducer_editor.js").Input} Input
+ * @typedef {import("../model/reducer_editor.js").ParamNode} ParamNode
  */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */

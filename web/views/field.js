@@ -1,15 +1,15 @@
 // The control of one input of a job: a number with a slider, a choice, a switch, a text.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { hasEnded } from "../select.js";
-import { rewindFor } from "../select_travel.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { hasEnded } from "../model/select.js";
+import { rewindFor } from "../model/select_travel.js";
 
 const SLIDABLE = 2000; // a range with more stops than this is not for a slider
 
 /**
  * @typedef {import("./parts.js").Tools} Tools
- * @typedef {import("../state.js").Job} Job
- * @typedef {import("../editor_state.js").Input} Input
+ * @typedef {import("../model/reducer.js").Job} Job
+ * @typedef {import("../model/reducer_editor.js").Input} Input
  */
 
 /** Whether an input takes no value now. @param {Job} job @param {Input} input */
@@ -17,7 +17,7 @@ function isLocked(job, input) {
   return rewindFor(job, input) === null && (input.verdict === "consumed" || hasEnded(job));
 }
 
-/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../editor_state.js").Draft | undefined} draft @param {string} id */
+/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../model/reducer_editor.js").Draft | undefined} draft @param {string} id */
 export function field(tools, job, nodeId, name, input, draft, id) {
   const { actions } = tools;
   const locked = isLocked(job, input);

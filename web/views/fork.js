@@ -1,14 +1,14 @@
 // The dialog that makes new jobs of one: from which step, which inputs vary, over which values.
-import { h } from "../dom.js";
-import { editorOf, pathKey } from "../editor_state.js";
-import * as format from "../format.js";
-import { MOST_FORKS, forkPlan } from "../select_travel.js";
+import { h } from "../ui/dom.js";
+import { editorOf, pathKey } from "../model/reducer_editor.js";
+import * as format from "../ui/format.js";
+import { MOST_FORKS, forkPlan } from "../model/select_travel.js";
 import { buttons, dialog } from "./dialogs.js";
 import { grouped } from "./editor.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../travel_state.js").ForkDialog} ForkDialog */
+/** @typedef {import("../model/reducer.js").Model} Model */
+/** @typedef {import("../model/reducer_travel.js").ForkDialog} ForkDialog */
 
 /** @param {Tools} tools @param {Model} model @param {ForkDialog} fork */
 export function forkView(tools, model, fork) {
@@ -131,7 +131,7 @@ function groups(model, fork, index) {
   );
 }
 
-/** @param {import("../editor_state.js").Input | undefined} input */
+/** @param {import("../model/reducer_editor.js").Input | undefined} input */
 function example(input) {
   if (input?.options) return input.options.slice(0, 2).map(String).join(", ");
   if (input?.type === "BOOLEAN") return "true, false";

@@ -1,16 +1,16 @@
 // What a sampling node shows: state, progress, newest picture, buttons. The same height in every state.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { sentence } from "../select.js";
-import { pictureOfNode, previewsOf } from "../select_pictures.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { sentence } from "../model/select.js";
+import { pictureOfNode, previewsOf } from "../model/select_pictures.js";
 import { icon, progressBar, stateMark, stepText, timeText, toolbar } from "./parts.js";
 
 export const HEIGHT = 262; // pixels; node.css divides them
 
 /**
  * @param {import("./parts.js").Tools} tools
- * @param {import("../state.js").Model} model
- * @param {import("../state.js").Job | null} job
+ * @param {import("../model/reducer.js").Model} model
+ * @param {import("../model/reducer.js").Job | null} job
  * @param {string[]} executionIds of the node, in each instance of its subgraph
  */
 export function nodeView(tools, model, job, executionIds) {
@@ -66,7 +66,7 @@ function head(tools, state, step = "", time = "") {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
+/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
 function why(tools, model, job) {
   const { t, dispatch } = tools;
   const id = job.job_id;
@@ -98,7 +98,7 @@ const bar = (share) =>
   );
 
 /**
- * @param {import("./parts.js").Tools} tools @param {import("../state.js").Job | null} job
+ * @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Job | null} job
  * @param {string | null} nodeId @param {string | null} newest @param {string | null} source
  */
 function picture(tools, job, nodeId, newest, source) {

@@ -1,15 +1,15 @@
 // Small pieces that every view draws with. Pure functions.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { editMarks, progress, timing, verbs } from "../select.js";
-import { leftOver, stepMarks } from "../select_travel.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { editMarks, progress, timing, verbs } from "../model/select.js";
+import { leftOver, stepMarks } from "../model/select_travel.js";
 
 /**
- * @typedef {import("../state.js").Model} Model
- * @typedef {import("../state.js").Job} Job
- * @typedef {{ t: import("../i18n.js").Translate, actions: import("../actions.js").Actions, url: (url: string) => string,
+ * @typedef {import("../model/reducer.js").Model} Model
+ * @typedef {import("../model/reducer.js").Job} Job
+ * @typedef {{ t: import("../ui/i18n.js").Translate, actions: import("../server/actions.js").Actions, url: (url: string) => string,
  *   latentUrl: (id: string) => string, csvUrl: (id: string) => string, sheetUrl: (id: string) => string,
- *   dispatch: (action: import("../state.js").Action) => void }} Tools  what views are given
+ *   dispatch: (action: import("../model/reducer.js").Action) => void }} Tools  what views are given
  */
 
 /** 16 by 16, drawn in the colour of the text. @type {Record<string, string>} */
@@ -78,7 +78,7 @@ export function stepText({ t }, job) {
   return where + t("step.of", { step: job.step, total: job.total_steps });
 }
 
-/** What a picture shows, and how it was made. @param {Tools} tools @param {Job} job @param {import("../select_pictures.js").Frame | undefined} frame */
+/** What a picture shows, and how it was made. @param {Tools} tools @param {Job} job @param {import("../model/select_pictures.js").Frame | undefined} frame */
 export function frameLabel({ t }, job, frame) {
   if (frame === undefined) return t("picture.label");
   const at = { step: frame.step, total: job.total_steps ?? "?" };
@@ -117,7 +117,7 @@ export function progressBar({ t }, job) {
   );
 }
 
-/** Where edits took effect, and where it will pause by itself. @param {import("../i18n.js").Translate} t @param {Job} job */
+/** Where edits took effect, and where it will pause by itself. @param {import("../ui/i18n.js").Translate} t @param {Job} job */
 export function marks(t, job) {
   return [
     stepMarks(job).map(({ at, step, logOnly }) =>

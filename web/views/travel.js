@@ -1,13 +1,13 @@
 // Going back in a job and making others of it: the buttons below a picture and in the viewer, and who comes from whom.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { nameOf } from "../select.js";
-import { canFork, canRewind, canUndoRewind, forksOf, hasGrid, leftOver } from "../select_travel.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { nameOf } from "../model/select.js";
+import { canFork, canRewind, canUndoRewind, forksOf, hasGrid, leftOver } from "../model/select_travel.js";
 import { button, icon } from "./parts.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../state.js").Job} Job */
+/** @typedef {import("../model/reducer.js").Model} Model */
+/** @typedef {import("../model/reducer.js").Job} Job */
 /** @typedef {{ node_id: string, step: number }} Frame */
 
 /**

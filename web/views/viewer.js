@@ -1,18 +1,18 @@
 // The picture in the whole window: steps, comparison with a draggable divider, zoom, keys.
-import { h } from "../dom.js";
-import { verbs } from "../select.js";
-import { framesOf, newestIndex, shownUrl } from "../select_pictures.js";
-import { canFork, canRewind, family } from "../select_travel.js";
-import { isLeftOver } from "../travel_state.js";
+import { h } from "../ui/dom.js";
+import { verbs } from "../model/select.js";
+import { framesOf, newestIndex, shownUrl } from "../model/select_pictures.js";
+import { canFork, canRewind, family } from "../model/select_travel.js";
+import { isLeftOver } from "../model/reducer_travel.js";
 import { comparedJob, comparisonOf, differencesView, relatives } from "./compare.js";
 import { dialog } from "./dialogs.js";
 import { frameLabel, icon, marks, stateMark } from "./parts.js";
 import { relativeName, takeNote, travelButtons } from "./travel.js";
 
 /** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../state.js").Viewer} Viewer */
-/** @typedef {import("../select_pictures.js").Frame} Frame */
+/** @typedef {import("../model/reducer.js").Model} Model */
+/** @typedef {import("../model/reducer.js").Viewer} Viewer */
+/** @typedef {import("../model/select_pictures.js").Frame} Frame */
 
 const ZOOMS = [0.25, 0.5, 1, 2, 3, 4, 6, 8];
 
@@ -163,13 +163,13 @@ export function viewerView(tools, model, viewer) {
   ]);
 }
 
-/** @param {Model} model @param {import("../state.js").Job} job @returns {Viewer["compare"]} */
+/** @param {Model} model @param {import("../model/reducer.js").Job} job @returns {Viewer["compare"]} */
 function firstRelative(model, job) {
   const [id] = family(model, job);
   return id === undefined ? null : { job: id };
 }
 
-/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../state.js").Preview | null | undefined} shown */
+/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../model/reducer.js").Preview | null | undefined} shown */
 const isTiny = (shown) => Boolean(shown) && Math.max(shown?.width ?? 0, shown?.height ?? 0) <= 256;
 
 /** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] */
@@ -190,7 +190,7 @@ function tool(picture, label, act, pressed) {
   );
 }
 
-/** @param {Tools} tools @param {Model} model @param {import("../state.js").Job} job @param {Frame[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
+/** @param {Tools} tools @param {Model} model @param {import("../model/reducer.js").Job} job @param {Frame[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
 function comparison(tools, model, job, all, viewer, change) {
   const { t } = tools;
   const relative = comparedJob(viewer);
@@ -254,7 +254,7 @@ function divider({ t }, viewer, change) {
   });
 }
 
-/** @param {Tools} tools @param {import("../state.js").Job} job @param {Frame[]} all @param {number} at @param {(index: number) => void} go */
+/** @param {Tools} tools @param {import("../model/reducer.js").Job} job @param {Frame[]} all @param {number} at @param {(index: number) => void} go */
 function strip({ t, url }, job, all, at, go) {
   const slide = (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => go(Number(input.value));
   return h(

@@ -1,7 +1,7 @@
 // The widget on the nodes that sample: one a node, gone with it. Nothing happens on import.
 import { executionIds, nodeAt, nodesOf, prefixes } from "./graph.js";
-import { jobOfNode, liveNodes } from "./select.js";
-import { HEIGHT, nodeView } from "./views/node.js";
+import { jobOfNode, liveNodes } from "../model/select.js";
+import { HEIGHT, nodeView } from "../views/node.js";
 
 /**
  * @typedef {import("./graph.js").GraphNode} GraphNode
@@ -15,9 +15,9 @@ const TYPE = "MIDRUN_STATE"; // of no widget of the frontend
 
 /**
  * @param {{ root: () => import("./graph.js").Graph | null, dirty: () => void }} page
- * @param {import("./store.js").Store} store
- * @param {ReturnType<typeof import("./draw.js").createScreen>} screen
- * @param {import("./views/parts.js").Tools} tools
+ * @param {import("../ui/store.js").Store} store
+ * @param {ReturnType<typeof import("../ui/screen.js").createScreen>} screen
+ * @param {import("../views/parts.js").Tools} tools
  */
 export function createNodeWidgets(page, store, screen, tools) {
   /** @type {Map<GraphNode, Held>} */ const held = new Map();

@@ -1,19 +1,19 @@
 // What a user can ask for: asks the server and tells the store. The only caller of the client besides index.js.
 import { Refused } from "./client.js";
-import { changesOnCanvas, promptToSend } from "./canvas.js";
-import { editorOf, pathKey } from "./editor_state.js";
-import { ACTIVE } from "./select.js";
-import { createTravel } from "./travel.js";
+import { changesOnCanvas, promptToSend } from "../model/canvas_changes.js";
+import { editorOf, pathKey } from "../model/reducer_editor.js";
+import { ACTIVE } from "../model/select.js";
+import { createTravel } from "./actions_travel.js";
 
 /**
  * @typedef {import("./client.js").Client} Client
- * @typedef {import("./store.js").Store} Store
+ * @typedef {import("../ui/store.js").Store} Store
  * @typedef {{
- *   t: import("./i18n.js").Translate,
+ *   t: import("../ui/i18n.js").Translate,
  *   clock: () => number,
  *   setting: (id: string) => any,
  *   setSetting: (id: string, value: any) => any,
- *   canvas: () => Promise<import("./canvas.js").Canvas>,
+ *   canvas: () => Promise<import("../model/canvas_changes.js").Canvas>,
  *   workflowId: () => string | null,
  *   showPanel: () => void,
  *   insertExample: () => void,

@@ -3,7 +3,7 @@ import { nodeAt } from "./graph.js";
 
 /**
  * @param {{ root: () => import("./graph.js").Graph | null, dirty: () => void, badge: (text: string) => any }} page
- * @param {import("./i18n.js").Translate} t
+ * @param {import("../ui/i18n.js").Translate} t
  */
 export function createBadges(page, t) {
   /** @type {Map<any, { badge: any, text: string }>} */ const held = new Map();
@@ -17,7 +17,7 @@ export function createBadges(page, t) {
   }
 
   return {
-    /** @param {import("./state.js").CanvasChange[]} changes of the graph on screen */
+    /** @param {import("../model/reducer.js").CanvasChange[]} changes of the graph on screen */
     show(changes) {
       const root = page.root();
       /** @type {Map<any, number>} */ const counts = new Map();

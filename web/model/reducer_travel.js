@@ -1,9 +1,9 @@
 // The part of the model that time travel and breakpoints need, and how it changes. Pure, as state.js.
-import { pathKey } from "./editor_state.js";
+import { pathKey } from "./reducer_editor.js";
 
 /**
- * @typedef {import("./state.js").Model} Model
- * @typedef {import("./state.js").Job} Job
+ * @typedef {import("./reducer.js").Model} Model
+ * @typedef {import("./reducer.js").Job} Job
  * @typedef {"step" | "every" | "sigma_below" | "change_below" | "nan" | "exception" | "node" | "time" | "heat"} Kind
  * @typedef {{
  *   id: string, kind: Kind, value: number | null, node_id: string | null, enabled: boolean, log_only: boolean,

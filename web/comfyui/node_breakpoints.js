@@ -18,7 +18,7 @@ const nothing = () => {};
  *   inVue: () => boolean, shownGraph: () => import("./graph.js").Graph | null,
  *   onGraphShown: (listener: () => void) => void, hasTexts: () => boolean, needTexts: (then: () => void) => void,
  * }} page
- * @param {import("./i18n.js").Translate} t
+ * @param {import("../ui/i18n.js").Translate} t
  * @param {string} plain what the menu says before there are texts
  */
 export function createNodeBreakpoints(page, t, plain) {

@@ -1,8 +1,8 @@
 // Holds the model. Nothing happens on import.
 
 /**
- * @typedef {import("./state.js").Model} Model
- * @typedef {import("./state.js").Action} Action
+ * @typedef {import("../model/reducer.js").Model} Model
+ * @typedef {import("../model/reducer.js").Action} Action
  * @typedef {{
  *   get: () => Model, dispatch: (action: Action) => void,
  *   subscribe: (listener: (model: Model, before: Model, action: Action) => void) => () => void,

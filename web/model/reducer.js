@@ -1,7 +1,7 @@
 // What the page knows, and the one pure function that changes it. No DOM, no requests, no clock.
-import { onEditor } from "./editor_state.js";
-import { keep, same, without } from "./records.js";
-import { initialTravel, onTravel, withTravel } from "./travel_state.js";
+import { onEditor } from "./reducer_editor.js";
+import { keep, same, without } from "../ui/records.js";
+import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 
 /**
  * @typedef {{ id: string | null, name: string | null }} Workflow
@@ -19,8 +19,8 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null, parent: { job_id: string, step: number } | null, grid: string | null,
  *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
- *   breakpoints: import("./travel_state.js").Breakpoint[],
- *   telemetry?: Omit<import("./travel_state.js").Measured, "node_id"> | null,
+ *   breakpoints: import("./reducer_travel.js").Breakpoint[],
+ *   telemetry?: Omit<import("./reducer_travel.js").Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,
  * }} Job
  * @typedef {{
@@ -41,13 +41,13 @@ import { initialTravel, onTravel, withTravel } from "./travel_state.js";
  *   shown: boolean, step: number | null, folded: boolean, pointed: string | null, focused: string | null,
  *   touch: boolean,
  * }} Tray  pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
- * @typedef {import("./travel_state.js").TravelModel & {
+ * @typedef {import("./reducer_travel.js").TravelModel & {
  *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
  *   received: Record<string, number>, seen: Record<string, Record<string, number>>,
  *   next: string | null | undefined, loading: boolean, offline: boolean, now: number,
  *   usage: { jobs: Record<string, number>, bytes: number, free: number } | null,
  *   previews: Record<string, Preview[]>, events: Record<string, any[]>,
- *   editors: Record<string, import("./editor_state.js").Editor>,
+ *   editors: Record<string, import("./reducer_editor.js").Editor>,
  *   asked: Record<string, string>, told: Record<string, string>, names: Record<string, string>,
  *   canvas: Record<string, CanvasChange[]>, base: Record<string, Record<string, any>>,
  *   tray: Tray, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,

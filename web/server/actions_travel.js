@@ -1,12 +1,12 @@
 // What a user can ask for of time travel and breakpoints. Part of actions.js, which gives it its means.
 import { Refused } from "./client.js";
-import { editorOf, pathKey } from "./editor_state.js";
-import { breakpointOf, forkPlan } from "./select_travel.js";
+import { editorOf, pathKey } from "../model/reducer_editor.js";
+import { breakpointOf, forkPlan } from "../model/select_travel.js";
 
 /**
- * @typedef {import("./travel_state.js").Breakpoint} Breakpoint
+ * @typedef {import("../model/reducer_travel.js").Breakpoint} Breakpoint
  * @param {{
- *   client: import("./client.js").Client, store: import("./store.js").Store, ports: import("./actions.js").Ports,
+ *   client: import("./client.js").Client, store: import("../ui/store.js").Store, ports: import("./actions.js").Ports,
  *   ask: (id: string, verb: string, request: () => Promise<any>) => Promise<boolean>,
  *   show: (id: string, work: () => Promise<any>) => Promise<void>,
  *   readParams: (id: string) => Promise<void>,

@@ -1,20 +1,20 @@
 // What follows from a change of the model, beside drawing: reading more, signs, timers. Nothing on import.
-import { ACTIVE, filtered, somethingIsPaused, somethingRuns } from "./select.js";
-import { createTitleMark, tell } from "./signs.js";
-import { previewsOf } from "./select_pictures.js";
-import { comparedWith, comparisonOf } from "./views/compare.js";
-import { ROW } from "./views/tray.js";
+import { ACTIVE, filtered, somethingIsPaused, somethingRuns } from "../model/select.js";
+import { createTitleMark, tell } from "./notifications.js";
+import { previewsOf } from "../model/select_pictures.js";
+import { comparedWith, comparisonOf } from "../views/compare.js";
+import { ROW } from "../views/tray.js";
 
 const TICK_MS = 1000;
 const SETTLE_MS = 250; // the canvas is compared when it has been left alone for so long
 const NEAR_THE_END = 20; // rows
 
 /**
- * @typedef {import("./state.js").Model} Model
- * @typedef {import("./state.js").Job} Job
+ * @typedef {import("../model/reducer.js").Model} Model
+ * @typedef {import("../model/reducer.js").Job} Job
  * @param {{
- *   store: import("./store.js").Store, actions: import("./actions.js").Actions, page: import("./page.js").Page,
- *   widgets: ReturnType<typeof import("./nodes.js").createNodeWidgets>,
+ *   store: import("../ui/store.js").Store, actions: import("../server/actions.js").Actions, page: import("./page.js").Page,
+ *   widgets: ReturnType<typeof import("./node_widgets.js").createNodeWidgets>,
  *   badges: ReturnType<typeof import("./badges.js").createBadges>, overlays: (wanted: boolean) => void,
  * }} parts
  */

@@ -1,7 +1,7 @@
 // What the views want to know of the model. Pure functions.
 
-/** @typedef {import("./state.js").Model} Model */
-/** @typedef {import("./state.js").Job} Job */
+/** @typedef {import("./reducer.js").Model} Model */
+/** @typedef {import("./reducer.js").Job} Job */
 
 export const ACTIVE = ["queued", "running", "pausing"];
 export const ALIVE = [...ACTIVE, "paused", "failed"];

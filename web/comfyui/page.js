@@ -1,7 +1,7 @@
 // What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version. Nothing on import.
-import { pathKey } from "./editor_state.js";
+import { pathKey } from "../model/reducer_editor.js";
 import { nodesOf, prefixes } from "./graph.js";
-import { translator } from "./i18n.js";
+import { translator } from "../ui/i18n.js";
 
 const NAMES = "Midrun.WorkflowNames"; // in the browser's storage: workflow id -> name
 const MOST_NAMES = 200;
@@ -12,7 +12,7 @@ export function createPage(app, api, here) {
   /** @type {Record<string, any> | null} */ let texts = null;
   /** @type {Promise<void> | null} */ let loading = null;
   /** @type {Set<() => void>} */ const wanting = new Set();
-  /** @type {import("./i18n.js").Translate} */ let translate = (key) => key;
+  /** @type {import("../ui/i18n.js").Translate} */ let translate = (key) => key;
   const t = (/** @type {string} */ key, /** @type {any} */ values) => translate(key, values);
   const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
   const root = () => app.rootGraph ?? app.graph ?? null;
@@ -59,7 +59,7 @@ export function createPage(app, api, here) {
     shownGraph: () => app.canvas?.graph ?? root(),
     onGraphShown: (/** @type {() => void} */ listener) =>
       app.canvas?.canvas?.addEventListener("litegraph:set-graph", listener),
-    /** @type {import("./signs.js").Toast} */
+    /** @type {import("./notifications.js").Toast} */
     toast(severity, summary, detail) {
       const toast = app.extensionManager.toast;
       if (typeof toast.warning === "function")

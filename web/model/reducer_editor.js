@@ -1,8 +1,8 @@
 // The part of the model that the editor of parameters needs, and how it changes. Pure, as state.js.
-import { keep, same, without } from "./records.js";
+import { keep, same, without } from "../ui/records.js";
 
 /**
- * @typedef {import("./state.js").Model} Model
+ * @typedef {import("./reducer.js").Model} Model
  * @typedef {{ node_id: string, step: number }} Rewind  after which an input can be edited
  * @typedef {{
  *   value: any, original: any, modified: boolean, verdict: string, reason: string, rewind?: Rewind | null,

@@ -7,7 +7,7 @@ const USED = ["keydown", "click", "submit", "pointermove", "cancel"];
 const HOME = "[data-home]"; // gets the focus of what is gone; no field, where the frontend hears no keys
 
 /**
- * @typedef {import("./state.js").Model} Model
+ * @typedef {import("../model/reducer.js").Model} Model
  * @typedef {{ element: Element, view: (model: Model) => import("./dom.js").Node_[], drawn?: (element: Element) => void }} Mount
  */
 
