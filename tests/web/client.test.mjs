@@ -190,7 +190,13 @@ test("aborting asks first, with the reasons of earlier aborts, unless the user d
   const asking = page(answers);
   asking.store.dispatch({ type: "job", job: job("a"), at: 0 });
   await asking.actions.askToAbort("a");
-  assert.deepEqual(asking.get().abort, { job_id: "a", mode: "stop", reason: "", reasons: ["bad hands"], sent: false });
+  assert.deepEqual(asking.get().abort, {
+    job_id: "a",
+    mode: "stop",
+    reason: "",
+    reasons: ["bad hands"],
+    sent: false,
+  });
   await asking.actions.abort("a", "", "finish");
   assert.equal(asking.api.asked.at(-1), 'POST /midrun/jobs/a/abort {"reason":null,"mode":"finish"}');
   assert.equal(asking.get().abort, null);

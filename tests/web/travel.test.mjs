@@ -109,7 +109,15 @@ test("dots stand where it will pause by itself", () => {
 });
 
 test("a breakpoint marks the bar of the node and the iteration that it is for", () => {
-  const point = (more) => ({ id: "a", kind: "step", value: 4, enabled: true, log_only: false, hits: 0, ...more });
+  const point = (more) => ({
+    id: "a",
+    kind: "step",
+    value: 4,
+    enabled: true,
+    log_only: false,
+    hits: 0,
+    ...more,
+  });
   const marked = (more) =>
     select.stepMarks(
       job("a", { node_id: "5.0.0.1_6", display_node_id: "6", iteration: 2, breakpoints: [point(more)] }),
@@ -120,9 +128,15 @@ test("a breakpoint marks the bar of the node and the iteration that it is for", 
 });
 
 test("only what makes sense is a breakpoint", () => {
-  const form = (kind, value = "", node_id = "", iteration = "") => (
-    { kind, value, until: "", node_id, iteration, log_only: false, refused: null }
-  );
+  const form = (kind, value = "", node_id = "", iteration = "") => ({
+    kind,
+    value,
+    until: "",
+    node_id,
+    iteration,
+    log_only: false,
+    refused: null,
+  });
   const made = (...given) => select.breakpointOf(form(...given));
   assert.deepEqual(made("step", "4"), { kind: "step", value: 4, log_only: false, enabled: true });
   assert.equal(made("sigma_below", "0.5").value, 0.5);
@@ -136,9 +150,19 @@ test("only what makes sense is a breakpoint", () => {
   const base = { log_only: false, enabled: true };
   assert.deepEqual(span("time", "08:00", "18:30"), { kind: "time", ...base, from: "08:00", to: "18:30" });
   assert.deepEqual(span("heat", "84", "70.5"), { kind: "heat", ...base, above: 84, below: 70.5 });
-  for (const [from, to] of [["", "18:00"], ["08:00", ""], ["08:00", "08:00"]])
+  for (const [from, to] of [
+    ["", "18:00"],
+    ["08:00", ""],
+    ["08:00", "08:00"],
+  ])
     assert.equal(span("time", from, to), null);
-  for (const [above, below] of [["70", "84"], ["84", ""], ["", "70"], ["84", "-1"], ["x", "y"]])
+  for (const [above, below] of [
+    ["70", "84"],
+    ["84", ""],
+    ["", "70"],
+    ["84", "-1"],
+    ["x", "y"],
+  ])
     assert.equal(span("heat", above, below), null);
 });
 
@@ -317,7 +341,11 @@ test("an input is edited by a rewind to where it can be, and what was typed else
   const asked = [];
   const input = (more) => ({ value: 1, original: 1, modified: false, type: "INT", options: null, ...more });
   const nodes = (rewind) => ({
-    3: { class_type: "K", title: "K", inputs: { seed: input({ verdict: "consumed", rewind }), cfg: input() } },
+    3: {
+      class_type: "K",
+      title: "K",
+      inputs: { seed: input({ verdict: "consumed", rewind }), cfg: input() },
+    },
   });
   const client = {
     rewind: async (id, ...more) => {

@@ -56,12 +56,7 @@ export function createCommands(store, actions, page, widgets, breakpoints, toggl
     /** @type {() => any} */ act,
   ) => ({ id: `Midrun.${id}`, label, icon, function: act });
   return [
-    command(
-      "PauseOrResume",
-      "Midrun: Pause or resume",
-      "icon-[lucide--play]",
-      on(IN_FRONT, pauseOrResume),
-    ),
+    command("PauseOrResume", "Midrun: Pause or resume", "icon-[lucide--play]", on(IN_FRONT, pauseOrResume)),
     command("Pause", "Midrun: Pause", "icon-[lucide--pause]", on(PAUSABLE, actions.pause)),
     command("Resume", "Midrun: Resume", "icon-[lucide--play]", on(RESUMABLE, actions.resume)),
     command("Step", "Midrun: Step", "icon-[lucide--step-forward]", on(["paused", "failed"], actions.step)),

@@ -152,7 +152,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
 
     /** Another graph is on screen. */
     graphChanged() {
-      for (const id of Object.keys(store.get().canvas)) store.dispatch({ type: "canvas", job_id: id, changes: [] });
+      for (const id of Object.keys(store.get().canvas))
+        store.dispatch({ type: "canvas", job_id: id, changes: [] });
       const model = store.get();
       if (!model.order.length) return;
       widgets.follow();
@@ -189,6 +190,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
 function someStopped(model, before) {
   return model.order.some((id) => {
     const was = before.jobs[id];
-    return was !== model.jobs[id] && was && ACTIVE.includes(was.state) && !ACTIVE.includes(model.jobs[id].state);
+    return (
+      was !== model.jobs[id] && was && ACTIVE.includes(was.state) && !ACTIVE.includes(model.jobs[id].state)
+    );
   });
 }

@@ -154,11 +154,8 @@ export function remembering(compute) {
 }
 
 const filteredOf = remembering(
-  (
-    /** @type {Model["jobs"]} */ jobs,
-    /** @type {string[]} */ order,
-    /** @type {string[]} */ wanted,
-  ) => (wanted.length ? order.filter((id) => wanted.includes(jobs[id].state)) : order),
+  (/** @type {Model["jobs"]} */ jobs, /** @type {string[]} */ order, /** @type {string[]} */ wanted) =>
+    wanted.length ? order.filter((id) => wanted.includes(jobs[id].state)) : order,
 );
 
 /** @param {Model} model @returns {string[]} */

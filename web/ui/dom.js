@@ -152,7 +152,8 @@ function patchProps(element, before, props) {
 
 /** @param {any} element @param {string} name @param {any} value @param {any} before */
 function setProp(element, name, value, before) {
-  if (name === "key" || name === "ref" || name === "recycle" || name === "value" || name === "checked") return;
+  if (name === "key" || name === "ref" || name === "recycle" || name === "value" || name === "checked")
+    return;
   if (name.startsWith("on")) {
     // One listener for the element's life; what it calls is what was drawn last.
     const names = listening.get(element) ?? new Set();

@@ -81,10 +81,7 @@ export function differencesView(tools, model, viewer) {
     told !== null
       ? h("p", { class: "midrun-told midrun-alert" }, told)
       : differences.length
-        ? changesTable(
-            [t("canvas.input"), t("compare.this"), name],
-            differences.map(line),
-          )
+        ? changesTable([t("canvas.input"), t("compare.this"), name], differences.map(line))
         : h("p", { class: "midrun-told" }, t("compare.same")),
   );
 }

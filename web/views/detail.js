@@ -100,8 +100,7 @@ function pictures(tools, model, job) {
   const { t, url, actions, dispatch } = tools;
   const all = framesOf(model, job, job.node_id);
   const newest = newestIndex(all, job);
-  const wanted =
-    model.tray.step === null ? newest : all.findIndex((frame) => frame.step === model.tray.step);
+  const wanted = model.tray.step === null ? newest : all.findIndex((frame) => frame.step === model.tray.step);
   const at = wanted < 0 ? newest : wanted;
   const shown = all[at];
   const src = shownUrl(model, job, shown, model.tray.step !== null);

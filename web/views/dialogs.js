@@ -215,10 +215,7 @@ function canvasView(tools, model, id) {
       h(
         "div",
         { class: "midrun-scroll" },
-        changesTable(
-          [t("canvas.input"), t("canvas.from"), t("canvas.to")],
-          changes.map(line),
-        ),
+        changesTable([t("canvas.input"), t("canvas.from"), t("canvas.to")], changes.map(line)),
       ),
       h("p", { class: "midrun-told" }, t("canvas.left")),
       buttons(close, t("canvas.cancel"), t("canvas.resume", { n: changes.length }), false),

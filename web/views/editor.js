@@ -7,7 +7,6 @@ import { rewindFor } from "../model/select_travel.js";
 import { field } from "./field.js";
 import { icon } from "./parts.js";
 
-
 /**
  * @typedef {import("./parts.js").Tools} Tools
  * @typedef {import("../model/reducer.js").Model} Model
@@ -153,11 +152,7 @@ function row(tools, model, job, nodeId, name, input) {
         },
         icon("undo"),
       ),
-    h(
-      "div",
-      { key: "field", class: "midrun-field" },
-      field(tools, job, nodeId, name, input, draft, fieldId),
-    ),
+    h("div", { key: "field", class: "midrun-field" }, field(tools, job, nodeId, name, input, draft, fieldId)),
     status &&
       h("del", { key: "before", class: "midrun-before", title: String(before) }, format.short(before, 80)),
     h(

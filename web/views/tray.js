@@ -173,7 +173,8 @@ function card(tools, model, { id, depth }, index, count, home) {
       h(
         "span",
         { class: "midrun-thumb" },
-        picture && h("img", { key: picture, src: url(picture), alt: "", loading: "lazy", draggable: "false" }),
+        picture &&
+          h("img", { key: picture, src: url(picture), alt: "", loading: "lazy", draggable: "false" }),
       ),
       h(
         "span",
