@@ -1,9 +1,12 @@
 // Badges on the nodes of the canvas that differ from the job that stands. Nothing happens on import.
 import { nodeAt } from "./graph.js";
+/** @import { CanvasChange } from "../model/types.js" */
+/** @import { Translate } from "../ui/i18n.js" */
+/** @import { Graph } from "./graph.js" */
 
 /**
- * @param {{ root: () => import("./graph.js").Graph | null, dirty: () => void, badge: (text: string) => any }} page
- * @param {import("../ui/i18n.js").Translate} t
+ * @param {{ root: () => Graph | null, dirty: () => void, badge: (text: string) => any }} page
+ * @param {Translate} t
  */
 export function createBadges(page, t) {
   /** @type {Map<any, { badge: any, text: string }>} */ const held = new Map();
@@ -17,7 +20,7 @@ export function createBadges(page, t) {
   }
 
   return {
-    /** @param {import("../model/reducer.js").CanvasChange[]} changes of the graph on screen */
+    /** @param {CanvasChange[]} changes of the graph on screen */
     show(changes) {
       const root = page.root();
       /** @type {Map<any, number>} */ const counts = new Map();

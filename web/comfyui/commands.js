@@ -1,5 +1,8 @@
 // Commands for the palette, the menu and the keyboard. Keys that neither the frontend nor browsers use.
 import { jobForCommand } from "../model/select.js";
+/** @import { Job } from "../model/types.js" */
+/** @import { Actions } from "../server/actions.js" */
+/** @import { Store } from "../model/action_types.js" */
 
 export const keybindings = [
   { commandId: "Midrun.PauseOrResume", combo: { key: "F8" } },
@@ -30,10 +33,10 @@ const PAUSABLE = ["running", "queued"];
 const IN_FRONT = ["running", "pausing", "paused", "failed", "queued"]; // what the user sees going on comes first
 
 /**
- * @param {import("../ui/store.js").Store} store
- * @param {import("../server/actions.js").Actions} actions
+ * @param {Store} store
+ * @param {Actions} actions
  * @param {{ selected: () => any[] }} page
- * @param {{ jobOf: (node: any) => import("../model/reducer.js").Job | null }} widgets
+ * @param {{ jobOf: (node: any) => Job | null }} widgets
  * @param {{ toggle: (node: any) => void }} breakpoints of nodes
  * @param {() => any} togglePanel
  */

@@ -4,16 +4,18 @@ import { createTitleMark, tell } from "./notifications.js";
 import { previewsOf } from "../model/select_pictures.js";
 import { comparedWith, comparisonOf } from "../views/compare.js";
 import { ROW } from "../views/tray.js";
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Actions } from "../server/actions.js" */
+/** @import { Store } from "../model/action_types.js" */
+/** @import { Page } from "./page.js" */
 
 const TICK_MS = 1000;
 const SETTLE_MS = 250; // the canvas is compared when it has been left alone for so long
 const NEAR_THE_END = 20; // rows
 
 /**
- * @typedef {import("../model/reducer.js").Model} Model
- * @typedef {import("../model/reducer.js").Job} Job
  * @param {{
- *   store: import("../ui/store.js").Store, actions: import("../server/actions.js").Actions, page: import("./page.js").Page,
+ *   store: Store, actions: Actions, page: Page,
  *   widgets: ReturnType<typeof import("./node_widgets.js").createNodeWidgets>,
  *   badges: ReturnType<typeof import("./badges.js").createBadges>, overlays: (wanted: boolean) => void,
  * }} parts

@@ -1,8 +1,8 @@
 // Breakpoints that nodes carry in the workflow file: "pause before this node". Nothing happens on import.
 // The dot on the canvas is a badge. In Nodes 2.0, which does not look at badges again, it is a rule of CSS.
 import { nodesOf } from "./graph.js";
-
-/** @typedef {import("./graph.js").GraphNode} GraphNode */
+/** @import { Translate } from "../ui/i18n.js" */
+/** @import { Graph, GraphNode } from "./graph.js" */
 
 const PROPERTY = "Midrun.breakpoints"; // the server reads it when the workflow is queued
 const DOT = "●";
@@ -15,10 +15,10 @@ const nothing = () => {};
 /**
  * @param {{
  *   dirty: () => void, badge: (text: string, colours: { fgColor: string, bgColor: string }) => any,
- *   inVue: () => boolean, shownGraph: () => import("./graph.js").Graph | null,
+ *   inVue: () => boolean, shownGraph: () => Graph | null,
  *   onGraphShown: (listener: () => void) => void, hasTexts: () => boolean, needTexts: (then: () => void) => void,
  * }} page
- * @param {import("../ui/i18n.js").Translate} t
+ * @param {Translate} t
  * @param {string} plain what the menu says before there are texts
  */
 export function createNodeBreakpoints(page, t, plain) {

@@ -2,9 +2,11 @@
 import { executionIds, nodeAt, nodesOf, prefixes } from "./graph.js";
 import { jobOfNode, liveNodes } from "../model/select.js";
 import { HEIGHT, nodeView } from "../views/node.js";
+/** @import { Store } from "../model/action_types.js" */
+/** @import { Tools } from "../views/parts.js" */
+/** @import { Graph, GraphNode } from "./graph.js" */
 
 /**
- * @typedef {import("./graph.js").GraphNode} GraphNode
  * @typedef {{ widget: any, unmount: () => void, own: boolean, size: number[] | null }} Held
  */
 
@@ -14,10 +16,10 @@ const WIDTH = 300; // pixels, at least, of a node that is new
 const TYPE = "MIDRUN_STATE"; // of no widget of the frontend
 
 /**
- * @param {{ root: () => import("./graph.js").Graph | null, dirty: () => void }} page
- * @param {import("../ui/store.js").Store} store
+ * @param {{ root: () => Graph | null, dirty: () => void }} page
+ * @param {Store} store
  * @param {ReturnType<typeof import("../ui/screen.js").createScreen>} screen
- * @param {import("../views/parts.js").Tools} tools
+ * @param {Tools} tools
  */
 export function createNodeWidgets(page, store, screen, tools) {
   /** @type {Map<GraphNode, Held>} */ const held = new Map();
@@ -76,7 +78,7 @@ export function createNodeWidgets(page, store, screen, tools) {
     page.dirty();
   }
 
-  /** @type {Map<import("./graph.js").Graph, string[]> | null} */ let places = null;
+  /** @type {Map<Graph, string[]> | null} */ let places = null;
   function places_() {
     if (places === null) {
       const root = page.root();

@@ -1,5 +1,7 @@
 // What the user notices without looking at Midrun: a mark on the tab's title, and toasts. Nothing on import.
 import { nameOf, sentence, somethingIsPaused } from "../model/select.js";
+/** @import { Model } from "../model/types.js" */
+/** @import { Translate } from "../ui/i18n.js" */
 
 const MARK = "⏸ ";
 const ASKED_FOR = ["user", "step"];
@@ -8,8 +10,8 @@ const ASKED_FOR = ["user", "step"];
 
 /**
  * Toasts for jobs that paused by themselves or failed; nothing for what the user asked for.
- * @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Model} before
- * @param {import("../ui/i18n.js").Translate} t @param {Toast} toast
+ * @param {Model} model @param {Model} before
+ * @param {Translate} t @param {Toast} toast
  */
 export function tell(model, before, t, toast) {
   if (model.jobs === before.jobs) return;
@@ -31,7 +33,7 @@ export function createTitleMark(page) {
   const mark = () => {
     if (!page.title.startsWith(MARK)) page.title = MARK + page.title;
   };
-  return (/** @type {import("../model/reducer.js").Model} */ model) => {
+  return (/** @type {Model} */ model) => {
     const wanted = somethingIsPaused(model);
     if (wanted && observer === null) {
       mark();

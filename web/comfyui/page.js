@@ -2,6 +2,8 @@
 import { pathKey } from "../model/reducer_editor.js";
 import { nodesOf, prefixes } from "./graph.js";
 import { translator } from "../ui/i18n.js";
+/** @import { Translate } from "../ui/i18n.js" */
+/** @import { Toast } from "./notifications.js" */
 
 const NAMES = "Midrun.WorkflowNames"; // in the browser's storage: workflow id -> name
 const MOST_NAMES = 200;
@@ -12,7 +14,7 @@ export function createPage(app, api, here) {
   /** @type {Record<string, any> | null} */ let texts = null;
   /** @type {Promise<void> | null} */ let loading = null;
   /** @type {Set<() => void>} */ const wanting = new Set();
-  /** @type {import("../ui/i18n.js").Translate} */ let translate = (key) => key;
+  /** @type {Translate} */ let translate = (key) => key;
   const t = (/** @type {string} */ key, /** @type {any} */ values) => translate(key, values);
   const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
   const root = () => app.rootGraph ?? app.graph ?? null;
@@ -59,7 +61,7 @@ export function createPage(app, api, here) {
     shownGraph: () => app.canvas?.graph ?? root(),
     onGraphShown: (/** @type {() => void} */ listener) =>
       app.canvas?.canvas?.addEventListener("litegraph:set-graph", listener),
-    /** @type {import("./notifications.js").Toast} */
+    /** @type {Toast} */
     toast(severity, summary, detail) {
       const toast = app.extensionManager.toast;
       if (typeof toast.warning === "function")

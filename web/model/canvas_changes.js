@@ -1,10 +1,9 @@
 // The graph on screen against a job's: what was changed on the canvas since it was queued. Pure functions.
 import { pathKey } from "./reducer_editor.js";
 import { same } from "../ui/records.js";
+/** @import { CanvasChange, ParamNode } from "./types.js" */
 
 /**
- * @typedef {import("./reducer_editor.js").ParamNode} ParamNode
- * @typedef {import("./reducer.js").CanvasChange} CanvasChange
  * @typedef {Record<string, { inputs?: Record<string, any> }>} Prompt  API format, by execution id
  * @typedef {{ prompt: Prompt, automatic: Set<string> }} Canvas  the graph on screen, and (by `pathKey`) what the
  *   frontend changes by itself after each queueing, such as a randomized seed

@@ -2,59 +2,8 @@
 import { onEditor } from "./reducer_editor.js";
 import { keep, same, without } from "../ui/records.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
-
-/**
- * @typedef {{ id: string | null, name: string | null }} Workflow
- * @typedef {{ from: any, to: any, from_step: number | null }} Edit
- * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null }} Timing
- * @typedef {"queued" | "running" | "pausing" | "paused" | "completed" | "aborted" | "failed"} State
- * @typedef {{
- *   job_id: string, prompt_id: string, prompt_ids: string[], workflow: Workflow, sampler_nodes: string[],
- *   state: State, held: boolean, pause_reason: string | null, node_id: string | null,
- *   display_node_id: string | null, iteration: number | null,
- *   step: number, total_steps: number | null, evaluations: number, sigma: number | null,
- *   paused_at_step: number | null, modified_params: Record<string, Record<string, Edit>>,
- *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
- *   gpu_released: boolean, queue_policy: string, timing: Timing,
- *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
- *   take: { node_id: string | null, step: number } | null, parent: { job_id: string, step: number } | null, grid: string | null,
- *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
- *   breakpoints: import("./reducer_travel.js").Breakpoint[],
- *   telemetry?: Omit<import("./reducer_travel.js").Measured, "node_id"> | null,
- *   created_at: string, updated_at: string,
- * }} Job
- * @typedef {{
- *   job_id?: string, node_id: string, display_node_id: string, iteration: number | null, step: number,
- *   sigma: number | null, url: string, width: number,
- *   height: number, kind?: string, frames?: number, method: string, label: string, created_at: string,
- * }} Preview
- * @typedef {{ node_id: string, input: string, title: string, from: any, to: any }} CanvasChange
- * @typedef {{
- *   job_id: string, mode: "stop" | "finish", reason: string, reasons: string[], sent: boolean,
- * }} AbortDialog  sent: then it shows what is left
- * @typedef {{
- *   job_id: string, node_id: string | null, step: number | null, compare: null | "source" | number | { job: string },
- *   split: number, zoom: number,
- * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
- * @typedef {{
- *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number, height: number,
- *   shown: boolean, step: number | null, folded: boolean, pointed: string | null, focused: string | null,
- *   touch: boolean,
- * }} Tray  pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
- * @typedef {import("./reducer_travel.js").TravelModel & {
- *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
- *   received: Record<string, number>, seen: Record<string, Record<string, number>>,
- *   next: string | null | undefined, loading: boolean, offline: boolean, now: number,
- *   usage: { jobs: Record<string, number>, bytes: number, free: number } | null,
- *   previews: Record<string, Preview[]>, events: Record<string, any[]>,
- *   editors: Record<string, import("./reducer_editor.js").Editor>,
- *   asked: Record<string, string>, told: Record<string, string>, names: Record<string, string>,
- *   canvas: Record<string, CanvasChange[]>, base: Record<string, Record<string, any>>,
- *   tray: Tray, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
- *   removing: string | null,
- * }} Model
- * @typedef {{ type: string, [more: string]: any }} Action
- */
+/** @import { Action, Reducers } from "./action_types.js" */
+/** @import { Job, Model, Preview } from "./types.js" */
 
 /** @type {Model} */
 export const initial = Object.freeze({
@@ -98,7 +47,7 @@ export const initial = Object.freeze({
   ...initialTravel,
 });
 
-/** @type {Record<string, (model: Model, action: any) => Model>} */
+/** @type {Reducers} */
 const on = {
   // -- told by the server --------------------------------------------------------------------------------
   job: (model, { job, at }) => withJobs(model, [job], at),
@@ -107,7 +56,7 @@ const on = {
     let known = model;
     if (first) {
       const oldest = next === null ? "" : (jobs.at(-1)?.created_at ?? "");
-      const there = new Set(jobs.map((/** @type {Job} */ job) => job.job_id));
+      const there = new Set(jobs.map((job) => job.job_id));
       for (const id of model.order) {
         const gone = !there.has(id) && model.jobs[id].created_at >= oldest && model.received[id] < since;
         if (gone) known = withoutJob(known, id);
@@ -130,7 +79,7 @@ const on = {
   },
 
   previews(model, { job_id, previews }) {
-    const steps = previews.filter((/** @type {Preview} */ one) => one.kind !== "source");
+    const steps = previews.filter((one) => one.kind !== "source");
     const kept = newerThan(model.previews[job_id] ?? [], steps);
     return { ...model, previews: { ...model.previews, [job_id]: merged(kept, steps) } };
   },
@@ -175,9 +124,9 @@ const on = {
 
   // -- the tray, the dialogs, the viewer ------------------------------------------------------------------
   tray: (model, { type: _, ...changed }) => ({ ...model, tray: { ...model.tray, ...changed } }),
-  open: (model, { job_id }) => ({
+  open: (model, { job_id, tab = "parameters" }) => ({
     ...model,
-    tray: { ...model.tray, open: job_id, left: model.tray.open, tab: "parameters", search: "", step: null },
+    tray: { ...model.tray, open: job_id, left: model.tray.open, tab, search: "", step: null },
   }),
   remove: (model, { job_id }) => ({ ...model, removing: job_id }),
   abortDialog: (model, { job_id }) => ({
@@ -201,7 +150,7 @@ const on = {
 export function reduce(model, action) {
   const change = Object.hasOwn(on, action.type) ? on[action.type] : undefined;
   if (change === undefined) throw new Error(`Midrun: unknown action ${action.type}`);
-  return change(model, action);
+  return change(model, /** @type {never} */ (action)); // its own, by its type
 }
 
 // -- parts --------------------------------------------------------------------------------------------------

@@ -1,19 +1,7 @@
-// The part of the model that the editor of parameters needs, and how it changes. Pure, as state.js.
+// The part of the model that the editor of parameters needs, and how it changes. Part of reducer.js.
 import { keep, same, without } from "../ui/records.js";
-
-/**
- * @typedef {import("./reducer.js").Model} Model
- * @typedef {{ node_id: string, step: number }} Rewind  after which an input can be edited
- * @typedef {{
- *   value: any, original: any, modified: boolean, verdict: string, reason: string, rewind?: Rewind | null,
- *   type: string, min: number | null, max: number | null, step: number | null, options: any[] | null, multiline: boolean,
- * }} Input
- * @typedef {{ class_type: string, title: string, inputs: Record<string, Input> }} ParamNode
- * @typedef {{ raw: string | boolean, value: any }} Draft  value undefined: what was typed is no value yet
- * @typedef {{
- *   nodes: Record<string, ParamNode> | null, drafts: Record<string, Draft>, refused: Record<string, string>,
- * }} Editor  drafts and refused by `pathKey`
- */
+/** @import { Reducers } from "./action_types.js" */
+/** @import { Editor, Input, Model, ParamNode, Rejected } from "./types.js" */
 
 /** @type {Editor} */
 const emptyEditor = Object.freeze({ nodes: null, drafts: {}, refused: {} });
@@ -24,7 +12,7 @@ export const editorOf = (model, jobId) => model.editors[jobId] ?? emptyEditor;
 /** @param {string} nodeId @param {string} input */
 export const pathKey = (nodeId, input) => JSON.stringify([nodeId, input]);
 
-/** @type {Record<string, (model: Model, action: any) => Model>} */
+/** @satisfies {Partial<Reducers>} */
 export const onEditor = {
   params(model, { job_id, nodes }) {
     const editor = editorOf(model, job_id);
@@ -50,7 +38,8 @@ export const onEditor = {
 
   undraft(model, { job_id, node_id, input }) {
     const editor = editorOf(model, job_id);
-    if (node_id === undefined) return withEditor(model, job_id, { ...editor, drafts: {}, refused: {} });
+    if (node_id === undefined || input === undefined)
+      return withEditor(model, job_id, { ...editor, drafts: {}, refused: {} });
     const key = pathKey(node_id, input);
     const drafts = without(editor.drafts, key);
     return withEditor(model, job_id, { ...editor, drafts, refused: without(editor.refused, key) });
@@ -65,7 +54,7 @@ export const onEditor = {
 
   rejected(model, { job_id, rejected }) {
     const editor = editorOf(model, job_id);
-    const told = rejected.map((/** @type {any} */ one) => [pathKey(one.node_id, one.input), one.reason]);
+    const told = rejected.map((one) => [pathKey(one.node_id, one.input), one.reason]);
     const nodes = editor.nodes && rejected.reduce(withRewind, editor.nodes);
     return withEditor(model, job_id, { ...editor, nodes, refused: Object.fromEntries(told) });
   },
@@ -76,7 +65,7 @@ function withEditor(model, jobId, editor) {
   return { ...model, editors: { ...model.editors, [jobId]: editor } };
 }
 
-/** A refusal may know of a rewind that was not needed when the parameters were read. @param {Record<string, ParamNode>} nodes @param {any} rejected */
+/** A refusal may know of a rewind that was not needed when the parameters were read. @param {Record<string, ParamNode>} nodes @param {Rejected} rejected */
 function withRewind(nodes, { node_id, input, rewind }) {
   const node = nodes[node_id];
   if (!rewind || !node?.inputs[input]) return nodes;

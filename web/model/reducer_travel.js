@@ -1,36 +1,7 @@
-// The part of the model that time travel and breakpoints need, and how it changes. Pure, as state.js.
+// The part of the model that time travel and breakpoints need, and how it changes. Part of reducer.js.
 import { pathKey } from "./reducer_editor.js";
-
-/**
- * @typedef {import("./reducer.js").Model} Model
- * @typedef {import("./reducer.js").Job} Job
- * @typedef {"step" | "every" | "sigma_below" | "change_below" | "nan" | "exception" | "node" | "time" | "heat"} Kind
- * @typedef {{
- *   id: string, kind: Kind, value: number | null, node_id: string | null, enabled: boolean, log_only: boolean,
- *   iteration?: number | null, hits: number, from?: string, to?: string, above?: number, below?: number,
- * }} Breakpoint  the last four: hours of the day, degrees of the GPU
- * @typedef {{
- *   kind: Kind, value: string, until: string, node_id: string, iteration: string, log_only: boolean,
- *   refused: string | null,
- * }} BreakpointForm  as typed; time goes from value to until, heat from above value to below until
- * @typedef {{ key: string, text: string }} Axis  an input by `pathKey`, "" for none, and its values as typed
- * @typedef {{
- *   job_id: string, node_id: string | null, step: number, axes: [Axis, Axis], refused: Record<string, string>,
- *   told: string | null, asked: boolean,
- * }} ForkDialog  refused: by `pathKey`
- * @typedef {{
- *   node_id: string, step: number, sigma: number | null, change: number | null, norm: number | null,
- *   seconds: number | null, memory: number | null,
- * }} Measured  what was measured in a step
- * @typedef {{ node_id: string, title: string, class_type: string, input: string, values: [any, any] }} Difference
- * @typedef {{
- *   job_id: string, with: string, step: number, other: string | null, differences: Difference[], told: string | null,
- * }} Comparison  other: URL of the other job's picture; told: why there is none
- * @typedef {{
- *   fork: ForkDialog | null, breakpointForm: BreakpointForm, telemetry: Record<string, Measured[]>, chart: string,
- *   comparison: Comparison | null, watching: boolean,
- * }} TravelModel
- */
+/** @import { Reducers } from "./action_types.js" */
+/** @import { BreakpointForm, ForkDialog, Job, Measured, Model, TravelModel } from "./types.js" */
 
 /** @type {BreakpointForm} */
 const emptyForm = Object.freeze({
@@ -53,7 +24,7 @@ export const initialTravel = Object.freeze({
   watching: false, // whether every sampler is, by the setting
 });
 
-/** @type {Record<string, (model: Model, action: any) => Model>} */
+/** @satisfies {Partial<Reducers>} */
 export const onTravel = {
   forkDialog: (model, { job_id, node_id = null, step = 0, key = "" }) => ({
     ...model,
@@ -89,9 +60,9 @@ export const onTravel = {
   forkAsked: (model) => changed(model, { asked: true }),
 
   forkRefused(model, { message, rejected }) {
-    const told = rejected.map((/** @type {any} */ one) => [pathKey(one.node_id, one.input), one.reason]);
+    const told = rejected.map((one) => [pathKey(one.node_id, one.input), one.reason]);
     const axes = model.fork?.axes.map((axis) => axis.key) ?? [];
-    const elsewhere = !told.some((/** @type {[string, string]} */ [key]) => axes.includes(key));
+    const elsewhere = !told.some(([key]) => axes.includes(key));
     return changed(model, {
       asked: false,
       refused: Object.fromEntries(told),

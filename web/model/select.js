@@ -1,7 +1,5 @@
 // What the views want to know of the model. Pure functions.
-
-/** @typedef {import("./reducer.js").Model} Model */
-/** @typedef {import("./reducer.js").Job} Job */
+/** @import { Job, Model } from "./types.js" */
 
 export const ACTIVE = ["queued", "running", "pausing"];
 export const ALIVE = [...ACTIVE, "paused", "failed"];

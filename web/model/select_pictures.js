@@ -1,9 +1,7 @@
 // What there is to see of a job: a frame for each step. Pure functions.
 import { ACTIVE } from "./select.js";
+/** @import { Job, Model, Preview } from "./types.js" */
 
-/** @typedef {import("./reducer.js").Model} Model */
-/** @typedef {import("./reducer.js").Job} Job */
-/** @typedef {import("./reducer.js").Preview} Preview */
 /** @typedef {{ node_id: string, step: number, made: Preview | null, url: string | null }} Frame  url null: it can not be shown */
 
 /** The pictures that were made, of all nodes or of one: as it executes, or of what a node of the workflow became last. @param {Model} model @param {string} jobId @param {string | null} [nodeId] @returns {Preview[]} */

@@ -1,13 +1,7 @@
 // What the views of time travel and breakpoints want to know of the model. Pure functions.
 import { remembering } from "./select.js";
 import { parsed } from "./reducer_editor.js";
-
-/** @typedef {import("./reducer.js").Model} Model */
-/** @typedef {import("./reducer.js").Job} Job */
-/** @typedef {import("./reducer_editor.js").Input} Input */
-/** @typedef {import("./reducer_travel.js").Breakpoint} Breakpoint */
-/** @typedef {import("./reducer_travel.js").ForkDialog} ForkDialog */
-/** @typedef {import("./reducer_travel.js").Measured} Measured */
+/** @import { Breakpoint, BreakpointForm, ForkDialog, Input, Job, Measured, Model } from "./types.js" */
 
 const STANDS = ["paused", "failed", "aborted", "completed"];
 export const MOST_FORKS = 16;
@@ -70,7 +64,7 @@ export function breakpointSentence(one, title) {
 
 /**
  * What was typed into the form, as a breakpoint; null while it is none.
- * @param {import("./reducer_travel.js").BreakpointForm} form
+ * @param {BreakpointForm} form
  */
 export function breakpointOf({ kind, value, until, node_id, iteration, log_only }) {
   const only = iteration.trim() === "" ? null : Number(iteration);

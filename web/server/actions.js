@@ -4,16 +4,18 @@ import { changesOnCanvas, promptToSend } from "../model/canvas_changes.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 import { ACTIVE } from "../model/select.js";
 import { createTravel } from "./actions_travel.js";
+/** @import { Canvas } from "../model/canvas_changes.js" */
+/** @import { Translate } from "../ui/i18n.js" */
+/** @import { Store } from "../model/action_types.js" */
+/** @import { Client } from "./client.js" */
 
 /**
- * @typedef {import("./client.js").Client} Client
- * @typedef {import("../ui/store.js").Store} Store
  * @typedef {{
- *   t: import("../ui/i18n.js").Translate,
+ *   t: Translate,
  *   clock: () => number,
  *   setting: (id: string) => any,
  *   setSetting: (id: string, value: any) => any,
- *   canvas: () => Promise<import("../model/canvas_changes.js").Canvas>,
+ *   canvas: () => Promise<Canvas>,
  *   workflowId: () => string | null,
  *   showPanel: () => void,
  *   insertExample: () => void,

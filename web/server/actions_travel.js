@@ -2,11 +2,14 @@
 import { Refused } from "./client.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 import { breakpointOf, forkPlan } from "../model/select_travel.js";
+/** @import { Breakpoint } from "../model/types.js" */
+/** @import { Store } from "../model/action_types.js" */
+/** @import { Ports } from "./actions.js" */
+/** @import { Client } from "./client.js" */
 
 /**
- * @typedef {import("../model/reducer_travel.js").Breakpoint} Breakpoint
  * @param {{
- *   client: import("./client.js").Client, store: import("../ui/store.js").Store, ports: import("./actions.js").Ports,
+ *   client: Client, store: Store, ports: Ports,
  *   ask: (id: string, verb: string, request: () => Promise<any>) => Promise<boolean>,
  *   show: (id: string, work: () => Promise<any>) => Promise<void>,
  *   readParams: (id: string) => Promise<void>,

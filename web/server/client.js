@@ -1,7 +1,8 @@
 // Midrun's REST API and events, over the frontend's own `api`. No state, no DOM; nothing happens on import.
+/** @import { Action } from "../model/action_types.js" */
+/** @import { Job } from "../model/types.js" */
 
 /**
- * @typedef {import("../model/reducer.js").Job} Job
  * @typedef {{
  *   fetchApi: (route: string, options?: RequestInit) => Promise<Response>,
  *   apiURL: (route: string) => string,
@@ -114,7 +115,7 @@ export function createClient(api) {
 /**
  * Turn what the server sends into actions.
  * @param {Api} api
- * @param {(action: import("../model/reducer.js").Action) => void} dispatch
+ * @param {(action: Action) => void} dispatch
  * @param {() => void} reconnected after the connection was lost and is back
  * @param {() => number} clock milliseconds
  * @returns {() => void} stops it

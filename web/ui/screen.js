@@ -1,5 +1,7 @@
-// Draws what is mounted, once a frame at most, when the model changed. Nothing happens on import.
+// Draws what is mounted, once a frame at most, when the model changed.
 import { draw } from "./dom.js";
+/** @import { Node_ } from "./dom.js" */
+/** @import { StoreOf } from "./store.js" */
 
 // What a handler was drawn with has to be what is known when it is called, so these events draw first what waits.
 // Not input and change: a field has a new value then, which is not known yet and would be drawn over.
@@ -7,16 +9,17 @@ const USED = ["keydown", "click", "submit", "pointermove", "cancel"];
 const HOME = "[data-home]"; // gets the focus of what is gone; no field, where the frontend hears no keys
 
 /**
- * @typedef {import("../model/reducer.js").Model} Model
- * @typedef {{ element: Element, view: (model: Model) => import("./dom.js").Node_[], drawn?: (element: Element) => void }} Mount
+ * @template M
+ * @typedef {{ element: Element, view: (model: M) => Node_[], drawn?: (element: Element) => void }} Mount
  */
 
 /**
- * @param {import("./store.js").Store} store
+ * @template M
+ * @param {StoreOf<M, any>} store
  * @param {() => boolean} ready whether there are texts to draw with
  */
 export function createScreen(store, ready) {
-  /** @type {Set<Mount>} */ const mounts = new Set();
+  /** @type {Set<Mount<M>>} */ const mounts = new Set();
   let asked = 0;
 
   function drawAll() {
@@ -24,7 +27,7 @@ export function createScreen(store, ready) {
     if (ready()) for (const mount of mounts) show(mount);
   }
 
-  /** @param {Mount} mount */
+  /** @param {Mount<M>} mount */
   function show(mount) {
     const path = pathOfFocus(mount.element);
     draw(mount.element, mount.view(store.get()));
@@ -42,7 +45,7 @@ export function createScreen(store, ready) {
     refresh() {
       if (!asked && mounts.size) asked = requestAnimationFrame(drawAll);
     },
-    /** @param {Mount} mount @returns {() => void} takes it away */
+    /** @param {Mount<M>} mount @returns {() => void} takes it away */
     mount(mount) {
       mounts.add(mount);
       for (const type of USED) mount.element.addEventListener(type, drawWhatWaits, true);

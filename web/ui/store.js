@@ -1,22 +1,22 @@
-// Holds the model. Nothing happens on import.
+// Holds a model that only a reducer changes, and tells who listens.
 
 /**
- * @typedef {import("../model/reducer.js").Model} Model
- * @typedef {import("../model/reducer.js").Action} Action
+ * @template M, A
  * @typedef {{
- *   get: () => Model, dispatch: (action: Action) => void,
- *   subscribe: (listener: (model: Model, before: Model, action: Action) => void) => () => void,
- * }} Store
+ *   get: () => M, dispatch: (action: A) => void,
+ *   subscribe: (listener: (model: M, before: M, action: A) => void) => () => void,
+ * }} StoreOf
  */
 
 /**
- * @param {(model: Model, action: Action) => Model} reduce
- * @param {Model} initial
- * @returns {Store}
+ * @template M, A
+ * @param {(model: M, action: A) => M} reduce
+ * @param {M} initial
+ * @returns {StoreOf<M, A>}
  */
 export function createStore(reduce, initial) {
   let model = initial;
-  /** @type {Set<(model: Model, before: Model, action: Action) => void>} */
+  /** @type {Set<(model: M, before: M, action: A) => void>} */
   const listeners = new Set();
   return {
     get: () => model,

@@ -3,13 +3,10 @@ import { h } from "../ui/dom.js";
 import { editorOf } from "../model/reducer_editor.js";
 import { breakpointSentence } from "../model/select_travel.js";
 import { icon } from "./parts.js";
+/** @import { Breakpoint, BreakpointForm, Job, Kind, Model, ParamNode } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../model/reducer.js").Model} Model */
-/** @typedef {import("../model/reducer.js").Job} Job */
-/** @typedef {import("../model/reducer_travel.js").Breakpoint} Breakpoint */
-
-/** @type {import("../model/reducer_travel.js").Kind[]} */
+/** @type {Kind[]} */
 const KINDS = ["step", "every", "sigma_below", "change_below", "node", "nan", "exception", "time", "heat"];
 /** @type {Record<string, { type: string, min?: number, step?: string }>} a condition that holds until another does */
 const SPANS = { time: { type: "time" }, heat: { type: "number", min: 1, step: "any" } };
@@ -91,15 +88,14 @@ function row({ t, actions }, model, job, one, title) {
   );
 }
 
-/** Whether the workflow has loops of ComfyUI. @param {Job} job @param {Record<string, import("../model/reducer_editor.js").ParamNode>} nodes */
+/** Whether the workflow has loops of ComfyUI. @param {Job} job @param {Record<string, ParamNode>} nodes */
 const hasLoops = (job, nodes) =>
   Boolean(job.iteration) || Object.values(nodes).some((node) => node.class_type === "StartLoop");
 
-/** @param {Tools} tools @param {Model} model @param {Job} job @param {Record<string, import("../model/reducer_editor.js").ParamNode>} nodes */
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {Record<string, ParamNode>} nodes */
 function form({ t, actions, dispatch }, model, job, nodes) {
   const { kind, node_id, iteration, log_only, refused } = model.breakpointForm;
-  const set = (/** @type {Partial<import("../model/reducer_travel.js").BreakpointForm>} */ more) =>
-    dispatch({ type: "breakpointForm", ...more });
+  const set = (/** @type {Partial<BreakpointForm>} */ more) => dispatch({ type: "breakpointForm", ...more });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     void actions.addBreakpoint(job.job_id);

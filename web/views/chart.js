@@ -3,10 +3,8 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { QUANTITIES, polyline, series } from "../model/select_travel.js";
 import { icon } from "./parts.js";
-
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../model/reducer.js").Model} Model */
-/** @typedef {import("../model/reducer.js").Job} Job */
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
 const [WIDTH, HEIGHT] = [280, 120];
 const DOTS = 40; // with more points the line alone is clearer

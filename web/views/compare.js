@@ -6,11 +6,8 @@ import { family } from "../model/select_travel.js";
 import { isLeftOver } from "../model/reducer_travel.js";
 import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
-
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../model/reducer.js").Model} Model */
-/** @typedef {import("../model/reducer.js").Viewer} Viewer */
-/** @typedef {import("../model/reducer.js").Job} Job */
+/** @import { Difference, Job, Model, Viewer } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
 /** The step whose picture is in the viewer. @param {Model} model @param {Viewer} viewer @returns {number | null} */
 export function viewedStep(model, viewer) {
@@ -66,7 +63,7 @@ export function differencesView(tools, model, viewer) {
   if (!comparison || !other) return null;
   const { differences, told, step } = comparison;
   const name = other.job_id === viewer.job_id ? t("travel.leftOver") : relativeName(tools, model, other);
-  const line = (/** @type {import("../model/reducer_travel.js").Difference} */ one) =>
+  const line = (/** @type {Difference} */ one) =>
     h(
       "tr",
       { key: `${one.node_id} ${one.input}` },

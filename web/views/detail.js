@@ -10,12 +10,14 @@ import { frameLabel, icon, progressBar, stateMark, stepText, toolbar } from "./p
 import { editorView } from "./editor.js";
 import { lineage, takeNote, travelButtons } from "./travel.js";
 import { removal, title } from "./tray.js";
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
 const TABS = ["parameters", "breakpoints", "log", "chart"];
 /** @type {Record<string, (tools: any, model: any, job: any) => any>} */
 const VIEWS = { breakpoints: breakpointsView, log, chart: chartView };
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
+/** @param {Tools} tools @param {Model} model @param {Job} job */
 export function detailView(tools, model, job) {
   const { t, actions } = tools;
   const { active, paused, eta } = timing(model, job);
@@ -65,7 +67,7 @@ export function detailView(tools, model, job) {
   ];
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
+/** @param {Tools} tools @param {Model} model @param {Job} job */
 function why({ t }, model, job) {
   const [key, values] = sentence(job);
   const refused = model.told[job.job_id];
@@ -83,7 +85,7 @@ function why({ t }, model, job) {
   ];
 }
 
-/** Where the partial result of an aborted job lies. @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Job} job */
+/** Where the partial result of an aborted job lies. @param {Tools} tools @param {Job} job */
 function result({ t, latentUrl }, job) {
   if (job.state !== "aborted" || !job.evaluations) return null;
   return h(
@@ -95,7 +97,7 @@ function result({ t, latentUrl }, job) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
+/** @param {Tools} tools @param {Model} model @param {Job} job */
 function pictures(tools, model, job) {
   const { t, url, actions, dispatch } = tools;
   const all = framesOf(model, job, job.node_id);
@@ -147,7 +149,7 @@ function pictures(tools, model, job) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
+/** @param {Tools} tools @param {Model} model @param {Job} job */
 function tabs(tools, model, job) {
   const { t, dispatch, actions } = tools;
   const chosen = model.tray.tab;
@@ -203,7 +205,7 @@ function tabs(tools, model, job) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
+/** @param {Tools} tools @param {Model} model @param {Job} job */
 function log({ t }, model, job) {
   const events = model.events[job.job_id] ?? [];
   return h(

@@ -7,11 +7,11 @@ import { forkView } from "./fork.js";
 import { changesTable } from "./parts.js";
 import { title } from "./tray.js";
 import { viewerView } from "./viewer.js";
+/** @import { AbortDialog, CanvasChange, Job, Model } from "../model/types.js" */
+/** @import { VNode } from "../ui/dom.js" */
+/** @import { Tools } from "./parts.js" */
 
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../model/reducer.js").Model} Model */
-
-/** @param {Tools} tools @param {Model} model @returns {import("../ui/dom.js").VNode[]} none when nothing is open */
+/** @param {Tools} tools @param {Model} model @returns {VNode[]} none when nothing is open */
 export function overlaysView(tools, model) {
   const open = [];
   if (model.viewer && model.jobs[model.viewer.job_id]) open.push(viewerView(tools, model, model.viewer));
@@ -57,7 +57,7 @@ export function dialog(name, label, close, props, children) {
   );
 }
 
-/** @param {Tools} tools @param {Model} model @param {import("../model/reducer.js").AbortDialog} abort */
+/** @param {Tools} tools @param {Model} model @param {AbortDialog} abort */
 function abortView(tools, model, abort) {
   const { t, actions, dispatch } = tools;
   const job = model.jobs[abort.job_id];
@@ -139,7 +139,7 @@ function abortView(tools, model, abort) {
 
 /**
  * What is left of a job that was stopped, and where.
- * @param {Tools} tools @param {Model} model @param {import("../model/reducer.js").Job} job @param {() => void} close
+ * @param {Tools} tools @param {Model} model @param {Job} job @param {() => void} close
  */
 function resultView(tools, model, job, close) {
   const { t, url, latentUrl } = tools;
@@ -199,7 +199,7 @@ function canvasView(tools, model, id) {
     event.preventDefault();
     void actions.resumeFromCanvas(id);
   };
-  const line = (/** @type {import("../model/reducer.js").CanvasChange} */ change) =>
+  const line = (/** @type {CanvasChange} */ change) =>
     h(
       "tr",
       { key: `${change.node_id} ${change.input}` },

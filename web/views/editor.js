@@ -6,14 +6,8 @@ import { editCounts, hasEnded } from "../model/select.js";
 import { rewindFor } from "../model/select_travel.js";
 import { field } from "./field.js";
 import { icon } from "./parts.js";
-
-/**
- * @typedef {import("./parts.js").Tools} Tools
- * @typedef {import("../model/reducer.js").Model} Model
- * @typedef {import("../model/reducer.js").Job} Job
- * @typedef {import("../model/reducer_editor.js").Input} Input
- * @typedef {import("../model/reducer_editor.js").ParamNode} ParamNode
- */
+/** @import { Input, Job, Model, ParamNode } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function editorView(tools, model, job) {

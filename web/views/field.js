@@ -3,21 +3,17 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { hasEnded } from "../model/select.js";
 import { rewindFor } from "../model/select_travel.js";
+/** @import { Draft, Input, Job } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
 const SLIDABLE = 2000; // a range with more stops than this is not for a slider
-
-/**
- * @typedef {import("./parts.js").Tools} Tools
- * @typedef {import("../model/reducer.js").Job} Job
- * @typedef {import("../model/reducer_editor.js").Input} Input
- */
 
 /** Whether an input takes no value now. @param {Job} job @param {Input} input */
 function isLocked(job, input) {
   return rewindFor(job, input) === null && (input.verdict === "consumed" || hasEnded(job));
 }
 
-/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../model/reducer_editor.js").Draft | undefined} draft @param {string} id */
+/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {Draft | undefined} draft @param {string} id */
 export function field(tools, job, nodeId, name, input, draft, id) {
   const { actions } = tools;
   const locked = isLocked(job, input);

@@ -5,10 +5,8 @@ import * as format from "../ui/format.js";
 import { MOST_FORKS, forkPlan } from "../model/select_travel.js";
 import { buttons, dialog } from "./dialogs.js";
 import { grouped } from "./editor.js";
-
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../model/reducer.js").Model} Model */
-/** @typedef {import("../model/reducer_travel.js").ForkDialog} ForkDialog */
+/** @import { ForkDialog, Input, Model } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
 /** @param {Tools} tools @param {Model} model @param {ForkDialog} fork */
 export function forkView(tools, model, fork) {
@@ -131,7 +129,7 @@ function groups(model, fork, index) {
   );
 }
 
-/** @param {import("../model/reducer_editor.js").Input | undefined} input */
+/** @param {Input | undefined} input */
 function example(input) {
   if (input?.options) return input.options.slice(0, 2).map(String).join(", ");
   if (input?.type === "BOOLEAN") return "true, false";

@@ -4,13 +4,15 @@ import * as format from "../ui/format.js";
 import { sentence } from "../model/select.js";
 import { pictureOfNode, previewsOf } from "../model/select_pictures.js";
 import { icon, progressBar, stateMark, stepText, timeText, toolbar } from "./parts.js";
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
 export const HEIGHT = 262; // pixels; node.css divides them
 
 /**
- * @param {import("./parts.js").Tools} tools
- * @param {import("../model/reducer.js").Model} model
- * @param {import("../model/reducer.js").Job | null} job
+ * @param {Tools} tools
+ * @param {Model} model
+ * @param {Job | null} job
  * @param {string[]} executionIds of the node, in each instance of its subgraph
  */
 export function nodeView(tools, model, job, executionIds) {
@@ -55,7 +57,7 @@ export function nodeView(tools, model, job, executionIds) {
 /** @param {string} state @param {any[]} children */
 const frame = (state, children) => h("div", { class: "midrun-node", "data-state": state }, children);
 
-/** @param {import("./parts.js").Tools} tools @param {string} state */
+/** @param {Tools} tools @param {string} state */
 function head(tools, state, step = "", time = "") {
   return h(
     "div",
@@ -66,7 +68,7 @@ function head(tools, state, step = "", time = "") {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
+/** @param {Tools} tools @param {Model} model @param {Job} job */
 function why(tools, model, job) {
   const { t, dispatch } = tools;
   const id = job.job_id;
@@ -98,7 +100,7 @@ const bar = (share) =>
   );
 
 /**
- * @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Job | null} job
+ * @param {Tools} tools @param {Job | null} job
  * @param {string | null} nodeId @param {string | null} newest @param {string | null} source
  */
 function picture(tools, job, nodeId, newest, source) {
@@ -140,7 +142,7 @@ function picture(tools, job, nodeId, newest, source) {
   ];
 }
 
-/** @param {import("./parts.js").Tools} tools */
+/** @param {Tools} tools */
 function idleButtons({ t }) {
   const names = [
     ["pause", "pause"],

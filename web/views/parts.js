@@ -3,13 +3,16 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { editMarks, progress, timing, verbs } from "../model/select.js";
 import { leftOver, stepMarks } from "../model/select_travel.js";
+/** @import { Action } from "../model/action_types.js" */
+/** @import { Frame } from "../model/select_pictures.js" */
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Actions } from "../server/actions.js" */
+/** @import { Translate } from "../ui/i18n.js" */
 
 /**
- * @typedef {import("../model/reducer.js").Model} Model
- * @typedef {import("../model/reducer.js").Job} Job
- * @typedef {{ t: import("../ui/i18n.js").Translate, actions: import("../server/actions.js").Actions, url: (url: string) => string,
+ * @typedef {{ t: Translate, actions: Actions, url: (url: string) => string,
  *   latentUrl: (id: string) => string, csvUrl: (id: string) => string, sheetUrl: (id: string) => string,
- *   dispatch: (action: import("../model/reducer.js").Action) => void }} Tools  what views are given
+ *   dispatch: (action: Action) => void }} Tools  what views are given
  */
 
 /** 16 by 16, drawn in the colour of the text. @type {Record<string, string>} */
@@ -78,7 +81,7 @@ export function stepText({ t }, job) {
   return where + t("step.of", { step: job.step, total: job.total_steps });
 }
 
-/** What a picture shows, and how it was made. @param {Tools} tools @param {Job} job @param {import("../model/select_pictures.js").Frame | undefined} frame */
+/** What a picture shows, and how it was made. @param {Tools} tools @param {Job} job @param {Frame | undefined} frame */
 export function frameLabel({ t }, job, frame) {
   if (frame === undefined) return t("picture.label");
   const at = { step: frame.step, total: job.total_steps ?? "?" };
@@ -117,7 +120,7 @@ export function progressBar({ t }, job) {
   );
 }
 
-/** Where edits took effect, and where it will pause by itself. @param {import("../ui/i18n.js").Translate} t @param {Job} job */
+/** Where edits took effect, and where it will pause by itself. @param {Translate} t @param {Job} job */
 export function marks(t, job) {
   return [
     stepMarks(job).map(({ at, step, logOnly }) =>

@@ -4,10 +4,9 @@ import * as format from "../ui/format.js";
 import { nameOf } from "../model/select.js";
 import { canFork, canRewind, canUndoRewind, forksOf, hasGrid, leftOver } from "../model/select_travel.js";
 import { button, icon } from "./parts.js";
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../model/reducer.js").Model} Model */
-/** @typedef {import("../model/reducer.js").Job} Job */
 /** @typedef {{ node_id: string, step: number }} Frame */
 
 /**

@@ -7,12 +7,15 @@ import { asTrees } from "../model/select_travel.js";
 import { button, progressBar, stateMark, stepText, toolbar } from "./parts.js";
 import { detailView } from "./detail.js";
 import { relativeName } from "./travel.js";
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Actions } from "../server/actions.js" */
+/** @import { Tools } from "./parts.js" */
 
 export const ROW = 92; // pixels
 const DEEPEST = 4; // indented
 const AROUND = 2; // rows drawn beyond what is in sight
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model */
+/** @param {Tools} tools @param {Model} model */
 export function trayView(tools, model) {
   const open = model.tray.open === null ? undefined : model.jobs[model.tray.open];
   if (open)
@@ -28,7 +31,7 @@ export function trayView(tools, model) {
   ];
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model */
+/** @param {Tools} tools @param {Model} model */
 function header({ t, dispatch, actions }, model) {
   const chip = (/** @type {string} */ name) =>
     h(
@@ -73,7 +76,7 @@ function header({ t, dispatch, actions }, model) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model */
+/** @param {Tools} tools @param {Model} model */
 function list(tools, model) {
   const { t, dispatch, actions } = tools;
   const rows = asTrees(model, filtered(model));
@@ -110,7 +113,7 @@ function list(tools, model) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../server/actions.js").Actions} actions */
+/** @param {Tools} tools @param {Model} model @param {Actions} actions */
 function empty({ t }, model, actions) {
   const none = model.tray.filter === "all" || model.order.length === 0;
   return h(
@@ -132,7 +135,7 @@ function empty({ t }, model, actions) {
 }
 
 /**
- * @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model
+ * @param {Tools} tools @param {Model} model
  * @param {{ id: string, depth: number }} row @param {number} index @param {number} count @param {boolean} home
  */
 function card(tools, model, { id, depth }, index, count, home) {
@@ -202,7 +205,7 @@ function card(tools, model, { id, depth }, index, count, home) {
 
 /**
  * Half of what is in a card: not made for all that pass while the list is scrolled.
- * @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job
+ * @param {Tools} tools @param {Model} model @param {Job} job
  */
 function cardTools(tools, model, job) {
   const { t, actions } = tools;
@@ -221,7 +224,7 @@ function cardTools(tools, model, job) {
   );
 }
 
-/** Deleting asks once, in place. @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {string} id */
+/** Deleting asks once, in place. @param {Tools} tools @param {Model} model @param {string} id */
 export function removal({ t, actions, dispatch }, model, id) {
   if (model.removing !== id)
     return button(t("verb.remove"), "trash", true, () => dispatch({ type: "remove", job_id: id }), {
@@ -243,12 +246,12 @@ export function removal({ t, actions, dispatch }, model, id) {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model @param {import("../model/reducer.js").Job} job */
+/** @param {Tools} tools @param {Model} model @param {Job} job */
 export function title({ t }, model, job) {
   return nameOf(model, job) ?? t("tray.unnamed", { id: job.job_id.slice(0, 8) });
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../model/reducer.js").Model} model */
+/** @param {Tools} tools @param {Model} model */
 function footer({ t }, model) {
   if (model.usage === null) return h("footer", { class: "midrun-footer" });
   const n = Object.values(model.usage.jobs).reduce((sum, count) => sum + count, 0);

@@ -8,11 +8,9 @@ import { comparedJob, comparisonOf, differencesView, relatives } from "./compare
 import { dialog } from "./dialogs.js";
 import { frameLabel, icon, marks, stateMark } from "./parts.js";
 import { relativeName, takeNote, travelButtons } from "./travel.js";
-
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../model/reducer.js").Model} Model */
-/** @typedef {import("../model/reducer.js").Viewer} Viewer */
-/** @typedef {import("../model/select_pictures.js").Frame} Frame */
+/** @import { Frame } from "../model/select_pictures.js" */
+/** @import { Job, Model, Preview, Viewer } from "../model/types.js" */
+/** @import { Tools } from "./parts.js" */
 
 const ZOOMS = [0.25, 0.5, 1, 2, 3, 4, 6, 8];
 
@@ -163,13 +161,13 @@ export function viewerView(tools, model, viewer) {
   ]);
 }
 
-/** @param {Model} model @param {import("../model/reducer.js").Job} job @returns {Viewer["compare"]} */
+/** @param {Model} model @param {Job} job @returns {Viewer["compare"]} */
 function firstRelative(model, job) {
   const [id] = family(model, job);
   return id === undefined ? null : { job: id };
 }
 
-/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../model/reducer.js").Preview | null | undefined} shown */
+/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {Preview | null | undefined} shown */
 const isTiny = (shown) => Boolean(shown) && Math.max(shown?.width ?? 0, shown?.height ?? 0) <= 256;
 
 /** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] */
@@ -190,7 +188,7 @@ function tool(picture, label, act, pressed) {
   );
 }
 
-/** @param {Tools} tools @param {Model} model @param {import("../model/reducer.js").Job} job @param {Frame[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {Frame[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
 function comparison(tools, model, job, all, viewer, change) {
   const { t } = tools;
   const relative = comparedJob(viewer);
@@ -254,7 +252,7 @@ function divider({ t }, viewer, change) {
   });
 }
 
-/** @param {Tools} tools @param {import("../model/reducer.js").Job} job @param {Frame[]} all @param {number} at @param {(index: number) => void} go */
+/** @param {Tools} tools @param {Job} job @param {Frame[]} all @param {number} at @param {(index: number) => void} go */
 function strip({ t, url }, job, all, at, go) {
   const slide = (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => go(Number(input.value));
   return h(
