@@ -12,7 +12,10 @@ import { createNodeWidgets } from "./comfyui/node_widgets.js";
 import { createPage } from "./comfyui/page.js";
 import { initial, reduce } from "./model/reducer.js";
 import { settings } from "./comfyui/settings.js";
+import { createTitleMark } from "./comfyui/notifications.js";
+import { whileWanted } from "./ui/schedule.js";
 import { createStore } from "./ui/store.js";
+import { readTab } from "./views/tabs.js";
 import { overlaysView } from "./views/dialogs.js";
 import { trayView } from "./views/tray.js";
 
@@ -28,7 +31,24 @@ const widgets = createNodeWidgets(page, store, screen, tools);
 const badges = createBadges(page, page.t);
 const breakpoints = createNodeBreakpoints(page, page.t, "Midrun: Pause before this node");
 const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel);
-const effects = createEffects({ store, actions, page, widgets, badges, overlays });
+/** Dialogs have a place of their own on the page while one is open. */
+const overlays = whileWanted(() => {
+  const host = document.body.appendChild(document.createElement("div"));
+  host.className = "midrun-overlays";
+  const unmount = screen.mount({
+    element: host,
+    view: (model) => overlaysView(tools, model),
+    drawn: effects.overlaysDrawn,
+  });
+  return () => {
+    for (const dialog of host.querySelectorAll("dialog")) dialog.close(); // gives the focus back
+    unmount();
+    host.remove();
+  };
+});
+
+const markTitle = createTitleMark(document);
+const effects = createEffects({ store, actions, page, widgets, badges, overlays, markTitle, readTab });
 
 listen(api, store.dispatch, () => void actions.refresh(), page.clock); // at once: unknown events are errors
 store.subscribe(effects.changed);
@@ -107,27 +127,4 @@ function togglePanel() {
 
 function showPanel() {
   if (!store.get().tray.shown) void togglePanel();
-}
-
-/** @type {(() => void) | null} */ let unmountOverlays = null;
-
-/** Dialogs have a place of their own on the page while one is open. @param {boolean} wanted */
-function overlays(wanted) {
-  if (wanted && unmountOverlays === null) {
-    const host = document.body.appendChild(document.createElement("div"));
-    host.className = "midrun-overlays";
-    const unmount = screen.mount({
-      element: host,
-      view: (model) => overlaysView(tools, model),
-      drawn: effects.overlaysDrawn,
-    });
-    unmountOverlays = () => {
-      for (const dialog of host.querySelectorAll("dialog")) dialog.close(); // gives the focus back
-      unmount();
-      host.remove();
-    };
-  } else if (!wanted && unmountOverlays !== null) {
-    unmountOverlays();
-    unmountOverlays = null;
-  }
 }

@@ -51,3 +51,5 @@ export function createBadges(page, t) {
     },
   };
 }
+
+/** @typedef {ReturnType<typeof createBadges>} Badges */

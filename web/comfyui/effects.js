@@ -1,125 +1,69 @@
-// What follows from a change of the model, beside drawing: reading more, signs, timers. Nothing on import.
-import { ACTIVE, filtered, somethingIsPaused, somethingRuns } from "../model/select.js";
-import { createTitleMark, tell } from "./notifications.js";
+// What follows from a change of the model, beside drawing: reading more, notifications, timers.
+import { ACTIVE, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
+import { comparedWith, comparisonOf } from "../model/select_compare.js";
 import { previewsOf } from "../model/select_pictures.js";
-import { comparedWith, comparisonOf } from "../views/compare.js";
-import { ROW } from "../views/tray.js";
+import { same } from "../ui/records.js";
+import { soon, whileWanted } from "../ui/schedule.js";
+import { createCanvasWatch } from "./canvas_watch.js";
+import { notify } from "./notifications.js";
+/** @import { Store } from "../model/action_types.js" */
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Actions } from "../server/actions.js" */
-/** @import { Store } from "../model/action_types.js" */
+/** @import { Badges } from "./badges.js" */
+/** @import { NodeWidgets } from "./node_widgets.js" */
 /** @import { Page } from "./page.js" */
 
 const TICK_MS = 1000;
-const SETTLE_MS = 250; // the canvas is compared when it has been left alone for so long
-const NEAR_THE_END = 20; // rows
+const SETTLE_MS = 250;
 
 /**
  * @param {{
- *   store: Store, actions: Actions, page: Page,
- *   widgets: ReturnType<typeof import("./node_widgets.js").createNodeWidgets>,
- *   badges: ReturnType<typeof import("./badges.js").createBadges>, overlays: (wanted: boolean) => void,
- * }} parts
+ *   store: Store, actions: Actions, page: Page, widgets: Pick<NodeWidgets, "follow">, badges: Pick<Badges, "show">,
+ *   overlays: (wanted: boolean) => void, markTitle: (wanted: boolean) => void,
+ *   readTab: (actions: Actions, id: string, tab: string) => void,
+ * }} parts  overlays: shows or hides the dialogs; readTab: asks for what a tab of a job shows
  */
-export function createEffects({ store, actions, page, widgets, badges, overlays }) {
-  /** @type {ReturnType<typeof setInterval> | undefined} */ let ticker;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ let settling;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ let weighing;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ let refreshing;
+export function createEffects({ store, actions, page, widgets, badges, overlays, markTitle, readTab }) {
+  const canvas = createCanvasWatch(store, actions, page, badges);
+  const refreshSoon = soon(SETTLE_MS, () => void actions.refresh());
+  const refreshUsageSoon = soon(SETTLE_MS, () => void actions.usage());
+  const clock = whileWanted(() => {
+    const ticker = setInterval(tick, TICK_MS);
+    return () => clearInterval(ticker);
+  });
   /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
-  /** @type {(() => void) | null} */ let deaf = null; // stops listening to the canvas
   let frame = ""; // of the film strip, that was scrolled to
-  const markTitle = createTitleMark(document);
-  const redraw = () => store.dispatch({ type: "tick", at: page.clock() });
+
+  const showTime = () => store.dispatch({ type: "tick", at: page.clock() });
 
   function tick() {
-    store.dispatch({ type: "tick", at: page.clock() });
-    if (!document.hidden && somethingRuns(store.get())) void actions.poll();
+    showTime();
+    if (!page.isHidden() && somethingRuns(store.get())) void actions.poll();
   }
 
   /** Time goes on only while there is something to see of it. @param {Model} model */
-  function keepTime(model) {
-    const wanted = somethingRuns(model) || (model.tray.shown && somethingIsPaused(model));
-    if (wanted && ticker === undefined) ticker = setInterval(tick, TICK_MS);
-    if (!wanted && ticker !== undefined) {
-      clearInterval(ticker);
-      ticker = undefined;
-    }
-  }
-
-  /** The newest job of the graph on screen, if it stands. @param {Model} model @returns {string | null} */
-  function standing(model) {
-    const workflow = page.ports.workflowId();
-    const id = model.order.find((one) => model.jobs[one].workflow.id === workflow);
-    const stands =
-      id !== undefined && (model.jobs[id].state === "paused" || model.jobs[id].state === "failed");
-    return stands && model.jobs[id].evaluations > 0 ? id : null;
-  }
-
-  function compareSoon() {
-    clearTimeout(settling);
-    settling = setTimeout(() => {
-      const id = standing(store.get());
-      if (id !== null) void actions.compareCanvas(id);
-    }, SETTLE_MS);
-  }
-
-  /** Listen to the canvas only while a job of its graph stands. @param {Model} model */
-  function watchCanvas(model) {
-    const id = standing(model);
-    if (id !== null && deaf === null) {
-      deaf = page.onGraphChanged(compareSoon);
-      compareSoon();
-    } else if (id === null && deaf !== null) {
-      deaf();
-      deaf = null;
-      clearTimeout(settling);
-    }
-    badges.show(id === null ? [] : (model.canvas[id] ?? []));
-  }
+  const keepTime = (model) => clock(somethingRuns(model) || (model.tray.shown && somethingIsPaused(model)));
 
   /** Each node of several that sample shows its own pictures, also after a reload. @param {Model} model */
   function readPictures(model) {
-    const workflow = page.ports.workflowId();
-    const id = model.order.find((one) => model.jobs[one].workflow.id === workflow);
-    if (id === undefined || id in model.previews || read.has(id)) return;
-    if (model.jobs[id].sampler_nodes.length < 2 || !model.jobs[id].preview_url) return;
-    read.add(id);
-    void actions.previews(id);
-  }
-
-  /** Jobs of other clients are not told to this page, but that the queue changed is. */
-  function refreshSoon() {
-    refreshing ??= setTimeout(() => {
-      refreshing = undefined;
-      void actions.refresh();
-    }, SETTLE_MS);
-  }
-
-  /** What the jobs take on the disk. */
-  function weighSoon() {
-    weighing ??= setTimeout(() => {
-      weighing = undefined;
-      void actions.usage();
-    }, SETTLE_MS);
+    const job = ofWorkflow(model, page.ports.workflowId());
+    if (job === null || job.job_id in model.previews || read.has(job.job_id)) return;
+    if (job.sampler_nodes.length < 2 || !job.preview_url) return;
+    read.add(job.job_id);
+    void actions.previews(job.job_id);
   }
 
   /** What is open is read again when its job became another. @param {Model} model @param {Model} before */
   function readAgain(model, before) {
-    const left = model.abort?.sent ? model.abort.job_id : null;
-    if (left !== null && model.jobs[left] !== before.jobs[left]) void actions.events(left);
+    const ended = model.abort?.sent ? model.abort.job_id : null;
+    if (ended !== null && model.jobs[ended] !== before.jobs[ended]) void actions.events(ended);
     const id = model.tray.open ?? model.viewer?.job_id;
     if (!id) return;
     const [job, was] = [model.jobs[id], before.jobs[id]];
     if (!job || !was || job === was) return;
     const shown = previewsOf(model, id).some((one) => one.url === job.preview_url);
     if (job.preview_url !== was.preview_url && !shown) void actions.previews(id); // another client's job
-    const edited = JSON.stringify(job.modified_params) !== JSON.stringify(was.modified_params);
-    const moved = job.state === "paused" && (job.step !== was.step || job.take?.step !== was.take?.step);
-    if (edited || moved || job.state !== was.state || job.node_id !== was.node_id) {
-      void actions.params(id);
-      if (model.tray.tab === "log") void actions.events(id);
-      if (model.tray.tab === "chart") void actions.telemetry(id);
-    }
+    if (isElsewhere(job, was)) readTab(actions, id, model.tray.tab);
   }
 
   /** What differs is read anew at each step. @param {Model} model */
@@ -129,25 +73,33 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
       void actions.compareJobs(model.viewer.job_id, wanted.job, wanted.step);
   }
 
+  /** The workflow on screen has a name only here. @param {Model} model @param {Model} before */
+  function nameJobs(model, before) {
+    const added = model.order.some((id) => !(id in before.jobs) && model.jobs[id].state === "queued");
+    store.dispatch({ type: "names", names: added ? page.names() : page.storedNames() });
+  }
+
+  /** @param {Model} model @param {Model} before */
+  function jobsChanged(model, before) {
+    markTitle(somethingIsPaused(model));
+    widgets.follow();
+    notify(model, before, page.t, page.toast);
+    readAgain(model, before);
+    readPictures(model);
+    if (model.tray.shown && (model.order !== before.order || someStopped(model, before))) refreshUsageSoon();
+  }
+
   return {
     /** @param {Model} model @param {Model} before */
     changed(model, before) {
-      if (model.order.length) page.needTexts(redraw);
-      if (model.order !== before.order) {
-        const added = model.order.some((id) => !(id in before.jobs) && model.jobs[id].state === "queued");
-        const names = added ? page.names() : page.storedNames();
-        store.dispatch({ type: "names", names });
-      }
-      if (model.jobs !== before.jobs) {
-        markTitle(model);
-        widgets.follow();
-        tell(model, before, page.t, page.toast);
-        readAgain(model, before);
-        readPictures(model);
-        keepTime(model);
-        if (model.tray.shown && (model.order !== before.order || someStopped(model, before))) weighSoon();
-      } else if (model.tray.shown !== before.tray.shown) keepTime(model);
-      if (model.jobs !== before.jobs || model.canvas !== before.canvas) watchCanvas(model);
+      const [jobs, { open, tab, shown }] = [model.jobs !== before.jobs, model.tray];
+      if (model.order.length) page.needTexts(showTime);
+      if (model.order !== before.order) nameJobs(model, before);
+      if (jobs) jobsChanged(model, before);
+      if (jobs || shown !== before.tray.shown) keepTime(model);
+      if (open !== null && (open !== before.tray.open || tab !== before.tray.tab))
+        readTab(actions, open, tab);
+      if (jobs || model.canvas !== before.canvas) canvas.look(model);
       if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
       overlays([model.viewer, model.abort, model.confirm, model.fork].some((one) => one !== null));
     },
@@ -156,26 +108,18 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
     graphChanged() {
       for (const id of Object.keys(store.get().canvas))
         store.dispatch({ type: "canvas", job_id: id, changes: [] });
-      const model = store.get();
-      if (!model.order.length) return;
+      if (!store.get().order.length) return;
       widgets.follow();
-      badges.show([]);
-      if (deaf !== null) {
-        deaf();
-        deaf = null;
-      }
-      watchCanvas(model);
-      readPictures(model);
+      canvas.lookAnew();
+      readPictures(store.get());
     },
 
+    /** Jobs of other clients are not told to this page, but that the queue changed is. */
     refreshSoon,
 
     /** The next page is read when the end of the list comes near. */
     trayDrawn() {
-      const { tray, next, loading } = store.get();
-      if (tray.open !== null || loading || next === null || next === undefined) return;
-      const rows = filtered(store.get()).length;
-      if ((tray.top + tray.height) / ROW > rows - NEAR_THE_END) queueMicrotask(() => void actions.more());
+      if (needsMore(store.get())) queueMicrotask(() => void actions.more());
     },
 
     /** @param {Element} host */
@@ -186,6 +130,13 @@ export function createEffects({ store, actions, page, widgets, badges, overlays 
       frame = label;
     },
   };
+}
+
+/** Whether what is read of a job besides itself may be another now. @param {Job} job @param {Job} was */
+function isElsewhere(job, was) {
+  const edited = !same(job.modified_params, was.modified_params);
+  const moved = job.state === "paused" && (job.step !== was.step || job.take?.step !== was.take?.step);
+  return edited || moved || job.state !== was.state || job.node_id !== was.node_id;
 }
 
 /** Whether a job came to a stand or to its end. @param {Model} model @param {Model} before */

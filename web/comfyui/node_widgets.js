@@ -4,6 +4,7 @@ import { jobOfNode, liveNodes } from "../model/select.js";
 import { HEIGHT, nodeView } from "../views/node.js";
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Tools } from "../views/parts.js" */
+/** @import { Screen } from "../ui/screen.js" */
 /** @import { Graph, GraphNode } from "./graph.js" */
 
 /**
@@ -18,7 +19,7 @@ const TYPE = "MIDRUN_STATE"; // of no widget of the frontend
 /**
  * @param {{ root: () => Graph | null, dirty: () => void }} page
  * @param {Store} store
- * @param {ReturnType<typeof import("../ui/screen.js").createScreen>} screen
+ * @param {Screen} screen
  * @param {Tools} tools
  */
 export function createNodeWidgets(page, store, screen, tools) {
@@ -114,6 +115,8 @@ export function createNodeWidgets(page, store, screen, tools) {
     },
   };
 }
+
+/** @typedef {ReturnType<typeof createNodeWidgets>} NodeWidgets */
 
 /** @param {GraphNode} node */
 const isOwn = (node) => node.comfyClass === OWN || node.type === OWN;

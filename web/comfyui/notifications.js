@@ -1,5 +1,6 @@
-// What the user notices without looking at Midrun: a mark on the tab's title, and toasts. Nothing on import.
-import { nameOf, sentence, somethingIsPaused } from "../model/select.js";
+// What the user notices without looking at Midrun: a mark on the title of the browser's tab, and toasts.
+import { sentence, titleOf } from "../model/select.js";
+import { whileWanted } from "../ui/schedule.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
 
@@ -13,7 +14,7 @@ const ASKED_FOR = ["user", "step"];
  * @param {Model} model @param {Model} before
  * @param {Translate} t @param {Toast} toast
  */
-export function tell(model, before, t, toast) {
+export function notify(model, before, t, toast) {
   if (model.jobs === before.jobs) return;
   for (const id of model.order) {
     const [job, was] = [model.jobs[id], before.jobs[id]];
@@ -22,27 +23,26 @@ export function tell(model, before, t, toast) {
       job.state === "paused" && (job.error !== null || !ASKED_FOR.includes(job.pause_reason ?? "user"));
     if (!byItself && job.state !== "failed") continue;
     const [key, values] = sentence(job);
-    const name = nameOf(model, job) ?? t("tray.unnamed", { id: id.slice(0, 8) });
+    const name = titleOf(t, model, job);
     toast(job.state === "failed" ? "error" : "warn", `Midrun · ${name}`, t(key, values));
   }
 }
 
-/** Keeps the mark on the title while something is paused, whoever writes the title. @param {Document} page */
+/**
+ * Keeps the mark on the title while it is wanted, whoever writes the title.
+ * @param {Document} page @returns {(wanted: boolean) => void}
+ */
 export function createTitleMark(page) {
-  /** @type {MutationObserver | null} */ let observer = null;
   const mark = () => {
     if (!page.title.startsWith(MARK)) page.title = MARK + page.title;
   };
-  return (/** @type {Model} */ model) => {
-    const wanted = somethingIsPaused(model);
-    if (wanted && observer === null) {
-      mark();
-      observer = new MutationObserver(mark);
-      observer.observe(page.head, { subtree: true, childList: true, characterData: true });
-    } else if (!wanted && observer !== null) {
+  return whileWanted(() => {
+    mark();
+    const observer = new MutationObserver(mark);
+    observer.observe(page.head, { subtree: true, childList: true, characterData: true });
+    return () => {
       observer.disconnect();
-      observer = null;
       if (page.title.startsWith(MARK)) page.title = page.title.slice(MARK.length);
-    }
-  };
+    };
+  });
 }

@@ -55,6 +55,7 @@ export function createPage(app, api, here) {
       const Badge = /** @type {any} */ (globalThis).LGraphBadge;
       return Badge ? new Badge({ text, ...colours }) : null;
     },
+    isHidden: () => document.hidden,
     hasNoMouse: () => matchMedia("(hover: none)").matches,
     inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),
     /** The graph that is shown, which may be inside a subgraph node. */

@@ -1,4 +1,5 @@
 // What the views want to know of the model. Pure functions.
+/** @import { Translate } from "../ui/i18n.js" */
 /** @import { Job, Model } from "./types.js" */
 
 export const ACTIVE = ["queued", "running", "pausing"];
@@ -32,6 +33,12 @@ export function jobOfNode(model, workflowId, executionIds, always) {
     if (job.sampler_nodes.some((node) => executionIds.includes(node))) return job;
   }
   return null;
+}
+
+/** The newest job of a workflow. @param {Model} model @param {string | null} workflowId @returns {Job | null} */
+export function ofWorkflow(model, workflowId) {
+  const id = model.order.find((one) => model.jobs[one].workflow.id === workflowId);
+  return id === undefined ? null : model.jobs[id];
 }
 
 /** The nodes that sample, of jobs that are alive, of that workflow. @param {Model} model @param {string | null} workflowId */
@@ -135,6 +142,10 @@ export function nameOf(model, job) {
   return job.workflow.name ?? (job.workflow.id !== null ? model.names[job.workflow.id] : undefined) ?? null;
 }
 
+/** Its name, or one made of its id. @param {Translate} t @param {Model} model @param {Job} job */
+export const titleOf = (t, model, job) =>
+  nameOf(model, job) ?? t("tray.unnamed", { id: job.job_id.slice(0, 8) });
+
 /**
  * Answers as it did last for the same arguments: a list that is scrolled is not made anew in each frame.
  * @template {any[]} A @template R @param {(...args: A) => R} compute @returns {(...args: A) => R}
@@ -165,3 +176,21 @@ export const somethingIsPaused = (model) => model.order.some((id) => model.jobs[
 
 /** Whether time has to go on by itself. @param {Model} model */
 export const somethingRuns = (model) => model.order.some((id) => ACTIVE.includes(model.jobs[id].state));
+
+export const ROW = 92; // pixels of a row of the list
+const AROUND = 2; // rows drawn beyond what is in sight
+const NEAR_THE_END = 20; // rows
+
+/** The rows of so many that are drawn. @param {Model} model @param {number} count */
+export function rowsInSight({ tray }, count) {
+  const first = Math.max(0, Math.floor(tray.top / ROW) - AROUND);
+  const last = Math.min(count, Math.ceil((tray.top + (tray.height || 600)) / ROW) + AROUND);
+  return { first, last, inSight: first ? first + AROUND : 0 };
+}
+
+/** Whether the list is scrolled so far that it needs its next page. @param {Model} model */
+export function needsMore(model) {
+  const { tray, next, loading } = model;
+  if (tray.open !== null || loading || next === null || next === undefined) return false;
+  return (tray.top + tray.height) / ROW > filtered(model).length - NEAR_THE_END;
+}

@@ -45,6 +45,19 @@ export function newestIndex(frames, job) {
   return at < 0 ? frames.length - 1 : at;
 }
 
+/**
+ * The frames of a node, and which of them is shown: that of the step, or the newest where it is null or not there.
+ * @param {Model} model @param {Job} job @param {string | null} nodeId @param {number | null} step
+ */
+export function chosenFrame(model, job, nodeId, step) {
+  const all = framesOf(model, job, nodeId);
+  const newest = newestIndex(all, job);
+  const found = step === null ? newest : all.findIndex((frame) => frame.step === step);
+  const at = found < 0 ? newest : found;
+  /** @type {Frame | undefined} */ const shown = all[at];
+  return { all, newest, at, shown };
+}
+
 /** @param {Model} model @param {Job} job @returns {string | null} a URL below ComfyUI's */
 export function newestPicture(model, job) {
   const all = previewsOf(model, job.job_id, job.node_id);

@@ -150,15 +150,13 @@ export function createActions(client, store, ports) {
       show(id, async () =>
         dispatch({ type: "events", job_id: id, events: (await client.events(id)).events }),
       ),
+    /** What its tab shows is read by what follows from the change: comfyui/effects.js. */
     open(/** @type {string | null} */ id, /** @type {string} */ tab = "parameters") {
-      dispatch({ type: "open", job_id: id });
-      dispatch({ type: "tray", tab });
+      dispatch({ type: "open", job_id: id, tab });
       if (id === null) return;
-      void actions.params(id);
       void actions.previews(id);
       const parent = store.get().jobs[id]?.parent?.job_id;
       if (parent && !(parent in store.get().jobs)) void actions.read(parent);
-      if (tab === "log") void actions.events(id);
     },
     view(
       /** @type {string | null} */ id,

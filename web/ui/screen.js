@@ -64,6 +64,8 @@ export function createScreen(store, ready) {
   return screen;
 }
 
+/** @typedef {ReturnType<typeof createScreen>} Screen */
+
 /** What has the focus, and all that it is in, outwards. @param {Element} root @returns {Element[]} */
 function pathOfFocus(root) {
   /** @type {Element[]} */ const path = [];

@@ -2,7 +2,7 @@
 import { h } from "../ui/dom.js";
 import { editorOf } from "../model/reducer_editor.js";
 import { breakpointSentence } from "../model/select_travel.js";
-import { icon } from "./parts.js";
+import { icon } from "./icons.js";
 /** @import { Breakpoint, BreakpointForm, Job, Kind, Model, ParamNode } from "../model/types.js" */
 /** @import { Tools } from "./parts.js" */
 

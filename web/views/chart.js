@@ -2,7 +2,7 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { QUANTITIES, polyline, series } from "../model/select_travel.js";
-import { icon } from "./parts.js";
+import { icon } from "./icons.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./parts.js" */
 

@@ -1,46 +1,12 @@
 // Beside this job in the viewer: another one, or what a rewind of it left over. Which, and what differs between the two.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { framesOf, newestIndex } from "../model/select_pictures.js";
+import { comparisonOf } from "../model/select_compare.js";
 import { family } from "../model/select_travel.js";
-import { isLeftOver } from "../model/reducer_travel.js";
 import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
 /** @import { Difference, Job, Model, Viewer } from "../model/types.js" */
 /** @import { Tools } from "./parts.js" */
-
-/** The step whose picture is in the viewer. @param {Model} model @param {Viewer} viewer @returns {number | null} */
-export function viewedStep(model, viewer) {
-  const job = model.jobs[viewer.job_id];
-  if (!job) return null;
-  const all = framesOf(model, job, viewer.node_id ?? job.node_id);
-  return viewer.step ?? all[newestIndex(all, job)]?.step ?? job.step;
-}
-
-/** The job that is compared with, or null. @param {Viewer} viewer @returns {string | null} */
-export const comparedJob = ({ compare }) =>
-  compare !== null && typeof compare === "object" ? compare.job : null;
-
-/**
- * Whose parameters differ, at which step: the job itself stands for what its rewind left over. Null: they are the same.
- * @param {Model} model @param {Viewer} viewer @returns {{ job: string, step: number } | null}
- */
-export function comparedWith(model, viewer) {
-  const { compare, job_id } = viewer;
-  const other = comparedJob(viewer);
-  const step = other === null ? compare : viewedStep(model, viewer);
-  const job = model.jobs[other ?? job_id];
-  if (!job || typeof step !== "number") return null;
-  const node_id = viewer.node_id ?? job.node_id ?? "";
-  return other !== null || isLeftOver(job, { node_id, step }) ? { job: job.job_id, step } : null;
-}
-
-/** What is known of that comparison. @param {Model} model @param {Viewer} viewer */
-export function comparisonOf(model, viewer) {
-  const { comparison } = model;
-  const fits = comparison?.job_id === viewer.job_id && comparison.with === comparedWith(model, viewer)?.job;
-  return fits ? comparison : null;
-}
 
 /** Choices for the list of what to compare with. @param {Tools} tools @param {Model} model @param {Job} job */
 export function relatives(tools, model, job) {

@@ -1,11 +1,11 @@
 // What opens above the page because the user asked for it: abort, resume with changes from the canvas.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { sentence } from "../model/select.js";
+import { sentence, titleOf } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
 import { forkView } from "./fork.js";
 import { changesTable } from "./parts.js";
-import { title } from "./tray.js";
+import { buttons, dialog } from "./dialog.js";
 import { viewerView } from "./viewer.js";
 /** @import { AbortDialog, CanvasChange, Job, Model } from "../model/types.js" */
 /** @import { VNode } from "../ui/dom.js" */
@@ -19,42 +19,6 @@ export function overlaysView(tools, model) {
   if (model.abort && model.jobs[model.abort.job_id]) open.push(abortView(tools, model, model.abort));
   if (model.confirm && model.jobs[model.confirm]) open.push(canvasView(tools, model, model.confirm));
   return open;
-}
-
-/**
- * A modal dialog: the browser keeps the focus in it and brings it back. Keys stay in it too.
- * @param {string} name @param {string} label @param {() => void} close @param {Record<string, any>} props @param {any[]} children
- */
-export function dialog(name, label, close, props, children) {
-  const onCancel = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    close();
-  };
-  const onKeydown = (/** @type {KeyboardEvent} */ event) => {
-    event.stopPropagation();
-    props.onKeydown?.(event);
-  };
-  const ref = (/** @type {HTMLDialogElement} */ element) =>
-    queueMicrotask(() => {
-      if (!element.isConnected) return;
-      element.showModal();
-      if ("tabindex" in props) element.focus(); // its keys are its own, not of its first button
-    });
-  return h(
-    "dialog",
-    {
-      key: name,
-      ...props,
-      "data-home": "tabindex" in props,
-      class: `midrun-dialog midrun-dialog-${name}`,
-      "aria-label": label,
-      onCancel,
-      onClose: (/** @type {Event} */ _, /** @type {Element} */ element) => element.isConnected && close(),
-      onKeydown,
-      ref,
-    },
-    children,
-  );
 }
 
 /** @param {Tools} tools @param {Model} model @param {AbortDialog} abort */
@@ -86,7 +50,7 @@ function abortView(tools, model, abort) {
       "form",
       { key: "ask", class: "midrun-form", onSubmit: submit },
       h("h2", null, t("abort.title")),
-      h("p", { class: "midrun-told" }, t("abort.which", { name: title(tools, model, job), step: job.step })),
+      h("p", { class: "midrun-told" }, t("abort.which", { name: titleOf(t, model, job), step: job.step })),
       h(
         "fieldset",
         null,
@@ -221,24 +185,4 @@ function canvasView(tools, model, id) {
       buttons(close, t("canvas.cancel"), t("canvas.resume", { n: changes.length }), false),
     ),
   ]);
-}
-
-/** @param {() => void} close @param {string} no @param {string} yes @param {boolean} danger @param {boolean} [ready] */
-export function buttons(close, no, yes, danger, ready = true) {
-  return h(
-    "div",
-    { class: "midrun-dialog-buttons" },
-    h("button", { type: "button", class: "midrun-button", "data-verb": "cancel", onClick: close }, no),
-    h(
-      "button",
-      {
-        type: "submit",
-        class: `midrun-button ${danger ? "midrun-danger" : "midrun-primary"}`,
-        "data-verb": "confirm",
-        "aria-disabled": ready ? undefined : "true",
-        autofocus: !danger,
-      },
-      yes,
-    ),
-  );
 }

@@ -5,7 +5,7 @@ import * as format from "../ui/format.js";
 import { editCounts, hasEnded } from "../model/select.js";
 import { rewindFor } from "../model/select_travel.js";
 import { field } from "./field.js";
-import { icon } from "./parts.js";
+import { icon } from "./icons.js";
 /** @import { Input, Job, Model, ParamNode } from "../model/types.js" */
 /** @import { Tools } from "./parts.js" */
 

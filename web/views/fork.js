@@ -3,7 +3,7 @@ import { h } from "../ui/dom.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 import * as format from "../ui/format.js";
 import { MOST_FORKS, forkPlan } from "../model/select_travel.js";
-import { buttons, dialog } from "./dialogs.js";
+import { buttons, dialog } from "./dialog.js";
 import { grouped } from "./editor.js";
 /** @import { ForkDialog, Input, Model } from "../model/types.js" */
 /** @import { Tools } from "./parts.js" */

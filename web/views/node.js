@@ -3,7 +3,8 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { sentence } from "../model/select.js";
 import { pictureOfNode, previewsOf } from "../model/select_pictures.js";
-import { icon, progressBar, stateMark, stepText, timeText, toolbar } from "./parts.js";
+import { icon, stateMark } from "./icons.js";
+import { progressBar, stepText, timeText, toolbar } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./parts.js" */
 

@@ -1,9 +1,10 @@
 // Going back in a job and making others of it: the buttons below a picture and in the viewer, and who comes from whom.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { nameOf } from "../model/select.js";
+import { titleOf } from "../model/select.js";
 import { canFork, canRewind, canUndoRewind, forksOf, hasGrid, leftOver } from "../model/select_travel.js";
-import { button, icon } from "./parts.js";
+import { icon } from "./icons.js";
+import { button } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./parts.js" */
 
@@ -18,7 +19,7 @@ export function relativeName({ t }, model, job, alone = false) {
     Object.entries(named).map(([input, edit]) => `${input} ${format.short(edit.to, 16)}`),
   );
   const what = edits.slice(0, 3).join(", ");
-  const own = nameOf(model, job) ?? t("tray.unnamed", { id: job.job_id.slice(0, 8) });
+  const own = titleOf(t, model, job);
   const name = job.parent ? t("travel.forkFrom", { step: job.parent.step }) : own;
   return [alone && job.parent && own, name, what].filter(Boolean).join(" · ");
 }
@@ -81,7 +82,7 @@ export function lineage({ t, actions, sheetUrl }, model, job) {
   const forks = forksOf(model, job.job_id).length;
   if (!parent && !forks) return null;
   const known = parent ? model.jobs[parent.job_id] : undefined;
-  const name = (known && nameOf(model, known)) ?? t("tray.unnamed", { id: parent?.job_id.slice(0, 8) ?? "" });
+  const name = known ? titleOf(t, model, known) : "";
   return h(
     "p",
     { key: "lineage", class: "midrun-told midrun-lineage" },

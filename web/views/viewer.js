@@ -1,12 +1,14 @@
 // The picture in the whole window: steps, comparison with a draggable divider, zoom, keys.
 import { h } from "../ui/dom.js";
 import { verbs } from "../model/select.js";
+import { comparedJob, comparisonOf } from "../model/select_compare.js";
 import { framesOf, newestIndex, shownUrl } from "../model/select_pictures.js";
 import { canFork, canRewind, family } from "../model/select_travel.js";
 import { isLeftOver } from "../model/reducer_travel.js";
-import { comparedJob, comparisonOf, differencesView, relatives } from "./compare.js";
-import { dialog } from "./dialogs.js";
-import { frameLabel, icon, marks, stateMark } from "./parts.js";
+import { differencesView, relatives } from "./compare.js";
+import { dialog } from "./dialog.js";
+import { icon, stateMark } from "./icons.js";
+import { frameLabel, marks } from "./parts.js";
 import { relativeName, takeNote, travelButtons } from "./travel.js";
 /** @import { Frame } from "../model/select_pictures.js" */
 /** @import { Job, Model, Preview, Viewer } from "../model/types.js" */
