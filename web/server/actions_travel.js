@@ -1,4 +1,4 @@
-// What a user can ask for of time travel and breakpoints. Part of actions.js, which gives it its means.
+// What a user can ask for of time travel, breakpoints and comparing.
 import { Refused } from "./client.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 import { breakpointOf, forkPlan } from "../model/select_travel.js";
@@ -6,16 +6,13 @@ import { breakpointOf, forkPlan } from "../model/select_travel.js";
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Ports } from "./actions.js" */
 /** @import { Client } from "./client.js" */
+/** @import { Requests } from "./requests.js" */
 
 /**
- * @param {{
- *   client: Client, store: Store, ports: Ports,
- *   ask: (id: string, verb: string, request: () => Promise<any>) => Promise<boolean>,
- *   show: (id: string, work: () => Promise<any>) => Promise<void>,
- *   readParams: (id: string) => Promise<void>,
- * }} means
+ * @param {Client} client @param {Store} store @param {Ports} ports @param {Requests} requests
+ * @param {(id: string) => Promise<void>} readParams
  */
-export function createTravel({ client, store, ports, ask, show, readParams }) {
+export function createTravelActions(client, store, ports, { ask, quietly, messageOf }, readParams) {
   const { dispatch } = store;
 
   /** Where the job now is, is what is shown. */
@@ -38,7 +35,7 @@ export function createTravel({ client, store, ports, ask, show, readParams }) {
     dispatch({ type: "breakpoints", job_id: id, breakpoints: change(known(id)) });
     const done = await setBreakpoints(id, change);
     if (!done)
-      await show(id, async () => dispatch({ type: "job", job: await client.job(id), at: ports.clock() }));
+      await quietly(id, async () => dispatch({ type: "job", job: await client.job(id), at: ports.clock() }));
     return done;
   }
 
@@ -100,7 +97,7 @@ export function createTravel({ client, store, ports, ask, show, readParams }) {
         for (const job of jobs) dispatch({ type: "job", job, at: ports.clock() });
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        const message = error.code === "offline" ? ports.t("error.offline") : error.message;
+        const message = messageOf(error);
         return dispatch({ type: "forkRefused", message, rejected: error.rejected });
       }
       dispatch({ type: "forkDialog", job_id: null });
@@ -128,7 +125,7 @@ export function createTravel({ client, store, ports, ask, show, readParams }) {
 
     // -- what was measured, and what differs -------------------------------------------------------------
     telemetry: (/** @type {string} */ id) =>
-      show(id, async () => dispatch({ type: "telemetry", job_id: id, ...(await client.telemetry(id)) })),
+      quietly(id, async () => dispatch({ type: "telemetry", job_id: id, ...(await client.telemetry(id)) })),
     /** Read what differs between two jobs after a step. */
     async compareJobs(/** @type {string} */ id, /** @type {string} */ other, /** @type {number} */ step) {
       const comparison = { job_id: id, with: other, step, other: null, differences: [], told: null };
@@ -139,7 +136,7 @@ export function createTravel({ client, store, ports, ask, show, readParams }) {
         found = { other: told.jobs[1]?.preview_url ?? null, differences: told.differences };
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        found = { told: error.code === "offline" ? ports.t("error.offline") : error.message };
+        found = { told: messageOf(error) };
       }
       if (store.get().comparison === comparison)
         dispatch({ type: "comparison", comparison: { ...comparison, ...found } });

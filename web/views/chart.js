@@ -46,9 +46,7 @@ function drawn({ t, dispatch }, model, job, points) {
   const { at, first, last, low, high } = polyline(points, WIDTH, HEIGHT);
   const told = (/** @type {number} */ value) => amount(name, value);
   const chosen = at.find((point) => point.step === (model.tray.step ?? job.step)) ?? at[at.length - 1];
-  const pick = (/** @type {PointerEvent} */ event, /** @type {Element} */ element) => {
-    const box = element.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * WIDTH;
+  const pick = (/** @type {number} */ x) => {
     const near = at.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best));
     dispatch({ type: "tray", step: near.step === job.step ? null : near.step });
   };
@@ -65,27 +63,7 @@ function drawn({ t, dispatch }, model, job, points) {
       { key: "plot", class: "midrun-plot" },
       h("span", { class: "midrun-high" }, told(high)),
       low !== high && h("span", { class: "midrun-low" }, told(low)),
-      h(
-        "svg",
-        {
-          class: "midrun-lines",
-          viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-          preserveAspectRatio: "none",
-          role: "img",
-          "aria-label": summary,
-          onClick: pick,
-        },
-        h("rect", { class: "midrun-plot-ground", x: 0, y: 0, width: WIDTH, height: HEIGHT }),
-        h("line", { class: "midrun-cursor", x1: chosen.x, x2: chosen.x, y1: 0, y2: HEIGHT }),
-        h("polyline", {
-          class: "midrun-line-drawn",
-          points: at.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "),
-        }),
-        at.length <= DOTS &&
-          at.map(({ step, x, y }) =>
-            h("line", { key: String(step), class: "midrun-point", x1: x, x2: x, y1: y, y2: y }),
-          ),
-      ),
+      lines(at, chosen, summary, pick),
     ),
     h(
       "div",
@@ -95,6 +73,37 @@ function drawn({ t, dispatch }, model, job, points) {
       h("span", null, last === first ? "" : t("step.alone", { step: last })),
     ),
   ];
+}
+
+/**
+ * @param {{ step: number, x: number, y: number }[]} points @param {{ x: number }} chosen @param {string} summary
+ * @param {(x: number) => void} pick
+ */
+function lines(points, chosen, summary, pick) {
+  return h(
+    "svg",
+    {
+      class: "midrun-lines",
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": summary,
+      onClick: (/** @type {PointerEvent} */ event, /** @type {Element} */ element) => {
+        const box = element.getBoundingClientRect();
+        pick(((event.clientX - box.left) / box.width) * WIDTH);
+      },
+    },
+    h("rect", { class: "midrun-plot-ground", x: 0, y: 0, width: WIDTH, height: HEIGHT }),
+    h("line", { class: "midrun-cursor", x1: chosen.x, x2: chosen.x, y1: 0, y2: HEIGHT }),
+    h("polyline", {
+      class: "midrun-line-drawn",
+      points: points.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "),
+    }),
+    points.length <= DOTS &&
+      points.map(({ step, x, y }) =>
+        h("line", { key: String(step), class: "midrun-point", x1: x, x2: x, y1: y, y2: y }),
+      ),
+  );
 }
 
 /** @param {string} name @param {number} value */

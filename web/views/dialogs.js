@@ -32,19 +32,6 @@ function abortView(tools, model, abort) {
   };
   if (abort.sent && job.state === "aborted") return resultView(tools, model, job, close);
   const refused = model.told[job.job_id];
-  const mode = (/** @type {"stop" | "finish"} */ name) =>
-    h(
-      "label",
-      { key: name, class: "midrun-choice" },
-      h("input", {
-        type: "radio",
-        name: "midrun-abort",
-        value: name,
-        checked: abort.mode === name,
-        onChange: () => dispatch({ type: "abort", mode: name }),
-      }),
-      h("span", null, t(`abort.${name}`)),
-    );
   return dialog("abort", t("abort.title"), close, {}, [
     h(
       "form",
@@ -55,8 +42,8 @@ function abortView(tools, model, abort) {
         "fieldset",
         null,
         h("legend", { class: "midrun-hidden" }, t("abort.how")),
-        mode("stop"),
-        mode("finish"),
+        modeChoice(tools, abort, "stop"),
+        modeChoice(tools, abort, "finish"),
       ),
       h(
         "label",
@@ -77,28 +64,48 @@ function abortView(tools, model, abort) {
         { id: "midrun-reasons" },
         abort.reasons.map((reason) => h("option", { key: reason, value: reason })),
       ),
-      abort.reasons.length > 0 &&
-        h(
-          "div",
-          { class: "midrun-chips", role: "group", "aria-label": t("abort.earlier") },
-          abort.reasons.slice(0, 4).map((reason) =>
-            h(
-              "button",
-              {
-                key: reason,
-                type: "button",
-                class: "midrun-chip",
-                title: reason,
-                onClick: () => dispatch({ type: "abort", reason }),
-              },
-              format.short(reason, 28),
-            ),
-          ),
-        ),
+      abort.reasons.length > 0 && reasonChips(tools, abort.reasons.slice(0, 4)),
       refused && h("p", { class: "midrun-told midrun-alert", role: "alert" }, refused),
       buttons(close, t("abort.keep"), t("abort.do"), true),
     ),
   ]);
+}
+
+/** @param {Tools} tools @param {AbortDialog} abort @param {"stop" | "finish"} mode */
+function modeChoice({ t, dispatch }, abort, mode) {
+  return h(
+    "label",
+    { key: mode, class: "midrun-choice" },
+    h("input", {
+      type: "radio",
+      name: "midrun-abort",
+      value: mode,
+      checked: abort.mode === mode,
+      onChange: () => dispatch({ type: "abort", mode }),
+    }),
+    h("span", null, t(`abort.${mode}`)),
+  );
+}
+
+/** @param {Tools} tools @param {string[]} reasons of earlier aborts */
+function reasonChips({ t, dispatch }, reasons) {
+  const chip = (/** @type {string} */ reason) =>
+    h(
+      "button",
+      {
+        key: reason,
+        type: "button",
+        class: "midrun-chip",
+        title: reason,
+        onClick: () => dispatch({ type: "abort", reason }),
+      },
+      format.short(reason, 28),
+    );
+  return h(
+    "div",
+    { class: "midrun-chips", role: "group", "aria-label": t("abort.earlier") },
+    reasons.map(chip),
+  );
 }
 
 /**

@@ -31,18 +31,7 @@ export function field(tools, job, nodeId, name, input, draft, id) {
       checked: Boolean(shown),
       onChange: change,
     });
-  if (input.options) {
-    const options = input.options.map((option) =>
-      h("option", { key: String(option), value: String(option) }, String(option)),
-    );
-    const known = input.options.some((option) => String(option) === String(shown));
-    return h(
-      "select",
-      { ...common, disabled: locked, value: String(shown), onChange: change },
-      !known && h("option", { key: "?", value: String(shown) }, String(shown)),
-      options,
-    );
-  }
+  if (input.options) return choice(common, input.options, String(shown), locked, change);
   if (input.type === "INT" || input.type === "FLOAT")
     return number(common, input, shown, locked, change, save);
   if (input.multiline)
@@ -70,6 +59,18 @@ export function field(tools, job, nodeId, name, input, draft, id) {
     event.stopPropagation(); // Ctrl+Enter would queue the workflow, too
     void actions.save(job.job_id);
   }
+}
+
+/** @param {any} common @param {any[]} options @param {string} shown @param {boolean} locked @param {any} change */
+function choice(common, options, shown, locked, change) {
+  const texts = options.map(String);
+  const option = (/** @type {string} */ text, key = text) => h("option", { key, value: text }, text);
+  return h(
+    "select",
+    { ...common, disabled: locked, value: shown, onChange: change },
+    !texts.includes(shown) && option(shown, "?"),
+    texts.map((text) => option(text)),
+  );
 }
 
 /** @param {any} common @param {Input} input @param {any} shown @param {boolean} locked @param {any} change @param {(event: KeyboardEvent) => void} save */
