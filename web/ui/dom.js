@@ -56,20 +56,14 @@ function patchAll(parent, before, wanted) {
 /** @param {Element} parent @param {Node_[]} before @param {Node_[]} wanted */
 function rearrange(parent, before, wanted) {
   const nodes = [...parent.childNodes].slice(0, before.length);
-  /** @type {Map<string, number>} */ const keyed = new Map();
-  /** @type {number[]} */ const unkeyed = [];
-  before.forEach((node, index) => {
-    const key = keyOf(node);
-    if (key === null) unkeyed.push(index);
-    else keyed.set(key, index);
-  });
+  const { keyed, unkeyed } = byKey(before);
   /** @type {Set<number>} */ const used = new Set();
   const spare = recyclable(parent, nodes, before, wanted);
   const next = wanted.map((node) => {
     const key = keyOf(node);
     const index =
       key === null
-        ? unkeyed.find((at) => !used.has(at) && alike(before[at], node))
+        ? unkeyed.get(likeness(node))?.pop()
         : (keyed.get(key) ?? (recycles(node) ? spare.pop() : undefined));
     if (index === undefined || used.has(index) || !alike(before[index], node)) return create(node, parent);
     used.add(index);
@@ -81,9 +75,26 @@ function rearrange(parent, before, wanted) {
     if (node instanceof HTMLDialogElement) node.close(); // gives the focus back
     /** @type {ChildNode} */ (node).remove();
   });
-  next.forEach((node, index) => {
-    if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
+  let place = parent.firstChild;
+  for (const node of next) {
+    if (node === place) place = place.nextSibling;
+    else parent.insertBefore(node, place);
+  }
+}
+
+/** Where each key is, and in order the nodes without one that can stand for each other. @param {Node_[]} nodes */
+function byKey(nodes) {
+  /** @type {Map<string, number>} */ const keyed = new Map();
+  /** @type {Map<string, number[]>} */ const unkeyed = new Map();
+  nodes.forEach((node, index) => {
+    const key = keyOf(node);
+    if (key !== null) return keyed.set(key, index);
+    const alikes = unkeyed.get(likeness(node));
+    if (alikes) alikes.push(index);
+    else unkeyed.set(likeness(node), [index]);
   });
+  for (const alikes of unkeyed.values()) alikes.reverse(); // the first is taken from the end
+  return { keyed, unkeyed };
 }
 
 /** @param {Node_} node */
@@ -110,7 +121,10 @@ function keyOf(node) {
 /** @param {Node_} a @param {Node_} b */
 const same = (a, b) => keyOf(a) === keyOf(b) && alike(a, b);
 
-/** @param {Node_} a @param {Node_} b */
+/** Nodes of one likeness can become each other; the type of a field cannot change. @param {Node_} node */
+const likeness = (node) => (typeof node === "string" ? "" : `${node.tag} ${node.props.type ?? ""}`);
+
+/** Whether they have one likeness. @param {Node_} a @param {Node_} b */
 function alike(a, b) {
   if (typeof a === "string" || typeof b === "string") return typeof a === typeof b;
   return a.tag === b.tag && a.props.type === b.props.type;
@@ -164,8 +178,7 @@ function setProp(element, name, value, before) {
       );
     }
   } else if (name === "vars") {
-    for (const [variable, text] of Object.entries(value ?? {}))
-      if (before?.[variable] !== text) element.style.setProperty(variable, text);
+    patchVars(element.style, before ?? {}, value ?? {});
   } else if (value === before) {
     return;
   } else if (value === undefined || value === null || value === false) {
@@ -173,6 +186,12 @@ function setProp(element, name, value, before) {
   } else {
     element.setAttribute(name, value === true ? "" : String(value));
   }
+}
+
+/** @param {CSSStyleDeclaration} style @param {Record<string, string>} before @param {Record<string, string>} vars */
+function patchVars(style, before, vars) {
+  for (const name of Object.keys(before)) if (!(name in vars)) style.removeProperty(name);
+  for (const [name, text] of Object.entries(vars)) if (before[name] !== text) style.setProperty(name, text);
 }
 
 /** What depends on the children, such as a select's value. @param {any} element @param {any} props */
