@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-
 from browser import needs_chromium
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,7 +3,7 @@ import { executionIds, nodeAt, nodesOf, prefixes } from "./graph.js";
 import { jobOfNode, liveNodes } from "../model/select.js";
 import { HEIGHT, nodeView } from "../views/node.js";
 /** @import { Store } from "../model/action_types.js" */
-/** @import { Tools } from "../views/parts.js" */
+/** @import { Tools } from "../views/tools.js" */
 /** @import { Screen } from "../ui/screen.js" */
 /** @import { Graph, GraphNode } from "./graph.js" */
 

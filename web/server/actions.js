@@ -3,24 +3,11 @@ import { createEditActions } from "./actions_edit.js";
 import { createListActions } from "./actions_list.js";
 import { createTravelActions } from "./actions_travel.js";
 import { createRequests } from "./requests.js";
-/** @import { Canvas } from "../model/canvas_changes.js" */
-/** @import { Translate } from "../ui/i18n.js" */
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Client } from "./client.js" */
+/** @import { Ports } from "./requests.js" */
 
-/**
- * @typedef {{
- *   t: Translate,
- *   clock: () => number,
- *   setting: (id: string) => any,
- *   setSetting: (id: string, value: any) => any,
- *   canvas: () => Promise<Canvas>,
- *   workflowId: () => string | null,
- *   showPanel: () => void,
- *   insertExample: () => void,
- * }} Ports  what is needed of the page
- * @typedef {ReturnType<typeof createActions>} Actions
- */
+/** @typedef {ReturnType<typeof createActions>} Actions */
 
 /** @param {Client} client @param {Store} store @param {Ports} ports */
 export function createActions(client, store, ports) {

@@ -2,9 +2,8 @@
 import { changesOnCanvas, promptToSend } from "../model/canvas_changes.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 /** @import { Store } from "../model/action_types.js" */
-/** @import { Ports } from "./actions.js" */
 /** @import { Client } from "./client.js" */
-/** @import { Requests } from "./requests.js" */
+/** @import { Ports, Requests } from "./requests.js" */
 
 /** @param {Client} client @param {Store} store @param {Ports} ports @param {Requests} requests */
 export function createEditActions(client, store, ports, { ask, quietly }) {

@@ -2,9 +2,8 @@
 import { ACTIVE } from "../model/select.js";
 import { Refused } from "./client.js";
 /** @import { Store } from "../model/action_types.js" */
-/** @import { Ports } from "./actions.js" */
 /** @import { Client } from "./client.js" */
-/** @import { Requests } from "./requests.js" */
+/** @import { Ports, Requests } from "./requests.js" */
 
 const PAGE = 200;
 const STALE_MS = 2500;

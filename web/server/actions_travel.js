@@ -4,9 +4,8 @@ import { editorOf, pathKey } from "../model/reducer_editor.js";
 import { breakpointOf, forkPlan } from "../model/select_travel.js";
 /** @import { Breakpoint } from "../model/types.js" */
 /** @import { Store } from "../model/action_types.js" */
-/** @import { Ports } from "./actions.js" */
 /** @import { Client } from "./client.js" */
-/** @import { Requests } from "./requests.js" */
+/** @import { Ports, Requests } from "./requests.js" */
 
 /**
  * @param {Client} client @param {Store} store @param {Ports} ports @param {Requests} requests

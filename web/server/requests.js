@@ -1,8 +1,22 @@
 // How a request about a job is made: one at a time, and what is refused is told beside the job.
 import { Refused } from "./client.js";
+/** @import { Canvas } from "../model/canvas_changes.js" */
+/** @import { Translate } from "../ui/i18n.js" */
 /** @import { Store } from "../model/action_types.js" */
-/** @import { Ports } from "./actions.js" */
-/** @typedef {ReturnType<typeof createRequests>} Requests */
+
+/**
+ * @typedef {{
+ *   t: Translate,
+ *   clock: () => number,
+ *   setting: (id: string) => any,
+ *   setSetting: (id: string, value: any) => any,
+ *   canvas: () => Promise<Canvas>,
+ *   workflowId: () => string | null,
+ *   showPanel: () => void,
+ *   insertExample: () => void,
+ * }} Ports  what is needed of the page
+ * @typedef {ReturnType<typeof createRequests>} Requests
+ */
 
 const WAITING = ["edit", "breakpoints"]; // verbs that are carried out one after the other, however often
 

@@ -2,7 +2,7 @@
 import { h } from "../ui/dom.js";
 import { icon } from "./icons.js";
 /** @import { BreakpointForm, Job, Kind, Model, ParamNode } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 const WHOLE = { type: "number", min: 1, step: 1 };
 const POSITIVE = { type: "number", min: 0, step: "any" };

@@ -5,7 +5,7 @@ import { breakpointSentence } from "../model/select_travel.js";
 import { breakpointForm } from "./breakpoint_form.js";
 import { icon } from "./icons.js";
 /** @import { Breakpoint, Job, Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function breakpointsView(tools, model, job) {

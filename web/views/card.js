@@ -7,7 +7,7 @@ import { button, progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stateMark } from "./icons.js";
 import { relativeName } from "./travel.js";
 /** @import { Job, Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 const DEEPEST = 4; // indented
 

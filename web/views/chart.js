@@ -4,7 +4,7 @@ import * as format from "../ui/format.js";
 import { QUANTITIES, polyline, series } from "../model/select_travel.js";
 import { icon } from "./icons.js";
 /** @import { Job, Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 const [WIDTH, HEIGHT] = [280, 120];
 const DOTS = 40; // with more points the line alone is clearer

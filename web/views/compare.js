@@ -6,7 +6,7 @@ import { family } from "../model/select_travel.js";
 import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
 /** @import { Difference, Job, Model, Viewer } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** Choices for the list of what to compare with. @param {Tools} tools @param {Model} model @param {Job} job */
 export function relatives(tools, model, job) {

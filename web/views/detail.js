@@ -8,7 +8,7 @@ import { stageView } from "./stage.js";
 import { tabsView } from "./tabs.js";
 import { lineage } from "./travel.js";
 /** @import { Job, Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function detailView(tools, model, job) {

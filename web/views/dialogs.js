@@ -9,7 +9,7 @@ import { buttons, dialog } from "./dialog.js";
 import { viewerView } from "./viewer.js";
 /** @import { AbortDialog, CanvasChange, Job, Model } from "../model/types.js" */
 /** @import { VNode } from "../ui/dom.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @returns {VNode[]} none when nothing is open */
 export function overlaysView(tools, model) {

@@ -4,7 +4,7 @@ import { editorOf } from "../model/reducer_editor.js";
 import { editCounts, hasEnded } from "../model/select.js";
 import { inputRow } from "./input_row.js";
 /** @import { Input, Job, Model, ParamNode } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function editorView(tools, model, job) {

@@ -4,7 +4,7 @@ import * as format from "../ui/format.js";
 import { hasEnded } from "../model/select.js";
 import { rewindFor } from "../model/select_travel.js";
 /** @import { Draft, Input, Job } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 const SLIDABLE = 2000; // a range with more stops than this is not for a slider
 

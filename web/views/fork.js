@@ -6,7 +6,7 @@ import { MOST_FORKS, forkPlan } from "../model/select_travel.js";
 import { buttons, dialog } from "./dialog.js";
 import { grouped } from "./editor.js";
 /** @import { ForkDialog, Input, Job, Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {ForkDialog} fork */
 export function forkView(tools, model, fork) {

@@ -1,6 +1,6 @@
 // The icons, and a state as dot, icon and word.
 import { h } from "../ui/dom.js";
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** 16 by 16, drawn in the colour of the text. @type {Record<string, string>} */
 const PATHS = {

@@ -8,7 +8,7 @@ import { field } from "./field.js";
 import { icon } from "./icons.js";
 /** @import { Draft, Edit, Input, Job, Model, ParamNode } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {string} nodeId @param {string} name @param {Input} input */
 export function inputRow(tools, model, job, nodeId, name, input) {

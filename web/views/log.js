@@ -3,7 +3,7 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function logView({ t }, model, job) {

@@ -6,7 +6,7 @@ import { pictureOfNode, previewsOf } from "../model/select_pictures.js";
 import { icon, stateMark } from "./icons.js";
 import { progressBar, stepText, timeText, toolbar } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 export const HEIGHT = 262; // pixels; node.css divides them
 

@@ -4,17 +4,10 @@ import * as format from "../ui/format.js";
 import { editMarks, progress, timing, verbs } from "../model/select.js";
 import { icon } from "./icons.js";
 import { leftOver, stepMarks } from "../model/select_travel.js";
-/** @import { Action } from "../model/action_types.js" */
 /** @import { Frame } from "../model/select_pictures.js" */
 /** @import { Job, Model } from "../model/types.js" */
-/** @import { Actions } from "../server/actions.js" */
 /** @import { Translate } from "../ui/i18n.js" */
-
-/**
- * @typedef {{ t: Translate, actions: Actions, url: (url: string) => string,
- *   latentUrl: (id: string) => string, csvUrl: (id: string) => string, sheetUrl: (id: string) => string,
- *   dispatch: (action: Action) => void }} Tools  what views are given
- */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Job} job */
 export function stepText({ t }, job) {

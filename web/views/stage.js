@@ -6,7 +6,7 @@ import { frameLabel } from "./parts.js";
 import { takeNote, travelButtons } from "./travel.js";
 /** @import { Frame } from "../model/select_pictures.js" */
 /** @import { Job, Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function stageView(tools, model, job) {

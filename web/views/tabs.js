@@ -6,7 +6,7 @@ import { editorView } from "./editor.js";
 import { logView } from "./log.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Actions } from "../server/actions.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /**
  * `read` asks the server for what the view shows, when the tab comes in sight and when its job changed. The name is

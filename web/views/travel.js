@@ -6,7 +6,7 @@ import { canFork, canRewind, canUndoRewind, forksOf, hasGrid, leftOver } from ".
 import { icon } from "./icons.js";
 import { button } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @typedef {{ node_id: string, step: number }} Frame */
 

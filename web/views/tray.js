@@ -6,7 +6,7 @@ import { asTrees } from "../model/select_travel.js";
 import { card } from "./card.js";
 import { detailView } from "./detail.js";
 /** @import { Model } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model */
 export function trayView(tools, model) {

@@ -13,7 +13,7 @@ import { takeNote, travelButtons } from "./travel.js";
 import { viewerLabel, viewerStage } from "./viewer_stage.js";
 /** @import { Frame } from "../model/select_pictures.js" */
 /** @import { Job, Model, Viewer } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 const ZOOMS = [0.25, 0.5, 1, 2, 3, 4, 6, 8];
 

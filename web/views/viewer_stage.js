@@ -7,7 +7,7 @@ import { frameLabel } from "./parts.js";
 import { relativeName } from "./travel.js";
 /** @import { Frame } from "../model/select_pictures.js" */
 /** @import { Job, Model, Preview, Viewer } from "../model/types.js" */
-/** @import { Tools } from "./parts.js" */
+/** @import { Tools } from "./tools.js" */
 
 /**
  * @param {Tools} tools @param {Model} model @param {Viewer} viewer @param {Frame[]} all
