@@ -70,10 +70,10 @@ test("a refusal is told with the job, and the next try clears it", async () => {
   });
   store.dispatch({ type: "job", job: job("a"), at: 0 });
   assert.equal(await actions.pause("a"), false);
-  assert.equal(get().told.a, error.message);
+  assert.equal(get().refusals.a, error.message);
   assert.equal(await actions.resume("a"), true);
-  assert.equal(get().told.a, undefined);
-  assert.deepEqual(get().asked, {});
+  assert.equal(get().refusals.a, undefined);
+  assert.deepEqual(get().requests, {});
 });
 
 test("a server that is away, or answers nonsense, is told as a sentence", async () => {
@@ -81,7 +81,7 @@ test("a server that is away, or answers nonsense, is told as a sentence", async 
   store.dispatch({ type: "job", job: job("a"), at: 0 });
   for (const verb of ["pause", "step"]) {
     await actions[verb]("a");
-    assert.equal(get().told.a, "error.offline");
+    assert.equal(get().refusals.a, "error.offline");
   }
 });
 

@@ -239,11 +239,11 @@ test("what the server refuses of a fork is told at its field, and goes when the 
   const open = after(told(job("a")), { type: "forkDialog", job_id: "a", step: 2, key });
   const rejected = [{ node_id: "3", input: "cfg", reason: "too small" }];
   let model = reduce(open, { type: "forkRefused", message: "No.", rejected });
-  assert.deepEqual([model.fork.refused, model.fork.told], [{ [key]: "too small" }, null]);
+  assert.deepEqual([model.fork.refused, model.fork.message], [{ [key]: "too small" }, null]);
   model = reduce(model, { type: "forkAxis", index: 0, text: "5" });
   assert.deepEqual(model.fork.refused, {});
   model = reduce(open, { type: "forkRefused", message: "No.", rejected: [] });
-  assert.equal(model.fork.told, "No.");
+  assert.equal(model.fork.message, "No.");
   assert.equal(reduce(model, { type: "gone", job_id: "a" }).fork, null);
 });
 
@@ -306,7 +306,7 @@ test("changes of breakpoints wait for each other, and none is lost", async () =>
   ]);
   assert.equal(sent.length, 3);
   assert.deepEqual(store.get().jobs.a.breakpoints, [point("y", { log_only: true })]);
-  assert.deepEqual(store.get().asked, {});
+  assert.deepEqual(store.get().requests, {});
 });
 
 test("a comparison that was overtaken by another is left out", async () => {
@@ -323,7 +323,7 @@ test("a comparison that was overtaken by another is left out", async () => {
     throw new Refused(404, { code: "no_preview", message: "Never made." });
   };
   await actions.compareJobs("a", "b", 3);
-  assert.equal(store.get().comparison.told, "Never made.");
+  assert.equal(store.get().comparison.message, "Never made.");
 });
 
 test("a rewind shows where the job then is", async () => {

@@ -1,4 +1,4 @@
-// Badges on the nodes of the canvas that differ from the job that stands. Nothing happens on import.
+// Badges on the nodes of the canvas that differ from the job that stands.
 import { nodeAt } from "./graph.js";
 /** @import { CanvasChange } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */

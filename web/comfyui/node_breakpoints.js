@@ -1,4 +1,4 @@
-// Breakpoints that nodes carry in the workflow file: "pause before this node". Nothing happens on import.
+// Breakpoints that nodes carry in the workflow file: "pause before this node".
 // The dot on the canvas is a badge. In Nodes 2.0, which does not look at badges again, it is a rule of CSS.
 import { nodesOf } from "./graph.js";
 /** @import { Translate } from "../ui/i18n.js" */
@@ -120,8 +120,8 @@ export function createNodeBreakpoints(page, t, plain) {
     menu(node) {
       if (!stops(node)) return [];
       page.needTexts(nothing);
-      const told = isSet(node) ? "node.dontPause" : "node.pause";
-      return [{ content: page.hasTexts() ? t(told) : plain, callback: () => toggle(node) }];
+      const label = isSet(node) ? "node.dontPause" : "node.pause";
+      return [{ content: page.hasTexts() ? t(label) : plain, callback: () => toggle(node) }];
     },
   };
 }

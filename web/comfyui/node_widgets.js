@@ -1,4 +1,4 @@
-// The widget on the nodes that sample: one a node, gone with it. Nothing happens on import.
+// The widget on the nodes that sample: one a node, gone with it.
 import { executionIds, nodeAt, nodesOf, prefixes } from "./graph.js";
 import { jobOfNode, liveNodes } from "../model/select.js";
 import { HEIGHT, nodeView } from "../views/node.js";

@@ -1,4 +1,4 @@
-// What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version. Nothing on import.
+// What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version.
 import { pathKey } from "../model/reducer_editor.js";
 import { nodesOf, prefixes } from "./graph.js";
 import { translator } from "../ui/i18n.js";
@@ -71,7 +71,7 @@ export function createPage(app, api, here) {
     },
     /** The nodes that are selected on the canvas. @returns {any[]} */
     selected: () => [...(app.canvas?.selectedItems ?? [])].filter((item) => item.comfyClass !== undefined),
-    /** Told of changes to the graph on screen. @param {() => void} listener @returns {() => void} */
+    /** Calls at each change of the graph on screen. @param {() => void} listener @returns {() => void} */
     onGraphChanged(listener) {
       api.addEventListener("graphChanged", listener);
       return () => api.removeEventListener("graphChanged", listener);

@@ -25,7 +25,6 @@
  * @typedef {{ type: "ask", job_id: string, verb: string }
  *   | { type: "answered", job_id: string }
  *   | { type: "refused", job_id: string, message: string }
- *   | { type: "understood", job_id: string }
  * } Asked
  */
 

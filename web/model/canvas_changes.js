@@ -31,7 +31,7 @@ export function changesOnCanvas(nodes, { prompt, automatic }, base) {
 }
 
 /**
- * The graph on screen as the job is to go on with it: what is not changed there, or can not be, stays the job's.
+ * The graph on screen as the job is to go on with it: what is not changed there, or cannot be, stays the job's.
  * @param {Record<string, ParamNode>} nodes
  * @param {Canvas} canvas
  * @param {Record<string, any>} base

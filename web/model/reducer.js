@@ -10,8 +10,8 @@ export const initial = Object.freeze({
   jobs: {}, // job_id -> Job
   order: [], // job_ids, newest first
   byPrompt: {}, // any prompt_id -> job_id
-  received: {}, // job_id -> when it was told, by `now`
-  seen: {}, // job_id -> node_id -> steps it was seen to have done
+  received: {}, // job_id -> when it was last heard of, by `now`
+  stepsByNode: {}, // job_id -> node_id -> steps it was seen to have done
   next: undefined, // cursor of the next page; null: there is none; undefined: nothing was read yet
   loading: false,
   offline: false,
@@ -20,11 +20,11 @@ export const initial = Object.freeze({
   previews: {},
   editors: {},
   events: {},
-  asked: {}, // job_id -> verb that is under way
-  told: {}, // job_id -> what was refused last
+  requests: {}, // job_id -> verb that is under way
+  refusals: {}, // job_id -> why its last request was refused
   names: {}, // workflow id -> name, as far as this browser knows it
   canvas: {}, // job_id -> what differs on the canvas
-  base: {}, // job_id -> pathKey -> value that the canvas had when it was sent last
+  canvasBaselines: {}, // job_id -> pathKey -> value that the canvas had when it was sent last
   tray: {
     filter: "all",
     open: null,
@@ -35,7 +35,6 @@ export const initial = Object.freeze({
     height: 0,
     shown: false,
     step: null,
-    folded: true,
     pointed: null,
     focused: null,
     touch: false,
@@ -49,7 +48,7 @@ export const initial = Object.freeze({
 
 /** @type {Reducers} */
 const on = {
-  // -- told by the server --------------------------------------------------------------------------------
+  // -- from the server -----------------------------------------------------------------------------------
   job: (model, { job, at }) => withJobs(model, [job], at),
 
   jobs(model, { jobs, next, first, at, since }) {
@@ -94,16 +93,15 @@ const on = {
   // -- asked for by the user ------------------------------------------------------------------------------
   ask: (model, { job_id, verb }) => ({
     ...model,
-    asked: { ...model.asked, [job_id]: verb },
-    told: without(model.told, job_id),
+    requests: { ...model.requests, [job_id]: verb },
+    refusals: without(model.refusals, job_id),
   }),
-  answered: (model, { job_id }) => ({ ...model, asked: without(model.asked, job_id) }),
+  answered: (model, { job_id }) => ({ ...model, requests: without(model.requests, job_id) }),
   refused: (model, { job_id, message }) => ({
     ...model,
-    asked: without(model.asked, job_id),
-    told: { ...model.told, [job_id]: message },
+    requests: without(model.requests, job_id),
+    refusals: { ...model.refusals, [job_id]: message },
   }),
-  understood: (model, { job_id }) => ({ ...model, told: without(model.told, job_id) }),
 
   // -- the canvas -----------------------------------------------------------------------------------------
   names: (model, { names }) => ({ ...model, names: { ...model.names, ...names } }),
@@ -116,7 +114,7 @@ const on = {
         },
   canvasSent: (model, { job_id, values }) => ({
     ...model,
-    base: { ...model.base, [job_id]: { ...model.base[job_id], ...values } },
+    canvasBaselines: { ...model.canvasBaselines, [job_id]: { ...model.canvasBaselines[job_id], ...values } },
     canvas: without(model.canvas, job_id),
     confirm: null,
   }),
@@ -163,7 +161,7 @@ function withJobs(model, jobs, at) {
     ...model,
     jobs: { ...model.jobs },
     received: { ...model.received },
-    seen: { ...model.seen },
+    stepsByNode: { ...model.stepsByNode },
   };
   let [order, byPrompt] = [model.order, model.byPrompt];
   for (const job of fresh) {
@@ -171,16 +169,16 @@ function withJobs(model, jobs, at) {
     next.jobs[job.job_id] = job;
     next.received[job.job_id] = at;
     for (const id of [job.node_id, job.display_node_id])
-      if (id !== null && next.seen[job.job_id]?.[id] !== job.step)
-        next.seen[job.job_id] = { ...next.seen[job.job_id], [id]: job.step };
+      if (id !== null && next.stepsByNode[job.job_id]?.[id] !== job.step)
+        next.stepsByNode[job.job_id] = { ...next.stepsByNode[job.job_id], [id]: job.step };
     if (before === undefined) order = [...order, job.job_id];
     if (before?.prompt_ids.length !== job.prompt_ids.length)
       byPrompt = { ...byPrompt, ...Object.fromEntries(job.prompt_ids.map((id) => [id, job.job_id])) };
   }
   if (order !== model.order)
     order = [...order].sort((a, b) => (next.jobs[a].created_at < next.jobs[b].created_at ? 1 : -1));
-  const told = { ...next, order, byPrompt, now: Math.max(model.now, at) };
-  return fresh.reduce((all, job) => withTravel(all, job, model.jobs[job.job_id]), told);
+  const all = { ...next, order, byPrompt, now: Math.max(model.now, at) };
+  return fresh.reduce((known, job) => withTravel(known, job, model.jobs[job.job_id]), all);
 }
 
 /** @param {Model} model @param {string} id @returns {Model} */
@@ -190,14 +188,14 @@ function withoutJob(model, id) {
   for (const name of /** @type {const} */ ([
     "jobs",
     "received",
-    "seen",
+    "stepsByNode",
     "previews",
     "editors",
     "events",
-    "asked",
-    "told",
+    "requests",
+    "refusals",
     "canvas",
-    "base",
+    "canvasBaselines",
     "telemetry",
   ]))
     /** @type {any} */ (next)[name] = without(/** @type {any} */ (model[name]), id);
@@ -211,7 +209,7 @@ function withoutJob(model, id) {
   return next;
 }
 
-/** What was told while the list was on its way. @param {Preview[]} known @param {Preview[]} list */
+/** What came while the list was on its way. @param {Preview[]} known @param {Preview[]} list */
 function newerThan(known, list) {
   const newest = list.reduce((latest, { created_at }) => (created_at > latest ? created_at : latest), "");
   return known.filter((preview) => preview.created_at > newest);

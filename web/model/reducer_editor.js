@@ -54,9 +54,9 @@ export const onEditor = {
 
   rejected(model, { job_id, rejected }) {
     const editor = editorOf(model, job_id);
-    const told = rejected.map((one) => [pathKey(one.node_id, one.input), one.reason]);
+    const reasons = rejected.map((one) => [pathKey(one.node_id, one.input), one.reason]);
     const nodes = editor.nodes && rejected.reduce(withRewind, editor.nodes);
-    return withEditor(model, job_id, { ...editor, nodes, refused: Object.fromEntries(told) });
+    return withEditor(model, job_id, { ...editor, nodes, refused: Object.fromEntries(reasons) });
   },
 };
 

@@ -40,8 +40,8 @@ export const onTravel = {
               { key: "", text: "" },
             ],
             refused: {},
-            told: null,
-            asked: false,
+            message: null,
+            sent: false,
           },
   }),
 
@@ -57,16 +57,16 @@ export const onTravel = {
     return changed(model, { axes: index ? [one, axis] : [axis, other], refused: {} });
   },
 
-  forkAsked: (model) => changed(model, { asked: true }),
+  forkAsked: (model) => changed(model, { sent: true }),
 
   forkRefused(model, { message, rejected }) {
-    const told = rejected.map((one) => [pathKey(one.node_id, one.input), one.reason]);
+    const reasons = rejected.map((one) => [pathKey(one.node_id, one.input), one.reason]);
     const axes = model.fork?.axes.map((axis) => axis.key) ?? [];
-    const elsewhere = !told.some(([key]) => axes.includes(key));
+    const elsewhere = !reasons.some(([key]) => axes.includes(key));
     return changed(model, {
-      asked: false,
-      refused: Object.fromEntries(told),
-      told: elsewhere ? message : null,
+      sent: false,
+      refused: Object.fromEntries(reasons),
+      message: elsewhere ? message : null,
     });
   },
 
@@ -96,11 +96,11 @@ export const onTravel = {
 
 /** @param {Model} model @param {Partial<ForkDialog>} more @returns {Model} */
 function changed(model, more) {
-  return model.fork === null ? model : { ...model, fork: { ...model.fork, told: null, ...more } };
+  return model.fork === null ? model : { ...model, fork: { ...model.fork, message: null, ...more } };
 }
 
 /**
- * What a job that was told anew changes besides itself: its newest measurement is one more, and pictures of what a
+ * What a newer state of a job changes besides itself: its newest measurement is one more, and pictures of what a
  * rewind left behind are gone once another step took their place.
  * @param {Model} model with the job as it is now @param {Job} job @param {Job | undefined} before @returns {Model}
  */

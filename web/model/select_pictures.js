@@ -2,7 +2,7 @@
 import { ACTIVE } from "./select.js";
 /** @import { Job, Model, Preview } from "./types.js" */
 
-/** @typedef {{ node_id: string, step: number, made: Preview | null, url: string | null }} Frame  url null: it can not be shown */
+/** @typedef {{ node_id: string, step: number, made: Preview | null, url: string | null }} Frame  url null: it cannot be shown */
 
 /** The pictures that were made, of all nodes or of one: as it executes, or of what a node of the workflow became last. @param {Model} model @param {string} jobId @param {string | null} [nodeId] @returns {Preview[]} */
 export function previewsOf(model, jobId, nodeId = null) {
@@ -23,7 +23,7 @@ export function framesOf(model, job, nodeId) {
   /** @type {Frame[]} */
   const frames = made.map((one) => ({ node_id: one.node_id, step: one.step, made: one, url: one.url }));
   if (nodeId === null) return frames;
-  const done = nodeId === job.node_id ? job.step : (model.seen[job.job_id]?.[nodeId] ?? 0);
+  const done = nodeId === job.node_id ? job.step : (model.stepsByNode[job.job_id]?.[nodeId] ?? 0);
   const off = job.previews?.pause_method === "none";
   const there = new Set(made.map((one) => one.step));
   for (let step = 1; step <= done; step += 1)
@@ -64,9 +64,9 @@ export function newestPicture(model, job) {
   const made =
     all.findLast((one) => one.node_id === job.node_id && one.step <= job.step) ?? all[all.length - 1];
   if (!made) return job.preview_url;
-  const told = new URLSearchParams(job.preview_url?.split("?")[1] ?? "");
-  const newer = told.get("node_id") === made.node_id && Number(told.get("step")) > made.step;
-  return newer ? job.preview_url : made.url; // this page is not told of pictures of other clients' jobs
+  const newest = new URLSearchParams(job.preview_url?.split("?")[1] ?? "");
+  const newer = newest.get("node_id") === made.node_id && Number(newest.get("step")) > made.step;
+  return newer ? job.preview_url : made.url; // this page does not hear of pictures of other clients' jobs
 }
 
 /** What is shown of a frame: of the newest, unless it was chosen, what was made anyway. @param {Model} model @param {Job} job @param {Frame | undefined} frame @param {boolean} chosen */

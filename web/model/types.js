@@ -1,7 +1,7 @@
 // What the page knows of the server and of itself, as types. The actions that change it are in action_types.js.
 
 /**
- * -- told by the server ----------------------------------------------------------------------------------
+ * -- from the server -------------------------------------------------------------------------------------
  * @typedef {{ id: string | null, name: string | null }} Workflow
  * @typedef {{ from: any, to: any, from_step: number | null }} Edit
  * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null }} Timing
@@ -63,7 +63,7 @@
  * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
  * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
- *   height: number, shown: boolean, step: number | null, folded: boolean, pointed: string | null,
+ *   height: number, shown: boolean, step: number | null, pointed: string | null,
  *   focused: string | null, touch: boolean,
  * }} Tray  left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
  * @typedef {{
@@ -73,23 +73,23 @@
  * @typedef {{ key: string, text: string }} Axis  an input by `pathKey`, "" for none, and its values as typed
  * @typedef {{
  *   job_id: string, node_id: string | null, step: number, axes: [Axis, Axis], refused: Record<string, string>,
- *   told: string | null, asked: boolean,
- * }} ForkDialog  refused: by `pathKey`
+ *   message: string | null, sent: boolean,
+ * }} ForkDialog  refused: by `pathKey`; sent: the server makes them
  * @typedef {{
  *   job_id: string, with: string, step: number, other: string | null, differences: Difference[],
- *   told: string | null,
- * }} Comparison  other: URL of the other job's picture; told: why there is none
+ *   message: string | null,
+ * }} Comparison  other: URL of the other job's picture; message: why there is none
  * @typedef {{
  *   fork: ForkDialog | null, breakpointForm: BreakpointForm, telemetry: Record<string, Measured[]>, chart: string,
  *   comparison: Comparison | null, watching: boolean,
  * }} TravelModel
  * @typedef {TravelModel & {
  *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
- *   received: Record<string, number>, seen: Record<string, Record<string, number>>,
+ *   received: Record<string, number>, stepsByNode: Record<string, Record<string, number>>,
  *   next: string | null | undefined, loading: boolean, offline: boolean, now: number, usage: Usage | null,
  *   previews: Record<string, Preview[]>, events: Record<string, any[]>, editors: Record<string, Editor>,
- *   asked: Record<string, string>, told: Record<string, string>, names: Record<string, string>,
- *   canvas: Record<string, CanvasChange[]>, base: Record<string, Record<string, any>>,
+ *   requests: Record<string, string>, refusals: Record<string, string>, names: Record<string, string>,
+ *   canvas: Record<string, CanvasChange[]>, canvasBaselines: Record<string, Record<string, any>>,
  *   tray: Tray, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
  *   removing: string | null,
  * }} Model

@@ -64,7 +64,7 @@ export function createEditActions(client, store, ports, { ask, quietly }) {
       await quietly(id, async () => {
         const nodes = (await client.params(id)).nodes;
         dispatch({ type: "params", job_id: id, nodes });
-        const changes = changesOnCanvas(nodes, await ports.canvas(), store.get().base[id] ?? {});
+        const changes = changesOnCanvas(nodes, await ports.canvas(), store.get().canvasBaselines[id] ?? {});
         dispatch({ type: "canvas", job_id: id, changes });
       });
     },
@@ -72,7 +72,11 @@ export function createEditActions(client, store, ports, { ask, quietly }) {
       const nodes = editorOf(store.get(), id).nodes;
       if (nodes === null || ports.workflowId() !== store.get().jobs[id]?.workflow.id)
         return dispatch({ type: "confirm", job_id: null }); // another workflow came on screen
-      const { prompt, sent } = promptToSend(nodes, await ports.canvas(), store.get().base[id] ?? {});
+      const { prompt, sent } = promptToSend(
+        nodes,
+        await ports.canvas(),
+        store.get().canvasBaselines[id] ?? {},
+      );
       dispatch({ type: "confirm", job_id: null });
       if (await ask(id, "resume", () => client.resume(id, prompt)))
         dispatch({ type: "canvasSent", job_id: id, values: sent });

@@ -86,7 +86,7 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
     /** As the dialog says now: what was typed last may not have been drawn yet. */
     async forkAsAsked() {
       const { fork } = store.get();
-      if (fork === null || fork.asked) return;
+      if (fork === null || fork.sent) return;
       const plan = forkPlan(store.get(), fork);
       if (!plan.ready) return;
       dispatch({ type: "forkAsked" });
@@ -127,15 +127,15 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
       quietly(id, async () => dispatch({ type: "telemetry", job_id: id, ...(await client.telemetry(id)) })),
     /** Read what differs between two jobs after a step. */
     async compareJobs(/** @type {string} */ id, /** @type {string} */ other, /** @type {number} */ step) {
-      const comparison = { job_id: id, with: other, step, other: null, differences: [], told: null };
+      const comparison = { job_id: id, with: other, step, other: null, differences: [], message: null };
       dispatch({ type: "comparison", comparison });
       /** @type {any} */ let found;
       try {
-        const told = await client.compare(id, other, step);
-        found = { other: told.jobs[1]?.preview_url ?? null, differences: told.differences };
+        const answer = await client.compare(id, other, step);
+        found = { other: answer.jobs[1]?.preview_url ?? null, differences: answer.differences };
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        found = { told: messageOf(error) };
+        found = { message: messageOf(error) };
       }
       if (store.get().comparison === comparison)
         dispatch({ type: "comparison", comparison: { ...comparison, ...found } });

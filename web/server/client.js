@@ -1,4 +1,4 @@
-// Midrun's REST API and events, over the frontend's own `api`. No state, no DOM; nothing happens on import.
+// Midrun's REST API and events, over the frontend's own `api`. No state, no DOM.
 /** @import { Action } from "../model/action_types.js" */
 /** @import { Job } from "../model/types.js" */
 
@@ -41,11 +41,11 @@ export function createClient(api) {
     if (response.status === 204) return null;
     const answer = await response.json().catch(() => null);
     if (response.ok && answer !== null) return answer;
-    const told = answer?.error;
-    const known = told && typeof told === "object" && typeof told.message === "string";
+    const error = answer?.error;
+    const known = error && typeof error === "object" && typeof error.message === "string";
     throw new Refused(
       response.status,
-      known ? told : { code: "offline", message: `${response.status} ${response.statusText}` },
+      known ? error : { code: "offline", message: `${response.status} ${response.statusText}` },
     );
   }
 

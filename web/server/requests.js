@@ -1,4 +1,4 @@
-// How a request about a job is made: one at a time, and what is refused is told beside the job.
+// How a request about a job is made: one at a time, and a refusal is kept with its job.
 import { Refused } from "./client.js";
 /** @import { Canvas } from "../model/canvas_changes.js" */
 /** @import { Translate } from "../ui/i18n.js" */

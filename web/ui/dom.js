@@ -1,5 +1,5 @@
 // Draws trees of plain objects into the page and patches them in place, so that focus, carets and scroll
-// positions stay. Text is only ever text: there is no way to give it markup. No side effects on import.
+// positions stay. Text is only ever text: there is no way to give it markup.
 
 /** @typedef {{ tag: string, props: Record<string, any>, children: Node_[], key?: string }} VNode */
 /** @typedef {VNode | string} Node_ */

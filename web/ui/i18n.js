@@ -1,4 +1,4 @@
-// The one lookup of visible text. A language is locales/<language>/main.json, key "midrun". No side effects.
+// The one lookup of visible text. A language is locales/<language>/main.json, key "midrun".
 
 /** @typedef {(key: string, values?: Record<string, string | number>) => string} Translate */
 

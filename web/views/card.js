@@ -50,7 +50,7 @@ function opener(tools, model, job, depth, home) {
   const name = job.parent ? relativeName(tools, model, job, depth === 0) : titleOf(t, model, job);
   const picture = newestPicture(model, job);
   const [key, values] = sentence(job);
-  const why = model.told[id] ?? t(key, values);
+  const why = model.refusals[id] ?? t(key, values);
   return h(
     "button",
     {

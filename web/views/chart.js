@@ -44,7 +44,7 @@ export function chartView(tools, model, job) {
 function drawn({ t, dispatch }, model, job, points) {
   const name = model.chart;
   const { at, first, last, low, high } = polyline(points, WIDTH, HEIGHT);
-  const told = (/** @type {number} */ value) => amount(name, value);
+  const shown = (/** @type {number} */ value) => amount(name, value);
   const chosen = at.find((point) => point.step === (model.tray.step ?? job.step)) ?? at[at.length - 1];
   const pick = (/** @type {number} */ x) => {
     const near = at.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best));
@@ -54,22 +54,22 @@ function drawn({ t, dispatch }, model, job, points) {
     what: t(`chart.${name}`),
     first,
     last,
-    low: told(low),
-    high: told(high),
+    low: shown(low),
+    high: shown(high),
   });
   return [
     h(
       "div",
       { key: "plot", class: "midrun-plot" },
-      h("span", { class: "midrun-high" }, told(high)),
-      low !== high && h("span", { class: "midrun-low" }, told(low)),
+      h("span", { class: "midrun-high" }, shown(high)),
+      low !== high && h("span", { class: "midrun-low" }, shown(low)),
       lines(at, chosen, summary, pick),
     ),
     h(
       "div",
       { key: "steps", class: "midrun-plot-steps" },
       h("span", null, t("step.alone", { step: first })),
-      h("strong", null, `${t("step.alone", { step: chosen.step })}: ${told(chosen.value)}`),
+      h("strong", null, `${t("step.alone", { step: chosen.step })}: ${shown(chosen.value)}`),
       h("span", null, last === first ? "" : t("step.alone", { step: last })),
     ),
   ];

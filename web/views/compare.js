@@ -27,7 +27,7 @@ export function differencesView(tools, model, viewer) {
   const comparison = comparisonOf(model, viewer);
   const other = comparison && model.jobs[comparison.with];
   if (!comparison || !other) return null;
-  const { differences, told, step } = comparison;
+  const { differences, message, step } = comparison;
   const name = other.job_id === viewer.job_id ? t("travel.leftOver") : relativeName(tools, model, other);
   const line = (/** @type {Difference} */ one) =>
     h(
@@ -41,8 +41,8 @@ export function differencesView(tools, model, viewer) {
     "aside",
     { key: "differences", class: "midrun-differences", "aria-label": t("compare.title", { step }) },
     h("h3", null, t("compare.title", { step })),
-    told !== null
-      ? h("p", { class: "midrun-told midrun-alert" }, told)
+    message !== null
+      ? h("p", { class: "midrun-told midrun-alert" }, message)
       : differences.length
         ? changesTable([t("canvas.input"), t("compare.this"), name], differences.map(line))
         : h("p", { class: "midrun-told" }, t("compare.same")),

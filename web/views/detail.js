@@ -75,7 +75,7 @@ function summary(tools, model, job) {
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 function why({ t }, model, job) {
   const [key, values] = sentence(job);
-  const refused = model.told[job.job_id];
+  const refused = model.refusals[job.job_id];
   const warnings = job.warnings.filter((one) => !(key === "why.warning" && one === job.warnings[0]));
   return [
     h(

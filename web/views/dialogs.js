@@ -31,7 +31,7 @@ function abortView(tools, model, abort) {
     void actions.abortAsAsked();
   };
   if (abort.sent && job.state === "aborted") return resultView(tools, model, job, close);
-  const refused = model.told[job.job_id];
+  const refused = model.refusals[job.job_id];
   return dialog("abort", t("abort.title"), close, {}, [
     h(
       "form",
@@ -129,7 +129,7 @@ function resultView(tools, model, job, close) {
       h("h2", null, t("abort.done")),
       h("p", { class: "midrun-told", "aria-live": "polite" }, t(key, values)),
       picture && h("img", { class: "midrun-result", src: url(picture), alt: t("picture.alt") }),
-      h("p", { class: "midrun-told" }, told(kept)),
+      h("p", { class: "midrun-told" }, whereKept(kept)),
       kept?.detail.latent && h("p", { key: "path", class: "midrun-path" }, kept.detail.latent),
       h(
         "div",
@@ -155,7 +155,7 @@ function resultView(tools, model, job, close) {
   ]);
 
   /** @param {any} event */
-  function told(event) {
+  function whereKept(event) {
     if (event === undefined) return t("abort.keeping");
     return event.kind === "kept" ? t("abort.keptAt") : t("abort.notKept", { error: event.detail.error });
   }

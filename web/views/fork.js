@@ -30,8 +30,8 @@ export function forkView(tools, model, fork) {
       stepField(tools, job, fork),
       axis(tools, model, fork, 0, plan.wrong[0]),
       axis(tools, model, fork, 1, plan.wrong[1]),
-      fork.told !== null &&
-        h("p", { key: "told", class: "midrun-told midrun-alert", "aria-live": "assertive" }, fork.told),
+      fork.message !== null &&
+        h("p", { key: "told", class: "midrun-told midrun-alert", "aria-live": "assertive" }, fork.message),
       h(
         "p",
         { key: "count", class: `midrun-told${over ? " midrun-alert" : ""}`, "aria-live": "polite" },
@@ -39,7 +39,7 @@ export function forkView(tools, model, fork) {
         " ",
         t("fork.shared", { step: fork.step }),
       ),
-      buttons(close, t("fork.cancel"), t("fork.do"), false, plan.ready && !fork.asked),
+      buttons(close, t("fork.cancel"), t("fork.do"), false, plan.ready && !fork.sent),
     ),
   ]);
 }

@@ -24,7 +24,7 @@ export function logView({ t }, model, job) {
   );
 }
 
-/** What is told besides, in the order of importance. @param {Translate} t @param {any} detail @returns {string[]} */
+/** What there is to say besides, the most important first. @param {Translate} t @param {any} detail @returns {string[]} */
 function details(t, { abort_reason, error, warning, edits = [] }) {
   const changes = edits.map((/** @type {any} */ { undone, input, from, to }) =>
     undone ? t("log.undone", { input }) : `${input}: ${format.short(from, 24)} → ${format.short(to, 24)}`,

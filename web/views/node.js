@@ -22,14 +22,14 @@ export function nodeView(tools, model, job, executionIds) {
     return [
       frame("idle", [
         head(tools, "idle"),
-        told(t("why.idle"), false),
+        reason(t("why.idle"), false),
         h("div", { class: "midrun-progress" }, bar(0), h("span", { class: "midrun-sigma" })),
         ...picture(tools, null, null, null, null),
         idleButtons(tools),
       ]),
     ];
   const here = job.display_node_id === null || executionIds.includes(job.display_node_id);
-  const seen = model.seen[job.job_id] ?? {};
+  const seen = model.stepsByNode[job.job_id] ?? {};
   const sampled = (/** @type {string} */ id) => id in seen || previewsOf(model, job.job_id, id).length > 0;
   const nodeId = here ? job.node_id : (executionIds.find(sampled) ?? null);
   const state = here || job.state === "completed" ? job.state : nodeId === null ? "elsewhere" : "nodeDone";
@@ -73,7 +73,7 @@ function head(tools, state, step = "", time = "") {
 function why(tools, model, job) {
   const { t, dispatch } = tools;
   const id = job.job_id;
-  if (model.told[id] !== undefined) return told(model.told[id], true);
+  if (model.refusals[id] !== undefined) return reason(model.refusals[id], true);
   const changes = model.canvas[id] ?? [];
   if (changes.length && (job.state === "paused" || job.state === "failed")) {
     const label = t("canvas.resume", { n: changes.length });
@@ -85,11 +85,11 @@ function why(tools, model, job) {
     );
   }
   const [key, values] = sentence(job);
-  return told(t(key, values), job.state === "failed");
+  return reason(t(key, values), job.state === "failed");
 }
 
 /** @param {string} text @param {boolean} alert */
-const told = (text, alert) =>
+const reason = (text, alert) =>
   h("div", { class: `midrun-why${alert ? " midrun-alert" : ""}`, title: text, "aria-live": "polite" }, text);
 
 /** Of a node at which the job is not. @param {number} share */

@@ -86,7 +86,7 @@ export function toolbar(tools, model, job, { edit, small = false } = {}) {
   const { t, actions } = tools;
   const id = job.job_id;
   const can = verbs(job);
-  const asked = model.asked[id] !== undefined;
+  const asked = model.requests[id] !== undefined;
   const goes = can.pause || (!can.resume && !can.pause);
   const count = Object.values(job.modified_params).reduce((sum, named) => sum + Object.keys(named).length, 0);
   const editing = count ? t("verb.editCount", { n: count }) : t("verb.edit");

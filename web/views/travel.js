@@ -31,23 +31,23 @@ export function relativeName({ t }, model, job, alone = false) {
  */
 export function travelButtons({ t, actions }, model, job, shown, keys = false) {
   const step = shown?.step ?? job.step;
-  const free = model.asked[job.job_id] === undefined;
+  const free = model.requests[job.job_id] === undefined;
   const rewinds = canRewind(job, shown);
   const rewind = rewinds ? t("travel.rewind", { step }) : t("travel.rewindNone");
-  const told = (/** @type {string} */ label, /** @type {string} */ key) =>
+  const withKey = (/** @type {string} */ label, /** @type {string} */ key) =>
     keys ? `${label} (${key})` : label;
   return h(
     "div",
     { key: "travel", class: "midrun-travel", role: "group", "aria-label": t("travel.label") },
     button(
-      told(rewind, "R"),
+      withKey(rewind, "R"),
       "rewind",
       rewinds && free,
       () => actions.rewind(job.job_id, step, shown?.node_id),
       { verb: "rewind" },
     ),
     button(
-      told(t("travel.fork", { step }), "F"),
+      withKey(t("travel.fork", { step }), "F"),
       "fork",
       canFork(job, shown),
       () => actions.askToFork(job.job_id, step, shown?.node_id),
@@ -59,17 +59,17 @@ export function travelButtons({ t, actions }, model, job, shown, keys = false) {
 /** What a rewind left over, and how to take it back. @param {Tools} tools @param {Model} model @param {Job} job */
 export function takeNote({ t, actions }, model, job) {
   if (!job.take) return null;
-  const told = leftOver(job)
+  const text = leftOver(job)
     ? t("travel.left", { from: job.step + 1, to: job.take.step })
     : t("travel.leftNode", { to: job.take.step });
   return h(
     "div",
     { key: "take", class: "midrun-take" },
-    h("span", { class: "midrun-told" }, told),
+    h("span", { class: "midrun-told" }, text),
     button(
       t("travel.undo"),
       "undo",
-      canUndoRewind(job) && model.asked[job.job_id] === undefined,
+      canUndoRewind(job) && model.requests[job.job_id] === undefined,
       () => actions.undoRewind(job.job_id),
       { verb: "undoRewind" },
     ),

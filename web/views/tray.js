@@ -131,8 +131,8 @@ function empty({ t, actions }, model) {
 function footer({ t }, model) {
   if (model.usage === null) return h("footer", { class: "midrun-footer" });
   const n = Object.values(model.usage.jobs).reduce((sum, count) => sum + count, 0);
-  const told = model.offline
+  const text = model.offline
     ? t("tray.offline")
     : t("tray.usage", { n, size: format.size(model.usage.bytes) });
-  return h("footer", { class: "midrun-footer", "aria-live": "polite" }, told);
+  return h("footer", { class: "midrun-footer", "aria-live": "polite" }, text);
 }
