@@ -52,7 +52,7 @@ export function createNodeWidgets(page, store, screen, tools) {
       const model = store.get();
       return nodeView(tools, model, jobOfNode(model, page.root()?.id ?? null, ids, own), ids);
     };
-    // Our own sampler has its pictures in the widget, at one height. In Nodes 2.0 midrun.css leaves core's out.
+    // Our own sampler has its pictures in the widget, at one height. In Nodes 2.0 styles/node.css leaves core's out.
     if (own) node.onDrawBackground = () => {};
     held.set(node, { widget, own, size, unmount: screen.mount({ element, view }) });
     const removed = node.onRemoved;

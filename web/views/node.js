@@ -8,7 +8,7 @@ import { progressBar, stepText, timeText, toolbar } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
-export const HEIGHT = 262; // pixels; node.css divides them
+export const HEIGHT = 262; // pixels; styles/node.css divides them
 
 /**
  * @param {Tools} tools
