@@ -149,6 +149,11 @@ def test_every_script_is_in_a_room_but_the_one_with_side_effects() -> None:
     assert all((WEB / room / "README.md").is_file() for room in ROOMS)
 
 
+@pytest.mark.parametrize("path", [*SCRIPTS, *sorted(WEB.rglob("*.css"))], ids=lambda path: path.name)
+def test_a_file_of_the_page_is_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(WEB)))
 def test_a_script_imports_only_from_its_room_and_those_below(path: Path) -> None:
     for found in scripts_imported(path):
@@ -156,7 +161,6 @@ def test_a_script_imports_only_from_its_room_and_those_below(path: Path) -> None
         if path.parent != WEB:
             assert ROOMS.index(found.parent.name) <= ROOMS.index(path.parent.name), found
     assert "scripts/a" not in path.read_text(encoding="utf-8") or path.parent == WEB  # ComfyUI's own modules
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
 def test_scripts_import_each_other_in_no_ring() -> None:
