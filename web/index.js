@@ -1,23 +1,23 @@
 // Registers Midrun with ComfyUI's frontend. The only module here with side effects.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { createActions } from "./server/actions.js";
-import { createBadges } from "./comfyui/badges.js";
-import { createClient, listen } from "./server/client.js";
-import { createCommands, keybindings, menuCommands } from "./comfyui/commands.js";
+import { whileWanted } from "./ui/schedule.js";
 import { createScreen } from "./ui/screen.js";
+import { createStore } from "./ui/store.js";
+import { initial, reduce } from "./model/reducer.js";
+import { createActions } from "./server/actions.js";
+import { createClient, listen } from "./server/client.js";
+import { overlaysView } from "./views/dialogs.js";
+import { readTab } from "./views/tabs.js";
+import { trayView } from "./views/tray.js";
+import { createBadges } from "./comfyui/badges.js";
+import { createCommands, keybindings, menuCommands } from "./comfyui/commands.js";
 import { createEffects } from "./comfyui/effects.js";
 import { createNodeBreakpoints } from "./comfyui/node_breakpoints.js";
 import { createNodeWidgets } from "./comfyui/node_widgets.js";
-import { createPage } from "./comfyui/page.js";
-import { initial, reduce } from "./model/reducer.js";
-import { settings } from "./comfyui/settings.js";
 import { createTitleMark } from "./comfyui/notifications.js";
-import { whileWanted } from "./ui/schedule.js";
-import { createStore } from "./ui/store.js";
-import { readTab } from "./views/tabs.js";
-import { overlaysView } from "./views/dialogs.js";
-import { trayView } from "./views/tray.js";
+import { createPage } from "./comfyui/page.js";
+import { settings } from "./comfyui/settings.js";
 
 const WATCH = "Midrun.WatchEverything";
 const page = createPage(app, api, import.meta.url);
@@ -31,6 +31,8 @@ const widgets = createNodeWidgets(page, store, screen, tools);
 const badges = createBadges(page, page.t);
 const breakpoints = createNodeBreakpoints(page, page.t, "Midrun: Pause before this node");
 const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel);
+const markTitle = createTitleMark(document);
+
 /** Dialogs have a place of their own on the page while one is open. */
 const overlays = whileWanted(() => {
   const host = document.body.appendChild(document.createElement("div"));
@@ -47,7 +49,6 @@ const overlays = whileWanted(() => {
   };
 });
 
-const markTitle = createTitleMark(document);
 const effects = createEffects({ store, actions, page, widgets, badges, overlays, markTitle, readTab });
 
 listen(api, store.dispatch, () => void actions.refresh(), page.clock); // at once: unknown events are errors

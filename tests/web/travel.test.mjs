@@ -4,6 +4,9 @@ import { test } from "node:test";
 import { createActions } from "../../web/server/actions.js";
 import { Refused } from "../../web/server/client.js";
 import * as select from "../../web/model/select_travel.js";
+import * as chart from "../../web/model/select_chart.js";
+import * as family from "../../web/model/select_family.js";
+import * as fork from "../../web/model/select_fork.js";
 import { pathKey } from "../../web/model/reducer_editor.js";
 import { initial, reduce } from "../../web/model/reducer.js";
 import { createStore } from "../../web/ui/store.js";
@@ -175,15 +178,15 @@ test("forks stand below the job that they come from, where the newest of the fam
     told(job("eeeee", { parent: { job_id: "a", step: 2 }, grid: "g" })),
     told(job("ffffff", { parent: { job_id: "gone", step: 2 } })),
   );
-  const rows = select.asTrees(model, model.order).map(({ id, depth }) => `${depth} ${id}`);
+  const rows = family.asTrees(model, model.order).map(({ id, depth }) => `${depth} ${id}`);
   assert.deepEqual(rows, ["0 ffffff", "0 a", "1 ccc", "2 dddd", "1 eeeee", "0 bb"]);
-  const some = select.asTrees(model, ["eeeee", "dddd"]).map(({ id, depth }) => `${depth} ${id}`);
+  const some = family.asTrees(model, ["eeeee", "dddd"]).map(({ id, depth }) => `${depth} ${id}`);
   assert.deepEqual(some, ["0 eeeee", "0 dddd"], "a parent that is filtered out holds nothing");
-  assert.deepEqual(select.family(model, model.jobs.dddd), ["eeeee", "ccc", "a"]);
-  assert.deepEqual(select.forksOf(model, "a"), ["ccc", "eeeee"]);
-  const grids = model.order.filter((id) => select.hasGrid(model, model.jobs[id]));
+  assert.deepEqual(family.family(model, model.jobs.dddd), ["eeeee", "ccc", "a"]);
+  assert.deepEqual(family.forksOf(model, "a"), ["ccc", "eeeee"]);
+  const grids = model.order.filter((id) => family.hasGrid(model, model.jobs[id]));
   assert.deepEqual(grids, ["eeeee", "ccc", "a"]);
-  assert.equal(select.hasGrid(model, model.jobs.dddd), false);
+  assert.equal(family.hasGrid(model, model.jobs.dddd), false);
 });
 
 test("jobs that claim to come from each other do not hang the page", () => {
@@ -191,12 +194,12 @@ test("jobs that claim to come from each other do not hang the page", () => {
     told(job("a", { parent: { job_id: "bb", step: 1 } })),
     told(job("bb", { parent: { job_id: "a", step: 1 } })),
   );
-  assert.equal(select.asTrees(model, model.order).length, 2);
-  select.family(model, model.jobs.a);
+  assert.equal(family.asTrees(model, model.order).length, 2);
+  family.family(model, model.jobs.a);
 });
 
 test("values are read by the type of their input", () => {
-  const read = (one, text) => select.valuesOf(one, text);
+  const read = (one, text) => fork.valuesOf(one, text);
   assert.deepEqual(read(input(4), "3, 5 ,7,"), { values: [3, 5, 7], wrong: null });
   assert.deepEqual(read(input(4), "3, x"), { values: [3], wrong: "x" });
   assert.equal(read(input(4, { type: "INT" }), "1.5").wrong, "1.5");
@@ -216,7 +219,7 @@ test("the plan of a fork is a grid of at most sixteen", () => {
     { type: "params", job_id: "a", nodes },
     { type: "forkDialog", job_id: "a", node_id: "3", step: 2, key: cfg },
   );
-  const plan = () => select.forkPlan(model, model.fork);
+  const plan = () => fork.forkPlan(model, model.fork);
   assert.equal(plan().ready, false, "an input without values");
   model = reduce(model, { type: "forkAxis", index: 0, text: "3, 5, 7" });
   assert.deepEqual(plan(), {
@@ -262,13 +265,13 @@ test("what is measured grows by what a job tells, and a line is drawn through it
     model,
     told(job("a", { telemetry: { step: 3, sigma: 2, change: null }, updated_at: later(3) })),
   );
-  const points = select.series(model.telemetry.a, "3", "sigma");
+  const points = chart.series(model.telemetry.a, "3", "sigma");
   assert.deepEqual(
     points.map((one) => one.value),
     [10, 6, 2],
   );
-  assert.deepEqual(select.series(model.telemetry.a, "3", "change"), []);
-  const { at, low, high } = select.polyline(points, 100, 50);
+  assert.deepEqual(chart.series(model.telemetry.a, "3", "change"), []);
+  const { at, low, high } = chart.polyline(points, 100, 50);
   assert.deepEqual(
     at.map(({ x, y }) => [x, y]),
     [
@@ -278,7 +281,7 @@ test("what is measured grows by what a job tells, and a line is drawn through it
     ],
   );
   assert.deepEqual([low, high], [2, 10]);
-  assert.deepEqual(select.polyline([{ step: 1, value: 5 }], 100, 50).at[0].x, 50);
+  assert.deepEqual(chart.polyline([{ step: 1, value: 5 }], 100, 50).at[0].x, 50);
 });
 
 function started(client) {

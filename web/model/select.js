@@ -1,4 +1,5 @@
 // What the views want to know of the model. Pure functions.
+import { remembering } from "../ui/records.js";
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Job, Model } from "./types.js" */
 
@@ -145,22 +146,6 @@ export function nameOf(model, job) {
 /** Its name, or one made of its id. @param {Translate} t @param {Model} model @param {Job} job */
 export const titleOf = (t, model, job) =>
   nameOf(model, job) ?? t("tray.unnamed", { id: job.job_id.slice(0, 8) });
-
-/**
- * Answers as it did last for the same arguments: a list that is scrolled is not made anew in each frame.
- * @template {any[]} A @template R @param {(...args: A) => R} compute @returns {(...args: A) => R}
- */
-export function remembering(compute) {
-  /** @type {A | null} */ let given = null;
-  /** @type {R} */ let result;
-  return (...args) => {
-    if (given === null || args.some((arg, index) => arg !== given?.[index])) {
-      result = compute(...args);
-      given = args;
-    }
-    return result;
-  };
-}
 
 const filteredOf = remembering(
   (/** @type {Model["jobs"]} */ jobs, /** @type {string[]} */ order, /** @type {string[]} */ wanted) =>

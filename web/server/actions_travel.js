@@ -1,7 +1,8 @@
 // What a user can ask for of time travel, breakpoints and comparing.
 import { Refused } from "./client.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
-import { breakpointOf, forkPlan } from "../model/select_travel.js";
+import { forkPlan } from "../model/select_fork.js";
+import { breakpointOf } from "../model/select_travel.js";
 /** @import { Breakpoint } from "../model/types.js" */
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Client } from "./client.js" */

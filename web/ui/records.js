@@ -14,3 +14,19 @@ export function without(record, key) {
 export function keep(record, wanted) {
   return Object.fromEntries(Object.entries(record).filter(([key, value]) => wanted(key, value)));
 }
+
+/**
+ * Answers as it did last for the same arguments: a list that is scrolled is not made anew in each frame.
+ * @template {any[]} A @template R @param {(...args: A) => R} compute @returns {(...args: A) => R}
+ */
+export function remembering(compute) {
+  /** @type {A | null} */ let given = null;
+  /** @type {R} */ let result;
+  return (...args) => {
+    if (given === null || args.some((arg, index) => arg !== given?.[index])) {
+      result = compute(...args);
+      given = args;
+    }
+    return result;
+  };
+}

@@ -1,7 +1,7 @@
 // What was measured in each step, as a line, with the numbers to take away.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { QUANTITIES, polyline, series } from "../model/select_travel.js";
+import { QUANTITIES, polyline, series } from "../model/select_chart.js";
 import { icon } from "./icons.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */

@@ -2,7 +2,7 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { comparisonOf } from "../model/select_compare.js";
-import { family } from "../model/select_travel.js";
+import { family } from "../model/select_family.js";
 import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
 /** @import { Difference, Job, Model, Viewer } from "../model/types.js" */

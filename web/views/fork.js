@@ -2,7 +2,7 @@
 import { h } from "../ui/dom.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 import * as format from "../ui/format.js";
-import { MOST_FORKS, forkPlan } from "../model/select_travel.js";
+import { MOST_FORKS, forkPlan } from "../model/select_fork.js";
 import { buttons, dialog } from "./dialog.js";
 import { grouped } from "./editor.js";
 /** @import { ForkDialog, Input, Job, Model } from "../model/types.js" */

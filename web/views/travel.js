@@ -2,7 +2,8 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { titleOf } from "../model/select.js";
-import { canFork, canRewind, canUndoRewind, forksOf, hasGrid, leftOver } from "../model/select_travel.js";
+import { forksOf, hasGrid } from "../model/select_family.js";
+import { canFork, canRewind, canUndoRewind, leftOver } from "../model/select_travel.js";
 import { icon } from "./icons.js";
 import { button } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */

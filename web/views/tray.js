@@ -2,7 +2,7 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { FILTERS, ROW, filtered, rowsInSight } from "../model/select.js";
-import { asTrees } from "../model/select_travel.js";
+import { asTrees } from "../model/select_family.js";
 import { card } from "./card.js";
 import { detailView } from "./detail.js";
 /** @import { Model } from "../model/types.js" */
