@@ -24,7 +24,15 @@ as_package()
 UNIT = frozenset(
     f"test_{name}.py"
     for name in (
-        *("architecture", "breakpoints_unit", "brownian", "compare_unit", "control_unit", "demo_model_unit"),
+        *(
+            "architecture",
+            "architecture_web",
+            "breakpoints_unit",
+            "brownian",
+            "compare_unit",
+            "control_unit",
+            "demo_model_unit",
+        ),
         *("disk", "edits", "ending_in_order", "evaluation", "examples_unit", "expanding_unit", "fingerprint"),
         *("guard", "instrument", "job", "pace", "preview_files", "queue_order", "recording", "recovery"),
         *("registry", "segments_unit", "store", "telemetry_unit", "timetravel_unit", "web"),

@@ -48,12 +48,12 @@ def test_every_text_that_is_asked_for_is_there_in_every_language() -> None:
 
 def test_every_language_has_every_command_and_setting() -> None:
     assert {path.name for path in LANGUAGES} >= {"en", "de", "fr"}
-    source = (ROOT / "web" / "commands.js").read_text(encoding="utf-8")
+    source = (ROOT / "web" / "comfyui" / "commands.js").read_text(encoding="utf-8")
     commands = re.findall(r"command\(\s*\"(\w+)\"", source)
     for language in LANGUAGES:
         labels = json.loads((language / "commands.json").read_text(encoding="utf-8"))
         assert set(labels) == {f"Midrun_{name}" for name in commands}
-    source = (ROOT / "web" / "settings.js").read_text(encoding="utf-8")
+    source = (ROOT / "web" / "comfyui" / "settings.js").read_text(encoding="utf-8")
     settings = re.findall(r"id: \"Midrun\.(\w+)\"", source)
     for language in LANGUAGES:
         if language.name != "en":  # whose words are in the code
