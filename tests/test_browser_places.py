@@ -108,6 +108,7 @@ def test_a_node_that_samples_four_times_shows_each_of_them(newest: Comfy, browse
         tiles["sampler"]["inputs"]["model"] = ["attach", 0]
         ids = shown.load(tiles)
         shown.show(ids["sampler"])
+        shown.expected = "/preview?"  # of a call whose pictures went when those of the next came
         job_id = shown.queue()
         newest.wait_at_gate("tiles", 2)
         expect(shown.node).to_contain_text("step 1 / 3")
