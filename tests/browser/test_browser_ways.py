@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
-from test_browser_travel import opened, queued
 
 from browser import RENDERERS, needs_chromium, screen
 from harness import Comfy
+from test_browser_travel import opened, queued
 from test_control import pause_at
 from test_ways import in_series
 
