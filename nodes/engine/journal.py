@@ -35,7 +35,7 @@ class Journal:
         self._later(self._enter)
 
     def settle(self) -> None:
-        """Enter what was noted, now. Raises what went wrong with an entry: nothing after that one is entered."""
+        """Enter what was noted, now. Raises what went wrong with an entry; nothing after it is entered."""
         self._take_up()
         self._enter()
         self._raise()
