@@ -14,7 +14,7 @@ class MidrunError(Exception):
 
 
 class BadRequest(MidrunError):
-    """A request that can not be understood."""
+    """A request that cannot be understood."""
 
 
 class UnknownJob(MidrunError):
@@ -119,7 +119,7 @@ def short(job_id: str) -> str:
 
 
 class InvalidParams(MidrunError):
-    """Edits that can not be made; none of the request was stored.
+    """Edits that cannot be made; none of the request was stored.
 
     rejected: [{node_id, input, reason}], with `rewind`: {node_id, step} where an edit is possible after that
     """

@@ -60,5 +60,5 @@ def test_a_seed_may_be_as_large_as_comfyui_s() -> None:
 
 
 def test_a_sampler_that_can_not_start_from_x_is_refused() -> None:
-    with pytest.raises(InputsChanged, match="object can not begin"):
+    with pytest.raises(InputsChanged, match="object cannot begin"):
         starting_at(object(), torch.zeros(1))

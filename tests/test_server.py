@@ -1,4 +1,4 @@
-"""A real server against hostile input, load, restarts and a directory that it can not write to."""
+"""A real server against hostile input, load, restarts and a directory that it cannot write to."""
 
 from __future__ import annotations
 

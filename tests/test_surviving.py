@@ -123,7 +123,7 @@ def test_a_disk_that_can_not_be_written_is_told_and_sampling_goes_on(comfy: Comf
     comfy.open_gate("full", 3)
     comfy.wait_at_gate("full", 5)
     comfy.until(lambda: comfy.job(job_id)["warnings"], "the warning")
-    assert "can not survive a restart" in warnings(comfy.job(job_id))["not_on_disk"]
+    assert "cannot survive a restart" in warnings(comfy.job(job_id))["not_on_disk"]
     place.unlink()
     comfy.open_gate("full", 5)
     comfy.wait_for(job_id, "completed")

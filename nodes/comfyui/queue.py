@@ -105,7 +105,7 @@ class ComfyQueue:
             raise RunRefused(job_id, f"it could not be validated: {raised!r}.", []) from raised
         without = bool(sampler) and not any(sampler in ancestors(prompt, output) for output in outputs)
         if not valid or without:  # ComfyUI would run what is left
-            because = f"what needs node {sampler} can not be run." if valid else _sentence(error)
+            because = f"what needs node {sampler} cannot be run." if valid else _sentence(error)
             raise RunRefused(job_id, because, _rejected(node_errors))
         extra = copy.deepcopy(request.extra_data) | {"create_time": int(time.time() * 1000)}
         left = [output for output in outputs if output not in request.kept.done]

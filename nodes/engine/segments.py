@@ -51,7 +51,7 @@ def segment_for(
         if then.shape == now.shape:
             return newest
         raise InputsChanged(
-            f"Midrun can not go on with this sampling call: it had {len(then) - 1} steps when it was "
+            f"Midrun cannot go on with this sampling call: it had {len(then) - 1} steps when it was "
             f"recorded and has {len(now) - 1} now, though they were not edited. {AGAIN}"
         )
     origin = _origin(recording, newest)
@@ -116,8 +116,8 @@ def starting_at(sampler: Any, x: torch.Tensor) -> Any:
     Where no step is left it is not called: x is what the sampling has come to.
     """
     if not hasattr(sampler, "sampler_function"):
-        told = f"{type(sampler).__name__} can not begin in the middle of a sampling"
-        raise InputsChanged(f"Midrun can not go on with this sampling call: {told}. {AGAIN}")
+        told = f"{type(sampler).__name__} cannot begin in the middle of a sampling"
+        raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     function: Callable[..., Any] = sampler.sampler_function
 
     def begin(model: Any, start: torch.Tensor, sigmas: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -153,8 +153,8 @@ def _origin(recording: Recording, newest: Segment | None) -> Approach:
         return newest.origin
     approach = _read(lambda: recording.approach(len(recording)))
     if approach is None:
-        told = "where the sampler had come to is not on record, so its schedule can not be changed"
-        raise InputsChanged(f"Midrun can not go on with this sampling call: {told}. {AGAIN}")
+        told = "where the sampler had come to is not on record, so its schedule cannot be changed"
+        raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     return approach
 
 
@@ -187,5 +187,5 @@ def _read(read: Callable[[], Any]) -> Any:
         return read()
     except (Damaged, KeyError, IndexError) as error:
         raise InputsChanged(
-            f"The recording of this sampling call can not be read back: {error}. {AGAIN}"
+            f"The recording of this sampling call cannot be read back: {error}. {AGAIN}"
         ) from error

@@ -32,7 +32,7 @@ class Missing(Exception):
 
 
 class Unusable(Exception):
-    """Something can not decode this latent; the message says why."""
+    """Something cannot decode this latent; the message says why."""
 
 
 def latent2rgb(x0: torch.Tensor, latent_format: Any, most: int) -> Images:
@@ -127,8 +127,8 @@ def _loaded(file: Path, latent_format: Any) -> Tiny | Unusable:
             return _video(file)
         return _image(file, latent_format.latent_channels)
     except Exception as error:  # noqa: BLE001  a file may hold anything, and torch may raise anything at it
-        log.warning("Midrun can not use the decoder %s: %s", file, error)
-        return Unusable(f"{file.name} can not be used as a decoder: {_first_line(error)}")
+        log.warning("Midrun cannot use the decoder %s: %s", file, error)
+        return Unusable(f"{file.name} cannot be used as a decoder: {_first_line(error)}")
 
 
 def _image(file: Path, channels: int) -> Tiny:

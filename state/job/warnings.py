@@ -6,12 +6,12 @@ Warning = tuple[str, str]
 
 NOT_ON_DISK: Warning = (
     "not_on_disk",
-    "This job can not survive a restart of ComfyUI from here on: {}. It can be paused and resumed as long as "
+    "This job cannot survive a restart of ComfyUI from here on: {}. It can be paused and resumed as long as "
     "this server runs.",
 )
 NOT_IN_DATABASE: Warning = (
     "not_in_database",
-    "What becomes of this job can not be stored, so it may be lost when ComfyUI restarts: {}.",
+    "What becomes of this job cannot be stored, so it may be lost when ComfyUI restarts: {}.",
 )
 RECORDING_GONE: Warning = (
     "recording_gone",
@@ -19,7 +19,7 @@ RECORDING_GONE: Warning = (
 )
 RECORDING_DAMAGED: Warning = (
     "recording_damaged",
-    "{} recorded evaluations of this job, from number {} on, can not be read back ({}). They are computed "
+    "{} recorded evaluations of this job, from number {} on, cannot be read back ({}). They are computed "
     "again.",
 )
 INPUTS_CHANGED: Warning = (
@@ -63,11 +63,11 @@ NAN_LATENT: Warning = (
 )
 NOT_PREVIEWED: Warning = (
     "previews_not_stored",
-    "Previews of this job can not be stored, so only the newest is to be seen: {}.",
+    "Previews of this job cannot be stored, so only the newest is to be seen: {}.",
 )
 NO_THERMOMETER: Warning = (
     "no_thermometer",
-    "This job is to pause when the GPU is hot, but its temperature can not be read: {}.",
+    "This job is to pause when the GPU is hot, but its temperature cannot be read: {}.",
 )
 
 # Told anew if still true.

@@ -132,7 +132,7 @@ class Editing:
         return view
 
     def _accepted(self, at: Standpoint, wanted: dict[str, Any]) -> dict[Path, Any]:
-        """The edits one by one; raises EditRefused with all that can not be made."""
+        """The edits one by one; raises EditRefused with all that cannot be made."""
         rejected: list[dict[str, Any]] = []
         paths = _paths(wanted)
         for path, value in paths.items():
@@ -177,7 +177,7 @@ class Editing:
         return _told(path, *self._way(at, path, found)) if found.kind is Kind.CONSUMED else None
 
     def _way(self, at: Standpoint, path: Path, found: Verdict) -> tuple[str, dict[str, Any] | None]:
-        """What an edit of that input would do or, where it can not be made now, the rewind that allows it."""
+        """What an edit of that input would do or, where it cannot be made now, the rewind that allows it."""
         view, used_by = at.view, found.used_by
         go = "Pause the job and rewind" if view.state in RUNS else "Rewind"
         if used_by is not None and not used_by.on_record:

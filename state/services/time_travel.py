@@ -145,7 +145,7 @@ class TimeTravel:
         except OSError as error:
             for draft, _ in drafts:
                 self._registry.delete(draft)
-            raise Unavailable(f"Midrun can not make files for the forks: {error}.") from error
+            raise Unavailable(f"Midrun cannot make files for the forks: {error}.") from error
         self._registry.settle(job)
         for draft, _ in drafts:
             await self._go_on(draft)

@@ -25,7 +25,7 @@ class Definition:
 
 
 def refusal(definition: Definition, value: Any) -> str | None:
-    """Why the value can not be taken, or None."""
+    """Why the value cannot be taken, or None."""
     if isinstance(value, (list, dict)):
         return "a value is wanted here, not a link or a structure"
     if definition.type in ("INT", "FLOAT"):
