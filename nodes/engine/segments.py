@@ -52,7 +52,7 @@ def segment_for(
             return newest
         raise InputsChanged(
             f"Midrun cannot go on with this sampling call: it had {len(then) - 1} steps when it was "
-            f"recorded and has {len(now) - 1} now, though they were not edited. {AGAIN}"
+            f"recorded and has {len(now) - 1} now, although nobody edited them. {AGAIN}"
         )
     origin = _origin(recording, newest)
     steps = [number for number in recording.steps() if _ended_by(recording, number, origin.evaluations)]
@@ -116,7 +116,7 @@ def starting_at(sampler: Any, x: torch.Tensor) -> Any:
     Where no step is left it is not called: x is what the sampling has come to.
     """
     if not hasattr(sampler, "sampler_function"):
-        told = f"{type(sampler).__name__} cannot begin in the middle of a sampling"
+        told = f"{type(sampler).__name__} cannot begin in the middle of sampling"
         raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     function: Callable[..., Any] = sampler.sampler_function
 
@@ -153,7 +153,7 @@ def _origin(recording: Recording, newest: Segment | None) -> Approach:
         return newest.origin
     approach = _read(lambda: recording.approach(len(recording)))
     if approach is None:
-        told = "where the sampler had come to is not on record, so its schedule cannot be changed"
+        told = "the sampler's position is not on record, so its schedule cannot be changed"
         raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     return approach
 
@@ -178,7 +178,7 @@ def _ended_by(recording: Recording, number: int, evaluations: int) -> bool:
 def _denoised(recording: Recording, step: int) -> torch.Tensor:
     found = _read(lambda: recording.step(step)) if step else None
     if found is None or found.denoised is None:
-        raise InputsChanged(f"No step is done yet whose noise level could be changed. {AGAIN}")
+        raise InputsChanged(f"No step is done yet, so there is no noise level to change. {AGAIN}")
     return found.denoised
 
 

@@ -44,7 +44,7 @@ def latent2rgb(x0: torch.Tensor, latent_format: Any, most: int) -> Images:
     if factors is None:
         raise Unusable(f"no colours are known for latents of the format {type(latent_format).__name__}")
     if x0.ndim not in (4, 5) or x0.shape[1] != latent_format.latent_channels:
-        raise Unusable(f"a latent of the shape {tuple(x0.shape)} is no picture")
+        raise Unusable(f"a latent of the shape {tuple(x0.shape)} is not a picture")
     more = (latent_format.latent_rgb_factors_bias, getattr(latent_format, "latent_rgb_factors_reshape", None))
     decode = latent_preview.Latent2RGBPreviewer(factors, *more).decode_latent_to_preview
     if x0.ndim == 4:

@@ -89,7 +89,7 @@ class Previewer:
         try:
             self._tiny.find(restore(described))
         except Missing as error:
-            return Best(Method.LATENT2RGB, f"The decoder of TAESD is missing: {error}.", missing=str(error))
+            return Best(Method.LATENT2RGB, f"The TAESD decoder is missing: {error}.", missing=str(error))
         except NoDecoder as error:
             return Best(Method.LATENT2RGB, f"No TAESD: {error}.")
         except (Unusable, OSError) as error:

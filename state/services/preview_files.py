@@ -191,7 +191,7 @@ class PreviewFiles:
         file = self._file(job_id, preview, False)
         file.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(file.parent).free < self._reserve:
-            raise OSError(f"too little is free on the disk of {self.directory}")
+            raise OSError(f"too little space is free on the disk of {self.directory}")
         _write(file, content.picture)
         if content.still is not None:
             _write(self._file(job_id, preview, True), content.still)
