@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,12 @@ def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     for method, path in registered:
         assert f"| {method} `{path}` |" in page
+
+
+def test_the_checks_before_a_commit_are_those_of_dev_py() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0][
+        "hooks"
+    ]
+    commands = (ROOT / "dev.py").read_text(encoding="utf-8").split("checks = {")[1].split("if arguments")[0]
+    run = re.findall(r'"([\w ]+)"(?:: |\] = )\("-m", "(\w+)"', commands)
+    assert [(hook["name"], hook["entry"].split()[2]) for hook in hooks] == run

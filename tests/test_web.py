@@ -66,6 +66,9 @@ HELP = sorted((ROOT / "web" / "docs").glob("*.md"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *HELP]
 
 
+WINGS = {path.name for path in ROOT.iterdir() if path.is_dir()}
+
+
 def pictures(page: Path) -> set[Path]:
     found = re.findall(
         r"!\[[^\]]+\]\(([^)]+)\)|<img src=\"([^\"]+)\" alt=\"[^\"]+\"", page.read_text(encoding="utf-8")
@@ -92,6 +95,13 @@ def test_every_link_between_pages_leads_to_a_file_and_its_heading() -> None:
             if heading:
                 titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
                 assert heading in {re.sub(r"[^\w\- ]", "", one).lower().replace(" ", "-") for one in titles}
+
+
+def test_every_file_that_a_guide_names_is_there() -> None:
+    for page in PAGES:
+        for name in re.findall(r"`([\w./*-]+/[\w.*-]*)`", page.read_text(encoding="utf-8")):
+            if name.split("/")[0] in WINGS:
+                assert list(ROOT.glob(name)), (page.name, name)
 
 
 def test_the_readme_fits_on_three_screens() -> None:
