@@ -175,7 +175,7 @@ class Environment:
         command = [str(self.python), "-c", NPM, "install", "--silent", "--no-save", "--prefix"]
         done = subprocess.run([*command, str(self.home / "typescript"), TYPESCRIPT], capture_output=True)
         if done.returncode:
-            print("can not be had;", end=" ")
+            print("cannot be had;", end=" ")
 
     def _install_torchaudio(self) -> None:
         self.pip("--no-deps", TORCHAUDIO)

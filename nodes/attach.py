@@ -15,7 +15,7 @@ class MidrunAttach(io.ComfyNode):
             node_id="MidrunAttach",
             display_name="Midrun Attach",
             category="sampling/midrun",
-            description="Every sampler node behind this can be paused, stepped, resumed and aborted.",
+            description="Every sampler node after this can be paused, edited, stepped, resumed and aborted.",
             inputs=[
                 io.Model.Input("model", tooltip="The model on its way to one or more sampler nodes."),
                 *midrun_inputs(),

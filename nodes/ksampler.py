@@ -17,7 +17,7 @@ class MidrunKSampler(io.ComfyNode):
             node_id="MidrunKSampler",
             display_name="KSampler (Midrun)",
             category="sampling/midrun",
-            description="KSampler whose run can be paused, stepped, resumed and aborted.",
+            description="A KSampler that can be paused, edited, stepped, resumed and aborted.",
             inputs=[
                 io.Model.Input("model", tooltip="The model used for denoising the input latent."),
                 io.Int.Input(

@@ -24,10 +24,10 @@ class MidrunOnce(io.ComfyNode):
             node_id="MidrunOnce",
             display_name="Midrun Once",
             category="sampling/midrun",
-            description="Lets through what an iteration of a loop has yet to make. Put in by Midrun itself.",
+            description="Passes on what an iteration of a loop has not made yet. Midrun puts it in itself.",
             inputs=[
-                ANY.Input("value", lazy=True, tooltip="Asked for only in an iteration that is not over."),
-                io.Boolean.Input("blocks", tooltip="Keep what is behind from running; else give it nothing."),
+                ANY.Input("value", lazy=True, tooltip="Computed only in an iteration that is not finished."),
+                io.Boolean.Input("blocks", tooltip="When it is over, stop the next node or give it nothing."),
             ],
             outputs=[ANY.Output(display_name="value", is_output_list=True)],
             is_input_list=True,

@@ -46,7 +46,7 @@ async def body(request: web.Request) -> dict[str, Any]:
 def only(given: Iterable[str], known: set[str]) -> None:
     unknown = sorted(set(given) - known)
     if unknown:
-        allowed = f"; known here: {', '.join(sorted(known))}" if known else ""
+        allowed = f"; known keys: {', '.join(sorted(known))}" if known else ""
         raise BadRequest(f"Unknown key {unknown[0][:40]!r}{allowed}.")
 
 

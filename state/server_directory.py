@@ -85,7 +85,7 @@ def _locked(directory: Path) -> Any:
         if error.errno in _HELD:
             file.close()
             return None
-        log.warning("Midrun: %s can not be locked (%s); let no second server use it", file.name, error)
+        log.warning("Midrun: %s cannot be locked (%s); let no second server use it", file.name, error)
     if hasattr(os, "register_at_fork"):  # a child that outlives this server must not keep the lock
         os.register_at_fork(after_in_child=file.close)
     return file

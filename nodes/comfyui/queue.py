@@ -102,10 +102,10 @@ class ComfyQueue:
         try:
             valid, error, outputs, node_errors = await execution.validate_prompt(prompt_id, prompt, targets)
         except Exception as raised:
-            raise RunRefused(job_id, f"it could not be validated: {raised!r}.", []) from raised
+            raise RunRefused(job_id, f"validation failed with {raised!r}.", []) from raised
         without = bool(sampler) and not any(sampler in ancestors(prompt, output) for output in outputs)
         if not valid or without:  # ComfyUI would run what is left
-            because = f"what needs node {sampler} can not be run." if valid else _sentence(error)
+            because = f"the nodes that depend on node {sampler} cannot run." if valid else _sentence(error)
             raise RunRefused(job_id, because, _rejected(node_errors))
         extra = copy.deepcopy(request.extra_data) | {"create_time": int(time.time() * 1000)}
         left = [output for output in outputs if output not in request.kept.done]

@@ -76,8 +76,8 @@ def recorded_inputs(
         then, new = getattr(recorded, name), getattr(now, name)
         if (then is None) != (new is None) or (then is not None and then.shape != new.shape):
             raise InputsChanged(
-                f"Midrun can not go on with this sampling call: its {name} was {_shape(then)} when it was "
-                f"recorded and is {_shape(new)} now. The recording is kept; restore what changed and resume, "
+                f"Midrun cannot go on with this sampling call: its {name} was {_shape(then)} when it was "
+                f"recorded and is {_shape(new)} now. The recording is kept; undo the change and resume, "
                 "or rewind to step 0."
             )
     _tell_differences(job, recorded, now, recording)

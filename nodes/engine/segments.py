@@ -51,8 +51,8 @@ def segment_for(
         if then.shape == now.shape:
             return newest
         raise InputsChanged(
-            f"Midrun can not go on with this sampling call: it had {len(then) - 1} steps when it was "
-            f"recorded and has {len(now) - 1} now, though they were not edited. {AGAIN}"
+            f"Midrun cannot go on with this sampling call: it had {len(then) - 1} steps when it was "
+            f"recorded and has {len(now) - 1} now, although nobody edited them. {AGAIN}"
         )
     origin = _origin(recording, newest)
     steps = [number for number in recording.steps() if _ended_by(recording, number, origin.evaluations)]
@@ -116,8 +116,8 @@ def starting_at(sampler: Any, x: torch.Tensor) -> Any:
     Where no step is left it is not called: x is what the sampling has come to.
     """
     if not hasattr(sampler, "sampler_function"):
-        told = f"{type(sampler).__name__} can not begin in the middle of a sampling"
-        raise InputsChanged(f"Midrun can not go on with this sampling call: {told}. {AGAIN}")
+        told = f"{type(sampler).__name__} cannot begin in the middle of sampling"
+        raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     function: Callable[..., Any] = sampler.sampler_function
 
     def begin(model: Any, start: torch.Tensor, sigmas: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -153,8 +153,8 @@ def _origin(recording: Recording, newest: Segment | None) -> Approach:
         return newest.origin
     approach = _read(lambda: recording.approach(len(recording)))
     if approach is None:
-        told = "where the sampler had come to is not on record, so its schedule can not be changed"
-        raise InputsChanged(f"Midrun can not go on with this sampling call: {told}. {AGAIN}")
+        told = "the sampler's position is not on record, so its schedule cannot be changed"
+        raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     return approach
 
 
@@ -178,7 +178,7 @@ def _ended_by(recording: Recording, number: int, evaluations: int) -> bool:
 def _denoised(recording: Recording, step: int) -> torch.Tensor:
     found = _read(lambda: recording.step(step)) if step else None
     if found is None or found.denoised is None:
-        raise InputsChanged(f"No step is done yet whose noise level could be changed. {AGAIN}")
+        raise InputsChanged(f"No step is done yet, so there is no noise level to change. {AGAIN}")
     return found.denoised
 
 
@@ -187,5 +187,5 @@ def _read(read: Callable[[], Any]) -> Any:
         return read()
     except (Damaged, KeyError, IndexError) as error:
         raise InputsChanged(
-            f"The recording of this sampling call can not be read back: {error}. {AGAIN}"
+            f"The recording of this sampling call cannot be read back: {error}. {AGAIN}"
         ) from error

@@ -60,7 +60,7 @@ class Gallery:
         return await asyncio.to_thread(self._files.listed, job.job_id)
 
     async def picture(self, job: Job, wanted: Wanted) -> Shown:
-        """Raises NoPreview, and IllegalTransition for what can not be had in full quality now."""
+        """Raises NoPreview, and IllegalTransition for what cannot be had in full quality now."""
         node_id = await asyncio.to_thread(self._node_called, job, wanted.node_id, wanted.iteration)
         wanted = replace(wanted, node_id=node_id)
         if wanted.quality is Quality.FULL:
@@ -159,7 +159,7 @@ class Gallery:
         try:
             inputs, step = recording.inputs, recording.step(steps[-1] if number is None else number)
         except (Damaged, KeyError, IndexError) as error:
-            raise NoPreview(job.job_id, f"its recording can not be read: {error}") from error
+            raise NoPreview(job.job_id, f"its recording cannot be read: {error}") from error
         if inputs is None or step.denoised is None:
             raise NoPreview(job.job_id, TOO_EARLY)
         return inputs, step
@@ -169,7 +169,7 @@ class Gallery:
         try:
             inputs = recording.inputs
         except Damaged as error:
-            raise NoPreview(job.job_id, f"its recording can not be read: {error}") from error
+            raise NoPreview(job.job_id, f"its recording cannot be read: {error}") from error
         if inputs is None:
             raise NoPreview(job.job_id, TOO_EARLY)
         found = source_of(job.request.prompt, node.display_id, inputs, options.max_size)

@@ -26,8 +26,8 @@ from .pictures import Picture, webp
 from .preview_thread import PreviewThread
 from .previewer import LIVE_FRAMES_S, MOST_FRAMES, Best, Made, Previewer
 
-ON_CPU = "A decode by TAESD takes the sampler's processor, so it is used at pauses and on demand."
-TOO_SLOW = "A decode by TAESD takes too long to follow the sampler, so it is used at pauses and on demand."
+ON_CPU = "TAESD would take the sampler's processor, so it is used only at pauses and on demand."
+TOO_SLOW = "TAESD is too slow to follow the sampler, so it is used only at pauses and on demand."
 Announce = Callable[[Job, Preview, Picture], None]
 
 

@@ -116,7 +116,7 @@ def hit(breakpoints: Breakpoints, which: Iterable[Breakpoint]) -> Breakpoints:
 def parsed(given: Any) -> Breakpoints:
     """From JSON; raises BadRequest."""
     if not isinstance(given, list) or len(given) > MOST:
-        raise BadRequest(f"breakpoints must be a list of at most {MOST}.")
+        raise BadRequest(f"breakpoints must be a list of at most {MOST} breakpoints.")
     breakpoints = tuple(_parsed(one) for one in given)
     if len({breakpoint.id for breakpoint in breakpoints}) != len(breakpoints):
         raise BadRequest("Two breakpoints have the same id.")
@@ -129,17 +129,17 @@ def _parsed(one: Any) -> Breakpoint:
     known |= NAMES.get(kind, set())
     if not one.keys() <= known:
         told = ", ".join(sorted(known))
-        raise BadRequest(f"A breakpoint of the kind {kind.value} has some of {told}, and no other keys.")
+        raise BadRequest(f"A breakpoint of kind {kind.value} can have only these keys: {told}.")
     texts = {name: one.get(name) for name in ("id", "node_id")}
     flags = {name: one.get(name, default) for name, default in (("enabled", True), ("log_only", False))}
     if not all(text is None or isinstance(text, str) for text in texts.values()):
-        raise BadRequest("id and node_id of a breakpoint are texts or null.")
+        raise BadRequest("id and node_id of a breakpoint must be texts or null.")
     if not all(isinstance(flag, bool) for flag in flags.values()):
-        raise BadRequest("enabled and log_only of a breakpoint are true or false.")
+        raise BadRequest("enabled and log_only of a breakpoint must be true or false.")
     hits = one.get("hits", 0)
     hits = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits >= 0 else 0
     if kind is Kind.NODE and texts["node_id"] is None:
-        raise BadRequest("A breakpoint of the kind node needs a node_id.")
+        raise BadRequest("A breakpoint of kind node needs a node_id.")
     name = texts["id"] or uuid.uuid4().hex[:8]
     limits = AROUND[kind](one) if kind in AROUND else None
     value = _value(kind, one.get("value"))
@@ -150,17 +150,17 @@ def _parsed(one: Any) -> Breakpoint:
 def _iteration(given: Any) -> int | None:
     if given is None or (isinstance(given, int) and not isinstance(given, bool) and given > 0):
         return given
-    raise BadRequest("iteration of a breakpoint is a whole number from 1, or null for each.")
+    raise BadRequest("iteration of a breakpoint must be a whole number from 1, or null for every iteration.")
 
 
 def _kind(one: Any) -> Kind:
     if not isinstance(one, dict):
-        raise BadRequest("A breakpoint is an object.")
+        raise BadRequest("A breakpoint must be an object.")
     try:
         return Kind(one.get("kind"))
     except ValueError:
         names = ", ".join(kind.value for kind in Kind)
-        raise BadRequest(f"The kind of a breakpoint is one of {names}.") from None
+        raise BadRequest(f"The kind of a breakpoint must be one of {names}.") from None
 
 
 def conditions(breakpoints: Breakpoints) -> list[Breakpoint]:
@@ -178,9 +178,9 @@ def _value(kind: Kind, value: Any) -> float | None:
     if kind not in AT_STEPS:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise BadRequest(f"A breakpoint of the kind {kind.value} needs a value above 0.")
+        raise BadRequest(f"A breakpoint of kind {kind.value} needs a value above 0.")
     if kind in COUNTED and value != int(value):
-        raise BadRequest(f"The value of a breakpoint of the kind {kind.value} is a whole number of steps.")
+        raise BadRequest(f"The value of a breakpoint of kind {kind.value} must be a whole number of steps.")
     return value
 
 

@@ -117,7 +117,7 @@ class Job(Watched):
                 self._fire(Event.UNPAUSE if self._started else Event.UNPAUSE_QUEUED, pause_reason=None)
                 return True
             self._require(
-                (H, F), verb, "it has to be paused for that" if steps or edited else "it is not paused"
+                (H, F), verb, "it must be paused for that" if steps or edited else "it is not paused"
             )
             self._steps_left = steps
             if self.state is H and self._view.held and not edited:
@@ -136,7 +136,7 @@ class Job(Watched):
         with self._lock:
             run, self._next_run = self._next_run, None
             if run is None or self.state not in (H, F):
-                because = f"it is {self.state.value} meanwhile."
+                because = f"it is {self.state.value} by now."
                 raise IllegalTransition("run", self.job_id, self.state, because)
             self._leaving = self.prompt_id if self.run_active else None
             self._started, self.run_active = False, True
@@ -222,7 +222,7 @@ class Job(Watched):
             self._refuse_second_run(verb)
             self._require((H, C, A, F), verb, "pause it first")
             if self.state in ENDED and self.run_active:
-                because = "its last run is about to leave ComfyUI; ask again in a moment."
+                because = "its last run is just leaving ComfyUI; try again in a moment."
                 raise IllegalTransition(verb, self.job_id, self.state, because)
             self._next_run = _NextRun(Event.REWIND, {})
 
@@ -244,7 +244,7 @@ class Job(Watched):
         with self._lock:
             take = self._view.take
             if take is None:
-                because = "nothing is left of what it was rewound from."
+                because = "there is no rewind to undo."
                 raise IllegalTransition("restore", self.job_id, self.state, because)
             request = replace(self.request, prompt=take.prompt, kept=take.kept)
             self._be_at(Event.RESTORE, take.moment, take.edits, request, None, telemetry=measured)
@@ -346,7 +346,7 @@ class Job(Watched):
         between_calls = self._started and bool(self._ordinals) and not self._in_call
         if self._view.step == 0 or (self.state in (R, P) and between_calls):
             because = (
-                "it is not sampling now, so there is no unfinished picture to keep; abort with mode stop."
+                "it is not sampling now, so there is no unfinished picture to keep. Abort it with mode stop."
             )
             raise IllegalTransition("finish", self.job_id, self.state, because)
 
@@ -356,5 +356,5 @@ class Job(Watched):
 
     def _refuse_second_run(self, verb: str) -> None:
         if self._next_run is not None:
-            because = "a new run of it is being prepared already."
+            because = "a new run of it is already being prepared."
             raise IllegalTransition(verb, self.job_id, self.state, because)

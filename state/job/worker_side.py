@@ -313,7 +313,7 @@ class Watched(Core):
                 self._fire(Event.FAIL, {"error": error.to_json()}, error=error, held=False)
 
     def set_back(self, error: JobError) -> None:
-        """The run can not go on where the job stopped: it is paused there again, and the run ends."""
+        """The run cannot go on where the job stopped: it is paused there again, and the run ends."""
         with self._lock:
             if self.state in (Q, R):
                 self._fire(Event.PAUSE, pause_reason=PauseReason.USER)

@@ -1,4 +1,4 @@
-"""One recording on disk. What can not be written stays in memory, and is tried again with what follows.
+"""One recording on disk. What cannot be written stays in memory, and is tried again with what follows.
 
 Filled by the worker thread, written by the two of writer.py, read by any.
 """

@@ -18,7 +18,7 @@ from ..telemetry import Telemetry
 
 
 class Damaged(Exception):
-    """A part of a recording can not be read back; the message says which and why."""
+    """A part of a recording cannot be read back; the message says which and why."""
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class Control:
     async def delete(self, any_id: str) -> None:
         job = await self.registry.load(any_id)
         if not job.deletable():
-            because = "it still has a run in ComfyUI. Abort it first, or wait until it ended."
+            because = "it still has a run in ComfyUI. Abort it first, or wait until it has ended."
             raise IllegalTransition("delete", job.job_id, job.state, because)
         self.registry.delete(job)
 

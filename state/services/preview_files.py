@@ -1,7 +1,7 @@
 """Pictures on disk and the list of them: `<directory>/previews/<job>/<node>/step-000012.webp`.
 
 Beside the recordings and not in them: they stay when a recording is deleted, and go with their job. Written
-by the thread that decodes, read by any. Where the disk can not be written, the newest stays in memory.
+by the thread that decodes, read by any. Where the disk cannot be written, the newest stays in memory.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class PreviewFiles:
                     self._remove(job_id, preview)
 
     def add(self, job_id: str, preview: Preview, content: Content) -> None:
-        """Raises OSError where it can not be written; as the newest it is readable all the same."""
+        """Raises OSError where it cannot be written; as the newest it is readable all the same."""
         with self._lock:
             listed = self._of(job_id)
             listed.put(preview)
@@ -191,7 +191,7 @@ class PreviewFiles:
         file = self._file(job_id, preview, False)
         file.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(file.parent).free < self._reserve:
-            raise OSError(f"too little is free on the disk of {self.directory}")
+            raise OSError(f"too little space is free on the disk of {self.directory}")
         _write(file, content.picture)
         if content.still is not None:
             _write(self._file(job_id, preview, True), content.still)

@@ -128,7 +128,7 @@ class TimeTravel:
         """
         places = cells(uuid.uuid4().hex, axes_of(vary or {}), count)
         if len(places) > MOST_FORKS:
-            raise BadRequest(f"That would be {len(places)} jobs; at most {MOST_FORKS} are made at once.")
+            raise BadRequest(f"That would be {len(places)} jobs; the limit is {MOST_FORKS} at once.")
         job = await self._registry.load(any_id)
         place = await self.find(job, node_id, step, iteration)
         self._registry.save_telemetry(job)
@@ -145,7 +145,7 @@ class TimeTravel:
         except OSError as error:
             for draft, _ in drafts:
                 self._registry.delete(draft)
-            raise Unavailable(f"Midrun can not make files for the forks: {error}.") from error
+            raise Unavailable(f"Midrun cannot write the files of the forks: {error}.") from error
         self._registry.settle(job)
         for draft, _ in drafts:
             await self._go_on(draft)

@@ -180,7 +180,7 @@ def _preview_urls(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def previews_of(told: str) -> list[Preview]:
-    """In the order in which they were made; what can not be read is left out."""
+    """In the order in which they were made; what cannot be read is left out."""
     found = []
     for row in json.loads(told):
         try:

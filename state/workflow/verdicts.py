@@ -31,7 +31,7 @@ class Progress(Enum):
 
 @dataclass(frozen=True)
 class Sampled:
-    """A node that has begun to sample. on_record: else it can not be rewound."""
+    """A node that has begun to sample. on_record: else it cannot be rewound."""
 
     node_id: str
     progress: Progress
@@ -74,10 +74,10 @@ _BY_TYPE: dict[str, Kind] = {
 }
 _REASON = {
     Kind.LIVE: "It applies from the next evaluation.",
-    Kind.SCHEDULE: "The steps that are left are sampled anew from here, with another sampler or schedule.",
-    Kind.CONSUMED: "It was used up when sampling began, so it can not change the steps that are done.",
-    Kind.DOWNSTREAM: "It is not used by the sampling: it applies when the nodes after it run.",
-    Kind.CAUTION: "What this node does with it is not known: its effect may begin anywhere.",
+    Kind.SCHEDULE: "The remaining steps are sampled from here with the new sampler or schedule.",
+    Kind.CONSUMED: "It was used up when sampling began, so an edit could not change the steps that are done.",
+    Kind.DOWNSTREAM: "The sampler does not use it: it applies when the nodes after the sampler run.",
+    Kind.CAUTION: "Midrun does not know what this node does with it, nor when an edit takes effect.",
 }
 _STRONGEST = (Kind.LIVE, Kind.SCHEDULE, Kind.CAUTION, Kind.CONSUMED)
 

@@ -68,7 +68,7 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
         job = served.wait_for(job_id, "paused")
         assert (job["step"], job["pause_reason"], job["held"]) == (3, "user", True)
         expect(shown.node).to_contain_text("step 3 / 20")
-        expect(shown.node).to_contain_text("Paused at step 3: you asked.")
+        expect(shown.node).to_contain_text("You paused it at step 3.")
         assert page.title().startswith("⏸ ")
         assert shown.node.bounding_box() == height, "the widget has one size in every state"
         shown.until_step_is_seen(job_id, 3)

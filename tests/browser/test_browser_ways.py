@@ -1,4 +1,4 @@
-"""What can not be edited where the job stands is edited by one click, in both renderers."""
+"""What cannot be edited where the job stands is edited by one click, in both renderers."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_an_edit_of_the_wildcard_itself_draws_it_again(comfy: Comfy) -> None:
     assert torch.equal(latent(comfy, job["prompt_id"]), latent(comfy, untouched["prompt_id"]))
 
 
-def test_what_can_not_be_kept_is_told_before_the_resume_and_after_it_though_another_input_was_edited(
+def test_what_cannot_be_kept_is_told_before_the_resume_and_after_it_though_another_input_was_edited(
     comfy: Comfy,
 ) -> None:
     graph = graphs.base(key="again-tensor", gates="3,5", queue_policy="park")

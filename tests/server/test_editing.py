@@ -189,7 +189,7 @@ def test_params_are_what_an_editor_needs(comfy: Comfy, lora: str) -> None:
 @pytest.mark.parametrize(
     ("node_id", "name", "value", "because"),
     [
-        ("sampler", "cfg", 101, "largest"),
+        ("sampler", "cfg", 101, "maximum"),
         ("sampler", "cfg", "high", "a number"),
         ("sampler", "cfg", float("nan"), "a number"),
         ("sampler", "cfg", ["probe", 0], "not a link"),
@@ -201,7 +201,7 @@ def test_params_are_what_an_editor_needs(comfy: Comfy, lora: str) -> None:
         ("lora", "lora_name", "gone.safetensors", "not one of its options"),
     ],
 )
-def test_an_edit_that_can_not_be_made_changes_nothing(
+def test_an_edit_that_cannot_be_made_changes_nothing(
     comfy: Comfy, lora: str, node_id: str, name: str, value: Any, because: str
 ) -> None:
     key = f"refuse-{node_id}-{name}-{value}"
@@ -362,7 +362,7 @@ def test_a_whole_graph_can_take_the_place_of_the_job_s(comfy: Comfy) -> None:
 @pytest.mark.parametrize(
     "what", ["seed", "gone", "other class", "no graph", "broken link", "too deep", "no node at all"]
 )
-def test_a_graph_that_can_not_go_on_is_refused_and_nothing_is_lost(comfy: Comfy, what: str) -> None:
+def test_a_graph_that_cannot_go_on_is_refused_and_nothing_is_lost(comfy: Comfy, what: str) -> None:
     graph = graphs.base(key=f"graph-{what}", gates="4")
     job_id = comfy.queue(graph)
     pause_at(comfy, job_id, f"graph-{what}", 4)

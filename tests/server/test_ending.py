@@ -182,7 +182,7 @@ def test_a_run_that_validation_refuses_leaves_the_job_as_it_was(comfy: Comfy) ->
     assert comfy.verb(job_id, "abort")[1]["state"] == "aborted"
 
 
-def test_an_output_that_can_not_be_run_any_more_keeps_the_job_from_running_without_its_sampler(
+def test_an_output_that_cannot_be_run_any_more_keeps_the_job_from_running_without_its_sampler(
     comfy: Comfy,
 ) -> None:
     graph = graphs.base(key="half-refused", gates="4", queue_policy="park")

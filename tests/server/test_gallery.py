@@ -193,7 +193,7 @@ def test_the_url_of_a_picture_may_be_kept_for_ever_and_the_newest_may_not(studio
         "step=1e9",
     ],
 )
-def test_a_picture_that_can_not_be_understood_is_400(studio: Comfy, query: str) -> None:
+def test_a_picture_that_cannot_be_understood_is_400(studio: Comfy, query: str) -> None:
     job_id = studio.queue(graphs.base(key=f"bad-{query}", steps=1))
     status, refused = studio.call("GET", f"/midrun/jobs/{job_id}/preview?{query}")
     assert (status, refused["error"]["code"]) == (400, "bad_request")

@@ -58,7 +58,7 @@ def test_a_real_server_waits_until_its_gpu_has_cooled(tmp_path: Path) -> None:
         job_id = server.queue(graphs.base(key="hot", probe={"seconds": 0.2}, steps=30))
         job = server.wait_for(job_id, "paused")
         assert job["pause_reason"] == "breakpoint" and job["gpu_released"]
-        assert job["paused_because"].startswith("The GPU has 90 °C, and it was above 85 °C.")
+        assert job["paused_because"].startswith("The GPU is at 90 °C and was above 85 °C.")
         set_celsius("30 75")
         clocks.sleep(3)
         assert server.job(job_id)["state"] == "paused"

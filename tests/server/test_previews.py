@@ -175,7 +175,7 @@ def test_a_decoder_that_is_none_is_told_and_harms_nobody(studio: Comfy, what: st
     assert_same(image(studio, job["preview_url"]), reference(studio, key, 4, "latent2rgb"))
     told = {warning["code"]: warning["message"] for warning in job["warnings"]}
     if what == "garbage":
-        assert "taesd_decoder.safetensors can not be used" in told["preview_decoder_unusable"]
+        assert "taesd_decoder.safetensors cannot be used" in told["preview_decoder_unusable"]
     else:
         assert "taesd_decoder.safetensors (or .pth) belongs in" in told["preview_decoder_missing"]
         assert "vae_approx" in told["preview_decoder_missing"]

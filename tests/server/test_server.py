@@ -1,4 +1,4 @@
-"""A real server against hostile input, load, restarts and a directory that it can not write to."""
+"""A real server against hostile input, load, restarts and a directory that it cannot write to."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_unknown_job_is_404_whatever_its_id(comfy: Comfy, job_id: str, route:
         ("abort", b"[" * 100000, ""),
     ],
 )
-def test_a_request_that_can_not_be_understood_is_400(comfy: Comfy, verb: str, body: Any, query: str) -> None:
+def test_a_request_that_cannot_be_understood_is_400(comfy: Comfy, verb: str, body: Any, query: str) -> None:
     answer = comfy.call("POST", f"/midrun/jobs/nobody/{verb}{query}", body)
     assert code(answer) == (400, "bad_request") and answer[1]["error"]["message"]
 

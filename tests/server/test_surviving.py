@@ -114,7 +114,7 @@ def test_conditioning_that_changed_by_itself_is_told(comfy: Comfy) -> None:
     assert comfy.probe("wildcard")["done"] == 6
 
 
-def test_a_disk_that_can_not_be_written_is_told_and_sampling_goes_on(comfy: Comfy) -> None:
+def test_a_disk_that_cannot_be_written_is_told_and_sampling_goes_on(comfy: Comfy) -> None:
     job_id = start(comfy, "full", "3,5", queue_policy="hold")
     comfy.wait_at_gate("full", 3)
     place = written(comfy, job_id, 2).parent
@@ -123,7 +123,7 @@ def test_a_disk_that_can_not_be_written_is_told_and_sampling_goes_on(comfy: Comf
     comfy.open_gate("full", 3)
     comfy.wait_at_gate("full", 5)
     comfy.until(lambda: comfy.job(job_id)["warnings"], "the warning")
-    assert "can not survive a restart" in warnings(comfy.job(job_id))["not_on_disk"]
+    assert "cannot survive a restart" in warnings(comfy.job(job_id))["not_on_disk"]
     place.unlink()
     comfy.open_gate("full", 5)
     comfy.wait_for(job_id, "completed")

@@ -263,7 +263,7 @@ def pictures(comfy: Comfy, job_id: str) -> dict[int, bytes]:
         ("fork", {"step": 99}, 404),
     ],
 )
-def test_what_can_not_be_done_is_refused_and_changes_nothing(
+def test_what_cannot_be_done_is_refused_and_changes_nothing(
     comfy: Comfy, past: str, verb: str, body: Any, status: int
 ) -> None:
     before, jobs = comfy.job(past), len(comfy.get("/midrun/jobs?limit=500")["jobs"])

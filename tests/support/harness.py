@@ -62,7 +62,7 @@ class Comfy:
         evidence: Path | None = None,
         environ: dict[str, str] | None = None,
     ) -> None:
-        """`evidence`: a directory in which TestProbe notes the evaluations where a kill can not lose them."""
+        """`evidence`: a directory in which TestProbe notes the evaluations where a kill cannot lose them."""
         self.base = base
         self.args = args
         self.environ = {"MIDRUN_TEST_EVIDENCE": str(evidence)} if evidence is not None else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,15 @@ def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
     verbs = ("get", "post", "put", "delete")
     described = {(verb.upper(), path) for path, item in paths.items() for verb in item if verb in verbs}
     assert described == registered
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     for method, path in registered:
-        assert f"| {method} `{path}` |" in readme
+        assert f"| {method} `{path}` |" in page
+
+
+def test_the_checks_before_a_commit_are_those_of_dev_py() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0][
+        "hooks"
+    ]
+    commands = (ROOT / "dev.py").read_text(encoding="utf-8").split("checks = {")[1].split("if arguments")[0]
+    run = re.findall(r'"([\w ]+)"(?:: |\] = )\("-m", "(\w+)"', commands)
+    assert [(hook["name"], hook["entry"].split()[2]) for hook in hooks] == run

@@ -85,7 +85,7 @@ def other_format(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, flip, empty, other_format, Path.unlink])
-def test_a_replay_ends_before_what_can_not_be_read_and_says_what_was_lost(
+def test_a_replay_ends_before_what_cannot_be_read_and_says_what_was_lost(
     recordings: DiskRecordings, damage: Any
 ) -> None:
     directory = recorded(recordings)
@@ -146,7 +146,7 @@ def test_a_full_disk_keeps_evaluations_in_memory_until_there_is_room(
     assert len(list(recording.directory.glob("0*"))) == 4 and troubles[-1] == (JOB, None)
 
 
-def test_a_place_that_can_not_be_written_is_told_and_nothing_is_raised(
+def test_a_place_that_cannot_be_written_is_told_and_nothing_is_raised(
     recordings: DiskRecordings, troubles: Troubles
 ) -> None:
     recordings.of_job(JOB).parent.mkdir(parents=True)

@@ -21,7 +21,7 @@ def test_an_example_has_a_picture_and_says_what_to_swap(name: str) -> None:
     with Image.open(examples.FOLDER / f"{name}.jpg") as picture:  # ComfyUI's frontend looks for a .jpg
         assert picture.size == (416, 208)
     note = next(node for node in examples.saved(name)["nodes"] if node["type"] in examples.NOTES)
-    assert "*Load Checkpoint* in the place of *Midrun Demo Model*" in note["widgets_values"][0]
+    assert "replace *Midrun Demo Model* with *Load Checkpoint*" in note["widgets_values"][0]
 
 
 @pytest.mark.parametrize("name", RESULTS)

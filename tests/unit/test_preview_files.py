@@ -85,10 +85,10 @@ def test_of_very_many_every_other_goes_and_the_first_and_last_stay(store: Store,
 
 def test_a_full_disk_leaves_the_newest_in_memory(store: Store, tmp_path: Path) -> None:
     files = PreviewFiles(tmp_path, store, 2**62)
-    with pytest.raises(OSError, match="too little is free"):
+    with pytest.raises(OSError, match="too little space is free"):
         files.add("job", preview(1), Content(b"one"))
     assert files.read("job", preview(1)) == b"one"
-    with pytest.raises(OSError, match="too little is free"):
+    with pytest.raises(OSError, match="too little space is free"):
         files.add("job", preview(2), Content(b"two"))
     assert files.read("job", preview(1)) is None and files.read("job", preview(2)) == b"two"
 
@@ -125,7 +125,7 @@ def test_looking_at_a_job_does_not_make_it_newer(store: Store, tmp_path: Path) -
     assert found is not None and found.view.updated_at == AT and found.view.preview_url
 
 
-def test_a_row_that_can_not_be_read_is_left_out(store: Store, tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_read_is_left_out(store: Store, tmp_path: Path) -> None:
     files = PreviewFiles(tmp_path, store, 0)
     files.add("job", preview(1), Content(b"x"))
     files.save("job")

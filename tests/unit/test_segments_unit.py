@@ -59,6 +59,6 @@ def test_a_seed_may_be_as_large_as_comfyui_s() -> None:
     moved(Approach(3, 0.5, x), x, torch.tensor([0.8, 0.0]), Eps(), seed=2**64 - 1 + 3)
 
 
-def test_a_sampler_that_can_not_start_from_x_is_refused() -> None:
-    with pytest.raises(InputsChanged, match="object can not begin"):
+def test_a_sampler_that_cannot_start_from_x_is_refused() -> None:
+    with pytest.raises(InputsChanged, match="object cannot begin"):
         starting_at(object(), torch.zeros(1))

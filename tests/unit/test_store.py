@@ -170,7 +170,7 @@ def test_no_secret_reaches_the_disk(store: Store, path: Path) -> None:
     assert all(b"sesame" not in file.read_bytes() for file in path.parent.iterdir())
 
 
-def test_a_directory_that_can_not_be_made_is_an_error_at_once(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         Store(tmp_path / "file" / "midrun.db")

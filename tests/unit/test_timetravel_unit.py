@@ -17,7 +17,7 @@ from midrun.state.services.preview_files import PreviewFiles
 from midrun.state.services.time_travel import TimeTravel
 
 
-def test_forks_whose_files_can_not_be_made_leave_nothing(
+def test_forks_whose_files_cannot_be_made_leave_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_desk(tmp_path) as desk:

@@ -62,14 +62,47 @@ def test_every_language_has_every_command_and_setting() -> None:
 
 
 PUT_IN_BY_MIDRUN = ("MidrunKept", "MidrunOnce")  # nodes that nobody sees
+HELP = sorted((ROOT / "web" / "docs").glob("*.md"))
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *HELP]
 
 
-def test_every_picture_of_the_readme_and_the_help_pages_is_there_and_small() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "web" / "docs").glob("*.md")]
-    files = set()
-    for page in pages:
-        text = page.read_text(encoding="utf-8")
-        linked = re.findall(r"!\[[^\]]+\]\(([^)]+)\)|<img src=\"([^\"]+)\" alt=\"[^\"]+\"", text)
-        assert linked or page.stem in PUT_IN_BY_MIDRUN, page
-        files |= {page.parent / (one or other) for one, other in linked}
+WINGS = {path.name for path in ROOT.iterdir() if path.is_dir()}
+
+
+def pictures(page: Path) -> set[Path]:
+    found = re.findall(
+        r"!\[[^\]]+\]\(([^)]+)\)|<img src=\"([^\"]+)\" alt=\"[^\"]+\"", page.read_text(encoding="utf-8")
+    )
+    return {(page.parent / (one or other)).resolve() for one, other in found}
+
+
+def test_every_picture_is_on_a_page_and_all_are_small() -> None:
+    files = set().union(*map(pictures, PAGES))
+    assert files == {*(ROOT / "docs").glob("*.webp"), *(ROOT / "web" / "docs").glob("*.webp")}
     assert sum(file.stat().st_size for file in files) < 600_000
+    for page in (ROOT / "README.md", *HELP):
+        assert pictures(page) or page.stem in PUT_IN_BY_MIDRUN, page
+
+
+def test_every_link_between_pages_leads_to_a_file_and_its_heading() -> None:
+    for page in PAGES:
+        for link in re.findall(r"[^!]\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            place, _, heading = link.partition("#")
+            if place.startswith("https:"):
+                continue
+            target = page.parent / place if place else page
+            assert target.exists(), (page, link)
+            if heading:
+                titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+                assert heading in {re.sub(r"[^\w\- ]", "", one).lower().replace(" ", "-") for one in titles}
+
+
+def test_every_file_that_a_guide_names_is_there() -> None:
+    for page in PAGES:
+        for name in re.findall(r"`([\w./*-]+/[\w.*-]*)`", page.read_text(encoding="utf-8")):
+            if name.split("/")[0] in WINGS:
+                assert list(ROOT.glob(name)), (page.name, name)
+
+
+def test_the_readme_fits_on_three_screens() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200

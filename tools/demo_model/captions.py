@@ -19,7 +19,7 @@ FORGOTTEN = 0.02  # how often a token is taken for an unknown one, so that unkno
 
 
 class Layer(comfy.clip_model.CLIPLayer):
-    """ComfyUI's layer adds in place, which can not be differentiated."""
+    """ComfyUI's layer adds in place, which cannot be differentiated."""
 
     def forward(self, x, mask=None, optimized_attention=None):
         x = x + self.self_attn(self.layer_norm1(x), mask, optimized_attention)
