@@ -31,6 +31,7 @@ from .holding import Holding, leave
 from .inputs import Given, recorded_inputs
 from .previews import Previews
 from .queue import ComfyQueue
+from .remembering.session import wishes_of
 from .replay import InputsChanged, Tape, capture_rng, restore_rng
 from .run_watch import Keep, watch
 from .sampling import KEY, Aside, SamplingCall, put_first
@@ -175,7 +176,8 @@ class _OuterSample:
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
             shown = runtime.previews.call(job, ordinal, inputs, options.previews)
             keep_draws = partial(runtime.draws.serve, (job.job_id, node_id, ordinal))
-            aside = Aside(shown, runtime.holding, keep_draws)
+            wishes = wishes_of(runtime.settings())
+            aside = Aside(shown, runtime.holding, keep_draws, wishes)
             call = SamplingCall(job, guider, tape, callback, pause_at, aside)
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:

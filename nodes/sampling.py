@@ -5,10 +5,12 @@ On ComfyUI's worker thread, between the two wrappers: OUTER_SAMPLE runs it, PRED
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -26,7 +28,8 @@ from ..state.view import JobError
 from . import gpu
 from .holding import Holding, leave
 from .previews import CallPreviews
-from .replay import Tap, Tape, capture_rng, finite, host_copy, norm_of
+from .remembering.session import Session, Wishes
+from .replay import Tap, Tape, capture_rng, finite, host_copy, norm_of, restore_rng
 
 KEY = "midrun"
 OWN_POST_CFG = "sampler_post_cfg_function"
@@ -47,6 +50,7 @@ class Aside:
     previews: CallPreviews
     holding: Holding
     keep_draws: Callable[[FrameType], object]  # of the sampler that runs around that frame
+    wishes: Wishes = Wishes()
 
 
 class Unwound(BaseException):
@@ -85,6 +89,7 @@ class SamplingCall:
         self.live = False  # whether the newest evaluation was
         self.seen: Observation | None = None  # of the newest step
         self.difference: torch.Tensor | None = None  # of the two newest steps
+        self.memory = Session(job, tape.recording, aside.wishes, mm.get_torch_device())
 
     def begin_at(self, segment: Segment) -> None:
         """Sample that stretch, after what was done before it."""
@@ -120,12 +125,15 @@ class SamplingCall:
         output = None
         try:
             output = sample()
-            return output, self.job.directive()
+            if (directive := self.job.directive()) not in (Directive.GO, Directive.FINISH):
+                self.memory.left()
+            return output, directive
         except Unwound as unwound:
             directive = unwound.directive
         finally:
             if output is None:
                 gpu.end_forward()  # nobody else does so before the next attempt
+                self.memory.left()
         self._clean_up()
         return None, directive
 
@@ -160,6 +168,7 @@ class SamplingCall:
         own = options.get(OWN_POST_CFG, [])[self.shared_post_cfg :]
         if self.tape.position == self.tape.first:
             self.aside.keep_draws(sys._getframe())
+            self.memory.begin(options, self.guider, KEY, own)
         recorded = self.tape.next()
         self.live = recorded is None
         sigma = timestep.reshape(-1)[0].item()
@@ -171,6 +180,8 @@ class SamplingCall:
             args["model"] = self.guider.inner_model
             self.answer = self.tape.replay(recorded, own, args, x.device)
             self.kept, self.norm = recorded.answer, None
+            if self.tape.position == len(self.tape.recording):
+                self.memory.replayed()
         self.sigma = sigma
         self.job.recorded(self.tape.position, self.sigma, self.live)
         return self.answer
@@ -178,17 +189,31 @@ class SamplingCall:
     def _evaluate(
         self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, own: list[Any]
     ) -> torch.Tensor:
+        if not self.memory.idle:
+            self.memory.before_live(partial(self._again, executor, x, timestep, options, seed))
         before = capture_rng(x.device)
         self.tape.recording.save()  # from here to the model nothing lets the threads in that get work now
+        tap = Tap()
+        with _tapped(options, self.shared_post_cfg, own, tap):
+            answer, kept = self._ask(partial(executor, x, timestep, options, seed))
+        norm = norm_of(kept)
+        if not finite(kept, norm) and self.job.hit(Kind.NAN):
+            raise Unwound(self.job.directive())
+        self.memory.answered(self.tape.position + 1)
+        self.tape.record(kept, tap.calls, before, x.device)
+        self.memory.recorded()
+        self.kept, self.norm = kept, norm
+        return answer
+
+    def _ask(self, model: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Its answer, and the same on the host; left where the job is to be paused."""
         directive = self.job.begin_evaluation()
         if directive is not Directive.GO:
             raise Unwound(directive)
         self.aside.previews.hand_over()
-        tap = Tap()
         outcome = Outcome.RAISED
         try:
-            with _tapped(options, self.shared_post_cfg, own, tap):
-                answer = executor(x, timestep, options, seed)
+            answer = model()
             kept = host_copy(answer)  # waits for the device: the evaluation ends when the GPU is done
             outcome = Outcome.ANSWERED
         except mm.InterruptProcessingException:
@@ -201,12 +226,25 @@ class SamplingCall:
         finally:
             if self.job.end_evaluation(outcome):
                 raise Unwound(self.job.directive())
-        norm = norm_of(kept)
-        if not finite(kept, norm) and self.job.hit(Kind.NAN):
-            raise Unwound(self.job.directive())
-        self.tape.record(kept, tap.calls, before, x.device)
-        self.kept, self.norm = kept, norm
-        return answer
+        return answer, kept
+
+    def _again(
+        self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, index: int
+    ) -> float:
+        """Ask the model once more what is on record; by how much it answers otherwise."""
+        recorded, approach = self.tape.recording.read(index), self.tape.recording.approach(index)
+        if approach is None:
+            return math.inf
+        rng = capture_rng(x.device)
+        earlier = (self.tape.recording.read(number).rng for number in range(index - 1, -1, -1))
+        drawn = next((one for one in earlier if one is not None), None)
+        begun = self.tape.recording.inputs if drawn is None else None
+        if drawn is not None or begun is not None:
+            restore_rng(drawn or begun.rng, x.device)
+        level = torch.full_like(timestep, approach.sigma)
+        _, kept = self._ask(partial(executor, approach.x.to(x.device, copy=True), level, options, seed))
+        restore_rng(rng, x.device)
+        return float((kept.double() - recorded.answer.double()).abs().max())
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""

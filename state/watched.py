@@ -12,6 +12,7 @@ from typing import Any
 
 from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
+from .exactness import Exactness
 from .evaluation import InFlight, InterruptFlag, Outcome
 from .node import Node, itself, told_of
 from .telemetry import Telemetry
@@ -217,6 +218,21 @@ class Watched(Core):
                 self._watch.evaluated(seconds)
                 self._step_s += seconds
             return void
+
+    @property
+    def evaluation_s(self) -> float | None:
+        """Seconds that an evaluation takes, by the running average."""
+        return self._in_flight.mean_s
+
+    def tell_exactness(self, exactness: Exactness) -> None:
+        """What a resume will be like; of an earlier call than the job has come to, nothing is told."""
+        with self._lock:
+            if self._replay is None and self._view.exactness != exactness:
+                kinds = self._view.exactness.kind, exactness.kind
+                if kinds[0] == kinds[1]:
+                    self._set(exactness=exactness)
+                else:
+                    self._note("exactness", exactness.to_json(), exactness=exactness)
 
     def recorded(self, evaluations: int, sigma: float, live: bool) -> None:
         """So many evaluations of this call have been answered; the newest was at noise level `sigma`.
