@@ -25,9 +25,7 @@ def start_of(recording: Recording, end: int | None = None) -> tuple[int, str]:
     return known[-1], names
 
 
-def on_resume(
-    recording: Recording, quick: bool, seconds: float | None, end: int | None = None
-) -> Exactness:
+def on_resume(recording: Recording, quick: bool, seconds: float | None, end: int | None = None) -> Exactness:
     """Of a job that stands at the end of that recording, or there. seconds: of an evaluation"""
     start, names = start_of(recording, end)
     again = (len(recording) if end is None else end) - start

@@ -72,8 +72,8 @@ NO_THERMOMETER: Warning = (
 
 REMEMBERS: Warning = (
     "recomputes",
-    "What this workflow's {} remembers from one step to the next cannot be stored ({}). A resume asks the model "
-    "the evaluations that are done once more, which is exact and takes its time. The setting *Resume quickly* "
+    "What this workflow's {} remembers from one step to the next cannot be stored ({}). A resume asks the "
+    "model once more what is done already, which is exact and takes its time. The setting *Resume quickly* "
     "leaves that out.",
 )
 MEMORY_LOST: Warning = (
@@ -84,7 +84,7 @@ MEMORY_LOST: Warning = (
 NOT_AS_RECORDED: Warning = (
     "not_as_recorded",
     "The model was asked once more what is on record, and answered otherwise, by {} at most. Something that "
-    "Midrun does not know of changed it; the steps from here on may differ from those of an uninterrupted run.",
+    "Midrun does not know of changed it; the steps from here on may differ from an uninterrupted run.",
 )
 
 # Told anew if still true.

@@ -12,8 +12,8 @@ from typing import Any
 
 from .breakpoints import Breakpoint, Kind, Observation, hit, met
 from .core import Core
-from .exactness import Exactness
 from .evaluation import InFlight, InterruptFlag, Outcome
+from .exactness import Exactness
 from .node import Node, itself, told_of
 from .telemetry import Telemetry
 from .timing import Mode

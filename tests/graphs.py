@@ -174,8 +174,8 @@ def area(graph: Graph) -> Graph:
     }
 
 
-def controlled(graph: Graph) -> Graph:
-    """A ControlNet on both prompts."""
+def controlled(graph: Graph, end: float = 0.9) -> Graph:
+    """A ControlNet on both prompts, up to `end` of the noise levels."""
     return {
         **graph,
         "net": node("TestControlNet", seed=3),
@@ -188,7 +188,7 @@ def controlled(graph: Graph) -> Graph:
             image=["hint", 0],
             strength=0.8,
             start_percent=0.0,
-            end_percent=0.9,
+            end_percent=end,
         ),
         "sampler": _with(graph["sampler"], positive=["apply", 0], negative=["apply", 1]),
     }

@@ -21,7 +21,10 @@ from .places import put
 
 
 class Decoder:
-    """present: what there is now; tensor: one by its name; conds: name of each by its uuid; device: the model's"""
+    """present: what there is now; tensor: one by its name
+
+    conds: name of each by its uuid; device: of the model
+    """
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """What patches remember as plain JSON and tensors. No code is stored, and none of a patch is called.
 
-A value is a list whose first item says what it is. What was there when the call began is named by its address,
-what was made since is written out. Raises Unkeepable for what is neither. ComfyUI's worker thread.
+A value is a list whose first item says what it is. What was there when the call began is named by its
+address, what was made since is written out. Raises Unkeepable for what is neither. ComfyUI's worker thread.
 """
 
 from __future__ import annotations

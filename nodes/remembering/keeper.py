@@ -23,8 +23,9 @@ from .picture import Looking, Picture, fill, is_same, marks_of, set_generator
 from .places import drop, put, slots_of
 from .roots import Roots
 
-Changes = dict[str, dict[str, Any]]  # address -> {"set": [[slot, value]], "drop": [slot]}
+Changes = dict[str, dict[str, Any]]  # address -> slot -> value
 NOTHING = object()
+LOST = ["lost"]
 
 
 @dataclass
@@ -89,12 +90,7 @@ class Keeper:
         """Put on record what the patches remember now, if anything changed since the call began."""
         now = self._looking.look()
         writing = _Writing(evaluations)
-        try:
-            changes = self._changes(now, writing)
-        except Unkeepable as lost:
-            self.opaque.append(str(lost))
-            self._remember_beginning()
-            return
+        changes = self._changes(now, writing)
         if not changes:
             return
         size = sum(tensor.nbytes for tensor in writing.tensors.values())
@@ -132,14 +128,14 @@ class Keeper:
                     continue
                 if not known:
                     changed = self._before.setdefault(began.address, {})
-                    changed[name] = self._told_before(then)
+                    changed[name] = self._told(then, self._beginning)
                     grown = True
                     self._release(began, slot, then)
-                found = changes.setdefault(began.address, {"set": [], "drop": []})
-                if new is NOTHING:
-                    found["drop"].append(encoder.slot(slot))
-                else:
-                    found["set"].append([encoder.slot(slot), encoder.value(new)])
+                told = self._told(new, encoder)
+                changes.setdefault(began.address, {})[name] = told
+                if told == LOST and not self.opaque:
+                    self.opaque.append(f"{type(new).__name__} at {began.address}")
+                    grown = True
         if grown:
             self._remember_beginning()
         return changes
@@ -154,10 +150,9 @@ class Keeper:
         self._kept[key] = _Kept(weakref.ref(source), mark, name)
         return name
 
-    def _told_before(self, then: Any) -> list[Any] | None:
-        """What a slot held when the call began. None where there was no such slot."""
-        if then is NOTHING:
-            return None
+    @property
+    def _beginning(self) -> Encoder:
+        """Of what a slot held when the call began."""
 
         def keep(key: int, tensor: torch.Tensor) -> str:
             content = self._copies.get(key, tensor)
@@ -167,7 +162,14 @@ class Keeper:
             self._own[name] = content.detach().to("cpu", copy=True)
             return name
 
-        return Encoder(self._began, keep, self._conds).value(then)
+        return Encoder(self._began, keep, self._conds)
+
+    def _told(self, value: Any, encoder: Encoder) -> list[Any] | None:
+        """A slot's value; None where there is no such slot, LOST where it cannot be told."""
+        try:
+            return None if value is NOTHING else encoder.value(value)
+        except Unkeepable:
+            return LOST
 
     def _release(self, began: Any, slot: Any, then: Any) -> None:
         """A tensor that was replaced may leave the device."""
@@ -234,10 +236,11 @@ class Keeper:
         for address, slots in item(0).told["before"].items():
             wanted |= {(address, name): told for name, told in slots.items()}
         for address, change in (item(evaluations).told["changes"] if evaluations else {}).items():
-            wanted |= {(address, json.dumps(slot)): told for slot, told in change["set"]}
-            wanted |= {(address, json.dumps(slot)): None for slot in change["drop"]}
+            wanted |= {(address, name): told for name, told in change.items()}
         todo = []
         for (address, name), told in wanted.items():
+            if told == LOST:
+                continue
             place = decoder.make_at(address)
             slot = decoder.slot(json.loads(name))
             todo.append((place, slot, NOTHING if told is None else decoder.value(told)))

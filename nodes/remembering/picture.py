@@ -1,7 +1,7 @@
-"""A picture of all that patches could remember in, and what is different in a later one. ComfyUI's worker thread.
+"""A picture of all that patches could remember in, and what is different in a later one.
 
-A look holds no copies: it tells a value that was replaced by its identity, and a tensor that was written into
-by its version, or by a checksum where it has none (as in inference mode).
+It holds no copies: it tells a value that was replaced by its identity, and a tensor that was written into by
+its version, or by a checksum where it has none (as in inference mode). ComfyUI's worker thread.
 """
 
 from __future__ import annotations
@@ -159,7 +159,10 @@ def marks_of(tensors: dict[int, Any]) -> dict[int, Any]:
 
 
 def checksum(tensor: torch.Tensor) -> torch.Tensor | None:
-    """[3], int64, on its device: it differs where the bytes do, save by a rare chance. None for an odd kind."""
+    """[3], int64, on its device: it differs where the bytes do, save by a rare chance. None for an odd kind.
+
+    Sums by row and by column, each with a factor of its own, so that moving values about is seen as well.
+    """
     if tensor.numel() == 0 or tensor.layout is not torch.strided:
         return None
     flat = tensor.detach().contiguous().reshape(-1).view(torch.uint8)

@@ -33,9 +33,7 @@ class Roots:
     conds: dict[Any, str]
 
 
-def roots_of(
-    options: dict[str, Any], guider: Any, own_key: str, own_post_cfg: list[Any]
-) -> Roots | None:
+def roots_of(options: dict[str, Any], guider: Any, own_key: str, own_post_cfg: list[Any]) -> Roots | None:
     """None where no patch could remember anything.
 
     options: what an evaluation is asked with; own_key: of Midrun's wrappers

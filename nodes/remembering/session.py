@@ -21,12 +21,15 @@ from .keeper import Keeper
 from .picture import TooMuch
 from .roots import roots_of
 
-Again = Callable[[int], torch.Tensor]  # asks the model an evaluation that is on record; the largest difference
+Again = Callable[[int], float]  # asks the model what is on record once more; by how much it answers otherwise
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """limit: bytes of one sampling call; quick: rather inexact than ask the model again; verify: ask once more"""
+    """What the user wishes. limit: bytes on record of one sampling call
+
+    quick: rather inexact than to ask the model again; verify: ask it once more, and compare
+    """
 
     limit: int = 2 * 1000**3
     quick: bool = False
@@ -90,7 +93,7 @@ class Session:
             difference = float(again(end - 1))
             self._job.note("verified", {"evaluation": end, "difference": difference})
             self._compare(difference)
-        if not self._give_back(start) and start:
+        if not self._give_back(start) and start and not self._wishes.quick:
             start = 0
             self._give_back(start)
         if start < end:
