@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
@@ -134,7 +135,7 @@ class Decoder:
             made = found.__new__(found)
             deque.__init__(made, (), more)
             return made
-        for base in (OrderedDict, dict, list, set):
+        for base in (OrderedDict, dict, list, set, types.SimpleNamespace):
             if issubclass(found, base):
                 return base.__new__(found)
         try:

@@ -24,7 +24,8 @@ from .places import ORDERED, attributes_of, slots_of, wrapped_in
 
 Told = list[Any]
 AS_IT_IS = (type(None), bool, float, str)
-BUILT_IN = {one.__name__: one for one in (dict, list, set, deque, OrderedDict, defaultdict)}
+PLAIN_PLACES = (dict, list, set, deque, OrderedDict, defaultdict, types.SimpleNamespace)
+BUILT_IN = {one.__name__: one for one in PLAIN_PLACES}
 
 
 class Unkeepable(Exception):
