@@ -28,7 +28,11 @@ def start_of(recording: Recording, end: int | None = None) -> tuple[int, str]:
 def on_resume(recording: Recording, quick: bool, seconds: float | None, end: int | None = None) -> Exactness:
     """Of a job that stands at the end of that recording, or there. seconds: of an evaluation"""
     start, names = start_of(recording, end)
-    again = (len(recording) if end is None else end) - start
+    return would_be((len(recording) if end is None else end) - start, names, quick, seconds)
+
+
+def would_be(again: int, names: str, quick: bool, seconds: float | None) -> Exactness:
+    """again: evaluations to be asked again, for what remembers there"""
     if not again:
         return Exactness(because=names or None)
     if quick:

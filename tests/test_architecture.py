@@ -18,7 +18,7 @@ ON_EVENT_LOOP = [path for path in sorted(ROOT.glob("*.py")) if path.stem not in 
 ROUTES = tuple(f".{path.stem}" for path in ON_EVENT_LOOP)
 MODULES = [
     *ON_EVENT_LOOP,
-    *sorted((ROOT / "nodes").glob("*.py")),
+    *sorted((ROOT / "nodes").rglob("*.py")),
     *sorted((ROOT / "state").glob("*.py")),
 ]
 
@@ -40,7 +40,7 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_a_module_imports_only_what_its_room_may_know(path: Path) -> None:
-    room = path.parent.name if path.parent != ROOT else "routes"
+    room = path.relative_to(ROOT).parts[0] if path.parent != ROOT else "routes"
     forbidden = {
         "state": (".nodes", *ROUTES, "comfy", "aiohttp", "server", "nodes", "execution"),
         "nodes": (*ROUTES, "aiohttp", "server"),

@@ -139,9 +139,9 @@ def test_what_patches_remember_survives_kill_9(own: Comfy, only: str) -> None:
         assert job["warnings"] == []
 
 
-def opaque(watched: bool, key: str, gates: str, policy: str) -> Graph:
+def opaque(watched: bool, key: str, gates: str, policy: str, patch: str = "opaque") -> Graph:
     graph = graphs.base(steps=STEPS, watched=watched, key=key, gates=gates, queue_policy=policy)
-    return graphs.remembering(graph, "opaque")
+    return graphs.remembering(graph, patch)
 
 
 def codes(job: dict[str, Any]) -> set[str]:
@@ -165,6 +165,15 @@ def test_what_cannot_be_stored_is_said_beforehand_and_recomputed(comfy: Comfy, p
     assert comfy.probe(key)["done"] == before + 4 + STEPS  # those on record once more
     events = [event["kind"] for event in comfy.get(f"/midrun/jobs/{job_id}/events")["events"]]
     assert "recomputes" in events and "inexact" not in codes(job)
+
+
+def test_what_can_be_neither_stored_nor_made_anew_is_never_silently_inexact(comfy: Comfy) -> None:
+    job_id = comfy.queue(opaque(True, "worn", "5", "hold", "worn"))
+    comfy.wait_at_gate("worn", 5)
+    assert "recomputes" in codes(comfy.verb(job_id, "pause", query="?wait=30")[1])
+    assert comfy.verb(job_id, "resume")[0] == 202
+    job = comfy.wait_for(job_id, "completed")
+    assert {"inexact", "not_as_recorded"} <= codes(job)
 
 
 def with_settings(comfy: Comfy, **settings: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import weakref
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,8 @@ from .roots import Roots
 
 Changes = dict[str, dict[str, Any]]  # address -> slot -> value
 NOTHING = object()
+MOST_USED = 256
+_used: OrderedDict[int, Any] = OrderedDict()  # opaque things that evaluations went through, by identity
 LOST = ["lost"]
 
 
@@ -84,11 +87,22 @@ class Keeper:
             self.opaque = [f"{type(one).__name__} at {at}" for at, one in self._began.opaque.items()]
             self._remember_beginning()
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the patches are known to remember something."""
+        return bool(self._before or self.opaque)
+
+    def stale(self) -> list[str]:
+        """What cannot be seen into and other attempts' evaluations went through: it is not as it began."""
+        now = self._looking.look(content=False).opaque
+        return [f"{type(one).__name__} at {at}" for at, one in now.items() if _used.get(id(one)) is one]
+
     # -- keeping ---------------------------------------------------------------------------------------
 
     def keep(self, evaluations: int) -> None:
         """Put on record what the patches remember now, if anything changed since the call began."""
         now = self._looking.look()
+        _use(now.opaque)
         writing = _Writing(evaluations)
         changes = self._changes(now, writing)
         if not changes:
@@ -273,6 +287,13 @@ class Keeper:
             else:
                 lost.append(self._began.addresses[key])
         return lost
+
+
+def _use(opaque: dict[str, Any]) -> None:
+    for one in opaque.values():
+        _used[id(one)] = one
+    while len(_used) > MOST_USED:
+        _used.popitem(last=False)
 
 
 def _both_equal(then: Any, now: Any) -> bool:

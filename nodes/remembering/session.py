@@ -14,7 +14,7 @@ import torch
 from ...state.exactness import INEXACT, Exactness
 from ...state.job import Job
 from ...state.recording import Damaged, Recording
-from ...state.remembered import on_resume, start_of
+from ...state.remembered import start_of, would_be
 from ...state.warnings import MEMORY_LOST, NOT_AS_RECORDED, REMEMBERS
 from .encoding import Unkeepable
 from .keeper import Keeper
@@ -98,7 +98,7 @@ class Session:
             self._give_back(start)
         if start < end:
             self._job.note("recomputes", {"evaluations": end - start, "because": names})
-            self._compare(max(float(again(index)) for index in range(start, end)))
+            self._compare(max(self._again(again, index, index == start) for index in range(start, end)))
         self._is_ready = True
 
     def answered(self, evaluations: int) -> None:
@@ -137,6 +137,12 @@ class Session:
             return False
         return True
 
+    def _again(self, again: Again, index: int, is_first: bool) -> float:
+        difference = float(again(index))
+        if is_first and self._keeper is not None and (stale := self._keeper.stale()):
+            self._lose(self._keeper.names, f"{', '.join(stale)} cannot be made anew in this run of ComfyUI")
+        return difference
+
     def _compare(self, difference: float) -> None:
         """With what is on record. Where the model was edited, it is to answer otherwise."""
         if difference > 0.0 and not self._job.taken():
@@ -149,8 +155,12 @@ class Session:
     def _tell(self) -> None:
         """What a resume from here will be like."""
         keeper = self._keeper
-        if keeper is None:
+        if keeper is None or not keeper.remembers:
             return
-        self._job.tell_exactness(on_resume(self._recording, self._wishes.quick, self._job.evaluation_s))
-        if keeper.opaque:
-            self._job.warn(REMEMBERS, ", ".join(keeper.names), keeper.opaque[0])
+        names = ", ".join(keeper.names)
+        if not keeper.opaque:
+            self._job.tell_exactness(Exactness(because=names))
+            return
+        again, seconds = len(self._recording), self._job.evaluation_s
+        self._job.tell_exactness(would_be(again, names, self._wishes.quick, seconds))
+        self._job.warn(REMEMBERS, names, keeper.opaque[0])
