@@ -6,6 +6,7 @@ import { framesOf, newestIndex, shownUrl } from "../select_pictures.js";
 import { isLeftOver } from "../travel_state.js";
 import { breakpointsView } from "./breakpoints.js";
 import { chartView } from "./chart.js";
+import { exactnessWord } from "./exactness.js";
 import { frameLabel, icon, progressBar, stateMark, stepText, toolbar } from "./parts.js";
 import { editorView } from "./editor.js";
 import { lineage, takeNote, travelButtons } from "./travel.js";
@@ -52,6 +53,7 @@ export function detailView(tools, model, job) {
         h("span", { "aria-live": "polite" }, stateMark(tools, job.state)),
         h("span", { class: "midrun-step" }, stepText(tools, job)),
         h("span", { class: "midrun-time" }, job.sigma === null ? "" : `σ ${format.sigma(job.sigma)}`),
+        exactnessWord(tools, job),
       ),
       why(tools, model, job),
       lineage(tools, model, job),
