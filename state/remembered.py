@@ -22,6 +22,8 @@ def start_of(recording: Recording, end: int | None = None) -> tuple[int, str]:
     names = ", ".join(told["names"])
     if told["opaque"]:
         return 0, names
+    if told["first"] is None or end < told["first"]:
+        return end, names  # it is as it began
     return known[-1], names
 
 

@@ -26,6 +26,7 @@ from midrun.nodes.remembering.roots import Roots
 from midrun.state.disk import DiskRecordings
 from midrun.state.memory import MemoryRecording
 from midrun.state.recording import Evaluation, Recording
+from midrun.state.remembered import start_of
 
 CPU = torch.device("cpu")
 COND = uuid.UUID(int=1)
@@ -259,6 +260,19 @@ def test_tensors_that_stay_are_on_record_once() -> None:
     other = Cache()
     keeper_of(recording, patch=other).give_back(3)
     assert other.count == 3 and torch.equal(other.newest, torch.ones(100))
+
+
+def test_what_begins_to_be_remembered_late_is_known_to_be_as_it_began_before() -> None:
+    recording, cache = MemoryRecording(), Cache()
+    keeper = keeper_of(recording, patch=cache)
+    for number in range(1, 6):
+        cache.count = max(0, number - 2)
+        answered(keeper, number)
+    assert recording.memories() == [0, 3, 4, 5]
+    assert [start_of(recording, end)[0] for end in range(6)] == [0, 1, 2, 3, 4, 5]
+    other = Cache(count=7)
+    keeper_of(recording, patch=other).give_back(2)
+    assert other.count == 0
 
 
 def test_beyond_the_limit_only_the_newest_are_kept() -> None:

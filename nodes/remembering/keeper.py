@@ -9,8 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import weakref
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
@@ -20,47 +18,14 @@ from ...state.recording import Damaged, Recording, Remembered
 from .decoding import Decoder
 from .encoding import Encoder, Unkeepable
 from .kinds import Kind, kind_of
+from .parts import Kept, OnHost, Writing, is_worn, worn
 from .picture import Looking, Picture, fill, is_same, marks_of, set_generator
 from .places import drop, put, slots_of
 from .roots import Roots
 
 Changes = dict[str, dict[str, Any]]  # address -> slot -> value
 NOTHING = object()
-MOST_USED = 256
-_used: OrderedDict[int, Any] = OrderedDict()  # opaque things that evaluations went through, by identity
 LOST = ["lost"]
-
-
-@dataclass
-class _OnHost:
-    """Stands for a tensor of the beginning that was replaced."""
-
-    content: torch.Tensor
-    device: torch.device
-
-
-@dataclass
-class _Kept:
-    """A tensor that is on record already, as long as it is not written into."""
-
-    of: weakref.ref[Any]
-    mark: Any
-    name: str
-
-
-@dataclass
-class _Writing:
-    """What is put together for one item of the recording."""
-
-    evaluations: int
-    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
-    count: int = 0
-
-    def add(self, tensor: torch.Tensor) -> str:
-        name = f"{self.evaluations}.{self.count}"
-        self.count += 1
-        self.tensors[name] = tensor
-        return name
 
 
 class Keeper:
@@ -76,10 +41,12 @@ class Keeper:
         self._looking = Looking(roots.places)
         self._began = self._looking.look()
         self._copies = self._copied()
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[int, Kept] = {}
         self._before: Changes = {}  # of all slots that ever changed, how the call began
         self.opaque: list[str] = []
         self._own: dict[str, torch.Tensor] = {}  # tensors of the beginning that are on record
+        self._first: int | None = None  # the evaluation after which something was not as it began
+        self._at = 0
         self._size = 0
         self._only_newest = False
         self._take_up()
@@ -95,24 +62,25 @@ class Keeper:
     def stale(self) -> list[str]:
         """What cannot be seen into and other attempts' evaluations went through: it is not as it began."""
         now = self._looking.look(content=False).opaque
-        return [f"{type(one).__name__} at {at}" for at, one in now.items() if _used.get(id(one)) is one]
+        return [f"{type(one).__name__} at {at}" for at, one in now.items() if is_worn(one)]
 
     # -- keeping ---------------------------------------------------------------------------------------
 
     def keep(self, evaluations: int) -> None:
         """Put on record what the patches remember now, if anything changed since the call began."""
         now = self._looking.look()
-        _use(now.opaque)
-        writing = _Writing(evaluations)
+        worn(now.opaque)
+        writing = Writing(evaluations)
+        self._at = evaluations
         changes = self._changes(now, writing)
-        if not changes:
+        if not self._before:
             return
         size = sum(tensor.nbytes for tensor in writing.tensors.values())
         if self._size + size > self.limit:
             self._only_newest = True
         if self._only_newest:
             self._kept.clear()  # the newest is to be whole
-            writing = _Writing(evaluations)
+            writing = Writing(evaluations)
             changes = self._changes(now, writing)
         self._size += size
         told = {"changes": changes, "size": self._size}
@@ -122,7 +90,7 @@ class Keeper:
                 if 0 < number < evaluations - 1:
                     self.recording.forget(number)
 
-    def _changes(self, now: Picture, writing: _Writing) -> Changes:
+    def _changes(self, now: Picture, writing: Writing) -> Changes:
         encoder = Encoder(self._began, lambda key, tensor: self._name(key, tensor, now, writing), self._conds)
         changes: Changes = {}
         grown = False
@@ -154,14 +122,14 @@ class Keeper:
             self._remember_beginning()
         return changes
 
-    def _name(self, key: int, tensor: torch.Tensor, now: Picture, writing: _Writing) -> str:
+    def _name(self, key: int, tensor: torch.Tensor, now: Picture, writing: Writing) -> str:
         """Of a tensor on the host: that under which it is on record, or a new one."""
         source, mark = now.tensors.get(key, tensor), now.marks.get(key, NOTHING)
         kept = self._kept.get(key)
         if kept is not None and kept.of() is source and kept.mark == mark:
             return kept.name
         name = writing.add(tensor.detach().to("cpu", copy=True))
-        self._kept[key] = _Kept(weakref.ref(source), mark, name)
+        self._kept[key] = Kept(weakref.ref(source), mark, name)
         return name
 
     @property
@@ -188,11 +156,18 @@ class Keeper:
     def _release(self, began: Any, slot: Any, then: Any) -> None:
         """A tensor that was replaced may leave the device."""
         if isinstance(then, torch.Tensor) and id(then) in self._copies:
-            began.slots[slot] = _OnHost(self._copies[id(then)], then.device)
+            began.slots[slot] = OnHost(self._copies[id(then)], then.device)
             self._began.forget(then)
 
     def _remember_beginning(self) -> None:
-        told = {"names": list(self.names), "opaque": self.opaque, "before": self._before}
+        if self._first is None and self._before:
+            self._first = self._at
+        told = {
+            "names": list(self.names),
+            "opaque": self.opaque,
+            "first": self._first,
+            "before": self._before,
+        }
         self.recording.remember(Remembered(0, copy.deepcopy(told), dict(self._own)))
 
     def _copied(self) -> dict[int, Any]:
@@ -222,6 +197,7 @@ class Keeper:
             return
         told = copy.deepcopy(beginning.told)
         self._before, self.opaque, self._own = told["before"], told["opaque"], dict(beginning.tensors)
+        self._first = told["first"]
         try:
             self._size = self.recording.remembered(known[-1]).told.get("size", 0)
         except (Damaged, KeyError):
@@ -249,7 +225,8 @@ class Keeper:
         wanted: dict[tuple[str, str], Any] = {}
         for address, slots in item(0).told["before"].items():
             wanted |= {(address, name): told for name, told in slots.items()}
-        for address, change in (item(evaluations).told["changes"] if evaluations else {}).items():
+        as_it_began = evaluations < (item(0).told["first"] or 1)
+        for address, change in ({} if as_it_began else item(evaluations).told["changes"]).items():
             wanted |= {(address, name): told for name, told in change.items()}
         todo = []
         for (address, name), told in wanted.items():
@@ -269,7 +246,7 @@ class Keeper:
                 then = place.slots.get(slot, NOTHING)
                 if then is now.get(slot, NOTHING) or _both_equal(then, now.get(slot, NOTHING)):
                     continue
-                if isinstance(then, _OnHost):
+                if isinstance(then, OnHost):
                     put(place.what, slot, then.content.to(then.device, copy=True))
                 else:
                     drop(place.what, slot) if then is NOTHING else put(place.what, slot, then)
@@ -287,13 +264,6 @@ class Keeper:
             else:
                 lost.append(self._began.addresses[key])
         return lost
-
-
-def _use(opaque: dict[str, Any]) -> None:
-    for one in opaque.values():
-        _used[id(one)] = one
-    while len(_used) > MOST_USED:
-        _used.popitem(last=False)
 
 
 def _both_equal(then: Any, now: Any) -> bool:

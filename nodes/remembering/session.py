@@ -78,7 +78,7 @@ class Session:
         """
         if self._keeper is not None and not self._wishes.verify:
             end = len(self._recording)
-            if self._wishes.quick or start_of(self._recording)[0] == end:
+            if start_of(self._recording)[0] == end:
                 self._is_ready = self._give_back(end)
 
     def before_live(self, again: Again) -> None:
@@ -87,13 +87,15 @@ class Session:
             return
         end = len(self._recording)
         start, names = start_of(self._recording)
-        if self._wishes.quick:
-            start = end
+        if self._wishes.quick and start < end:
+            self._give_back((self._recording.memories() or [0])[-1])
+            self._is_ready = True
+            return
         if self._wishes.verify and start == end > 0 and self._give_back(end - 1):
             difference = float(again(end - 1))
             self._job.note("verified", {"evaluation": end, "difference": difference})
             self._compare(difference)
-        if not self._give_back(start) and start and not self._wishes.quick:
+        if not self._give_back(start) and start:
             start = 0
             self._give_back(start)
         if start < end:
@@ -108,9 +110,8 @@ class Session:
         try:
             self._keeper.keep(evaluations)
         except TooMuch as much:
-            names = self._keeper.names
-            self.left()
-            self._lose(names, str(much))
+            keeper, self._keeper = self._keeper, None
+            self._lose(keeper.names, str(much))
 
     def recorded(self) -> None:
         """It is on record."""
