@@ -44,31 +44,31 @@ class Entries:
         self._seen: Observation | None = None  # of the newest step
         self._norm: tuple[torch.Tensor, float] | None = None  # of the newest answer
         self._difference: torch.Tensor | None = None  # of the two newest steps
-        self._void = False  # an answer was not a number: what followed from it is worth nothing
+        self.void = False  # an answer was not a number: what followed from it is worth nothing
 
     def begin(self) -> None:
         """Another attempt."""
-        self._seen, self._void = None, False
+        self._seen, self.void = None, False
 
     def approached(self, approach: Approach) -> None:
-        if not self._void:
+        if not self.void:
             self._recording.approached(approach)
 
     def answered(self, evaluation: Evaluation, evaluations: int, sigma: float, seconds: float) -> None:
         """Live. evaluations: with this one; seconds: that it took"""
-        if self._void:
+        if self.void:
             return
         answer = evaluation.answer
         norm = norm_of(answer)
         if not finite(answer, norm) and self._job.hit(Kind.NAN):
-            self._void = True
+            self.void = True
             return
         self._norm = answer, norm
         self._recording.append(evaluation)
         self._job.recorded(evaluations, sigma, True, seconds)
 
     def stepped(self, done: Done) -> None:
-        if self._void:
+        if self.void:
             return
         seen = self._observed(done)
         self._seen, self.denoised = seen, done.denoised
@@ -79,7 +79,7 @@ class Entries:
 
     def model_works(self) -> None:
         """From here on nobody waits for what others are given to do."""
-        if not self._void:
+        if not self.void:
             self._recording.save()
             self._previews.hand_over()
             self._job.tell()

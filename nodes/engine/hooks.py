@@ -29,9 +29,11 @@ from ...state.workflow.verdicts import ancestors
 from ..comfyui.executing import loop_ends, prompt_that_runs
 from ..comfyui.queue import ComfyQueue
 from ..previews.previews import Previews
+from ..remembering.session import wishes_of
 from .brownian import Draws
-from .call import KEY, Aside, SamplingCall, put_first
+from .call import Aside, SamplingCall
 from .fingerprint import sampler_digest
+from .guider import KEY, put_first
 from .hold import Holding, leave
 from .inputs import Given, recorded_inputs
 from .run_watch import Keep, watch
@@ -178,7 +180,8 @@ class _OuterSample:
             tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
             shown = runtime.previews.call(job, ordinal, inputs, options.previews)
             keep_draws = partial(runtime.draws.serve, (job.job_id, node_id, ordinal))
-            aside = Aside(shown, runtime.holding, keep_draws, runtime.later)
+            wishes = wishes_of(runtime.settings())
+            aside = Aside(shown, runtime.holding, keep_draws, runtime.later, wishes)
             call = SamplingCall(job, guider, tape, callback, pause_at, aside)
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..breakpoints.breakpoints import Breakpoints
+from ..exactness import Exactness
 from ..node import Loops, Node
 from ..pictures.previews import InForce
 from ..states import AbortMode, PauseReason, QueuePolicy, State
@@ -144,6 +145,7 @@ class JobView:
     cell: Cell | None = None  # of the grid of forks that it was made with
     breakpoints: Breakpoints = ()
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
+    exactness: Exactness = Exactness()  # of a resume
     standing: Standing | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
@@ -201,6 +203,7 @@ class JobView:
             "grid": self.cell.grid if self.cell else None,
             "paused_before": self.paused_before.display_id if self.paused_before else None,
             "paused_because": self.standing.because if self.standing else None,
+            "exactness": self.exactness.to_json(),
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,
             "source_url": self.source_url,

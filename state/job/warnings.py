@@ -70,6 +70,23 @@ NO_THERMOMETER: Warning = (
     "This job should pause when the GPU is hot, but the temperature cannot be read: {}.",
 )
 
+REMEMBERS: Warning = (
+    "recomputes",
+    "What this workflow's {} remembers from one step to the next cannot be stored ({}). A resume asks the "
+    "model once more what is done already, which is exact and takes its time. The setting *Resume quickly* "
+    "leaves that out.",
+)
+MEMORY_LOST: Warning = (
+    "inexact",
+    "What this workflow's {} remembers from one step to the next is lost ({}), so the result may differ from "
+    "that of an uninterrupted run.",
+)
+NOT_AS_RECORDED: Warning = (
+    "not_as_recorded",
+    "The model was asked once more what is on record, and answered otherwise, by {} at most. Something that "
+    "Midrun does not know of changed it; the steps from here on may differ from an uninterrupted run.",
+)
+
 # Told anew if still true.
 OF_A_RUN = (
     RECORDING_GONE,
@@ -82,4 +99,7 @@ OF_A_RUN = (
     NAN_LATENT,
     NOT_PREVIEWED,
     NO_THERMOMETER,
+    REMEMBERS,
+    MEMORY_LOST,
+    NOT_AS_RECORDED,
 )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..breakpoints.breakpoints import AT_STEPS, Breakpoint, Kind, Observation, hit, met
+from ..exactness import Exactness
 from ..node import Node, itself, told_of
 from ..states import AbortMode, PauseReason, QueuePolicy
 from ..telemetry import Telemetry
@@ -206,6 +207,21 @@ class Watched(Core):
         """Whether the answer is void, as it was interrupted here to pause or to abort; seconds it took."""
         with self._lock:
             return self._in_flight.end(outcome)
+
+    @property
+    def evaluation_s(self) -> float | None:
+        """Seconds that an evaluation takes, by the running average."""
+        return self._in_flight.mean_s
+
+    def tell_exactness(self, exactness: Exactness) -> None:
+        """What a resume will be like; of an earlier call than the job has come to, nothing is told."""
+        with self._lock:
+            if self._replay is None and self._view.exactness != exactness:
+                kinds = self._view.exactness.kind, exactness.kind
+                if kinds[0] == kinds[1]:
+                    self._set(exactness=exactness)
+                else:
+                    self._note("exactness", exactness.to_json(), exactness=exactness)
 
     def recorded(self, evaluations: int, sigma: float, live: bool, seconds: float = 0.0) -> None:
         """So many evaluations of this call have been answered; the newest was at noise level `sigma`.

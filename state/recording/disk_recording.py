@@ -23,6 +23,7 @@ from .item_file import (
     decode_evaluation,
     decode_inputs,
     decode_origin,
+    decode_remembered,
     decode_rewound,
     decode_segment,
     decode_step,
@@ -37,6 +38,7 @@ from .recording import (
     Evaluation,
     Inputs,
     Origin,
+    Remembered,
     Rewound,
     Segment,
     Step,
@@ -75,6 +77,7 @@ class DiskRecording:
         self._conditions = _numbers("conditions", stems)
         self._steps = _numbers("step", stems)
         self._approaches = _numbers("x", stems)
+        self._memories = _numbers("memory", stems)
         # A file that is missing in between is found, and told, when it is to be read.
         self._length = max((int(stem) + 1 for stem in stems if stem.isdigit()), default=0)
         if REWOUND in stems:
@@ -141,6 +144,8 @@ class DiskRecording:
         gone = [_evaluation(index) for index in range(length, self._length)]
         gone += [_x(index) for index in self._approaches if index > length]
         self._approaches = {index for index in self._approaches if index <= length}
+        gone += [_memory(index) for index in self._memories if index > length]
+        self._memories = {index for index in self._memories if index <= length}
         gone += [_segment(first) for first in self._segments if first > length]
         self._segments = {first for first in self._segments if first <= length}
         gone += [_conditions(first) for first in self._conditions if first >= length]
@@ -160,6 +165,7 @@ class DiskRecording:
     def clear(self) -> None:
         """As if the call had never begun."""
         self.truncate(0)
+        self.forget(0)
         self._inputs_known, self._origin = False, None
         with self._lock:
             self._unwritten.pop(INPUTS, None)
@@ -197,6 +203,27 @@ class DiskRecording:
     def conditions(self) -> Conditions | None:
         firsts = [first for first in self._conditions if first < len(self)]
         return self._get(_conditions(max(firsts)), decode_conditions) if firsts else None
+
+    def remember(self, remembered: Remembered) -> None:
+        if remembered.evaluations:
+            self.settle()
+        self._put(_memory(remembered.evaluations), remembered)
+        self._memories.add(remembered.evaluations)
+
+    def remembered(self, evaluations: int) -> Remembered:
+        if evaluations not in self._memories:
+            raise KeyError(evaluations)
+        return self._get(_memory(evaluations), decode_remembered)
+
+    def forget(self, evaluations: int) -> None:
+        if evaluations in self._memories:
+            self._memories.discard(evaluations)
+            with self._lock:
+                self._unwritten.pop(_memory(evaluations), None)
+                self._todo.append((_memory(evaluations), None))
+
+    def memories(self) -> list[int]:
+        return sorted(index for index in self._memories if index <= len(self))
 
     def steps(self) -> list[int]:
         return sorted(number for number in self._steps if visible(number, self._rewound))
@@ -389,6 +416,10 @@ def _x(evaluations: int) -> str:
 
 def _segment(first: int) -> str:
     return f"segment-{first:06}"
+
+
+def _memory(evaluations: int) -> str:
+    return f"memory-{evaluations:06}"
 
 
 def _conditions(first: int) -> str:

@@ -8,11 +8,22 @@ import torch
 
 from ..node import Node, loops_of
 from ..telemetry import Telemetry
-from .recording import Approach, Conditions, Evaluation, Inputs, Origin, Rewound, RngState, Segment, Step
+from .recording import (
+    Approach,
+    Conditions,
+    Evaluation,
+    Inputs,
+    Origin,
+    Remembered,
+    Rewound,
+    RngState,
+    Segment,
+    Step,
+)
 from .tensor_file import Tensors
 
 OF_INPUTS = ("latent_format", "fingerprints", "begun", "seed", "node_id", "display_id", "loops")
-Item = Inputs | Evaluation | Step | Approach | Segment | Conditions | Rewound
+Item = Inputs | Evaluation | Step | Approach | Segment | Conditions | Rewound | Remembered
 
 
 def tensors_of(item: Item) -> Tensors:
@@ -22,6 +33,8 @@ def tensors_of(item: Item) -> Tensors:
         return {"x": item.x}
     if isinstance(item, (Rewound, Conditions)):
         return {}
+    if isinstance(item, Remembered):
+        return dict(item.tensors)
     tensors: dict[str, torch.Tensor | None]
     if isinstance(item, Segment):
         tensors = {"x": item.x, "origin": item.origin.x, "sigmas": item.sigmas, "given": item.given}
@@ -55,6 +68,8 @@ def about_of(item: Item) -> dict[str, Any]:
         return {"taps": len(item.taps)}
     if isinstance(item, Rewound):
         return {"step": item.step, "evaluations": item.evaluations}
+    if isinstance(item, Remembered):
+        return {"evaluations": item.evaluations, "told": item.told}
     if isinstance(item, Conditions):
         return {"first": item.first, "fingerprints": item.fingerprints}
     if isinstance(item, Approach):
@@ -100,6 +115,10 @@ def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:
 
 def decode_conditions(tensors: Tensors, about: dict[str, Any]) -> Conditions:
     return Conditions(about["first"], about["fingerprints"])
+
+
+def decode_remembered(tensors: Tensors, about: dict[str, Any]) -> Remembered:
+    return Remembered(about["evaluations"], about["told"], tensors)
 
 
 def decode_rewound(tensors: Tensors, about: dict[str, Any]) -> Rewound:

@@ -16,6 +16,7 @@ from .recording import (
     Inputs,
     Origin,
     Recording,
+    Remembered,
     Rewound,
     Segment,
     Step,
@@ -36,6 +37,7 @@ class MemoryRecording:
         self._steps: dict[int, Step] = {}
         self._segments: dict[int, Segment] = {}
         self._conditions: dict[int, Conditions] = {}
+        self._memories: dict[int, Remembered] = {}
         self._rewound: Rewound | None = None
 
     def __len__(self) -> int:
@@ -85,6 +87,7 @@ class MemoryRecording:
         self._rewound, self._begun = None, Begun()
         del self._evaluations[length:]
         self._approaches = {n: approach for n, approach in self._approaches.items() if n <= length}
+        self._memories = {n: remembered for n, remembered in self._memories.items() if n <= length}
         self._steps = {step.number: step for step in self._steps.values() if step.evaluations <= length}
         self._segments = {first: segment for first, segment in self._segments.items() if first <= length}
         self._conditions = {first: one for first, one in self._conditions.items() if first < length}
@@ -124,6 +127,20 @@ class MemoryRecording:
     def conditions(self) -> Conditions | None:
         firsts = [first for first in self._conditions if first < len(self)]
         return self._conditions[max(firsts)] if firsts else None
+
+    def remember(self, remembered: Remembered) -> None:
+        if remembered.evaluations:
+            self.settle()
+        self._memories[remembered.evaluations] = remembered
+
+    def remembered(self, evaluations: int) -> Remembered:
+        return self._memories[evaluations]
+
+    def forget(self, evaluations: int) -> None:
+        self._memories.pop(evaluations, None)
+
+    def memories(self) -> list[int]:
+        return sorted(number for number in self._memories if number <= len(self))
 
     def steps(self) -> list[int]:
         return sorted(number for number in self._steps if visible(number, self._rewound))

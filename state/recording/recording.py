@@ -136,6 +136,19 @@ class Conditions:
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """What the model's patches remembered after so many evaluations; after 0, what they began with.
+
+    told: plain JSON, see nodes/remembering
+    tensors: on the host, those that no earlier one has
+    """
+
+    evaluations: int
+    told: dict[str, Any]
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Rewound:
     """A recording ends, for now, after that step and so many evaluations."""
 
@@ -214,6 +227,22 @@ class Recording(Protocol):
 
     def conditions(self) -> Conditions | None:
         """Of the newest evaluation; None where they are those of the inputs."""
+        ...
+
+    def remember(self, remembered: Remembered) -> None:
+        """Before the evaluation after which it was so; another of that number takes its place."""
+        ...
+
+    def remembered(self, evaluations: int) -> Remembered:
+        """Raises KeyError where there is none of that number."""
+        ...
+
+    def forget(self, evaluations: int) -> None:
+        """What was remembered then; nothing, where it is not known."""
+        ...
+
+    def memories(self) -> list[int]:
+        """The numbers of evaluations of which it is known, in order, as far as the recording goes."""
         ...
 
     def rewind(self, step: int) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import BadRequest, MidrunError, NoStep, Unavailable
+from ..exactness import INEXACT, Exactness
 from ..job.fork_grid import Cell, axes_of, cells, variant
 from ..job.job import Job, gone_back
 from ..job.machine import utc
@@ -20,6 +21,7 @@ from ..job.view import Change, JobView, Moment
 from ..pictures.previews import source_url, step_url
 from ..recording.memory import MemoryRecording
 from ..recording.recording import Call, Damaged, Recording, Rewound, newest_of
+from ..recording.remembered import on_resume
 from ..server_directory import directory_name
 from ..states import PauseReason, State
 from ..telemetry import Telemetry
@@ -88,8 +90,10 @@ class TimeTravel:
             there = _standpoint(job, place)
             values = await self._editing.checked(there, params) if params else {}
             measured = await self._measured(job, place.moment)
+            exactness = await asyncio.to_thread(self._exactness, job, place)
             await asyncio.to_thread(self._rewind, place)
             job.rewind(place.moment, place.is_later, measured)
+            job.tell_exactness(exactness)
             if values:
                 job.edit(partial(stored, job, values))
             await self._save(job)
@@ -107,6 +111,9 @@ class TimeTravel:
             job.restore(await self._measured(job, take.moment) if take else None)
             await self._save(job)  # first: after a crash in between, the start restores the recordings
             await asyncio.to_thread(self._restore, job.job_id)
+            if take is not None:
+                place = await self.find(job, take.moment.node_id, take.moment.step)
+                job.tell_exactness(await asyncio.to_thread(self._exactness, job, place))
         finally:
             job.refuse_run()
             self._registry.settle(job)
@@ -133,11 +140,12 @@ class TimeTravel:
         place = await self.find(job, node_id, step, iteration)
         self._registry.save_telemetry(job)
         measured = await self._measured(job, place.moment)
+        exactness = await asyncio.to_thread(self._exactness, job, place)
         there = _standpoint(job, place)
         drafts = []
         for cell in places:
             wanted = _merged(params or {}, variant(cell))
-            draft = self._draft(job, place, measured, cell if len(places) > 1 else None)
+            draft = self._draft(job, place, measured, cell if len(places) > 1 else None, exactness)
             drafts.append((draft, await self._editing.checked(there, wanted) if wanted else {}))
         try:
             for draft, values in drafts:
@@ -184,6 +192,17 @@ class TimeTravel:
             place.calls[place.call].rewind(place.moment.step)
         self._recordings.flush()
 
+    def _exactness(self, job: Job, place: Place) -> Exactness:
+        """Of a resume from there."""
+        if place.call is None:
+            return Exactness()
+        quick = job.view().exactness.kind == INEXACT
+        try:
+            recording = place.calls[place.call]
+            return on_resume(recording, quick, job.evaluation_s, place.moment.evaluations)
+        except Damaged:
+            return Exactness()
+
     def _restore(self, job_id: str) -> None:
         for recording in self._recordings.calls(job_id).values():
             recording.restore()
@@ -198,7 +217,14 @@ class TimeTravel:
         self._registry.store.save_request(job.job_id, job.request)
         await asyncio.wrap_future(self._registry.store.written())
 
-    def _draft(self, parent: Job, place: Place, measured: Telemetry | None, cell: Cell | None) -> Job:
+    def _draft(
+        self,
+        parent: Job,
+        place: Place,
+        measured: Telemetry | None,
+        cell: Cell | None,
+        exactness: Exactness,
+    ) -> Job:
         there, now = _standpoint(parent, place), utc(time.time())
         view = there.view
         moment, job_id = place.moment, str(uuid.uuid4())
@@ -227,6 +253,7 @@ class TimeTravel:
             cell=cell,
             preview_url=step_url(job_id, moment.node_id, moment.step),
             source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
+            exactness=exactness,
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
         return self._registry.draft(fork, there.request)

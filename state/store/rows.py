@@ -9,6 +9,7 @@ from typing import Any
 
 from ..breakpoints.breakpoints import parsed
 from ..errors import MidrunError
+from ..exactness import Exactness, exactness_of
 from ..job.fork_grid import cell_of
 from ..job.request import Request
 from ..job.view import Change, JobError, JobView, Moment, Take, Timing
@@ -61,6 +62,7 @@ def _columns(view: JobView) -> dict[str, Any]:
         "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
         "paused_before": json.dumps(view.paused_before.to_json()) if view.paused_before else None,
         "has_source": int(view.source_url is not None),
+        "exactness_json": json.dumps(view.exactness.to_json()),
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
     }
@@ -145,6 +147,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         parent_step=row["parent_step"],
         cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
         paused_before=read("paused_before", _optional(lambda told: node_of(json.loads(told)))),
+        exactness=read("exactness_json", lambda told: exactness_of(json.loads(told)), Exactness()),
         breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
         **_preview_urls(row),
     )

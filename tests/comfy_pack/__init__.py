@@ -11,6 +11,7 @@ from .models import NODES as MODEL_NODES
 from .preview_bench import NODES as PREVIEW_BENCH_NODES
 from .previews import NODES as PREVIEW_NODES
 from .probes import NODES as PROBE_NODES
+from .remembering import NODES as REMEMBERING_NODES
 from .stubborn import NODES as STUBBORN_NODES
 from .switch import NODES as SWITCH_NODES
 from .turnstile import NODES as TURNSTILE_NODES
@@ -25,5 +26,6 @@ _NODES += (
     *CLEANING_NODES,
     *UNHEARD_NODES,
     *EXPANDING_NODES,
+    *REMEMBERING_NODES,
 )
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in _NODES}

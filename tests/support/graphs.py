@@ -174,8 +174,8 @@ def area(graph: Graph) -> Graph:
     }
 
 
-def controlled(graph: Graph) -> Graph:
-    """A ControlNet on both prompts."""
+def controlled(graph: Graph, end: float = 0.9) -> Graph:
+    """A ControlNet on both prompts, up to `end` of the noise levels."""
     return {
         **graph,
         "net": node("TestControlNet", seed=3),
@@ -188,7 +188,7 @@ def controlled(graph: Graph) -> Graph:
             image=["hint", 0],
             strength=0.8,
             start_percent=0.0,
-            end_percent=0.9,
+            end_percent=end,
         ),
         "sampler": _with(graph["sampler"], positive=["apply", 0], negative=["apply", 1]),
     }
@@ -335,3 +335,28 @@ def threaded(graph: Graph) -> Graph:
 
 def _with(old: dict[str, Any], **inputs: Any) -> dict[str, Any]:
     return {**old, "inputs": {**old["inputs"], **inputs}}
+
+
+def remembering(graph: Graph, patch: str, before_probe: bool = False) -> Graph:
+    """A patch that remembers on the model: one of TestRemembering's or of ComfyUI's nodes.
+
+    before_probe: applied to the model first, so that its own wrappers go around the probe
+    """
+    given = {
+        "EasyCache": {"reuse_threshold": 0.2, "start_percent": 0.05, "end_percent": 0.95, "verbose": False},
+        "LazyCache": {"reuse_threshold": 0.2, "start_percent": 0.05, "end_percent": 0.95, "verbose": False},
+        "APG": {"eta": 0.5, "norm_threshold": 5.0, "momentum": -0.5},
+    }
+    source = ["model", 0] if before_probe else ["probe", 0]
+    own = {"model": source, "patch": patch}
+    patched = node(patch, model=source, **given[patch]) if patch in given else node("TestRemembering", **own)
+    if before_probe:
+        return {**graph, "patch": patched, "probe": _with(graph["probe"], model=["patch", 0])}
+    return {**graph, "patch": patched, "sampler": _with(graph["sampler"], model=["patch", 0])}
+
+
+def keyframed(graph: Graph, count: int, guarantee_steps: int) -> Graph:
+    """A LoRA hook on the positive prompt whose strength changes at the noise levels of keyframes."""
+    given = {"count": count, "guarantee_steps": guarantee_steps}
+    hooked = node("TestKeyframes", model=["model", 0], conditioning=["positive", 0], **given)
+    return {**graph, "hooked": hooked, "sampler": _with(graph["sampler"], positive=["hooked", 0])}

@@ -24,6 +24,7 @@ ROOMS = (  # from the top: a module imports nothing of a room above its own, and
     "routes",
     "nodes",
     "nodes/engine",
+    "nodes/remembering",
     "nodes/previews",
     "nodes/comfyui",
     "state/services",

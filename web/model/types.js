@@ -17,6 +17,7 @@
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null,
  *   parent: { job_id: string, step: number } | null, grid: string | null,
+ *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
  *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
  *   breakpoints: Breakpoint[], telemetry?: Omit<Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,

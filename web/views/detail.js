@@ -2,6 +2,7 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { sentence, timing, titleOf, verbs } from "../model/select.js";
+import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
 import { progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stageView } from "./stage.js";
@@ -62,6 +63,7 @@ function summary(tools, model, job) {
       h("span", { "aria-live": "polite" }, stateMark(tools, job.state)),
       h("span", { class: "midrun-step" }, stepText(tools, job)),
       h("span", { class: "midrun-time" }, job.sigma === null ? "" : `σ ${format.sigma(job.sigma)}`),
+      exactnessWord(tools, job),
     ),
     why(tools, model, job),
     lineage(tools, model, job),
