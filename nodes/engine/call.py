@@ -103,7 +103,7 @@ class SamplingCall:
         """The edited schedule ended where the job stood: nothing was evaluated, and the call is over."""
         self.tape.recording.settle()
         self.tape.recording.save()
-        self.job.recorded(segment.first, float(segment.sigmas[0]), live=True)
+        self.job.call.recorded(segment.first, float(segment.sigmas[0]), live=True)
 
     def run(self, sample: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Attempt until the sampler ends and nobody wants it paused."""
@@ -116,7 +116,7 @@ class SamplingCall:
                 if directive in (Directive.STOP, Directive.PARK):
                     leave()
                 if directive is Directive.FINISH:
-                    self.job.finished()
+                    self.job.worker.finished()
                     return self._unfinished() if output is None else output
                 if output is not None:
                     return output
@@ -138,7 +138,7 @@ class SamplingCall:
             self.journal.settle()
         if output is None:
             self._clean_up()
-        return output, self.job.directive()
+        return output, self.job.worker.directive()
 
     @contextmanager
     def _watching(self) -> Any:
@@ -182,7 +182,7 @@ class SamplingCall:
             args["model"] = self.guider.inner_model
             given = self.tape.replay(recorded, own, args, x.device)
             answer = Answer(given, recorded.answer, sigma, False)
-            self.journal.note(partial(self.job.recorded, self.tape.position, sigma, False))
+            self.journal.note(partial(self.job.call.recorded, self.tape.position, sigma, False))
         self.answer = answer
         return answer.given
 
@@ -196,9 +196,9 @@ class SamplingCall:
         own: list[Any],
         sigma: float,
     ) -> Answer:
-        if self.answer is None or not self.answer.live or self.job.may_stop_at(self.pause_at):
+        if self.answer is None or not self.answer.live or self.job.call.may_stop_at(self.pause_at):
             self.journal.settle()
-        directive = self.job.begin_evaluation()
+        directive = self.job.call.begin_evaluation()
         if directive is not Directive.GO:
             raise Unwound
         self.journal.note(self.entries.model_works)
@@ -215,11 +215,11 @@ class SamplingCall:
             raise
         except Exception as error:
             self.journal.settle()
-            if self.job.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
+            if self.job.call.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
                 raise Unwound from error
             raise
         finally:
-            void, seconds = self.job.end_evaluation(outcome)
+            void, seconds = self.job.call.end_evaluation(outcome)
             if void:
                 raise Unwound
         self.tape.passed()

@@ -32,14 +32,14 @@ class Holding:
         self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
         with self.full.held(job):
             told = {"gpu": released.to_json()}
-            directive = job.stopped(released.complete, told, self._should_park(job))
+            directive = job.worker.stopped(released.complete, told, self._should_park(job))
             while directive is Directive.PAUSE:
                 if mm.processing_interrupted():
                     job.cancel(job.prompt_id)
-                elif self._should_park(job) and job.park():
+                elif self._should_park(job) and job.worker.park():
                     return Directive.PARK
                 self.full.serve(job)
-                directive = job.wait(POLL_S)
+                directive = job.worker.wait(POLL_S)
         return directive
 
     def _should_park(self, job: Job) -> bool:

@@ -93,16 +93,16 @@ def reach(before: str | None) -> None:
         node = node.beside(before)
     if runtime is None or job is None:
         return
-    if job.must_leave(prompt_id):
+    if job.worker.must_leave(prompt_id):
         leave()
     watch(job, prompt_id, job.view().display_node_id, runtime.keep)
-    if iteration_is_over() or not job.reach(prompt_id, node, always=before is None):
+    if iteration_is_over() or not job.worker.reach(prompt_id, node, always=before is None):
         return
     directive = runtime.holding.hold(job)
     if directive in (Directive.STOP, Directive.PARK):
         leave()
     if directive is Directive.FINISH:
-        job.finished()  # which what comes after this node is about
+        job.worker.finished()  # which what comes after this node is about
 
 
 def iteration_is_over() -> bool:
@@ -113,7 +113,7 @@ def iteration_is_over() -> bool:
         return False
     calls = runtime.recordings.calls(job.job_id).values()
     origins = [recording.origin for recording in calls if is_begun(recording)]
-    reached = [*job.came_to, *(origin.node for origin in origins if origin is not None)]
+    reached = [*job.worker.came_to, *(origin.node for origin in origins if origin is not None)]
     ends, needs = loop_ends(node.loops), partial(ancestors, prompt_that_runs())
     return any(is_past(other, node, ends, needs) for other in reached)
 
@@ -149,11 +149,11 @@ class _OuterSample:
         job = runtime.find_job(prompt_id) if runtime and prompt_id else None
         options, ordinal = self.options, None
         if runtime is not None and job is not None:
-            if job.must_leave(prompt_id):
+            if job.worker.must_leave(prompt_id):
                 leave()
             watch(job, prompt_id, node.display_id, runtime.keep)
             options = options.settled(runtime.settings())
-            ordinal = job.enter_call(prompt_id, node, options.queue_policy)
+            ordinal = job.call.enter(prompt_id, node, options.queue_policy)
         if ordinal is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         node_id = node.node_id
@@ -166,7 +166,7 @@ class _OuterSample:
                 job, node, ordinal, recording, given, guider, sampler, kwargs.get("latent_shapes")
             )
             begins = float(inputs.sigmas[0]) if len(inputs.sigmas) else None
-            job.begin_call(
+            job.call.begin(
                 Moment(
                     node_id, 0, len(recording), len(sigmas) - 1, begins, ordinal, node.display_id, node.loops
                 )
@@ -196,16 +196,16 @@ class _OuterSample:
                 call.end_at(segment)
             return output
         except InputsChanged as error:
-            job.set_back(JobError(type(error).__qualname__, str(error), node.display_id))
+            job.worker.set_back(JobError(type(error).__qualname__, str(error), node.display_id))
             raise
         except mm.InterruptProcessingException:
             job.cancel(prompt_id)
             raise
         except Exception as error:
-            job.fail(JobError(type(error).__qualname__, str(error), node.display_id))
+            job.worker.fail(JobError(type(error).__qualname__, str(error), node.display_id))
             raise
         finally:
-            job.leave_call()
+            job.call.leave()
 
     def _segment(
         self,
@@ -222,10 +222,10 @@ class _OuterSample:
         rng = capture_rng(mm.get_torch_device())
         kind, edits = sampler_digest(sampler), job.view().edits
         before = recording.segment() if len(recording) else None
-        edited = reschedules(job.request.prompt, inputs.display_id, job.taken())
+        edited = reschedules(job.request.prompt, inputs.display_id, job.worker.taken())
         segment = segment_for(recording, inputs, sigmas, kind, edits, edited, model_sampling, rng, ended)
         if segment is not None:
-            job.reschedule(segment.step + len(segment.sigmas) - 1, segment.step)
+            job.call.reschedule(segment.step + len(segment.sigmas) - 1, segment.step)
             if before is None or before.first != segment.first or before.sampler != segment.sampler:
                 job.note("segment", {"step": segment.step, "sigma": float(segment.sigmas[0])})
         return segment
@@ -233,7 +233,7 @@ class _OuterSample:
 
 def _is_over(job: Job, inputs: Inputs) -> bool:
     """Whether the job has come to a later sampling call: this one is replayed as it was."""
-    if job.replays():
+    if job.call.replays():
         return True
     calls = {} if runtime is None else runtime.recordings.calls(job.job_id)
     others = [recording.origin for recording in calls.values() if len(recording)]

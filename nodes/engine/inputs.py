@@ -130,7 +130,7 @@ def _tell_differences(job: Job, recorded: Inputs, now: Inputs, recording: Record
     changed = {name for name in then.keys() | new.keys() if then.get(name) != new.get(name)}
     if changed:
         recording.condition(Conditions(len(recording), new))
-        edited = influenced(job.request.prompt, now.display_id, job.taken())
+        edited = influenced(job.request.prompt, now.display_id, job.worker.taken())
         unexplained = sorted(changed - _explained(edited, new))
         if unexplained:
             job.warn(INPUTS_CHANGED, " and ".join(unexplained))

@@ -41,11 +41,11 @@ class RunWatch(ProgressHandler):
 
     def start_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
         """A node may have caught the interrupt that was to end the run: it ends before the next one."""
-        if self._job.must_leave(prompt_id):
+        if self._job.worker.must_leave(prompt_id):
             mm.interrupt_current_processing(True)
 
     def finish_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
-        if self._job.must_leave(prompt_id):
+        if self._job.worker.must_leave(prompt_id):
             self._job.travelled = True  # what it answered is in ComfyUI's cache now, and is not the job's
         else:
             self.made([node_id])
@@ -71,7 +71,7 @@ def watch(job: Job, prompt_id: str, sampler: str | None, keep: Keep) -> None:
     kept, fickle = _answered(job, sampler)
     if kept.answers.keys() - job.request.kept.answers.keys():
         keep(job, kept)
-    job.fickle(fickle)
+    job.worker.fickle(fickle)
 
 
 def _answered(job: Job, sampler: str | None) -> tuple[Kept, dict[str, str]]:

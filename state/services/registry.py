@@ -132,8 +132,8 @@ class Registry:
     def add_run(
         self, job: Job, prompt_id: str, request: Request | None = None, taken: Edits | None = None
     ) -> None:
-        """From now on that prompt id means this job; see Job.queue_run."""
-        job.queue_run(prompt_id, request, taken)
+        """From now on that prompt id means this job; see Runs.queue."""
+        job.runs.queue(prompt_id, request, taken)
         if taken or request is not None:
             self.store.save_request(job.job_id, job.request)
         with self._lock:
@@ -148,7 +148,7 @@ class Registry:
 
     def settle(self, job: Job) -> None:
         """Let go of a job that ended and whose last run left ComfyUI. What is on disk stays there."""
-        if job.state in ENDED and not job.run_active:
+        if job.state in ENDED and not job.runs.active:
             self._forget(job)
             self.recordings.close(job.job_id)
 
@@ -162,7 +162,7 @@ class Registry:
     def live(self) -> list[Job]:
         """Jobs that have a run in ComfyUI."""
         with self._lock:
-            jobs = {id(job): job for job in self._by_prompt.values() if job.run_active}
+            jobs = {id(job): job for job in self._by_prompt.values() if job.runs.active}
         return list(jobs.values())
 
     async def load(self, any_id: str) -> Job:

@@ -208,7 +208,7 @@ class Sweeper:
 
     def _is_busy(self, job_id: str) -> bool:
         job = self._registry.get(job_id)
-        return job is not None and (job.run_active or job.state not in (*ENDED, State.FAILED))
+        return job is not None and (job.runs.active or job.state not in (*ENDED, State.FAILED))
 
     def _sweep(self) -> None:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import BadRequest, MidrunError, NoStep, Unavailable
 from ..job.fork_grid import Cell, axes_of, cells, variant
-from ..job.job import Job, gone_back
+from ..job.job import Job
 from ..job.machine import utc
 from ..job.view import Change, JobView, Moment
 from ..pictures.previews import source_url, step_url
@@ -94,7 +94,7 @@ class TimeTravel:
                 job.edit(partial(stored, job, values))
             await self._save(job)
         finally:
-            job.refuse_run()
+            job.runs.refuse()
             self._registry.settle(job)
         return job.view()
 
@@ -108,7 +108,7 @@ class TimeTravel:
             await self._save(job)  # first: after a crash in between, the start restores the recordings
             await asyncio.to_thread(self._restore, job.job_id)
         finally:
-            job.refuse_run()
+            job.runs.refuse()
             self._registry.settle(job)
         return job.view()
 
@@ -259,7 +259,7 @@ def _standpoint(job: Job, place: Place) -> Standpoint:
     moment = place.moment
     edits, undoing = taken_back(job.view().edits, place.is_later)
     there = replace(job.view(), state=State.PAUSED, edits=edits, **asdict(moment))
-    request = gone_back(job.request, moment.display_node_id, undoing)
+    request = job.request.gone_back(moment.display_node_id, undoing)
     earlier = {call: recording for call, recording in place.calls.items() if call not in place.later}
     if place.call is not None and not moment.evaluations:
         earlier[place.call] = MemoryRecording()  # nothing of it is computed there
