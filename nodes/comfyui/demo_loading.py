@@ -18,7 +18,7 @@ import comfy.utils
 import folder_paths
 import torch
 
-HOME = Path(__file__).resolve().parent.parent / "demo_model"
+HOME = Path(__file__).resolve().parents[2] / "demo_model"
 WEIGHTS = HOME / "midrun_demo.safetensors"
 DECODER_NAME = "midrun_demo_decoder"  # latent_preview looks for a vae_approx file whose name begins so
 DECODER = HOME / "vae_approx" / f"{DECODER_NAME}.safetensors"
