@@ -350,7 +350,7 @@ def test_nothing_is_taken_for_nobody_s_while_the_database_is_locked(
     recordings: DiskRecordings, jobs: Store
 ) -> None:
     os.utime(recorded(recordings, job_id="somebody").parent, (0, 0))
-    jobs.trouble_at_start = "another program locks it"
+    jobs.database.trouble_at_start = "another program locks it"
     went = Retention(recordings, jobs, lambda: Limits(age_s=0.0), lambda job_id: False).sweep()
     assert not [name for name in went if "somebody" in name]
 

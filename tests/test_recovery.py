@@ -275,10 +275,8 @@ def test_a_row_that_this_version_cannot_read_costs_no_other_and_stays_as_it_is(
     life = lived(tmp_path)
     life.crash()
     store = Store(tmp_path / "midrun.db")
-    store._thread.submit(
-        lambda: store._db.execute(f"UPDATE job_debug_state SET {column} = ?", [told])
-    ).result()
-    store._thread.submit(store._db.conn.commit).result()
+    update = f"UPDATE job_debug_state SET {column} = ?"
+    store.database.write(JOB, lambda db: db.execute(update, [told]))
     other = JobView("other", ("other",), State.COMPLETED, "t", "t")
     store.add(other, GRAPH)
     listed = store.page(frozenset(), 10, None).result()
@@ -286,11 +284,8 @@ def test_a_row_that_this_version_cannot_read_costs_no_other_and_stays_as_it_is(
     view = listed[1].view
     assert column.removesuffix("_json") in view.warnings["unreadable_row"]
     store.save(replace(view, step=view.step + 1), None)
-    written = store._read(
-        lambda: store._db.execute(
-            f"SELECT {column}, step FROM job_debug_state WHERE job_id = ?", [JOB]
-        ).fetchone()
-    ).result()
+    select = f"SELECT {column}, step FROM job_debug_state WHERE job_id = ?"
+    written = store.database.read(lambda db: db.execute(select, [JOB]).fetchone()).result()
     store.close()
     assert written == (told, view.step + 1)
     assert after(tmp_path)[0].job_id == JOB

@@ -206,11 +206,11 @@ def test_a_database_that_another_program_locks_is_stood_in_for(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store(path).close()
-    monkeypatch.setattr("midrun.state.store.store.BUSY_S", 0.05)
+    monkeypatch.setattr("midrun.state.store.database.BUSY_S", 0.05)
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         store = Store(path)
-        assert store.trouble_at_start and "locks" in store.trouble_at_start
+        assert "locks" in (store.database.trouble_at_start or "")
         store.add(view("j"), REQUEST)
         assert store.find("j").result() is not None
         store.close()
@@ -221,10 +221,10 @@ def test_a_database_that_another_program_locks_is_stood_in_for(
 def test_what_could_not_be_written_is_told_and_written_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("midrun.state.store.store.BUSY_S", 0.05)
+    monkeypatch.setattr("midrun.state.store.database.BUSY_S", 0.05)
     store = Store(path)
     told: list[Any] = []
-    store.trouble = lambda job_id, why: told.append((job_id, why))
+    store.database.trouble = lambda job_id, why: told.append((job_id, why))
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         store.add(view("j"), REQUEST)
@@ -294,11 +294,11 @@ def test_failures_are_listed_newest_first_and_counted(store: Store) -> None:
 def test_nothing_is_forgotten_that_was_to_be_written_while_the_database_was_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("midrun.state.store.store.BUSY_S", 0.05)
-    monkeypatch.setattr("midrun.state.store.store.RETRY_S", 0.1)
+    monkeypatch.setattr("midrun.state.store.database.BUSY_S", 0.05)
+    monkeypatch.setattr("midrun.state.store.database.RETRY_S", 0.1)
     store = Store(path)
     told: list[Any] = []
-    store.trouble = lambda job_id, why: told.append(why)
+    store.database.trouble = lambda job_id, why: told.append(why)
     store.add(view("old"), REQUEST)
     with sqlite3.connect(path, isolation_level=None) as other:
         store.written().result()

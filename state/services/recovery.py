@@ -27,7 +27,7 @@ Calls = dict[Call, Recording]
 
 def recover(store: Store, recordings: DiskRecordings, previews: PreviewFiles, crashed: bool) -> None:
     """crashed: whether the earlier server did not end in order, so that every row may be out of date."""
-    suspects = dict.fromkeys(store.interrupted, True)
+    suspects = dict.fromkeys(store.database.interrupted, True)
     if crashed:
         suspects = dict.fromkeys(store.left_off(), False) | suspects
     for job_id, interrupted in suspects.items():

@@ -58,14 +58,14 @@ class Registry:
         self._saved: dict[str, float] = {}  # job_id -> when its row was written, by the clock
         self._forgotten = 0  # how many jobs were let go of
         self.look: Callable[[], None] = lambda: None  # at ComfyUI's queue, before anybody is told of a job
-        store.trouble = partial(self.trouble, NOT_IN_DATABASE)
+        store.database.trouble = partial(self.trouble, NOT_IN_DATABASE)
 
     # -- a job's life ----------------------------------------------------------------------------------
 
     def add(self, prompt_id: str, request: Request, policy: QueuePolicy) -> Job | None:
         """A watched prompt is on its way to the queue. None when that id is taken by an earlier job."""
         now = utc(time.time())
-        trouble = self.store.trouble_at_start
+        trouble = self.store.database.trouble_at_start
         warnings = {NOT_IN_DATABASE[0]: NOT_IN_DATABASE[1].format(trouble)} if trouble else {}
         view = JobView(
             prompt_id,
