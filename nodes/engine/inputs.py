@@ -49,6 +49,21 @@ class Given:
         )
 
 
+def seed_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Of outer_sample's arguments after the callback: disable_pbar, seed, ..."""
+    seed = kwargs.get("seed", args[1] if len(args) > 1 else None)
+    return None if seed is None else int(seed)
+
+
+def with_seed(seed: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The recorded one, which samplers that draw noise of their own draw it from."""
+    if seed is None:
+        return args, kwargs
+    if "seed" in kwargs:
+        return args, kwargs | {"seed": seed}
+    return (*args[:1], seed, *args[2:]), kwargs
+
+
 def recorded_inputs(
     job: Job,
     node: Node,

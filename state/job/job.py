@@ -147,8 +147,7 @@ class Job:
         After False the caller validates a run and calls `runs.queue` or `runs.refuse`: until then
         every other resume is refused.
         """
-        verb = "resume" if steps is None else "step"
-        m = self._machine
+        m, verb = self._machine, "resume" if steps is None else "step"
         with m.lock:
             m.refuse_second_run(verb)
             edited = edited or bool(pending(m.view.edits))
@@ -211,19 +210,19 @@ class Job:
         """In the place of those it has; they hold from the next step on."""
         m = self._machine
         with m.lock:
-            told = [breakpoint.to_json() for breakpoint in breakpoints]
             standing = m.view.standing
-            enabled = {breakpoint.id for breakpoint in breakpoints if breakpoint.enabled}
+            enabled = {one.id for one in breakpoints if one.enabled}
             if standing is not None and not enabled & set(standing.ids):
                 m.stand_down()
-            m.note("breakpoints", {"breakpoints": told}, breakpoints=breakpoints)
+            told = {"breakpoints": [one.to_json() for one in breakpoints]}
+            m.note("breakpoints", told, breakpoints=breakpoints)
             return self.view()
 
     def deletable(self) -> bool:
         m = self._machine
         with m.lock:
-            ended = m.state in ENDED and not m.run.active
-            return m.next_run is None and (ended or m.needs_new_run)
+            has_left = m.needs_new_run or (m.state in ENDED and not m.run.active)
+            return m.next_run is None and has_left
 
     # -- going back ------------------------------------------------------------------------------------
 
