@@ -18,9 +18,10 @@ from ..breakpoints.breakpoints import Breakpoint, conditions
 from ..breakpoints.wait_conditions import Window
 from ..errors import IllegalTransition, MidrunError
 from ..job.job import Job
-from ..job.transitions import Event, H, P, Q, R
+from ..job.transitions import Event
 from ..job.view import Change, JobView
 from ..job.warnings import NO_THERMOMETER
+from ..states import State
 from .control import Control
 
 log = logging.getLogger(__name__)
@@ -135,12 +136,12 @@ class Guard:
             watch.waived |= watch.holding
         binding = [one for one in met if one.id not in watch.waived and not one.log_only]
         job.noticed([one for one in new if one.log_only])
-        if binding and view.state in (Q, R):
+        if binding and view.state in (State.QUEUED, State.RUNNING):
             job.stand([one for one in binding if one in new], binding, _because(binding[0], around))
         elif binding and view.standing is not None:
             if {one.id for one in binding} != set(view.standing.ids):
                 job.stand([one for one in binding if one in new], binding, _because(binding[0], around))
-        elif view.standing is not None and view.state in (P, H):
+        elif view.standing is not None and view.state in (State.PAUSING, State.PAUSED):
             await self._go_on(job)
 
     async def _go_on(self, job: Job) -> None:
@@ -165,8 +166,9 @@ class Guard:
             job.unwarn(NO_THERMOMETER)
 
     def _is_over(self, view: JobView) -> bool:
-        stands = view.state in (P, H) and view.standing is not None
-        return not conditions(view.breakpoints) or not (stands or view.state in (Q, R, P))
+        stands = view.state in (State.PAUSING, State.PAUSED) and view.standing is not None
+        goes_on = view.state in (State.QUEUED, State.RUNNING, State.PAUSING)
+        return not conditions(view.breakpoints) or not (stands or goes_on)
 
 
 def _holds(one: Breakpoint, around: _Around, held: bool) -> bool:
