@@ -20,7 +20,7 @@ from midrun.state.recording import writer as writing
 from midrun.state.recording.disk import DiskRecordings
 from midrun.state.recording.recording import Damaged, Evaluation, Step
 from midrun.state.recording.writer import Writer
-from midrun.state.server_directory import Home, directory_name
+from midrun.state.server_directory import ServerDirectory, directory_name
 from midrun.state.services.retention import Limits, Retention, limits_from, usage
 from midrun.state.states import QueuePolicy, State
 from midrun.state.store.store import Store
@@ -205,12 +205,12 @@ def test_ordinary_ids_name_their_directories(name: str) -> None:
 
 
 def test_a_second_server_on_one_directory_gets_its_own_place(tmp_path: Path) -> None:
-    first, second = Home(tmp_path), Home(tmp_path)
+    first, second = ServerDirectory(tmp_path), ServerDirectory(tmp_path)
     assert (first.path, second.path) == (tmp_path, tmp_path / "server-2")
-    third = Home(tmp_path)
+    third = ServerDirectory(tmp_path)
     assert third.path == tmp_path / "server-3"
     first.close()
-    assert Home(tmp_path).path == tmp_path
+    assert ServerDirectory(tmp_path).path == tmp_path
     second.close()
     third.close()
 

@@ -22,7 +22,7 @@ from midrun.state.job.request import Request
 from midrun.state.job.view import JobView
 from midrun.state.recording.disk import DiskRecordings
 from midrun.state.recording.recording import Approach, Evaluation, Inputs, Step
-from midrun.state.server_directory import Home
+from midrun.state.server_directory import ServerDirectory
 from midrun.state.services.preview_files import PreviewFiles
 from midrun.state.services.recovery import recover
 from midrun.state.services.registry import Registry
@@ -292,12 +292,12 @@ def test_a_row_that_this_version_cannot_read_costs_no_other_and_stays_as_it_is(
 
 
 def test_only_an_orderly_end_leaves_nothing_to_look_after(tmp_path: Path) -> None:
-    first = Home(tmp_path)
+    first = ServerDirectory(tmp_path)
     assert not first.crashed
     first._lock.close()  # as the system does it when the process dies
-    second = Home(tmp_path)
+    second = ServerDirectory(tmp_path)
     assert second.crashed
     second.close()
-    third = Home(tmp_path)
+    third = ServerDirectory(tmp_path)
     assert not third.crashed
     third.close()
