@@ -121,7 +121,7 @@ class Room:
     async def stands(self, job: Job, park: bool = False) -> None:
         await self.until(lambda: job.state is State.PAUSING)
         job.worker.stopped(True, {}, park=park)
-        assert job.view().standing is not None
+        assert job.view().auto_resume is not None
 
 
 def play(directory: Path, scene: Callable[[Room], Any]) -> None:
@@ -214,7 +214,7 @@ def test_what_a_person_does_with_a_job_that_stands_is_not_undone(tmp_path: Path,
         else:
             await room.desk.control.abort("p", AbortMode.STOP, None)
         state = job.state
-        assert job.view().standing is None
+        assert job.view().auto_resume is None
         room.now = time(19, 0)
         await room.settle()
         assert job.state is state in (State.PAUSED, State.ABORTED) and room.desk.queue.runs == []
@@ -266,10 +266,10 @@ def test_one_thing_may_end_while_another_begins(tmp_path: Path) -> None:
         room.celsius = 90
         await room.stands(job)
         room.now = time(9, 0)
-        await room.until(lambda: job.view().standing.ids == ("hours", "hot"))
+        await room.until(lambda: job.view().auto_resume.ids == ("hours", "hot"))
         room.celsius = 60
-        await room.until(lambda: job.view().standing.ids == ("hours",))
-        assert "18:00" in job.view().standing.because and job.state is State.PAUSED
+        await room.until(lambda: job.view().auto_resume.ids == ("hours",))
+        assert "18:00" in job.view().auto_resume.because and job.state is State.PAUSED
         room.now = time(19, 0)
         await room.until(lambda: job.state is State.RUNNING)
         assert [one.hits for one in job.view().breakpoints] == [1, 1]
@@ -315,7 +315,7 @@ def test_a_run_that_is_refused_is_told_once(tmp_path: Path) -> None:
         room.desk.queue.refuses = BadRequest("the model is gone")
         room.now = time(19, 0)
         await room.settle()
-        assert job.state is State.PAUSED and job.view().standing is None
+        assert job.state is State.PAUSED and job.view().auto_resume is None
         events = room.desk.registry.store.events("p").result()
         assert [event["kind"] for event in events].count("not_resumed") == 1
 

@@ -24,7 +24,7 @@ from .request import Request
 from .run import NextRun
 from .runs import CANCELLED, Runs
 from .transitions import ENDED, Event
-from .view import Change, JobView, Moment, Standing, Take
+from .view import AutoResume, Change, JobView, Moment, Take
 from .warnings import Warning
 from .worker_side import WorkerSide
 
@@ -130,8 +130,8 @@ class Job:
         m = self._machine
         with m.lock:
             if m.state in (State.PAUSING, State.PAUSED):
-                if m.view.standing is not None:  # from now on it is paused because somebody wants it
-                    m.stand_down()
+                if m.view.auto_resume is not None:  # from now on it is paused because somebody wants it
+                    m.cancel_auto_resume()
                     m.note("pause", pause_reason=reason)
                 return self.view()
             m.require(AT_WORK, "pause", "only a queued or running job can be paused")
@@ -202,7 +202,7 @@ class Job:
             was, now = pending(before), pending(after)
             told = [audit(path, now.get(path)) for path in {**was, **now} if was.get(path) != now.get(path)]
             if told:
-                m.stand_down()
+                m.cancel_auto_resume()
                 m.note("edit", {"edits": told}, edits=after)
             return self.view()
 
@@ -210,10 +210,10 @@ class Job:
         """In the place of those it has; they hold from the next step on."""
         m = self._machine
         with m.lock:
-            standing = m.view.standing
+            auto_resume = m.view.auto_resume
             enabled = {one.id for one in breakpoints if one.enabled}
-            if standing is not None and not enabled & set(standing.ids):
-                m.stand_down()
+            if auto_resume is not None and not enabled & set(auto_resume.ids):
+                m.cancel_auto_resume()
             told = {"breakpoints": [one.to_json() for one in breakpoints]}
             m.note("breakpoints", told, breakpoints=breakpoints)
             return self.view()
@@ -260,25 +260,25 @@ class Job:
 
     # -- told by the guard -----------------------------------------------------------------------------
 
-    def stand(self, new: list[Breakpoint], binding: list[Breakpoint], because: str) -> None:
+    def wait_out(self, new: list[Breakpoint], binding: list[Breakpoint], because: str) -> None:
         """Wait out what these breakpoints are about, the `new` ones for the first time."""
-        ids = tuple(one.id for one in binding)
         told = {"breakpoints": [one.to_json() for one in new], "because": because}
         m = self._machine
         with m.lock:
-            breakpoints, standing = hit(m.view.breakpoints, new), m.view.standing
+            before = m.view.auto_resume  # None where it is at work
+            steps = m.run.steps_left if before is None else before.steps
+            now = AutoResume(because, tuple(one.id for one in binding), steps)
+            fields = {"breakpoints": hit(m.view.breakpoints, new), "auto_resume": now}
             if m.state in AT_WORK:
-                fields = {"breakpoints": breakpoints, "standing": Standing(because, ids, m.run.steps_left)}
                 m.fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT, **fields)
                 m.hurry()
-            elif standing is not None:
-                now = replace(standing, because=because, ids=ids)
-                m.note("breakpoint", told, breakpoints=breakpoints, standing=now)
+            elif before is not None:
+                m.note("breakpoint", told, **fields)
 
-    def stand_down(self) -> None:
+    def cancel_auto_resume(self) -> None:
         """It does not go on by itself any more."""
         with self._machine.lock:
-            self._machine.stand_down()
+            self._machine.cancel_auto_resume()
 
     def noticed(self, which: list[Breakpoint]) -> None:
         """Breakpoints that only log were met."""
@@ -296,5 +296,5 @@ class Job:
         m.stopwatch.moved()
         fields |= asdict(at) | {"paused_at_step": at.step, "held": False, "gpu_released": True}
         fields |= {"preview_url": step_url(m.job_id, at.node_id, at.step), "pause_reason": PauseReason.USER}
-        fields |= dict.fromkeys(("error", "abort_reason", "abort_mode", "paused_before", "standing"))
+        fields |= dict.fromkeys(("error", "abort_reason", "abort_mode", "paused_before", "auto_resume"))
         m.fire(event, {"node_id": at.node_id, "to": at.step}, **fields)

@@ -153,7 +153,7 @@ class Machine:
         if self.fickle and after in (State.PAUSED, State.FAILED):
             fields["warnings"] = fields.get("warnings", self.view.warnings) | self._not_kept()
         stays = after in (State.PAUSING, State.PAUSED)
-        gone_on = {} if stays else {"paused_before": None, "standing": None}
+        gone_on = {} if stays else {"paused_before": None, "auto_resume": None}
         self.set(state=after, **gone_on, **fields)
         self.stopwatch.switch(self._mode())
         self._announce(event.value, before, detail)
@@ -207,14 +207,14 @@ class Machine:
             self.fire(Event.PAUSE, pause_reason=PauseReason.USER)
         if self.state is State.PAUSING:
             fields = {"held": False, "error": error, "paused_at_step": self.view.step}
-            fields |= {"total_steps": self.run.total_before, "standing": None}
+            fields |= {"total_steps": self.run.total_before, "auto_resume": None}
             self.fire(Event.STOPPED, {"error": error.to_json()}, **fields)
 
-    def stand_down(self) -> None:
+    def cancel_auto_resume(self) -> None:
         """It does not go on by itself any more. What a person does wins, also over a run being prepared."""
-        if self.view.standing is not None:
+        if self.view.auto_resume is not None:
             self.next_run = None
-            self.set(standing=None)
+            self.set(auto_resume=None)
 
     def hurry(self) -> None:
         """Let the evaluation in flight end if that is soon, else interrupt it."""

@@ -84,7 +84,7 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Standing:
+class AutoResume:
     """A job that was paused by what is so around the server, and goes on by itself when that is over.
 
     ids: of its breakpoints; steps: that it was to do yet, None is all
@@ -144,7 +144,7 @@ class JobView:
     cell: Cell | None = None  # of the grid of forks that it was made with
     breakpoints: Breakpoints = ()
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
-    standing: Standing | None = None  # until it goes on or somebody does something with it; not stored
+    auto_resume: AutoResume | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
     source_url: str | None = None
@@ -200,7 +200,7 @@ class JobView:
             "parent": self.parent_json(),
             "grid": self.cell.grid if self.cell else None,
             "paused_before": self.paused_before.display_id if self.paused_before else None,
-            "paused_because": self.standing.because if self.standing else None,
+            "paused_because": self.auto_resume.because if self.auto_resume else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,
             "source_url": self.source_url,
