@@ -34,7 +34,7 @@ from .brownian import Draws
 from .call import KEY, Aside, SamplingCall, put_first
 from .fingerprint import sampler_digest
 from .hold import Holding, leave
-from .inputs import Given, recorded_inputs, seed_of, with_seed
+from .inputs import CallArguments, recorded_inputs, seed_of, with_seed
 from .run_watch import Keep, follow
 from .segments import segment_for, starting_at
 from .tape import InputsChanged, Tape, capture_rng, restore_rng
@@ -179,7 +179,7 @@ class _OuterSample:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         with _its_end_told(watch):
             guider = executor.class_obj
-            given = Given(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
+            given = CallArguments(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
             recording, inputs = _begin(watch, given, guider, sampler, kwargs.get("latent_shapes"))
             segment = _segment(watch, recording, inputs, sigmas, sampler, guider)
             call = _prepare(watch, recording, inputs, guider, callback)
@@ -235,7 +235,7 @@ def _its_end_told(watch: Watch) -> Iterator[None]:
 
 
 def _begin(
-    watch: Watch, given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None
+    watch: Watch, given: CallArguments, guider: Any, sampler: Any, latent_shapes: list[Any] | None
 ) -> tuple[Recording, Inputs]:
     """The call's recording, and what it was given when that began."""
     job, node = watch.here.job, watch.here.node

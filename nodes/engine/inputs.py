@@ -31,7 +31,7 @@ TENSORS = ("noise", "latent_image", "denoise_mask")  # the sigmas may change: se
 
 
 @dataclass(frozen=True)
-class Given:
+class CallArguments:
     """The arguments of outer_sample that Midrun records; as in `Inputs`."""
 
     noise: torch.Tensor
@@ -69,7 +69,7 @@ def recorded_inputs(
     node: Node,
     ordinal: int,
     recording: Recording,
-    given: Given,
+    given: CallArguments,
     guider: Any,
     sampler: Any,
     latent_shapes: list[Any] | None,
@@ -99,7 +99,9 @@ def recorded_inputs(
     return recorded
 
 
-def _now(node: Node, given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None) -> Inputs:
+def _now(
+    node: Node, given: CallArguments, guider: Any, sampler: Any, latent_shapes: list[Any] | None
+) -> Inputs:
     patcher = guider.model_patcher
     mask = None if given.denoise_mask is None else host_copy(given.denoise_mask)
     return Inputs(
