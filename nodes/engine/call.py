@@ -28,7 +28,7 @@ from ...state.worker import Work
 from ..comfyui import gpu
 from ..previews.previews import CallPreviews
 from .entries import Done, Entries
-from .hold import Holding, leave
+from .hold import Holding, end_prompt
 from .journal import Journal
 from .tape import Tap, Tape, capture_rng, first_of, host_copy
 
@@ -114,7 +114,7 @@ class SamplingCall:
                     output = None
                     directive = self._hold()
                 if directive in (Directive.STOP, Directive.PARK):
-                    leave()
+                    end_prompt()
                 if directive is Directive.FINISH:
                     self.job.worker.finished()
                     return self._unfinished() if output is None else output
@@ -265,7 +265,7 @@ class SamplingCall:
         self.answer = None
         self.tape.recording.save()
         self.aside.previews.paused()
-        return self.aside.holding.hold(self.job)
+        return self.aside.holding.wait_while_paused(self.job)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class Holding:
     recordings: Recordings
     somebody_waits: Callable[[], bool]  # in ComfyUI's queue
 
-    def hold(self, job: Job) -> Directive:
+    def wait_while_paused(self, job: Job) -> Directive:
         """Until the job goes on, ends or makes way. A user's own Cancel cancels it."""
         released = gpu.release()
         self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
@@ -49,7 +49,7 @@ class Holding:
         return policy is QueuePolicy.PARK
 
 
-def leave() -> None:
+def end_prompt() -> None:
     """End the prompt, as ComfyUI's Cancel does; raises. A Cancel that got us here is served."""
     mm.interrupt_current_processing(False)
     raise mm.InterruptProcessingException()

@@ -33,7 +33,7 @@ from ..previews.previews import Previews
 from .brownian import Draws
 from .call import KEY, Aside, SamplingCall, put_first
 from .fingerprint import sampler_digest
-from .hold import Holding, leave
+from .hold import Holding, end_prompt
 from .inputs import CallArguments, recorded_inputs, seed_of, with_seed
 from .run_watch import Keep, follow
 from .segments import segment_for, starting_at
@@ -124,13 +124,13 @@ def reach(before: str | None) -> None:
     job, worker = here.job, here.job.worker
     node = here.node if before is None else here.node.beside(before)
     if worker.must_leave(here.prompt_id):
-        leave()
+        end_prompt()
     follow(job, here.prompt_id, job.view().display_node_id, here.runtime.keep)
     if iteration_is_over() or not worker.reach(here.prompt_id, node, always=before is None):
         return
-    directive = here.runtime.holding.hold(job)
+    directive = here.runtime.holding.wait_while_paused(job)
     if directive in (Directive.STOP, Directive.PARK):
-        leave()
+        end_prompt()
     if directive is Directive.FINISH:
         worker.finished()  # which what comes after this node is about
 
@@ -208,7 +208,7 @@ def _watched(options: Options) -> Watch | None:
         return None
     job, keep = here.job, here.runtime.keep
     if job.worker.must_leave(here.prompt_id):
-        leave()
+        end_prompt()
     follow(job, here.prompt_id, here.node.display_id, keep)
     options = options.settled(here.runtime.settings())
     ordinal = job.call.enter(here.prompt_id, here.node, options.queue_policy)
