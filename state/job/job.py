@@ -136,7 +136,7 @@ class Job:
                 return self.view()
             m.require(AT_WORK, "pause", "only a queued or running job can be paused")
             m.fire(Event.PAUSE, pause_reason=reason)
-            m.hurry()
+            m.pause_soon()
             return self.view()
 
     def resume(self, steps: int | None = None, edited: bool = False) -> bool:
@@ -271,7 +271,7 @@ class Job:
             fields = {"breakpoints": hit(m.view.breakpoints, new), "auto_resume": now}
             if m.state in AT_WORK:
                 m.fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT, **fields)
-                m.hurry()
+                m.pause_soon()
             elif before is not None:
                 m.note("breakpoint", told, **fields)
 

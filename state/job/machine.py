@@ -216,7 +216,7 @@ class Machine:
             self.next_run = None
             self.set(auto_resume=None)
 
-    def hurry(self) -> None:
+    def pause_soon(self) -> None:
         """Let the evaluation in flight end if that is soon, else interrupt it."""
         if not self.in_flight.running:
             return
