@@ -222,7 +222,7 @@ def _its_end_told(watch: Watch) -> Iterator[None]:
     try:
         yield
     except InputsChanged as error:
-        job.worker.set_back(watch.told(error))
+        job.worker.pause_after_failure(watch.told(error))
         raise
     except mm.InterruptProcessingException:
         job.cancel(watch.here.prompt_id)

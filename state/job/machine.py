@@ -201,7 +201,7 @@ class Machine:
             self.note("breakpoint", told)
         return stops
 
-    def set_back(self, error: JobError) -> None:
+    def pause_after_failure(self, error: JobError) -> None:
         """The run can not go on where the job stopped: it is paused there again, and the run ends."""
         if self.state in (State.QUEUED, State.RUNNING):
             self.fire(Event.PAUSE, pause_reason=PauseReason.USER)

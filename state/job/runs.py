@@ -89,7 +89,7 @@ class Runs:
             if m.state in (State.COMPLETED, State.ABORTED) or m.needs_new_run:
                 self._end_after_job(event, error)
             elif event is Event.FAIL and m.run.trial and error is not None:
-                m.set_back(error)
+                m.pause_after_failure(error)
             elif event is Event.FAIL:
                 m.fire(event, error=error, held=False)
             elif event is Event.ABORT:

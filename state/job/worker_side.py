@@ -109,14 +109,14 @@ class WorkerSide:
         m = self._machine
         with m.lock:
             if m.run.trial:
-                m.set_back(error)
+                m.pause_after_failure(error)
             elif m.state in (State.QUEUED, State.RUNNING, State.PAUSING, State.PAUSED):
                 m.fire(Event.FAIL, {"error": error.to_json()}, error=error, held=False)
 
-    def set_back(self, error: JobError) -> None:
+    def pause_after_failure(self, error: JobError) -> None:
         """The run can not go on where the job stopped: it is paused there again, and the run ends."""
         with self._machine.lock:
-            self._machine.set_back(error)
+            self._machine.pause_after_failure(error)
 
     def fickle(self, nodes: dict[str, str]) -> None:
         """These nodes will answer otherwise in a later run; told when the job stops. node_id -> class"""
