@@ -94,7 +94,7 @@ class Registry:
         job.travelled = True
         return job
 
-    def admit(self, job: Job, change: Change) -> None:
+    def add_draft(self, job: Job, change: Change) -> None:
         """A draft becomes a job like any other."""
         view = job.view()
         with self._lock:
@@ -103,7 +103,7 @@ class Registry:
         self.store.add(view, job.request)
         self._changed(job, view, change)
 
-    def enlist(self, job: Job) -> Job:
+    def keep_loaded(self, job: Job) -> Job:
         """Keep a job that ended at hand again; the one that is, where another was quicker."""
         prompt_ids = job.view().prompt_ids
         with self._lock:

@@ -80,7 +80,7 @@ class TimeTravel:
         node_id: any name of the node; iteration: of the loop that it is in
         params: edits to be stored with it; EditRefused or RunRefused is raised before anything is rewound
         """
-        job = self._registry.enlist(await self._registry.load(any_id))
+        job = self._registry.keep_loaded(await self._registry.load(any_id))
         job.reserve("rewind")
         try:
             number = max(0, job.view().step + step) if step < 0 else step
@@ -100,7 +100,7 @@ class TimeTravel:
 
     async def restore(self, any_id: str) -> JobView:
         """Take the rewind back, as long as nothing was computed since."""
-        job = self._registry.enlist(await self._registry.load(any_id))
+        job = self._registry.keep_loaded(await self._registry.load(any_id))
         job.reserve("restore")
         try:
             take = job.view().take
@@ -237,7 +237,9 @@ class TimeTravel:
         await asyncio.to_thread(self._recordings.share, parent.job_id, fork.job_id, ends)
         told = {"parent": parent.job_id, "step": place.moment.step}
         now = fork.view().created_at
-        self._registry.admit(fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told))
+        self._registry.add_draft(
+            fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told)
+        )
         moment = place.moment
         self._registry.store.share_telemetry(parent.job_id, fork.job_id, moment.node_id, moment.step)
         if moment.node_id is not None:
