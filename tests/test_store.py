@@ -279,7 +279,7 @@ def test_failures_are_listed_newest_first_and_counted(store: Store) -> None:
     ):
         store.add(view(f"j{number}"), REQUEST)
         store.save(view(f"j{number}", state, **fields), None)
-        store.blame(f"j{number}", "KSampler", "sd.safetensors" if number else None)
+        store.record_failure_cause(f"j{number}", "KSampler", "sd.safetensors" if number else None)
     told = store.failures(2).result()
     assert [failure["job_id"] for failure in told["failures"]] == ["j2", "j1"]
     assert told["failures"][0]["error"]["type"] == "OutOfMemoryError"
@@ -307,7 +307,7 @@ def test_nothing_is_forgotten_that_was_to_be_written_while_the_database_was_lock
         store.save(view("old", State.COMPLETED), Change("complete", State.RUNNING, State.COMPLETED, 9, "t"))
         store.written().result()
         other.execute("ROLLBACK")
-    store.blame("j", "KSampler", None)  # no write that could insert the row
+    store.record_failure_cause("j", "KSampler", None)  # no write that could insert the row
     end = time.monotonic() + 10
     while told.count(None) < 2 and time.monotonic() < end:
         time.sleep(0.02)

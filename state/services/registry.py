@@ -240,7 +240,7 @@ class Registry:
                 node_id = (view.error.node_id if view.error else None) or view.display_node_id
                 prompt = job.request.prompt
                 blamed = graph.class_type(prompt, node_id), graph.model_file(prompt, view.display_node_id)
-                self.store.blame(job.job_id, *blamed)
+                self.store.record_failure_cause(job.job_id, *blamed)
         else:
             if time.monotonic() - self._saved.get(job.job_id, 0.0) >= SAVE_PROGRESS_EVERY_S:
                 self._saved[job.job_id] = time.monotonic()

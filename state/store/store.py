@@ -125,7 +125,7 @@ class Store:
 
         self.database.write(job_id, update)
 
-    def blame(self, job_id: str, node_class: str | None, model_file: str | None) -> None:
+    def record_failure_cause(self, job_id: str, node_class: str | None, model_file: str | None) -> None:
         """What an aborted or failed job is counted under."""
         sql = "UPDATE job_debug_state SET node_class = ?, model_file = ? WHERE job_id = ?"
         self.database.write(job_id, lambda db: db.execute(sql, [node_class, model_file, job_id]))
