@@ -112,7 +112,7 @@ def present_take() -> str:
     return here.prompt_id if here is not None and here.job.travelled else ""
 
 
-def reach(before: str | None) -> None:
+def before_node(before: str | None) -> None:
     """The node `before`, or this one, is about to run: its job pauses there if it has a breakpoint.
 
     At this one, which is a breakpoint by itself, always. Raises InterruptProcessingException where the prompt
@@ -126,7 +126,7 @@ def reach(before: str | None) -> None:
     if worker.must_leave(here.prompt_id):
         end_prompt()
     follow(job, here.prompt_id, job.view().display_node_id, here.runtime.keep)
-    if iteration_is_over() or not worker.reach(here.prompt_id, node, always=before is None):
+    if iteration_is_over() or not worker.before_node(here.prompt_id, node, always=before is None):
         return
     directive = here.runtime.holding.wait_while_paused(job)
     if directive in (Directive.STOP, Directive.PARK):
@@ -270,12 +270,12 @@ def _segment(
 def _prepare(
     watch: Watch, recording: Recording, inputs: Inputs, guider: Any, callback: Callable[..., Any] | None
 ) -> SamplingCall:
-    job, of, options = watch.here.job, watch.here.runtime, watch.options
+    job, services, options = watch.here.job, watch.here.runtime, watch.options
     tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
-    shown = of.previews.call(job, watch.ordinal, inputs, options.previews)
-    keep_draws = partial(of.draws.serve, (job.job_id, watch.here.node.node_id, watch.ordinal))
+    shown = services.previews.call(job, watch.ordinal, inputs, options.previews)
+    keep_draws = partial(services.draws.serve, (job.job_id, watch.here.node.node_id, watch.ordinal))
     pause_at = options.pause_at_step if watch.ordinal == 0 else 0
-    aside = Aside(shown, of.holding, keep_draws, of.later)
+    aside = Aside(shown, services.holding, keep_draws, services.later)
     return SamplingCall(job, guider, tape, callback, pause_at, aside)
 
 

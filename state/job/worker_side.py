@@ -42,7 +42,7 @@ class WorkerSide:
         with m.lock:
             return newest(m.view.edits, m.view.step, m.view.node_id)
 
-    def reach(self, prompt_id: str, node: Node, always: bool) -> bool:
+    def before_node(self, prompt_id: str, node: Node, always: bool) -> bool:
         """A node is about to run. Whether the job is to be paused before it: once, until it is rewound.
 
         A pause that was asked for takes effect here, too. always: without a breakpoint as well
