@@ -581,6 +581,40 @@ def test_a_run_is_active_until_it_left_comfyui_and_a_job_deletable_once_none_goe
     assert (job.deletable(), job.runs.active) == (deletable, active)
 
 
+def test_a_run_that_follows_knows_where_the_job_stood_and_which_run_is_to_leave() -> None:
+    job = World().parked()
+    job.resume(2)
+    job.runs.queue("r2")
+    worker = job.worker
+    assert worker.came_to == (itself("3"),)
+    assert (worker.must_leave("j"), worker.must_leave("r2")) == (True, False)
+    assert worker.directive() is Directive.PARK, "the thread is in the run before, still"
+    enter(job, "r2", "3", 10, QueuePolicy.AUTO, 1)
+    assert worker.directive() is Directive.GO
+    job.call.stepped(seen(2), True, 0)
+    assert job.state is State.RUNNING
+    job.call.stepped(seen(3), True, 0)
+    assert (job.state, job.view().pause_reason) == (State.PAUSING, PauseReason.STEP)
+
+
+def test_a_node_before_which_a_job_was_paused_is_passed_by_later_runs_until_a_rewind() -> None:
+    job, node = World().job(), itself("5")
+    assert job.worker.before_node("j", node, always=True)
+    job.worker.stopped(True, {}, park=True)
+    job.resume()
+    job.runs.queue("r2")
+    assert not job.worker.before_node("r2", node, always=True)
+    enter(job, "r2", "3", 10)
+    job.call.leave()
+    job.runs.end("r2", Event.COMPLETE)
+    job.reserve("rewind")
+    job.rewind(job.view().moment, lambda edit: True)
+    job.runs.refuse()
+    job.resume()
+    job.runs.queue("r3")
+    assert job.worker.before_node("r3", node, always=True)
+
+
 @pytest.mark.parametrize("make", [World.parked, World.completed, World.failed, World.requeued])
 def test_a_cancel_that_comes_too_late_and_a_park_without_a_held_worker_change_nothing(make: Any) -> None:
     job = make(World())
