@@ -50,5 +50,5 @@ class MidrunBreakpoint(io.ComfyNode):
     @classmethod
     def execute(cls, value, after=None, before=("",), stops=(True,)) -> io.NodeOutput:
         if stops[0]:
-            hooks.reach(before[0] or None)
+            hooks.before_node(before[0] or None)
         return io.NodeOutput(value)

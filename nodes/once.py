@@ -5,16 +5,16 @@ Midrun puts it around what saves in the body of a loop when it queues a job anew
 
 from __future__ import annotations
 
-import nodes
 from comfy_api.v0_0_2 import io
 from comfy_execution.graph import ExecutionBlocker
 
 from .breakpoint import ANY
+from .comfyui.comfy_nodes import node_class
 from .engine import hooks
 
 
 def loops_exist() -> bool:
-    return "StartLoop" in nodes.NODE_CLASS_MAPPINGS
+    return node_class("StartLoop") is not None
 
 
 class MidrunOnce(io.ComfyNode):

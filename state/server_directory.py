@@ -23,7 +23,7 @@ def directory_name(any_id: str) -> str:
     return "=" + hashlib.sha256(any_id.encode(errors="surrogatepass")).hexdigest()[:40]
 
 
-class Home:
+class ServerDirectory:
     """A directory that belongs to this server alone, for as long as it lives.
 
     The second server on one user directory gets a subdirectory. Raises OSError when nothing can be written.

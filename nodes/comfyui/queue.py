@@ -13,7 +13,6 @@ import uuid
 from typing import Any
 
 import execution
-import nodes
 from comfy_execution.progress import NodeState, get_progress_state
 from comfy_execution.utils import get_executing_context
 
@@ -25,6 +24,7 @@ from ...state.node import Node
 from ...state.services.control import Presence, Run, Where
 from ...state.services.queue_order import Item, ResumedRuns
 from ...state.workflow.verdicts import ancestors
+from .comfy_nodes import comfy_nodes
 from .executing import node_that_runs
 
 SECRET_KEYS: tuple[str, ...] = tuple(getattr(execution, "SENSITIVE_EXTRA_DATA_KEYS", ()))
@@ -131,7 +131,7 @@ class ComfyQueue:
         with self._queue.mutex:  # while it is held no other prompt can start, and a start clears the flag
             running, _ = self._queue.get_current_queue_volatile()
             if any(item[1] == prompt_id for item in running):
-                nodes.interrupt_processing()
+                comfy_nodes.interrupt_processing()
             else:
                 self._queue.delete_queue_item(lambda item: item[1] == prompt_id)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import comfy.model_management as mm
@@ -24,29 +23,17 @@ from ...state.job.in_flight import Outcome
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
 from ...state.job.view import JobError
-from ...state.recording.recording import Approach, Evaluation, Segment
-from ...state.worker import Work
+from ...state.recording.items import Approach, Evaluation, Segment
 from ..comfyui import gpu
-from ..previews.previews import CallPreviews
-from ..remembering.session import Session, Wishes
+from ..remembering.session import Session
 from .entries import Done, Entries
 from .guider import KEY, OWN_POST_CFG, copy_conds, put_first, tapped
-from .hold import Holding, leave
+from .hold import end_prompt
 from .journal import Journal
+from .services import CallServices
 from .tape import Tap, Tape, capture_rng, first_of, host_copy, restore_rng
 
 NOTHING = nullcontext()
-
-
-@dataclass(frozen=True)
-class Aside:
-    """What a call deals with beside sampling."""
-
-    previews: CallPreviews
-    holding: Holding
-    keep_draws: Callable[[FrameType], object]  # of the sampler that runs around that frame
-    later: Callable[[Work], object]  # while the model works
-    wishes: Wishes = Wishes()
 
 
 class Unwound(BaseException):
@@ -73,12 +60,12 @@ class SamplingCall:
         tape: Tape,
         callback: Callable[..., Any] | None,
         pause_at: int,
-        aside: Aside,
+        services: CallServices,
     ) -> None:
         self.job = job
         self.guider = guider
         self.tape = tape
-        self.aside = aside
+        self.services = services
         self.callback = callback
         self.pause_at = pause_at
         self.conds = copy_conds(guider.conds)
@@ -86,9 +73,9 @@ class SamplingCall:
         self.step = 0  # steps before the stretch that is sampled
         self.answer: Answer | None = None
         self.allocated = gpu.counter()
-        self.journal = Journal(aside.later)
-        self.entries = Entries(job, tape, aside.previews, pause_at)
-        self.memory = Session(job, tape.recording, aside.wishes, mm.get_torch_device())
+        self.journal = Journal(services.later)
+        self.entries = Entries(job, tape, services.previews, pause_at)
+        self.memory = Session(job, tape.recording, services.wishes, mm.get_torch_device())
 
     def begin_at(self, segment: Segment) -> None:
         """Sample that stretch, after what was done before it."""
@@ -98,7 +85,7 @@ class SamplingCall:
         """The edited schedule ended where the job stood: nothing was evaluated, and the call is over."""
         self.tape.recording.settle()
         self.tape.recording.save()
-        self.job.recorded(segment.first, float(segment.sigmas[0]), live=True)
+        self.job.call.recorded(segment.first, float(segment.sigmas[0]), live=True)
 
     def run(self, sample: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Attempt until the sampler ends and nobody wants it paused."""
@@ -109,9 +96,9 @@ class SamplingCall:
                     output = None
                     directive = self._hold()
                 if directive in (Directive.STOP, Directive.PARK):
-                    leave()
+                    end_prompt()
                 if directive is Directive.FINISH:
-                    self.job.finished()
+                    self.job.worker.finished()
                     return self._unfinished() if output is None else output
                 if output is not None:
                     return output
@@ -132,7 +119,7 @@ class SamplingCall:
                 gpu.end_forward()  # nobody else does so before the next attempt
                 self.memory.left()
             self.journal.settle()
-        directive = self.job.directive()
+        directive = self.job.worker.directive()
         if output is None:
             self._clean_up()
         elif directive not in (Directive.GO, Directive.FINISH):
@@ -153,7 +140,7 @@ class SamplingCall:
         finally:
             wrappers.pop(KEY, None)
             self.tape.recording.save()
-            self.aside.previews.ended()
+            self.services.previews.ended()
 
     # -- an evaluation ---------------------------------------------------------------------------------
 
@@ -169,7 +156,7 @@ class SamplingCall:
         options = {} if model_options is None else model_options
         own = options.get(OWN_POST_CFG, [])[self.shared_post_cfg :]
         if self.tape.position == self.tape.first:
-            self.aside.keep_draws(sys._getframe())
+            self.services.keep_draws(sys._getframe())
             self.memory.begin(options, self.guider, KEY, own)
         recorded = self.tape.next()
         sigma = first_of(timestep)
@@ -182,7 +169,7 @@ class SamplingCall:
             args["model"] = self.guider.inner_model
             given = self.tape.replay(recorded, own, args, x.device)
             answer = Answer(given, recorded.answer, sigma, False)
-            self.journal.note(partial(self.job.recorded, self.tape.position, sigma, False))
+            self.journal.note(partial(self.job.call.recorded, self.tape.position, sigma, False))
             if self.tape.position == len(self.tape.recording):
                 self.memory.replayed()
         self.answer = answer
@@ -199,7 +186,7 @@ class SamplingCall:
         sigma: float,
     ) -> Answer:
         remembers = not self.memory.idle
-        if remembers or self._is_first() or self.job.may_stop_at(self.pause_at):
+        if remembers or self._is_first() or self.job.call.may_stop_at(self.pause_at):
             self.journal.settle()
         if remembers:
             self.memory.before_live(partial(self._again, executor, x, timestep, options, seed))
@@ -225,7 +212,7 @@ class SamplingCall:
 
     def _ask(self, model: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, float]:
         """Its answer, the same on the host, and the seconds it took; left where the job is to be paused."""
-        if self.job.begin_evaluation() is not Directive.GO:
+        if self.job.call.begin_evaluation() is not Directive.GO:
             raise Unwound
         self.journal.note(self.entries.model_works)
         self.journal.hand_over()  # from here to the model nothing lets the threads in that get work now
@@ -239,11 +226,11 @@ class SamplingCall:
             raise
         except Exception as error:
             self.journal.settle()
-            if self.job.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
+            if self.job.call.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
                 raise Unwound from error
             raise
         finally:
-            void, seconds = self.job.end_evaluation(outcome)
+            void, seconds = self.job.call.end_evaluation(outcome)
             if void:
                 raise Unwound
         return answer, kept, seconds
@@ -302,5 +289,5 @@ class SamplingCall:
     def _hold(self) -> Directive:
         self.answer = None
         self.tape.recording.save()
-        self.aside.previews.paused()
-        return self.aside.holding.hold(self.job)
+        self.services.previews.paused()
+        return self.services.holding.wait_while_paused(self.job)

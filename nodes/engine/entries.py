@@ -11,7 +11,7 @@ import torch
 
 from ...state.breakpoints.breakpoints import Kind, Observation
 from ...state.job.job import Job
-from ...state.recording.recording import Approach, Evaluation, Step
+from ...state.recording.items import Approach, Evaluation, Step
 from ..previews.previews import CallPreviews
 from .tape import Tape, finite, norm_of
 
@@ -60,12 +60,12 @@ class Entries:
             return
         answer = evaluation.answer
         norm = norm_of(answer)
-        if not finite(answer, norm) and self._job.hit(Kind.NAN):
+        if not finite(answer, norm) and self._job.call.hit(Kind.NAN):
             self.void = True
             return
         self._norm = answer, norm
         self._recording.append(evaluation)
-        self._job.recorded(evaluations, sigma, True, seconds)
+        self._job.call.recorded(evaluations, sigma, True, seconds)
 
     def stepped(self, done: Done) -> None:
         if self.void:
@@ -73,7 +73,7 @@ class Entries:
         seen = self._observed(done)
         self._seen, self.denoised = seen, done.denoised
         self._previews.stepped(done.number, done.sigma, done.denoised, done.live)
-        left = self._job.stepped(seen, done.live, self._pause_at)
+        left = self._job.call.stepped(seen, done.live, self._pause_at)
         step = Step(done.number, done.evaluations, done.sigma, done.own, left.measured, left.hits)
         self._recording.mark(step)
 
@@ -82,7 +82,7 @@ class Entries:
         if not self.void:
             self._recording.save()
             self._previews.hand_over()
-            self._job.tell()
+            self._job.call.tell()
 
     def _observed(self, done: Done) -> Observation:
         known = self._norm

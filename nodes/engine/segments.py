@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from ...state.recording.recording import Approach, Damaged, Inputs, Recording, RngState, Segment
+from ...state.recording.items import Approach, Damaged, Inputs, RngState, Segment
+from ...state.recording.recording import Recording
 from ...state.workflow.edits import History
 from .fingerprint import SAMPLER
 from .tape import InputsChanged, host_copy
@@ -43,9 +44,8 @@ def segment_for(
     then = inputs.sigmas if newest is None else newest.given
     sampler = inputs.fingerprints.get(SAMPLER) if newest is None else newest.sampler
     now = host_copy(sigmas)
-    if not len(recording) or (sampler == sampler_digest and torch.equal(then, now)):
-        return newest
-    if ended():
+    same = sampler == sampler_digest and torch.equal(then, now)
+    if not len(recording) or same or ended():
         return newest
     if not rescheduled:
         if then.shape == now.shape:
@@ -54,11 +54,26 @@ def segment_for(
             f"Midrun cannot go on with this sampling call: it had {len(then) - 1} steps when it was "
             f"recorded and has {len(now) - 1} now, although nobody edited them. {AGAIN}"
         )
+    origin, step, x, own = _start(recording, inputs, newest, now, edits, model_sampling)
+    begun = Segment(origin.evaluations, step, origin, x, own, now, sampler_digest, rng)
+    recording.begin(begun)
+    return begun
+
+
+def _start(
+    recording: Recording,
+    inputs: Inputs,
+    newest: Segment | None,
+    now: torch.Tensor,
+    edits: History,
+    model_sampling: Any,
+) -> tuple[Approach, int, torch.Tensor, torch.Tensor]:
+    """Where a new stretch begins: the approach, the steps done, x, and the sigmas from there on."""
     origin = _origin(recording, newest)
     steps = [number for number in recording.steps() if _ended_by(recording, number, origin.evaluations)]
     step = steps[-1] if steps else 0
     void = newest is not None and newest.first == len(recording)
-    if newest is None and _is_cut(then, now, step):
+    if newest is None and _is_cut(inputs.sigmas, now, step):
         own, x = now[-1:].clone(), _denoised(recording, step)
     elif _denoise_was_edited(edits, newest, void):
         own = now[min(step, len(now) - 1) :].clone()
@@ -67,9 +82,7 @@ def segment_for(
     else:
         own = remaining(now, origin.sigma)
         x = origin.x
-    begun = Segment(origin.evaluations, step, origin, x, own, now, sampler_digest, rng)
-    recording.begin(begun)
-    return begun
+    return origin, step, x, own
 
 
 def remaining(sigmas: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -135,9 +148,8 @@ def _is_cut(then: torch.Tensor, now: torch.Tensor, step: int) -> bool:
     ComfyUI makes such of KSamplerAdvanced's end_at_step without leftover noise: the last level becomes 0. Its
     last step, from the level before to 0, has been asked for already; `denoised` is what it makes of that.
     """
-    return (
-        step > 0 and len(now) == step + 1 < len(then) and now[-1] == 0 and torch.equal(now[:-1], then[:step])
-    )
+    is_shorter = step > 0 and len(now) == step + 1 < len(then)
+    return is_shorter and float(now[-1]) == 0 and torch.equal(now[:-1], then[:step])
 
 
 def _scales(model_sampling: Any, sigma: float) -> tuple[float, float]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from ...state.recording.recording import Damaged, Evaluation, Recording, RngState
+from ...state.recording.items import Damaged, Evaluation, RngState
+from ...state.recording.recording import Recording
 
 Args = dict[str, Any]  # what ComfyUI hands to a post-CFG function
 PostCfg = Callable[[Args], torch.Tensor]

@@ -27,7 +27,7 @@ from ...state.errors import IllegalTransition, NoPreview
 from ...state.job.job import Job
 from ...state.pictures.previews import Shown, Wanted
 from ...state.recording.disk import DiskRecordings
-from ...state.recording.recording import Damaged
+from ...state.recording.items import Damaged
 from ...state.states import State
 from ...state.workflow import graph
 from ..comfyui import gpu

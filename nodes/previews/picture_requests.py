@@ -27,7 +27,8 @@ from ...state.pictures.previews import (
     settled,
 )
 from ...state.recording.disk import DiskRecordings
-from ...state.recording.recording import Damaged, Inputs, Recording, Step
+from ...state.recording.items import Damaged, Inputs, Step
+from ...state.recording.recording import Recording
 from ...state.services.preview_files import PreviewFiles
 from ...state.workflow import graph
 from .full_quality import FullQuality
@@ -140,7 +141,7 @@ class Gallery:
             raise NoPreview(job.job_id, OFF)
         if recording is None:
             raise NoPreview(job.job_id, TOO_EARLY)
-        ordinal = int(recording.directory.name.rpartition(".")[2])
+        ordinal = int(recording.files.directory.name.rpartition(".")[2])
         if wanted.kind is Kind.SOURCE and (made := self._source(job, node, recording, options)):
             return self._keep(job, unmade(node, ordinal, Kind.SOURCE, 0, None), made)
         step = 1 if wanted.kind is Kind.SOURCE else wanted.step

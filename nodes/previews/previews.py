@@ -20,7 +20,7 @@ from ...state.job.warnings import DECODER_MISSING, DECODER_UNUSABLE, NAN_LATENT,
 from ...state.node import Node
 from ...state.pictures.preview_interval import AFFORDABLE_S, SHARE, SHARE_OF_CPU, Pace
 from ...state.pictures.previews import InForce, Kind, Method, Preview, PreviewOptions, source_url
-from ...state.recording.recording import Inputs
+from ...state.recording.items import Inputs
 from ...state.services.preview_files import PreviewFiles
 from .pictures import Picture, webp
 from .preview_thread import PreviewThread

@@ -70,8 +70,7 @@ class Decoder:
         if name not in self._given:
             where = torch.device("cpu") if device == "cpu" else self._device
             found, content = self._present.at.get(address or ""), self._tensor(name)
-            fits = isinstance(found, torch.Tensor) and found.device.type == where.type
-            if fits and found.shape == content.shape and found.dtype is content.dtype:
+            if isinstance(found, torch.Tensor) and _fits(found, content, where):
                 found.copy_(content)
                 self._given[name] = found
             else:
@@ -135,7 +134,8 @@ class Decoder:
             made = found.__new__(found)
             deque.__init__(made, (), more)
             return made
-        for base in (OrderedDict, dict, list, set, types.SimpleNamespace):
+        bases: tuple[Any, ...] = (OrderedDict, dict, list, set, types.SimpleNamespace)
+        for base in bases:
             if issubclass(found, base):
                 return base.__new__(found)
         try:
@@ -179,3 +179,8 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "named": _named,
     "module": lambda name: _module(name),
 }
+
+
+def _fits(found: torch.Tensor, content: torch.Tensor, where: torch.device) -> bool:
+    alike = found.shape == content.shape and found.dtype is content.dtype
+    return alike and found.device.type == where.type

@@ -14,7 +14,8 @@ from typing import Any
 import numpy
 import torch
 
-from ...state.recording.recording import Damaged, Recording, Remembered
+from ...state.recording.items import Damaged, Remembered
+from ...state.recording.recording import Recording
 from .decoding import Decoder
 from .encoding import Encoder, Unkeepable
 from .kinds import Kind, kind_of

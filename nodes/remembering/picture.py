@@ -145,7 +145,7 @@ def marks_of(tensors: dict[int, Any]) -> dict[int, Any]:
     sums: dict[torch.device, list[tuple[int, torch.Tensor]]] = {}
     for key, tensor in tensors.items():
         if isinstance(tensor, numpy.ndarray):
-            marks[key] = zlib.crc32(numpy.ascontiguousarray(tensor).view(numpy.uint8)) if tensor.size else 0
+            marks[key] = zlib.crc32(numpy.ascontiguousarray(tensor).tobytes()) if tensor.size else 0
         elif not isinstance(tensor, torch.Tensor):
             marks[key] = state_of_generator(tensor)
         elif not tensor.is_inference():

@@ -79,7 +79,7 @@ def put(place: Any, slot: Any, value: Any) -> None:
     elif isinstance(slot, tuple) and len(slot) == 2 and slot[0] == "":
         object.__setattr__(place, slot[1], value)
     elif isinstance(place, torch.nn.Module):
-        vars(place)[slot] = value
+        place.__dict__[str(slot)] = value
     elif isinstance(place, dict):
         place[slot] = value
     else:
@@ -97,7 +97,7 @@ def drop(place: Any, slot: Any) -> None:
         if slot[1] in attributes_of(place):
             object.__delattr__(place, slot[1])
     elif isinstance(place, torch.nn.Module):
-        vars(place).pop(slot, None)
+        place.__dict__.pop(str(slot), None)
     elif isinstance(place, dict):
         place.pop(slot, None)
 

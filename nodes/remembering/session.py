@@ -14,7 +14,8 @@ import torch
 from ...state.exactness import INEXACT, Exactness
 from ...state.job.job import Job
 from ...state.job.warnings import MEMORY_LOST, NOT_AS_RECORDED, REMEMBERS
-from ...state.recording.recording import Damaged, Recording
+from ...state.recording.items import Damaged
+from ...state.recording.recording import Recording
 from ...state.recording.remembered import start_of, would_be
 from .encoding import Unkeepable
 from .keeper import Keeper
@@ -39,8 +40,9 @@ class Wishes:
 def wishes_of(settings: dict[str, Any]) -> Wishes:
     """The user's."""
     size = settings.get("Midrun.MemorySize")
-    number = isinstance(size, (int, float)) and not isinstance(size, bool) and size >= 0
-    limit = int(size * 1000**3) if number else Wishes.limit
+    limit = Wishes.limit
+    if isinstance(size, (int, float)) and not isinstance(size, bool) and size >= 0:
+        limit = int(size * 1000**3)
     quick, verify = (settings.get(f"Midrun.{name}") is True for name in ("QuickResume", "VerifyResumes"))
     return Wishes(limit, quick, verify)
 
@@ -133,7 +135,7 @@ class Session:
         try:
             self._keeper.give_back(evaluations)
         except (Unkeepable, Damaged) as lost:
-            if not self._job.taken():  # an edit may have taken the patch away
+            if not self._job.worker.taken():  # an edit may have taken the patch away
                 self._lose(self._keeper.names, str(lost))
             return False
         return True
@@ -146,12 +148,12 @@ class Session:
 
     def _compare(self, difference: float) -> None:
         """With what is on record. Where the model was edited, it is to answer otherwise."""
-        if difference > 0.0 and not self._job.taken():
+        if difference > 0.0 and not self._job.worker.taken():
             self._job.warn(NOT_AS_RECORDED, f"{difference:.3g}")
 
     def _lose(self, names: tuple[str, ...], because: str) -> None:
         self._job.warn(MEMORY_LOST, ", ".join(names), because)
-        self._job.tell_exactness(Exactness(INEXACT, because=", ".join(names)))
+        self._job.call.tell_exactness(Exactness(INEXACT, because=", ".join(names)))
 
     def _tell(self) -> None:
         """What a resume from here will be like."""
@@ -160,8 +162,8 @@ class Session:
             return
         names = ", ".join(keeper.names)
         if not keeper.opaque:
-            self._job.tell_exactness(Exactness(because=names))
+            self._job.call.tell_exactness(Exactness(because=names))
             return
-        again, seconds = len(self._recording), self._job.evaluation_s
-        self._job.tell_exactness(would_be(again, names, self._wishes.quick, seconds))
+        again, seconds = len(self._recording), self._job.call.evaluation_s
+        self._job.call.tell_exactness(would_be(again, names, self._wishes.quick, seconds))
         self._job.warn(REMEMBERS, names, keeper.opaque[0])

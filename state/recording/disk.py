@@ -15,8 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from ..server_directory import directory_name
-from .disk_recording import DiskRecording, file_names, is_within
-from .recording import Call, Recording, Rewound, newest_of
+from .disk_recording import DiskRecording, is_within
+from .files import file_names
+from .items import Rewound
+from .recording import Call, Recording, newest_of
 from .tensor_file import SUFFIX
 from .writer import Writer
 
@@ -86,7 +88,7 @@ class DiskRecordings:
 
         def flush() -> None:
             for recording in closed:
-                recording.flush()
+                recording.files.flush()
 
         # After what is yet to be made of it.
         self.writer.put(lambda: closed.extend(self._close(job_id)), flush=flush)
@@ -107,7 +109,7 @@ class DiskRecordings:
     def drop(self, job_id: str, then: Callable[[], None] = lambda: None) -> None:
         with self._lock:
             for recording in self._open.pop(job_id, {}).values():
-                recording.abandon()
+                recording.files.abandon()
         for place in (self.of_job(job_id), self.kept(job_id)):
             self.writer.put(partial(shutil.rmtree, place, ignore_errors=True))
         self.writer.put(partial(self.dropped, job_id))
@@ -117,7 +119,7 @@ class DiskRecordings:
         with self._lock:
             closed = list(self._open.pop(job_id, {}).values())
         for recording in closed:
-            recording.write()
+            recording.files.write()
         return closed
 
     def of_job(self, job_id: str) -> Path:

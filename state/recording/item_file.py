@@ -8,7 +8,7 @@ import torch
 
 from ..node import Node, loops_of
 from ..telemetry import Telemetry
-from .recording import (
+from .items import (
     Approach,
     Conditions,
     Evaluation,

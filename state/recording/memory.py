@@ -7,23 +7,20 @@ import threading
 from collections.abc import Callable
 
 from ..server_directory import directory_name
-from .recording import (
+from .items import (
     Approach,
     Begun,
-    Call,
     Conditions,
     Evaluation,
     Inputs,
     Origin,
-    Recording,
     Remembered,
     Rewound,
     Segment,
     Step,
-    newest_of,
     visible,
-    with_denoised,
 )
+from .recording import Call, Recording, newest_of, with_denoised
 
 
 class MemoryRecording:

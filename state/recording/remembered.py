@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..exactness import INEXACT, RECOMPUTES, Exactness
-from .recording import Damaged, Recording
+from .items import Damaged
+from .recording import Recording
 
 
 def start_of(recording: Recording, end: int | None = None) -> tuple[int, str]:

@@ -18,7 +18,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from .recording import Damaged
+from .items import Damaged
 
 FORMAT = "midrun-1"
 SUFFIX = ".safetensors"

@@ -142,13 +142,13 @@ class Control:
         request = None if request is None else _without_breaks(request)
         job = None if request is None else self.registry.add(prompt_id, request, QueuePolicy.AUTO)
         if job is not None:
-            job.enter_queue()
+            job.runs.enter_queue()
         return job
 
     def accepted(self, job: Job) -> None:
         """It is in the queue: what stands there is what later runs repeat."""
         self._unconfirmed.pop(job.job_id, None)
-        job.enter_queue()
+        job.runs.enter_queue()
         request = self.queue.queued_request(job.prompt_id)
         if request is not None:
             self.registry.update_request(job, _without_breaks(request))
@@ -195,7 +195,7 @@ class Control:
             if rewritten is not None:
                 job.edit(without_pending)
         except BaseException:
-            job.refuse_run()
+            job.runs.refuse()
             raise
         edited = bool(taken) or rewritten is not None
         self.registry.add_run(job, run.prompt_id, request if edited else None, taken)
@@ -253,11 +253,11 @@ class Control:
         if found is None:  # another run was queued meanwhile
             return
         if found.where is Where.RUNNING:
-            job.start(prompt_id)
+            job.runs.start(prompt_id)
         elif found.where is Where.ENDED:
-            job.run_ended(prompt_id, found.event or Event.COMPLETE, found.error)
+            job.runs.end(prompt_id, found.event or Event.COMPLETE, found.error)
         elif found.where is Where.ABSENT:
-            job.vanished(prompt_id)
+            job.runs.vanished(prompt_id)
         self.registry.settle(job)
 
 

@@ -15,12 +15,13 @@ from typing import Any
 from ..errors import BadRequest, MidrunError, NoStep, Unavailable
 from ..exactness import INEXACT, Exactness
 from ..job.fork_grid import Cell, axes_of, cells, variant
-from ..job.job import Job, gone_back
+from ..job.job import Job
 from ..job.machine import utc
 from ..job.view import Change, JobView, Moment
 from ..pictures.previews import source_url, step_url
+from ..recording.items import Damaged, Rewound
 from ..recording.memory import MemoryRecording
-from ..recording.recording import Call, Damaged, Recording, Rewound, newest_of
+from ..recording.recording import Call, Recording, newest_of
 from ..recording.remembered import on_resume
 from ..server_directory import directory_name
 from ..states import PauseReason, State
@@ -82,7 +83,7 @@ class TimeTravel:
         node_id: any name of the node; iteration: of the loop that it is in
         params: edits to be stored with it; EditRefused or RunRefused is raised before anything is rewound
         """
-        job = self._registry.enlist(await self._registry.load(any_id))
+        job = self._registry.keep_loaded(await self._registry.load(any_id))
         job.reserve("rewind")
         try:
             number = max(0, job.view().step + step) if step < 0 else step
@@ -93,18 +94,18 @@ class TimeTravel:
             exactness = await asyncio.to_thread(self._exactness, job, place)
             await asyncio.to_thread(self._rewind, place)
             job.rewind(place.moment, place.is_later, measured)
-            job.tell_exactness(exactness)
+            job.call.tell_exactness(exactness)
             if values:
                 job.edit(partial(stored, job, values))
             await self._save(job)
         finally:
-            job.refuse_run()
+            job.runs.refuse()
             self._registry.settle(job)
         return job.view()
 
     async def restore(self, any_id: str) -> JobView:
         """Take the rewind back, as long as nothing was computed since."""
-        job = self._registry.enlist(await self._registry.load(any_id))
+        job = self._registry.keep_loaded(await self._registry.load(any_id))
         job.reserve("restore")
         try:
             take = job.view().take
@@ -113,9 +114,9 @@ class TimeTravel:
             await asyncio.to_thread(self._restore, job.job_id)
             if take is not None:
                 place = await self.find(job, take.moment.node_id, take.moment.step)
-                job.tell_exactness(await asyncio.to_thread(self._exactness, job, place))
+                job.call.tell_exactness(await asyncio.to_thread(self._exactness, job, place))
         finally:
-            job.refuse_run()
+            job.runs.refuse()
             self._registry.settle(job)
         return job.view()
 
@@ -199,7 +200,7 @@ class TimeTravel:
         quick = job.view().exactness.kind == INEXACT
         try:
             recording = place.calls[place.call]
-            return on_resume(recording, quick, job.evaluation_s, place.moment.evaluations)
+            return on_resume(recording, quick, job.call.evaluation_s, place.moment.evaluations)
         except Damaged:
             return Exactness()
 
@@ -264,7 +265,9 @@ class TimeTravel:
         await asyncio.to_thread(self._recordings.share, parent.job_id, fork.job_id, ends)
         told = {"parent": parent.job_id, "step": place.moment.step}
         now = fork.view().created_at
-        self._registry.admit(fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told))
+        self._registry.add_draft(
+            fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told)
+        )
         moment = place.moment
         self._registry.store.share_telemetry(parent.job_id, fork.job_id, moment.node_id, moment.step)
         if moment.node_id is not None:
@@ -286,7 +289,7 @@ def _standpoint(job: Job, place: Place) -> Standpoint:
     moment = place.moment
     edits, undoing = taken_back(job.view().edits, place.is_later)
     there = replace(job.view(), state=State.PAUSED, edits=edits, **asdict(moment))
-    request = gone_back(job.request, moment.display_node_id, undoing)
+    request = job.request.gone_back(moment.display_node_id, undoing)
     earlier = {call: recording for call, recording in place.calls.items() if call not in place.later}
     if place.call is not None and not moment.evaluations:
         earlier[place.call] = MemoryRecording()  # nothing of it is computed there

@@ -20,6 +20,22 @@ from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..workflow.edits import from_json, to_json
 from ..workflow.kept import Kept, kept_of
 
+PLAIN = (  # columns that are fields of the view as they are
+    "created_at",
+    "updated_at",
+    "node_id",
+    "call",
+    "display_node_id",
+    "step",
+    "total_steps",
+    "evaluations",
+    "sigma",
+    "paused_at_step",
+    "abort_reason",
+    "parent_id",
+    "parent_step",
+)
+
 
 def view_columns(view: JobView) -> dict[str, Any]:
     """Without what could not be read and has not changed since."""
@@ -121,21 +137,10 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         job_id=row["job_id"],
         prompt_ids=prompt_ids or (row["job_id"],),
         state=read("state", State, State.FAILED),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
         held=bool(row["held"]),
         pause_reason=read("pause_reason", _optional(PauseReason)),
-        node_id=row["node_id"],
-        call=row["call"],
-        display_node_id=row["display_node_id"],
         loops=read("loops_json", lambda told: loops_of(json.loads(told)), ()),
-        step=row["step"],
-        total_steps=row["total_steps"],
-        evaluations=row["evaluations"],
-        sigma=row["sigma"],
-        paused_at_step=row["paused_at_step"],
         edits=read("modified_params_json", lambda told: from_json(json.loads(told)), {}),
-        abort_reason=row["abort_reason"],
         abort_mode=read("abort_mode", _optional(AbortMode)),
         error=read("error_json", _optional(lambda told: JobError(**json.loads(told)))),
         gpu_released=bool(row["gpu_released"]),
@@ -143,12 +148,11 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
         warnings=read("warnings_json", lambda told: dict(json.loads(told)), {}),
         take=read("take_json", _optional(lambda told: _take_of(json.loads(told)))),
-        parent_id=row["parent_id"],
-        parent_step=row["parent_step"],
         cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
         paused_before=read("paused_before", _optional(lambda told: node_of(json.loads(told)))),
         exactness=read("exactness_json", lambda told: exactness_of(json.loads(told)), Exactness()),
         breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
+        **{name: row[name] for name in PLAIN},
         **_preview_urls(row),
     )
     return _telling_of(unreadable, view) if unreadable else view

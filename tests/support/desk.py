@@ -90,26 +90,26 @@ class Desk:
         job = self.registry.add(prompt_id, GRAPH, QueuePolicy.AUTO)
         assert job is not None
         self.queue.places[prompt_id] = RUNNING
-        job.enter_queue()
+        job.runs.enter_queue()
         enter(job, prompt_id, "3", 10, QueuePolicy.AUTO)
-        job.stepped(seen(1), True, 0)
+        job.call.stepped(seen(1), True, 0)
         return job
 
     def held(self, prompt_id: str = "p") -> Job:
         job = self.running(prompt_id)
         job.pause()
-        job.stopped(True, {})
+        job.worker.stopped(True, {})
         return job
 
     def parked(self, prompt_id: str = "p") -> Job:
         return self.park(self.running(prompt_id))
 
     def park(self, job: Job) -> Job:
-        job.start(job.prompt_id)
+        job.runs.start(job.prompt_id)
         job.pause()
-        job.stopped(True, {}, park=True)
-        job.leave_call()
-        job.run_ended(job.prompt_id, Event.ABORT)
+        job.worker.stopped(True, {}, park=True)
+        job.call.leave()
+        job.runs.end(job.prompt_id, Event.ABORT)
         del self.queue.places[job.prompt_id]
         return job
 

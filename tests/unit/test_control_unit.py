@@ -14,8 +14,8 @@ import pytest
 
 from desk import ABSENT, GRAPH, RUNNING, WAITING, Desk, open_desk
 from midrun.state.errors import IllegalTransition, RunRefused, UnknownJob
-from midrun.state.job.job import CANCELLED
 from midrun.state.job.request import Request
+from midrun.state.job.runs import CANCELLED
 from midrun.state.job.transitions import Event
 from midrun.state.services import control as control_module
 from midrun.state.services.control import Presence, Where
@@ -44,11 +44,11 @@ def test_a_pause_answers_when_the_worker_has_stopped_and_leaves_nobody_listening
         waiting = asyncio.create_task(desk.control.pause("p", 30))
         await until(lambda: job.state is State.PAUSING)
         desk.running("other")
-        job.stepped(seen(2), True, 0)
+        job.call.stepped(seen(2), True, 0)
         job.note("noted", {})
         await asyncio.sleep(0.05)
         assert not waiting.done()
-        threading.Thread(target=job.stopped, args=(True, {})).start()
+        threading.Thread(target=job.worker.stopped, args=(True, {})).start()
         view = await asyncio.wait_for(waiting, 10)
         assert (view.state, view.held) == (State.PAUSED, True)
         assert (await asyncio.wait_for(desk.control.pause("p", 30), 10)).state is State.PAUSED
@@ -85,9 +85,9 @@ def test_a_resume_queues_a_run_that_any_id_finds_and_clears_the_history_of_the_o
 def test_a_step_runs_as_many_steps_as_were_asked_for(desk: Desk) -> None:
     job = desk.held()
     asyncio.run(desk.control.resume("p", 2))
-    job.stepped(seen(2), True, 0)
+    job.call.stepped(seen(2), True, 0)
     assert job.state is State.RUNNING
-    job.stepped(seen(3), True, 0)
+    job.call.stepped(seen(3), True, 0)
     assert job.state is State.PAUSING and desk.queue.runs == []
 
 
@@ -164,9 +164,9 @@ def test_a_prompt_is_a_job_for_good_once_it_stands_in_the_queue(desk: Desk, monk
         desk.control.submitted(lost)
         for now[0] in (0.0, 30.0):
             await asyncio.sleep(0.15)
-            assert desk.registry.get("lost") is lost and not parked.run_active
+            assert desk.registry.get("lost") is lost and not parked.runs.active
         desk.queue.places["p"], desk.queue.requests["p"] = WAITING, accepted
-        await until(lambda: parked.run_active)
+        await until(lambda: parked.runs.active)
         assert parked.request == without_targets and parked.state is State.QUEUED
         desk.queue.places["p"] = RUNNING
         desk.park(parked)
@@ -212,7 +212,7 @@ def test_cancel_hits_what_runs_and_nothing_that_waits(desk: Desk, prompt_id: Any
     desk.running()
     waits = desk.registry.add("waits", GRAPH, QueuePolicy.AUTO)
     assert waits is not None
-    waits.enter_queue()
+    waits.runs.enter_queue()
     desk.queue.places["waits"] = WAITING
     desk.control.cancelled(prompt_id)
     assert [job.job_id for job in desk.registry.live() if job.state is State.ABORTED] == aborted

@@ -71,16 +71,16 @@ def test_the_rest_of_an_evaluation_is_told_from_a_running_average() -> None:
 def test_an_evaluation_that_was_cut_short_tells_nothing_of_the_next(outcome: Any) -> None:
     world = World()
     job = world.running(0.5)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     if outcome is None:  # answered, but after an interrupt that was swallowed inside
         job.pause()
         world.timers.pop()[1]()
         job.resume()
         world.flag.clear()
     world.now += 30
-    assert job.end_evaluation(outcome or Outcome.ANSWERED)[0] is (outcome is None)
+    assert job.call.end_evaluation(outcome or Outcome.ANSWERED)[0] is (outcome is None)
     assert job.view().timing.mean_step_s == 0.5
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     assert not world.flag.up and world.timers  # still taken for a short one
 

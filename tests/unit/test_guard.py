@@ -120,8 +120,8 @@ class Room:
 
     async def stands(self, job: Job, park: bool = False) -> None:
         await self.until(lambda: job.state is State.PAUSING)
-        job.stopped(True, {}, park=park)
-        assert job.view().standing is not None
+        job.worker.stopped(True, {}, park=park)
+        assert job.view().auto_resume is not None
 
 
 def play(directory: Path, scene: Callable[[Room], Any]) -> None:
@@ -160,7 +160,7 @@ def test_a_hot_gpu_is_left_to_cool_between_its_two_limits(tmp_path: Path) -> Non
         room.celsius = 88
         await room.stands(job, park=True)
         assert "88 °C" in (job.view().to_json()["paused_because"] or "")
-        job.leave_call()
+        job.call.leave()
         room.celsius = 70
         await room.settle()
         assert job.state is State.PAUSED
@@ -189,7 +189,7 @@ def test_nobody_looks_where_no_job_is_concerned(tmp_path: Path) -> None:
         job.set_breakpoints(parsed([HOT]))
         await room.until(lambda: room.looks > looks)
         job.pause()
-        job.stopped(True, {})
+        job.worker.stopped(True, {})
         await room.until(lambda: not room.guard.watching)
 
     play(tmp_path, scene)
@@ -208,13 +208,13 @@ def test_what_a_person_does_with_a_job_that_stands_is_not_undone(tmp_path: Path,
         elif what == "rewind":
             job.reserve("rewind")
             job.rewind(job.view().moment, lambda edit: False)
-            job.refuse_run()
+            job.runs.refuse()
         elif what == "remove":
             job.set_breakpoints(parsed([HOT]))
         else:
             await room.desk.control.abort("p", AbortMode.STOP, None)
         state = job.state
-        assert job.view().standing is None
+        assert job.view().auto_resume is None
         room.now = time(19, 0)
         await room.settle()
         assert job.state is state in (State.PAUSED, State.ABORTED) and room.desk.queue.runs == []
@@ -246,7 +246,7 @@ def test_a_job_that_was_paused_before_is_its_user_s(tmp_path: Path) -> None:
     async def scene(room: Room) -> None:
         job = room.job(HOURS)
         job.pause()
-        job.stopped(True, {})
+        job.worker.stopped(True, {})
         room.now = time(9, 0)
         await room.settle()
         room.now = time(19, 0)
@@ -266,10 +266,10 @@ def test_one_thing_may_end_while_another_begins(tmp_path: Path) -> None:
         room.celsius = 90
         await room.stands(job)
         room.now = time(9, 0)
-        await room.until(lambda: job.view().standing.ids == ("hours", "hot"))
+        await room.until(lambda: job.view().auto_resume.ids == ("hours", "hot"))
         room.celsius = 60
-        await room.until(lambda: job.view().standing.ids == ("hours",))
-        assert "18:00" in job.view().standing.because and job.state is State.PAUSED
+        await room.until(lambda: job.view().auto_resume.ids == ("hours",))
+        assert "18:00" in job.view().auto_resume.because and job.state is State.PAUSED
         room.now = time(19, 0)
         await room.until(lambda: job.state is State.RUNNING)
         assert [one.hits for one in job.view().breakpoints] == [1, 1]
@@ -281,16 +281,16 @@ def test_the_steps_that_were_asked_for_are_not_forgotten(tmp_path: Path) -> None
     async def scene(room: Room) -> None:
         job = room.job(HOURS)
         job.pause()
-        job.stopped(True, {})
+        job.worker.stopped(True, {})
         await room.desk.control.resume("p", 2)
         await room.settle()
         room.now = time(9, 0)
         await room.stands(job)
         room.now = time(19, 0)
         await room.until(lambda: job.state is State.RUNNING)
-        job.stepped(seen(2), True, 0)
+        job.call.stepped(seen(2), True, 0)
         assert job.state is State.RUNNING
-        job.stepped(seen(3), True, 0)
+        job.call.stepped(seen(3), True, 0)
         assert job.state is State.PAUSING and job.view().pause_reason is PauseReason.STEP
 
     play(tmp_path, scene)
@@ -311,11 +311,11 @@ def test_a_run_that_is_refused_is_told_once(tmp_path: Path) -> None:
         room.now = time(9, 0)
         job = room.job(HOURS)
         await room.stands(job, park=True)
-        job.leave_call()
+        job.call.leave()
         room.desk.queue.refuses = BadRequest("the model is gone")
         room.now = time(19, 0)
         await room.settle()
-        assert job.state is State.PAUSED and job.view().standing is None
+        assert job.state is State.PAUSED and job.view().auto_resume is None
         events = room.desk.registry.store.events("p").result()
         assert [event["kind"] for event in events].count("not_resumed") == 1
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +16,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+import midrun.state.job.job as job_module
 from midrun.state.breakpoints.breakpoints import Observation
 from midrun.state.errors import IllegalTransition
 from midrun.state.job.in_flight import Outcome
-from midrun.state.job.job import CANCELLED, Job
+from midrun.state.job.job import Job
+from midrun.state.job.machine import PAUSE_BUDGET_S
 from midrun.state.job.request import Request
+from midrun.state.job.runs import CANCELLED
 from midrun.state.job.transitions import TRANSITIONS, Directive, Event
 from midrun.state.job.view import Change, JobError, JobView, Moment, Timing
-from midrun.state.job.worker_side import PAUSE_BUDGET_S
 from midrun.state.node import itself
 from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
 from midrun.state.workflow.edits import Edit, pending
@@ -39,9 +44,9 @@ def enter(
     recorded: int = 0,
 ) -> int | None:
     """Begin a sampling call, of which so many evaluations are on record, as the hooks do."""
-    ordinal = job.enter_call(prompt_id, itself(node_id), policy)
+    ordinal = job.call.enter(prompt_id, itself(node_id), policy)
     if ordinal is not None:
-        job.begin_call(Moment(node_id, 0, recorded, steps, None, ordinal, node_id))
+        job.call.begin(Moment(node_id, 0, recorded, steps, None, ordinal, node_id))
     return ordinal
 
 
@@ -91,64 +96,64 @@ class World:
     def running(self, mean_s: float | None = None) -> Job:
         """A job inside a sampling call, with evaluations that took `mean_s`."""
         job = self.job()
-        job.start("j")
+        job.runs.start("j")
         enter(job, "j", "3", 10, QueuePolicy.AUTO)
         if mean_s is not None:
-            job.begin_evaluation()
+            job.call.begin_evaluation()
             self.now += mean_s
-            job.recorded(0, 9.0, True, job.end_evaluation(Outcome.ANSWERED)[1])
-            job.stepped(seen(1), True, 0)
+            job.call.recorded(0, 9.0, True, job.call.end_evaluation(Outcome.ANSWERED)[1])
+            job.call.stepped(seen(1), True, 0)
         return job
 
     def held(self) -> Job:
         job = self.running(1.0)
         job.pause()
-        job.stopped(True, {})
+        job.worker.stopped(True, {})
         return job
 
     def parked(self) -> Job:
         job = self.held()
-        job.park()
-        job.leave_call()
+        job.worker.park()
+        job.call.leave()
         return job
 
     def requeued(self) -> Job:
         job = self.parked()
-        job.run_ended("j", Event.ABORT)
+        job.runs.end("j", Event.ABORT)
         job.resume()
-        job.queue_run("r2")
+        job.runs.queue("r2")
         return job
 
     def failed(self) -> Job:
         job = self.running(1.0)
-        job.fail(ERROR)
-        job.leave_call()
-        job.run_ended("j", Event.FAIL, ERROR)
+        job.worker.fail(ERROR)
+        job.call.leave()
+        job.runs.end("j", Event.FAIL, ERROR)
         return job
 
     def completed(self) -> Job:
         job = self.running(1.0)
-        job.leave_call()
-        job.run_ended("j", Event.COMPLETE)
+        job.call.leave()
+        job.runs.end("j", Event.COMPLETE)
         return job
 
 
 def test_an_evaluation_is_interrupted_at_once_while_nothing_is_known_of_its_length() -> None:
     world = World()
     job = world.running()
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     assert world.flag.up and job.state is State.PAUSING
     world.flag.clear()  # raising from the flag clears it
-    assert job.end_evaluation(Outcome.INTERRUPTED)[0] is True
-    assert job.stopped(True, {}) is Directive.PAUSE
+    assert job.call.end_evaluation(Outcome.INTERRUPTED)[0] is True
+    assert job.worker.stopped(True, {}) is Directive.PAUSE
     assert (job.view().held, job.view().gpu_released) == (True, True)
 
 
 def test_an_evaluation_that_ends_soon_is_kept_and_one_that_does_not_is_interrupted() -> None:
     world = World()
     job = world.running(mean_s=0.5)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     assert not world.flag.up and world.timers[0][0] == pytest.approx(0.75)
     world.timers[0][1]()
@@ -158,7 +163,7 @@ def test_an_evaluation_that_ends_soon_is_kept_and_one_that_does_not_is_interrupt
 def test_an_evaluation_is_kept_when_it_ends_within_the_budget_and_never_waited_for_longer() -> None:
     world = World()
     job = world.running(mean_s=1.4)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     assert not world.flag.up and world.timers[0][0] == PAUSE_BUDGET_S
 
@@ -166,11 +171,11 @@ def test_an_evaluation_is_kept_when_it_ends_within_the_budget_and_never_waited_f
 def test_the_timer_of_one_evaluation_never_hits_the_next() -> None:
     world = World()
     job = world.running(mean_s=0.5)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
-    assert job.end_evaluation(Outcome.ANSWERED)[0] is False
+    assert job.call.end_evaluation(Outcome.ANSWERED)[0] is False
     job.resume()
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     world.timers[0][1]()
     assert not world.flag.up
@@ -179,7 +184,7 @@ def test_the_timer_of_one_evaluation_never_hits_the_next() -> None:
 def test_a_long_evaluation_is_interrupted_at_once() -> None:
     world = World()
     job = world.running(mean_s=60.0)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     assert world.flag.up and not world.timers
 
@@ -195,55 +200,55 @@ def test_the_flag_is_never_raised_outside_an_evaluation() -> None:
 def test_an_unused_interrupt_is_taken_back_and_the_answer_kept() -> None:
     world = World()
     job = world.running(mean_s=60.0)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
-    assert job.end_evaluation(Outcome.ANSWERED)[0] is False
+    assert job.call.end_evaluation(Outcome.ANSWERED)[0] is False
     assert not world.flag.up
 
 
 def test_an_answer_whose_interrupt_was_swallowed_inside_is_void() -> None:
     world = World()
     job = world.running(mean_s=60.0)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     world.flag.clear()
-    assert job.end_evaluation(Outcome.ANSWERED)[0] is True
+    assert job.call.end_evaluation(Outcome.ANSWERED)[0] is True
 
 
 def test_a_flag_that_somebody_else_raised_is_left_alone() -> None:
     world = World()
     job = world.running(mean_s=1.0)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     world.flag.set()
-    assert job.end_evaluation(Outcome.ANSWERED)[0] is False
+    assert job.call.end_evaluation(Outcome.ANSWERED)[0] is False
     assert world.flag.up
 
 
 def test_a_pause_does_not_claim_a_flag_that_is_up_already() -> None:
     world = World()
     job = world.running(mean_s=60.0)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     world.flag.set()  # a Cancel
     job.pause()
     world.flag.clear()  # raising from the flag clears it
-    assert job.end_evaluation(Outcome.INTERRUPTED)[0] is False
+    assert job.call.end_evaluation(Outcome.INTERRUPTED)[0] is False
 
 
 def test_a_pause_taken_back_while_pausing_goes_on() -> None:
     world = World()
     job = world.running(mean_s=60.0)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     assert job.resume() is True
     world.flag.clear()
-    assert job.end_evaluation(Outcome.INTERRUPTED)[0] is True
-    assert job.directive() is Directive.GO
+    assert job.call.end_evaluation(Outcome.INTERRUPTED)[0] is True
+    assert job.worker.directive() is Directive.GO
 
 
 def test_a_job_that_parks_at_once_is_never_held() -> None:
     job = World().running(mean_s=1.0)
     job.pause()
-    assert job.stopped(True, {}, park=True) is Directive.PARK
+    assert job.worker.stopped(True, {}, park=True) is Directive.PARK
     assert job.state is State.PAUSED and not job.view().held
     assert job.resume() is False
 
@@ -257,25 +262,25 @@ def test_of_two_resumes_one_is_refused() -> None:
     assert parked.resume() is False
     with pytest.raises(IllegalTransition):
         parked.resume()
-    parked.refuse_run()
+    parked.runs.refuse()
     assert parked.state is State.PAUSED and parked.resume() is False
-    parked.queue_run("r2")
+    parked.runs.queue("r2")
     assert (parked.state, parked.prompt_id) == (State.QUEUED, "r2")
 
 
 def test_reports_about_an_earlier_run_are_ignored() -> None:
     job = World().parked()
     job.resume()
-    job.queue_run("r2")
-    job.run_ended("j", Event.ABORT)
-    job.start("j")
+    job.runs.queue("r2")
+    job.runs.end("j", Event.ABORT)
+    job.runs.start("j")
     assert job.state is State.QUEUED
 
 
 def test_the_interrupt_that_ends_a_parked_run_does_not_cancel_the_next() -> None:
     job = World().parked()
     job.resume()
-    job.queue_run("r2")
+    job.runs.queue("r2")
     job.cancel("j")
     assert job.state is State.QUEUED
     job.cancel("r2")
@@ -287,7 +292,7 @@ def test_a_run_aborted_while_it_is_validated_is_not_queued() -> None:
     job.resume()
     job.abort(AbortMode.STOP, "enough")
     with pytest.raises(IllegalTransition):
-        job.queue_run("r2")
+        job.runs.queue("r2")
     assert job.view().prompt_ids == ("j",)
 
 
@@ -295,13 +300,13 @@ def test_a_refused_run_to_finish_leaves_a_parked_job_as_it_was() -> None:
     job = World().parked()
     assert job.abort(AbortMode.FINISH, "good enough") is False
     assert job.state is State.PAUSED and not job.deletable()
-    job.refuse_run()
+    job.runs.refuse()
     assert job.state is State.PAUSED and job.view().abort_reason is None
     assert job.abort(AbortMode.FINISH, "good enough") is False
-    job.queue_run("r2")
+    job.runs.queue("r2")
     assert (job.state, job.prompt_id, job.view().abort_reason) == (State.ABORTED, "r2", "good enough")
     assert enter(job, "r2", "3", 10, QueuePolicy.AUTO) == 0
-    assert job.begin_evaluation() is Directive.FINISH
+    assert job.call.begin_evaluation() is Directive.FINISH
 
 
 def test_a_job_stopped_while_its_finishing_run_is_validated_runs_no_more() -> None:
@@ -309,7 +314,7 @@ def test_a_job_stopped_while_its_finishing_run_is_validated_runs_no_more() -> No
     job.abort(AbortMode.FINISH, "good enough")
     job.abort(AbortMode.STOP, "enough")
     with pytest.raises(IllegalTransition):
-        job.queue_run("r2")
+        job.runs.queue("r2")
     assert (job.view().abort_mode, job.prompt_id) == (AbortMode.STOP, "j")
 
 
@@ -317,45 +322,45 @@ def test_a_step_is_told_when_the_model_works_again_or_the_call_is_over() -> None
     world = World()
     job = world.running(1.0)
     world.reports.clear()
-    job.tell()
+    job.call.tell()
     assert [view.step for view in world.reports] == [1]
     for step in (2, 3):  # which follow fast
-        job.stepped(seen(step), True, 0)
-        job.tell()
+        job.call.stepped(seen(step), True, 0)
+        job.call.tell()
     assert [view.step for view in world.reports] == [1]
-    job.leave_call()
+    job.call.leave()
     assert [view.step for view in world.reports] == [1, 3]
-    job.leave_call()
+    job.call.leave()
     assert len(world.reports) == 2, "nothing new"
     job.pause()
-    job.stepped(seen(4), True, 0)
+    job.call.stepped(seen(4), True, 0)
     assert [view.step for view in world.reports] == [1, 3, 4], "nobody is kept waiting by it"
 
 
 def test_a_replay_does_not_count_backwards() -> None:
     job = World().held()
-    job.recorded(3, 2.0, True)
-    job.stepped(seen(3), True, 0)
-    job.park()
-    job.leave_call()
+    job.call.recorded(3, 2.0, True)
+    job.call.stepped(seen(3), True, 0)
+    job.worker.park()
+    job.call.leave()
     job.resume()
-    job.queue_run("r2")
+    job.runs.queue("r2")
     enter(job, "r2", "3", 10, QueuePolicy.AUTO)
-    job.recorded(1, 9.0, False)
-    job.stepped(seen(1), False, 0)
+    job.call.recorded(1, 9.0, False)
+    job.call.stepped(seen(1), False, 0)
     assert (job.view().step, job.view().evaluations, job.view().sigma) == (3, 3, 2.0)
-    job.recorded(1, 9.0, True)  # the recording was lost
-    job.stepped(seen(1), True, 0)
+    job.call.recorded(1, 9.0, True)  # the recording was lost
+    job.call.stepped(seen(1), True, 0)
     assert (job.view().step, job.view().evaluations) == (1, 1)
 
 
 def test_finish_is_accepted_while_a_resumed_run_loads_and_refused_between_calls() -> None:
     job = World().parked()
     job.resume()
-    job.queue_run("r2")
-    job.start("r2")
+    job.runs.queue("r2")
+    job.runs.start("r2")
     between = World().running(mean_s=1.0)
-    between.leave_call()
+    between.call.leave()
     with pytest.raises(IllegalTransition):
         between.abort(AbortMode.FINISH, None)
     assert job.abort(AbortMode.FINISH, None) is True
@@ -370,15 +375,15 @@ def test_a_paused_job_read_back_after_a_restart_counts_paused_time() -> None:
 
 def test_steps_are_counted_live_only_and_pause_once() -> None:
     job = World().running(mean_s=1.0)
-    job.stepped(seen(4), False, 4)
+    job.call.stepped(seen(4), False, 4)
     assert job.state is State.RUNNING
-    job.stepped(seen(4), True, 4)
+    job.call.stepped(seen(4), True, 4)
     assert (job.state, job.view().pause_reason) == (State.PAUSING, PauseReason.BREAKPOINT)
-    job.stopped(True, {})
+    job.worker.stopped(True, {})
     job.resume(steps=2)
-    job.stepped(seen(5), True, 4)
+    job.call.stepped(seen(5), True, 4)
     assert job.state is State.RUNNING
-    job.stepped(seen(6), True, 4)
+    job.call.stepped(seen(6), True, 4)
     assert (job.state, job.view().pause_reason) == (State.PAUSING, PauseReason.STEP)
 
 
@@ -386,10 +391,17 @@ def test_paused_time_is_not_active_and_the_eta_counts_steps_left() -> None:
     world = World()
     job = world.running(mean_s=2.0)
     job.pause()
-    job.stopped(True, {})
+    job.worker.stopped(True, {})
     world.now += 100
     timing = job.view().timing
     assert (timing.active_s, timing.paused_s, timing.mean_step_s, timing.eta_s) == (2.0, 100.0, 2.0, 18.0)
+
+
+def test_the_picture_of_the_transitions_is_the_table() -> None:
+    text = Path(job_module.__file__).with_name("README.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^ +(\w+) --> (\w+): (\w+)$", text, re.MULTILINE)
+    table = {(one.value, to.value, event.value) for (one, event), to in TRANSITIONS.items()}
+    assert set(drawn) == table and len(drawn) == len(table)
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -423,12 +435,16 @@ def shown(job: Job, *names: str) -> tuple[Any, ...]:
 
 
 def then(job: Job, verb: str, *args: Any) -> Job:
-    getattr(job, verb)(*args)
+    attrgetter(verb)(job)(*args)
     return job
 
 
+def left_behind(job: Job) -> Job:
+    return then(then(job, "worker.fail", ERROR), "runs.end", job.prompt_id, Event.FAIL)
+
+
 def resumed(job: Job) -> Job:
-    return job if job.resume() else then(job, "queue_run", "r2")
+    return job if job.resume() else then(job, "runs.queue", "r2")
 
 
 @pytest.mark.parametrize(
@@ -440,7 +456,7 @@ def resumed(job: Job) -> Job:
         (lambda w: resumed(w.parked()), State.QUEUED, ("j", "r2")),
         (lambda w: resumed(w.failed()), State.QUEUED, ("j", "r2")),
         (
-            lambda w: then(then(w.running(), "pause"), "run_ended", "j", Event.COMPLETE),
+            lambda w: then(then(w.running(), "pause"), "runs.end", "j", Event.COMPLETE),
             State.COMPLETED,
             ("j",),
         ),
@@ -464,15 +480,15 @@ def test_a_job_that_goes_on_or_ends_shows_nothing_of_its_pause(
         ("abort", (AbortMode.STOP, "why"), (State.ABORTED, AbortMode.STOP, "why", None)),
         ("abort", (AbortMode.FINISH, "why"), (State.ABORTED, AbortMode.FINISH, "why", None)),
         ("cancel", ("j",), (State.ABORTED, AbortMode.STOP, CANCELLED, None)),
-        ("run_ended", ("j", Event.ABORT), (State.ABORTED, AbortMode.STOP, CANCELLED, None)),
-        ("fail", (ERROR,), (State.FAILED, None, None, ERROR)),
-        ("run_ended", ("j", Event.FAIL, ERROR), (State.FAILED, None, None, ERROR)),
+        ("runs.end", ("j", Event.ABORT), (State.ABORTED, AbortMode.STOP, CANCELLED, None)),
+        ("worker.fail", (ERROR,), (State.FAILED, None, None, ERROR)),
+        ("runs.end", ("j", Event.FAIL, ERROR), (State.FAILED, None, None, ERROR)),
     ],
 )
 def test_a_job_that_ended_before_its_time_says_why(verb: str, args: Any, expected: Any) -> None:
     for job in (World().running(1.0), then(World().running(1.0), "pause"), World().held()):
         then(job, verb, *args)
-        job.fail(JobError("TooLate", "", None))
+        job.worker.fail(JobError("TooLate", "", None))
         assert shown(job, "state", "abort_mode", "abort_reason", "error", "held") == (*expected, False)
 
 
@@ -480,11 +496,11 @@ def test_the_audit_trail_says_when_where_and_why() -> None:
     world = World(now=1700000000.0)
     job = world.running(1.0)
     job.pause(PauseReason.BREAKPOINT)
-    job.stopped(False, {"gpu": 7})
+    job.worker.stopped(False, {"gpu": 7})
     job.note("edited", {"input": "cfg"})
     job.abort(AbortMode.STOP, "why")
     for _ in "twice":  # but written once
-        job.run_ended("j", Event.FAIL, ERROR)
+        job.runs.end("j", Event.FAIL, ERROR)
     reason, ended = {"pause_reason": "breakpoint"}, {"abort_mode": "stop", "abort_reason": "why"}
     assert [(change.kind, change.step, change.detail) for change in world.changes] == [
         ("start", 0, {}),
@@ -497,7 +513,7 @@ def test_the_audit_trail_says_when_where_and_why() -> None:
     assert world.changes[1].at == job.view().updated_at == "2023-11-14T22:13:21.000Z"
     assert shown(job, "paused_at_step", "gpu_released") == (1, False)
     assert [Request({}, {"client_id": name}).client_id for name in (7, "c")] == [None, "c"]
-    then(world.running(), "fail", ERROR)
+    then(world.running(), "worker.fail", ERROR)
     assert world.changes[-1].detail == {"error": ERROR.to_json()}
 
 
@@ -505,13 +521,13 @@ def test_a_pause_taken_back_forgets_the_steps_asked_for_and_interrupts_nothing_l
     world = World()
     job = world.held()
     job.resume(steps=2)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.pause()
     assert job.resume() is True
     world.timers[0][1]()
     assert not world.flag.up
     for step in (2, 3, 4):
-        job.stepped(seen(step), True, 2 if step > 2 else 0)  # a breakpoint that lies behind
+        job.call.stepped(seen(step), True, 2 if step > 2 else 0)  # a breakpoint that lies behind
     assert job.state is State.RUNNING
 
 
@@ -520,16 +536,16 @@ def test_a_job_that_is_pausing_is_not_paused_again_by_its_steps(steps: Any, paus
     job = World().held()
     job.resume(steps)
     job.pause()
-    job.stepped(seen(2), True, pause_at)
+    job.call.stepped(seen(2), True, pause_at)
     assert shown(job, "state", "pause_reason", "step") == (State.PAUSING, PauseReason.USER, 2)
 
 
 def test_an_abort_interrupts_the_evaluation_in_flight() -> None:
     world = World()
     job = world.running(mean_s=0.5)
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     job.abort(AbortMode.STOP, None)
-    assert world.flag.up and job.directive() is Directive.STOP
+    assert world.flag.up and job.worker.directive() is Directive.STOP
 
 
 @pytest.mark.parametrize(
@@ -543,14 +559,15 @@ def test_an_abort_interrupts_the_evaluation_in_flight() -> None:
         (World.failed, True, False),
         (World.completed, True, False),
         (lambda w: then(w.running(1.0), "abort", AbortMode.STOP, None), False, True),
-        (lambda w: then(w.running(1.0), "run_ended", "other", Event.COMPLETE), False, True),
+        (lambda w: then(w.running(1.0), "runs.end", "other", Event.COMPLETE), False, True),
         (lambda w: then(w.parked(), "resume"), False, True),
         # Reports that come too late do not bring a run back.
-        (lambda w: then(w.completed(), "start", "j"), True, False),
-        (lambda w: then(w.completed(), "enter_queue"), True, False),
+        (lambda w: then(w.completed(), "runs.start", "j"), True, False),
+        (lambda w: then(w.completed(), "runs.enter_queue"), True, False),
         (
             lambda w: then(
-                then(then(w.requeued(), "fail", ERROR), "run_ended", "r2", Event.FAIL), "enter_queue"
+                then(then(w.requeued(), "worker.fail", ERROR), "runs.end", "r2", Event.FAIL),
+                "runs.enter_queue",
             ),
             True,
             False,
@@ -561,7 +578,41 @@ def test_a_run_is_active_until_it_left_comfyui_and_a_job_deletable_once_none_goe
     make: Any, deletable: bool, active: bool
 ) -> None:
     job = make(World())
-    assert (job.deletable(), job.run_active) == (deletable, active)
+    assert (job.deletable(), job.runs.active) == (deletable, active)
+
+
+def test_a_run_that_follows_knows_where_the_job_stood_and_which_run_is_to_leave() -> None:
+    job = World().parked()
+    job.resume(2)
+    job.runs.queue("r2")
+    worker = job.worker
+    assert worker.came_to == (itself("3"),)
+    assert (worker.must_leave("j"), worker.must_leave("r2")) == (True, False)
+    assert worker.directive() is Directive.PARK, "the thread is in the run before, still"
+    enter(job, "r2", "3", 10, QueuePolicy.AUTO, 1)
+    assert worker.directive() is Directive.GO
+    job.call.stepped(seen(2), True, 0)
+    assert job.state is State.RUNNING
+    job.call.stepped(seen(3), True, 0)
+    assert (job.state, job.view().pause_reason) == (State.PAUSING, PauseReason.STEP)
+
+
+def test_a_node_before_which_a_job_was_paused_is_passed_by_later_runs_until_a_rewind() -> None:
+    job, node = World().job(), itself("5")
+    assert job.worker.before_node("j", node, always=True)
+    job.worker.stopped(True, {}, park=True)
+    job.resume()
+    job.runs.queue("r2")
+    assert not job.worker.before_node("r2", node, always=True)
+    enter(job, "r2", "3", 10)
+    job.call.leave()
+    job.runs.end("r2", Event.COMPLETE)
+    job.reserve("rewind")
+    job.rewind(job.view().moment, lambda edit: True)
+    job.runs.refuse()
+    job.resume()
+    job.runs.queue("r3")
+    assert job.worker.before_node("r3", node, always=True)
 
 
 @pytest.mark.parametrize("make", [World.parked, World.completed, World.failed, World.requeued])
@@ -569,7 +620,7 @@ def test_a_cancel_that_comes_too_late_and_a_park_without_a_held_worker_change_no
     job = make(World())
     before = job.view()
     job.cancel("j")
-    assert job.park() is False and job.view() == before
+    assert job.worker.park() is False and job.view() == before
 
 
 def entered(job: Job, prompt_id: str = "j", node_id: str = "3", steps: int = 10) -> int | None:
@@ -578,8 +629,8 @@ def entered(job: Job, prompt_id: str = "j", node_id: str = "3", steps: int = 10)
 
 def test_calls_that_are_not_the_jobs_own_are_not_watched() -> None:
     finishing = then(World().running(1.0), "abort", AbortMode.FINISH, None)
-    finishing.finished()
-    finishing.leave_call()
+    finishing.worker.finished()
+    finishing.call.leave()
     inside, earlier = World().running(), World().requeued()
     jobs = (inside, earlier, World().completed(), World().failed(), finishing)
     assert [entered(job) for job in jobs] == [None] * 5
@@ -593,21 +644,21 @@ def test_calls_are_numbered_by_node_anew_in_each_run_and_count_from_zero() -> No
         assert world.reports[-1] == job.view()
         call = shown(job, "node_id", "total_steps", "queue_policy", "step", "evaluations")
         assert call == (node_id, 10 + ordinal, QueuePolicy.HOLD, 0, 0)
-        job.recorded(2, 1.0, True)
-        job.stepped(seen(2), True, 0)
-        job.leave_call()
-    job.run_ended("j", Event.FAIL, ERROR)
+        job.call.recorded(2, 1.0, True)
+        job.call.stepped(seen(2), True, 0)
+        job.call.leave()
+    job.runs.end("j", Event.FAIL, ERROR)
     assert entered(resumed(job), "r2") == 0
     assert shown(job, "state", "step", "evaluations") == (State.RUNNING, 0, 0)
-    job.recorded(5, 1.0, False)  # a replay that goes beyond what is shown is shown
-    job.stepped(seen(5), False, 0)
+    job.call.recorded(5, 1.0, False)  # a replay that goes beyond what is shown is shown
+    job.call.stepped(seen(5), False, 0)
     assert shown(job, "step", "evaluations") == (5, 5)
 
 
 def test_a_sampler_that_takes_more_steps_than_it_said_has_no_known_number() -> None:
     job = World().running(mean_s=1.0)
     for step, total, eta in ((10, 10, 0.0), (11, None, None), (5, None, None)):
-        job.stepped(seen(step), True, 0)
+        job.call.stepped(seen(step), True, 0)
         assert (job.view().total_steps, job.view().timing.eta_s) == (total, eta)
     past = World().job(total_steps=3, step=5, timing=Timing(mean_step_s=1.0))
     assert past.view().timing.eta_s == 0.0
@@ -619,9 +670,9 @@ def test_progress_is_reported_at_most_ten_times_a_second() -> None:
     world.reports.clear()
     for step in range(1, 101):
         world.now += 0.03
-        job.stepped(seen(step), True, 0)
-        job.tell()
-    job.leave_call()
+        job.call.stepped(seen(step), True, 0)
+        job.call.tell()
+    job.call.leave()
     assert 20 <= len(world.reports) <= 30 and world.reports[-1].step == 100
 
 
@@ -630,18 +681,18 @@ def test_no_time_counts_before_the_first_run_starts_or_after_the_end() -> None:
     job = world.job()
     job.pause()
     world.now += 10  # pausing, but still waiting in the queue
-    job.start("j")
+    job.runs.start("j")
     job.resume()
     job.pause()
     world.now += 3  # pausing, but not yet paused
-    job.run_ended("j", Event.COMPLETE)
+    job.runs.end("j", Event.COMPLETE)
     world.now += 10
     assert job.view().timing == Timing(3.0, 0.0) and World().completed().view().timing.eta_s is None
 
 
 @pytest.mark.parametrize("pausing", [True, False])
 def test_finish_needs_a_step_that_was_done_and_a_call_that_goes_on(pausing: bool) -> None:
-    between = then(World().running(mean_s=1.0), "leave_call")
+    between = then(World().running(mean_s=1.0), "call.leave")
     for job in (World().running(), between, then(World().parked(), "resume")):
         if pausing and job.state is State.RUNNING:
             job.pause()
@@ -652,12 +703,12 @@ def test_finish_needs_a_step_that_was_done_and_a_call_that_goes_on(pausing: bool
 
 def test_a_held_worker_wakes_at_once_and_one_that_was_resumed_does_not_stop() -> None:
     job = World().held()
-    worker = threading.Thread(target=job.wait, args=(60,), daemon=True)
+    worker = threading.Thread(target=job.worker.wait, args=(60,), daemon=True)
     worker.start()
     time.sleep(0.05)
     job.resume()
     worker.join(30)
-    assert not worker.is_alive() and job.wait(60) is job.stopped(True, {}) is Directive.GO
+    assert not worker.is_alive() and job.worker.wait(60) is job.worker.stopped(True, {}) is Directive.GO
     assert shown(job, "state", "held") == (State.RUNNING, False)
 
 
@@ -668,7 +719,7 @@ class JobMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.job = self.world.job()
-        self.job.enter_queue()
+        self.job.runs.enter_queue()
         self.inside = False  # the worker is in a sampling call
         self.evaluating = False
         self.parks = True  # every other pause
@@ -696,10 +747,10 @@ class JobMachine(RuleBasedStateMachine):
     @rule(event=st.sampled_from([Event.COMPLETE, Event.ABORT, Event.FAIL]))
     @precondition(lambda self: not self.inside)
     def run_ended(self, event: Event) -> None:
-        self.job.run_ended(self.job.prompt_id, event, ERROR if event is Event.FAIL else None)
+        self.job.runs.end(self.job.prompt_id, event, ERROR if event is Event.FAIL else None)
 
     @rule()
-    @precondition(lambda self: not self.inside and self.job.run_active)
+    @precondition(lambda self: not self.inside and self.job.runs.active)
     def enter(self) -> None:
         self.inside = enter(self.job, self.job.prompt_id, "3", 10, QueuePolicy.AUTO) is not None
         self.step = 0
@@ -707,7 +758,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.inside and not self.evaluating and self.job.state is not State.PAUSED)
     def begin(self) -> None:
-        directive = self.job.begin_evaluation()
+        directive = self.job.call.begin_evaluation()
         self.evaluating = directive is Directive.GO
         self.follow(directive)
 
@@ -720,23 +771,23 @@ class JobMachine(RuleBasedStateMachine):
             outcome = Outcome.ANSWERED
         if outcome is Outcome.INTERRUPTED:
             self.world.flag.clear()
-        void, _ = self.job.end_evaluation(outcome)
+        void, _ = self.job.call.end_evaluation(outcome)
         if void:
-            self.follow(self.job.directive())
+            self.follow(self.job.worker.directive())
         elif outcome is Outcome.RAISED:
-            self.job.fail(ERROR)
+            self.job.worker.fail(ERROR)
             self.leave()
         elif outcome is Outcome.ANSWERED:
             self.step += 1
-            self.job.stepped(seen(self.step), True, 0)
+            self.job.call.stepped(seen(self.step), True, 0)
 
     @rule(parks=st.booleans())
     @precondition(lambda self: self.inside and self.job.state is State.PAUSED)
     def hold(self, parks: bool) -> None:
-        if parks and self.job.park():
+        if parks and self.job.worker.park():
             self.leave()
         else:
-            self.follow(self.job.wait(0))
+            self.follow(self.job.worker.wait(0))
 
     @rule()
     def overdue(self) -> None:
@@ -746,19 +797,19 @@ class JobMachine(RuleBasedStateMachine):
     def follow(self, directive: Directive) -> None:
         if directive is Directive.PAUSE:
             self.parks = not self.parks
-            directive = self.job.stopped(True, {}, self.parks)
+            directive = self.job.worker.stopped(True, {}, self.parks)
         if directive in (Directive.STOP, Directive.PARK, Directive.FINISH):
             if directive is Directive.FINISH:
-                self.job.finished()
+                self.job.worker.finished()
             self.leave()
 
     def leave(self) -> None:
         self.inside = False
-        self.job.leave_call()
+        self.job.call.leave()
 
     def queue_again(self) -> None:
         self.runs += 1
-        self.job.queue_run(f"r{self.runs}")
+        self.job.runs.queue(f"r{self.runs}")
 
     def verb(self, work: Any) -> Any:
         before = self.job.state
@@ -790,18 +841,18 @@ def test_clients_are_told_of_steps_now_and_then_and_of_the_newest() -> None:
     world = World()
     job = world.running(1.0)
     world.reports.clear()
-    job.stepped(seen(2), True, 0)
+    job.call.stepped(seen(2), True, 0)
     assert world.reports == [], "the sampler waits for nobody who is told"
     world.now += 1.0
-    job.tell()
+    job.call.tell()
     assert world.reports == [job.view()] and job.view().step == 2
-    job.stepped(seen(3), True, 0)
-    job.tell()
-    job.stepped(seen(4), True, 0)
+    job.call.stepped(seen(3), True, 0)
+    job.call.tell()
+    job.call.stepped(seen(4), True, 0)
     assert len(world.reports) == 1, "too soon after the last time"
     world.now += 1.0
-    job.tell()
-    job.tell()
+    job.call.tell()
+    job.call.tell()
     assert [view.step for view in world.reports] == [2, 4], "and nothing new is not told"
 
 
@@ -817,28 +868,28 @@ def test_threads_that_fire_verbs_at_a_worker_never_block_it_or_break_the_table()
         world.flag,
         lambda job, view, change: world.changes.append(change) if change else None,
     )
-    job.enter_queue()
+    job.runs.enter_queue()
     over = threading.Event()
 
     def worker() -> None:
         enter(job, "j", "3", 10**6, QueuePolicy.HOLD)
         step = 0
         while True:
-            directive = job.begin_evaluation()
+            directive = job.call.begin_evaluation()
             if directive is Directive.GO:
                 interrupted = world.flag.up
                 world.flag.clear()
-                if not job.end_evaluation(Outcome.INTERRUPTED if interrupted else Outcome.ANSWERED)[0]:
+                if not job.call.end_evaluation(Outcome.INTERRUPTED if interrupted else Outcome.ANSWERED)[0]:
                     step += 1
-                    job.stepped(seen(step), True, 0)
+                    job.call.stepped(seen(step), True, 0)
                 continue
             if directive is Directive.PAUSE:
-                directive = job.stopped(True, {})
+                directive = job.worker.stopped(True, {})
                 while directive is Directive.PAUSE:
-                    directive = job.wait(0.01)
+                    directive = job.worker.wait(0.01)
             if directive in (Directive.STOP, Directive.FINISH):
                 break
-        job.leave_call()
+        job.call.leave()
         over.set()
 
     def client(seed: int) -> None:
@@ -869,12 +920,12 @@ def test_threads_that_fire_verbs_at_a_worker_never_block_it_or_break_the_table()
 def test_a_node_that_swallows_the_interrupt_of_a_parked_job_is_told_to_end_again() -> None:
     job = World().parked()
     assert enter(job, "j", "3", 10, QueuePolicy.AUTO) == 1
-    assert job.directive() is Directive.PARK
+    assert job.worker.directive() is Directive.PARK
 
 
 def test_another_prompt_with_the_id_of_a_parked_run_is_not_watched() -> None:
     job = World().parked()
-    job.run_ended("j", Event.ABORT)
+    job.runs.end("j", Event.ABORT)
     assert enter(job, "j", "3", 10, QueuePolicy.AUTO) is None
 
 
@@ -883,13 +934,13 @@ def test_a_held_job_with_edits_goes_on_as_a_new_run_and_its_old_one_ends() -> No
     job.edit(lambda history: {"3": {"cfg": (Edit(7.0, 4.0),)}})
     taken = pending(job.view().edits)
     assert job.resume() is False
-    job.queue_run("r2", None, taken)
-    assert job.directive() is Directive.PARK and job.state is State.QUEUED
+    job.runs.queue("r2", None, taken)
+    assert job.worker.directive() is Directive.PARK and job.state is State.QUEUED
     assert (job.view().held, job.view().edits["3"]["cfg"][0].from_step) == (False, 1)
-    job.leave_call()
-    job.run_ended("j", Event.ABORT)
+    job.call.leave()
+    job.runs.end("j", Event.ABORT)
     assert enter(job, "r2", "3", 10, QueuePolicy.AUTO) == 0
-    assert job.directive() is Directive.GO
+    assert job.worker.directive() is Directive.GO
 
 
 def test_what_fails_before_an_edited_run_answered_anything_sets_the_job_back() -> None:
@@ -897,36 +948,36 @@ def test_what_fails_before_an_edited_run_answered_anything_sets_the_job_back() -
         job = World().parked()
         job.edit(lambda history: {"3": {"cfg": (Edit(7.0, 4.0),)}})
         job.resume()
-        job.queue_run("r2", None, pending(job.view().edits))
+        job.runs.queue("r2", None, pending(job.view().edits))
         enter(job, "r2", "3", 10, QueuePolicy.AUTO)
-        job.recorded(2, 1.0, live)
-        job.fail(ERROR)
+        job.call.recorded(2, 1.0, live)
+        job.worker.fail(ERROR)
         assert job.state is (State.FAILED if live else State.PAUSED)
         assert job.view().error == ERROR and job.view().held is False
     early = World().parked()
     early.edit(lambda history: {"3": {"cfg": (Edit(7.0, 4.0),)}})
     early.resume()
-    early.queue_run("r2", None, pending(early.view().edits))
-    early.run_ended("r2", Event.FAIL, ERROR)
+    early.runs.queue("r2", None, pending(early.view().edits))
+    early.runs.end("r2", Event.FAIL, ERROR)
     assert (early.state, early.view().total_steps) == (State.PAUSED, 10)
 
 
 def test_the_replay_of_an_earlier_call_moves_nothing_and_keeps_what_a_rewind_left_behind() -> None:
     job = World().parked()
-    job.run_ended("j", Event.ABORT)
+    job.runs.end("j", Event.ABORT)
     job.reserve("rewind")
     there = Moment("4", 2, 2, 10, 1.0, 0, "4")
     job.rewind(there, lambda edit: False)
-    job.refuse_run()
+    job.runs.refuse()
     job.resume()
-    job.queue_run("r2")
-    assert enter(job, "r2", "3", 10, recorded=5) == 0 and job.replays()
-    job.recorded(5, 0.5, False)
-    job.stepped(seen(5), False, 0)
-    job.recorded(5, 0.5, True)  # an end of its schedule, where nothing is evaluated
+    job.runs.queue("r2")
+    assert enter(job, "r2", "3", 10, recorded=5) == 0 and job.call.replays()
+    job.call.recorded(5, 0.5, False)
+    job.call.stepped(seen(5), False, 0)
+    job.call.recorded(5, 0.5, True)  # an end of its schedule, where nothing is evaluated
     view = job.view()
     assert (view.moment, view.take is not None) == (there, True)
-    job.leave_call()
-    assert enter(job, "r2", "4", 10, recorded=2) == 0 and not job.replays()
-    job.recorded(3, 0.9, True)
+    job.call.leave()
+    assert enter(job, "r2", "4", 10, recorded=2) == 0 and not job.call.replays()
+    job.call.recorded(3, 0.9, True)
     assert (job.view().evaluations, job.view().take) == (3, None)

@@ -130,8 +130,8 @@ def test_a_row_that_cannot_be_read_is_left_out(store: Store, tmp_path: Path) -> 
     files.add("job", preview(1), Content(b"x"))
     files.save("job")
     store.written().result()
-    store._thread.submit(  # noqa: SLF001  as a later version, or a person, may have written it
-        lambda: store._db.execute(
+    store.database.read(  # as a later version, or a person, may have written it
+        lambda db: db.execute(
             "UPDATE job_debug_state SET intermediate_previews_json = "
             "json_insert(intermediate_previews_json, '$[#]', json('{\"step\": 2}'))"
         )

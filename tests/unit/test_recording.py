@@ -11,8 +11,9 @@ import torch
 
 from midrun.nodes.engine.tape import Tap, Tape, capture_rng, host_copy
 from midrun.state.recording.disk import DiskRecordings
+from midrun.state.recording.items import Approach, Evaluation, Inputs, Segment, Step
 from midrun.state.recording.memory import MemoryRecordings
-from midrun.state.recording.recording import Approach, Evaluation, Inputs, Recording, Segment, Step
+from midrun.state.recording.recording import Recording
 
 CPU = torch.device("cpu")
 

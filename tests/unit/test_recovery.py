@@ -20,8 +20,8 @@ from midrun.state.job.job import Job
 from midrun.state.job.request import Request
 from midrun.state.job.view import JobView
 from midrun.state.recording.disk import DiskRecordings
-from midrun.state.recording.recording import Approach, Evaluation, Inputs, Step
-from midrun.state.server_directory import Home
+from midrun.state.recording.items import Approach, Evaluation, Inputs, Step
+from midrun.state.server_directory import ServerDirectory
 from midrun.state.services.preview_files import PreviewFiles
 from midrun.state.services.recovery import recover
 from midrun.state.services.registry import Registry
@@ -59,7 +59,7 @@ class Life:
     def queue(self) -> Job:
         job = self.registry.add(JOB, GRAPH, QueuePolicy.AUTO)
         assert job is not None
-        job.enter_queue()
+        job.runs.enter_queue()
         return job
 
     def dies_at(self, row: int, disk: int) -> Callable[[int], None]:
@@ -98,20 +98,20 @@ class Life:
         for number in range(2 * STEPS):
             at(before + number)
             sigma = float(sigmas[number // 2]) - 0.1 * (number % 2)
-            job.begin_evaluation()
-            job.end_evaluation(Outcome.ANSWERED)
-            job.recorded(number + 1, sigma, True)
+            job.call.begin_evaluation()
+            job.call.end_evaluation(Outcome.ANSWERED)
+            job.call.recorded(number + 1, sigma, True)
             marked = None
             if number % 2:
                 step = number // 2 + 1
-                marked = job.stepped(seen(step, sigma, norm=1.0 + step, change=0.5), True, 0)
+                marked = job.call.stepped(seen(step, sigma, norm=1.0 + step, change=0.5), True, 0)
             if self.writes:
                 recording.approached(Approach(number, sigma, latent))
                 recording.append(Evaluation(latent * number))
                 if marked is not None:
                     recording.mark(Step(step, number + 1, sigma, None, marked.measured, marked.hits))
             self.told.append(job.view().to_json())
-        job.leave_call()
+        job.call.leave()
         recording.save()
 
 
@@ -170,7 +170,7 @@ def test_a_paused_job_is_looked_after_unless_the_server_ended_in_order(tmp_path:
     job = life.registry.get(JOB)
     assert job is not None
     job.pause()
-    job.stopped(True, {}, park=True)
+    job.worker.stopped(True, {}, park=True)
     life.crash()
     assert after(tmp_path, crashed=False)[0].step == STEPS
     assert after(tmp_path, crashed=True)[0].step == 3
@@ -193,7 +193,7 @@ def rewound(place: Path) -> Life:
     job = life.registry.get(JOB)
     assert job is not None
     job.pause()
-    job.stopped(True, {}, park=True)
+    job.worker.stopped(True, {}, park=True)
     job.reserve("rewind")
     life.recordings.calls(JOB)["3", 0].rewind(1)
     job.rewind(replace(job.view().moment, step=1, evaluations=2, sigma=7.9), lambda edit: True)
@@ -224,26 +224,26 @@ def test_a_later_call_that_a_rewind_left_behind_stays_away_once_something_was_co
     life.call(job, "3", at, 0)
     life.call(job, "4", at, 2 * STEPS)
     job.pause()
-    job.stopped(True, {}, park=True)
+    job.worker.stopped(True, {}, park=True)
     job.reserve("rewind")
     life.recordings.calls(JOB)["4", 0].rewind(0)
     life.recordings.calls(JOB)["3", 0].rewind(1)
     there = replace(job.view().moment, node_id="3", display_node_id="3", step=1, evaluations=2, sigma=7.9)
     job.rewind(there, lambda edit: True)
-    job.refuse_run()
+    job.runs.refuse()
     assert not job.resume()
-    job.queue_run("again")
+    job.runs.queue("again")
     assert enter(job, "again", "3", STEPS, recorded=2) == 0
-    job.begin_evaluation()
+    job.call.begin_evaluation()
     recording = life.recordings.open(JOB, "3", 0)
     recording.approached(Approach(2, 5.0, torch.ones(1)))
     recording.append(Evaluation(torch.zeros(1)))
-    job.recorded(3, 5.0, True)
+    job.call.recorded(3, 5.0, True)
     assert job.view().take is None
     for one in life.recordings.calls(JOB).values():
         one.restore()  # as a rewind that is taken back later does
     assert not len(life.recordings.open(JOB, "4", 0))
-    job.leave_call()
+    job.call.leave()
     assert enter(job, "again", "4", STEPS) == 0  # and the server dies before it has an answer
     recording.save()
     life.recordings.flush()
@@ -275,10 +275,8 @@ def test_a_row_that_this_version_cannot_read_costs_no_other_and_stays_as_it_is(
     life = lived(tmp_path)
     life.crash()
     store = Store(tmp_path / "midrun.db")
-    store._thread.submit(
-        lambda: store._db.execute(f"UPDATE job_debug_state SET {column} = ?", [told])
-    ).result()
-    store._thread.submit(store._db.conn.commit).result()
+    update = f"UPDATE job_debug_state SET {column} = ?"
+    store.database.write(JOB, lambda db: db.execute(update, [told]))
     other = JobView("other", ("other",), State.COMPLETED, "t", "t")
     store.add(other, GRAPH)
     listed = store.page(frozenset(), 10, None).result()
@@ -286,23 +284,20 @@ def test_a_row_that_this_version_cannot_read_costs_no_other_and_stays_as_it_is(
     view = listed[1].view
     assert column.removesuffix("_json") in view.warnings["unreadable_row"]
     store.save(replace(view, step=view.step + 1), None)
-    written = store._read(
-        lambda: store._db.execute(
-            f"SELECT {column}, step FROM job_debug_state WHERE job_id = ?", [JOB]
-        ).fetchone()
-    ).result()
+    select = f"SELECT {column}, step FROM job_debug_state WHERE job_id = ?"
+    written = store.database.read(lambda db: db.execute(select, [JOB]).fetchone()).result()
     store.close()
     assert written == (told, view.step + 1)
     assert after(tmp_path)[0].job_id == JOB
 
 
 def test_only_an_orderly_end_leaves_nothing_to_look_after(tmp_path: Path) -> None:
-    first = Home(tmp_path)
+    first = ServerDirectory(tmp_path)
     assert not first.crashed
     first._lock.close()  # as the system does it when the process dies
-    second = Home(tmp_path)
+    second = ServerDirectory(tmp_path)
     assert second.crashed
     second.close()
-    third = Home(tmp_path)
+    third = ServerDirectory(tmp_path)
     assert not third.crashed
     third.close()

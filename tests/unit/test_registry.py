@@ -36,8 +36,8 @@ def registry(store: Store) -> Registry:
 def completed(registry: Registry, prompt_id: str) -> None:
     job = registry.add(prompt_id, REQUEST, QueuePolicy.AUTO)
     assert job is not None
-    job.enter_queue()
-    job.run_ended(prompt_id, Event.COMPLETE)
+    job.runs.enter_queue()
+    job.runs.end(prompt_id, Event.COMPLETE)
     registry.settle(job)
     assert registry.get(prompt_id) is None
 
@@ -64,19 +64,19 @@ def test_the_ids_of_a_deleted_and_of_a_refused_prompt_are_free_again(registry: R
 def test_the_ids_of_all_runs_find_the_job_and_are_taken(registry: Registry) -> None:
     job = registry.add("p", REQUEST, QueuePolicy.AUTO)
     assert job is not None
-    job.enter_queue()
-    job.start("p")
+    job.runs.enter_queue()
+    job.runs.start("p")
     enter(job, "p", "3", 10, QueuePolicy.PARK)
     job.pause()
-    job.stopped(True, {}, park=True)
-    job.leave_call()
-    job.run_ended("p", Event.ABORT)
+    job.worker.stopped(True, {}, park=True)
+    job.call.leave()
+    job.runs.end("p", Event.ABORT)
     assert job.resume() is False
     registry.add_run(job, "r2")
     assert registry.get("r2") is registry.get("p") is job
     assert registry.add("r2", REQUEST, QueuePolicy.AUTO) is None
     job.abort(AbortMode.STOP, None)
-    job.run_ended("r2", Event.ABORT)
+    job.runs.end("r2", Event.ABORT)
     registry.settle(job)
     assert registry.get("r2") is None
     assert asyncio.run(registry.load("r2")).job_id == "p"

@@ -24,8 +24,9 @@ from midrun.nodes.remembering.kinds import Kind, is_foreign, kind_of
 from midrun.nodes.remembering.picture import Looking, checksum
 from midrun.nodes.remembering.roots import Roots
 from midrun.state.recording.disk import DiskRecordings
+from midrun.state.recording.items import Evaluation
 from midrun.state.recording.memory import MemoryRecording
-from midrun.state.recording.recording import Evaluation, Recording
+from midrun.state.recording.recording import Recording
 from midrun.state.recording.remembered import start_of
 
 CPU = torch.device("cpu")

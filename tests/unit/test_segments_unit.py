@@ -10,7 +10,7 @@ import torch
 
 from midrun.nodes.engine.segments import continued, moved, starting_at
 from midrun.nodes.engine.tape import InputsChanged
-from midrun.state.recording.recording import Approach
+from midrun.state.recording.items import Approach
 
 
 class Eps:

@@ -206,11 +206,11 @@ def test_a_database_that_another_program_locks_is_stood_in_for(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store(path).close()
-    monkeypatch.setattr("midrun.state.store.store.BUSY_S", 0.05)
+    monkeypatch.setattr("midrun.state.store.database.BUSY_S", 0.05)
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         store = Store(path)
-        assert store.trouble_at_start and "locks" in store.trouble_at_start
+        assert "locks" in (store.database.trouble_at_start or "")
         store.add(view("j"), REQUEST)
         assert store.find("j").result() is not None
         store.close()
@@ -221,10 +221,10 @@ def test_a_database_that_another_program_locks_is_stood_in_for(
 def test_what_could_not_be_written_is_told_and_written_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("midrun.state.store.store.BUSY_S", 0.05)
+    monkeypatch.setattr("midrun.state.store.database.BUSY_S", 0.05)
     store = Store(path)
     told: list[Any] = []
-    store.trouble = lambda job_id, why: told.append((job_id, why))
+    store.database.trouble = lambda job_id, why: told.append((job_id, why))
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         store.add(view("j"), REQUEST)
@@ -279,7 +279,7 @@ def test_failures_are_listed_newest_first_and_counted(store: Store) -> None:
     ):
         store.add(view(f"j{number}"), REQUEST)
         store.save(view(f"j{number}", state, **fields), None)
-        store.blame(f"j{number}", "KSampler", "sd.safetensors" if number else None)
+        store.record_failure_cause(f"j{number}", "KSampler", "sd.safetensors" if number else None)
     told = store.failures(2).result()
     assert [failure["job_id"] for failure in told["failures"]] == ["j2", "j1"]
     assert told["failures"][0]["error"]["type"] == "OutOfMemoryError"
@@ -294,11 +294,11 @@ def test_failures_are_listed_newest_first_and_counted(store: Store) -> None:
 def test_nothing_is_forgotten_that_was_to_be_written_while_the_database_was_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("midrun.state.store.store.BUSY_S", 0.05)
-    monkeypatch.setattr("midrun.state.store.store.RETRY_S", 0.1)
+    monkeypatch.setattr("midrun.state.store.database.BUSY_S", 0.05)
+    monkeypatch.setattr("midrun.state.store.database.RETRY_S", 0.1)
     store = Store(path)
     told: list[Any] = []
-    store.trouble = lambda job_id, why: told.append(why)
+    store.database.trouble = lambda job_id, why: told.append(why)
     store.add(view("old"), REQUEST)
     with sqlite3.connect(path, isolation_level=None) as other:
         store.written().result()
@@ -307,7 +307,7 @@ def test_nothing_is_forgotten_that_was_to_be_written_while_the_database_was_lock
         store.save(view("old", State.COMPLETED), Change("complete", State.RUNNING, State.COMPLETED, 9, "t"))
         store.written().result()
         other.execute("ROLLBACK")
-    store.blame("j", "KSampler", None)  # no write that could insert the row
+    store.record_failure_cause("j", "KSampler", None)  # no write that could insert the row
     end = time.monotonic() + 10
     while told.count(None) < 2 and time.monotonic() < end:
         time.sleep(0.02)

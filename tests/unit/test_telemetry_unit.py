@@ -86,16 +86,16 @@ def test_what_is_no_number_is_told_as_unknown(store: Store) -> None:
 def test_a_step_took_what_its_evaluations_took_and_pauses_are_not_counted() -> None:
     world = World()
     job = world.job()
-    job.start("j")
+    job.runs.start("j")
     enter(job, "j", "3", 2, job.view().queue_policy)
     for seconds, outcome in ((2.0, Outcome.ANSWERED), (3.0, Outcome.ANSWERED)):
-        job.begin_evaluation()
+        job.call.begin_evaluation()
         world.now += seconds
-        _, took = job.end_evaluation(outcome)
+        _, took = job.call.end_evaluation(outcome)
         world.now += 100.0
-        job.recorded(1, 0.7, True, took)
-    job.stepped(seen(1), False, 0)  # replayed
-    job.stepped(Observation(2, 0.7, 1.0, 0.25, None, 5.0, 1 << 30), True, 0)
+        job.call.recorded(1, 0.7, True, took)
+    job.call.stepped(seen(1), False, 0)  # replayed
+    job.call.stepped(Observation(2, 0.7, 1.0, 0.25, None, 5.0, 1 << 30), True, 0)
     assert job.view().telemetry == Telemetry("3", 2, 0.7, 0.25, 5.0, 5.0, 1 << 30, "3")
     handed: list[Any] = []
     job.save_measured(handed.extend)

@@ -12,7 +12,7 @@ import torch
 from desk import open_desk
 from midrun.nodes.engine.tape import capture_rng
 from midrun.state.errors import Unavailable
-from midrun.state.recording.recording import Inputs
+from midrun.state.recording.items import Inputs
 from midrun.state.services.preview_files import PreviewFiles
 from midrun.state.services.time_travel import TimeTravel
 
