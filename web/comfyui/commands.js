@@ -66,7 +66,7 @@ export function createCommands(store, actions, page, widgets, breakpoints, toggl
     command("Edit", "Midrun: Edit parameters", "icon-[lucide--wrench]", on(IN_FRONT, actions.editFromNode)),
     command(
       "View",
-      "Midrun: Look at the picture",
+      "Midrun: View the picture",
       "icon-[lucide--eye]",
       on([...IN_FRONT, "aborted", "completed"], (id) => actions.view(id)),
     ),

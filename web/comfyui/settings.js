@@ -4,15 +4,15 @@ export const settings = [
   {
     id: "Midrun.KeepInterruptedHistory",
     category: ["Midrun", "Jobs", "KeepInterruptedHistory"],
-    name: "Keep the interrupted entry of a parked job in the queue history when it is resumed",
+    name: "Keep a parked job's interrupted entry in the history when it resumes",
     type: "boolean",
     defaultValue: false,
   },
   {
     id: "Midrun.ConfirmAbort",
     category: ["Midrun", "Jobs", "ConfirmAbort"],
-    name: "Ask before a job is aborted",
-    tooltip: "The question also takes the reason, and lets the workflow finish with what is there.",
+    name: "Ask before aborting a job",
+    tooltip: "The dialog also takes a reason and can finish the workflow with the present latent.",
     type: "boolean",
     defaultValue: true,
   },
@@ -34,9 +34,9 @@ export const settings = [
   {
     id: "Midrun.QueuePolicy",
     category: ["Midrun", "Jobs", "QueuePolicy"],
-    name: "What a paused job does with the queue, unless its node says",
+    name: "What a paused job does with the queue, unless its node sets it",
     tooltip:
-      "auto: it waits in place until another prompt is queued. hold: always in place. park: it makes way.",
+      "auto: it waits in place until another prompt is queued. hold: it always waits in place. park: it always makes way.",
     type: "combo",
     options: ["auto", "hold", "park"],
     defaultValue: "auto",
@@ -44,8 +44,8 @@ export const settings = [
   {
     id: "Midrun.PreviewMethod",
     category: ["Midrun", "Previews", "PreviewMethod"],
-    name: "How a step becomes a picture, unless its node says",
-    tooltip: "auto: taesd where its decoder is at hand, else latent2rgb.",
+    name: "How a step becomes a picture, unless its node sets it",
+    tooltip: "auto: taesd if its decoder is there, else latent2rgb.",
     type: "combo",
     options: ["auto", "taesd", "latent2rgb", "none"],
     defaultValue: "auto",
@@ -53,8 +53,8 @@ export const settings = [
   {
     id: "Midrun.PreviewEvery",
     category: ["Midrun", "Previews", "PreviewEvery"],
-    name: "Steps between two previews, unless the node says",
-    tooltip: "0 is automatic: as often as costs little.",
+    name: "Steps between two previews, unless its node sets it",
+    tooltip: "0 is automatic: as often as it costs little.",
     type: "number",
     defaultValue: 0,
     attrs: { min: 0, max: 10000, step: 1 },
@@ -62,7 +62,7 @@ export const settings = [
   {
     id: "Midrun.PreviewMaxSize",
     category: ["Midrun", "Previews", "PreviewMaxSize"],
-    name: "Pixels of a preview's longer side at most, unless the node says",
+    name: "Longest side of a preview, in pixels, unless its node sets it",
     type: "number",
     defaultValue: 512,
     attrs: { min: 64, max: 4096, step: 64 },
@@ -74,7 +74,7 @@ export const settings = [
     type: "number",
     defaultValue: 2,
     attrs: { min: 0, max: 10000, step: 0.5 },
-    tooltip: "Beyond it only the newest is kept: a rewind to before that asks the model again.",
+    tooltip: "Beyond it only the newest state is kept: a rewind to an earlier step asks the model again.",
   },
   {
     id: "Midrun.QuickResume",
@@ -82,7 +82,7 @@ export const settings = [
     name: "Resume quickly where a patch's memory cannot be stored",
     type: "boolean",
     defaultValue: false,
-    tooltip: "The model is not asked again what is done already, so the result may differ.",
+    tooltip: "The model is not asked again for finished steps, so the result may differ.",
   },
   {
     id: "Midrun.VerifyResumes",
@@ -90,7 +90,7 @@ export const settings = [
     name: "Verify resumes of models with patches that remember",
     type: "boolean",
     defaultValue: false,
-    tooltip: "The model is asked the newest evaluation once more; a difference is told.",
+    tooltip: "The model is asked for the newest evaluation once more; a difference is reported.",
   },
   {
     id: "Midrun.RecordingsSize",
@@ -104,7 +104,7 @@ export const settings = [
   {
     id: "Midrun.RecordingsAge",
     category: ["Midrun", "Disk", "RecordingsAge"],
-    name: "Delete the recordings of ended jobs after so many days",
+    name: "Delete the recordings of ended jobs after this many days",
     type: "number",
     defaultValue: 30,
     attrs: { min: 1, max: 3650 },
