@@ -1,7 +1,6 @@
-"""Where Midrun meets ComfyUI's sampling: two wrappers on a cloned model, on ComfyUI's worker thread.
+"""Where Midrun meets ComfyUI: the OUTER_SAMPLE wrapper of a cloned model, and nodes that are about to run.
 
-OUTER_SAMPLE is the pause loop: one attempt after another at the same sampling call, each replaying what was
-recorded. PREDICT_NOISE is one evaluation: replayed or live. The only user of comfy.patcher_extension.
+The wrapper finds the job and its recording, and hands the sampling call to call.py. On ComfyUI's worker thread.
 """
 
 from __future__ import annotations

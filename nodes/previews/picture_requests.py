@@ -141,7 +141,7 @@ class Gallery:
             raise NoPreview(job.job_id, OFF)
         if recording is None:
             raise NoPreview(job.job_id, TOO_EARLY)
-        ordinal = int(recording.files.directory.name.rpartition(".")[2])
+        ordinal = int(recording.shelf.directory.name.rpartition(".")[2])
         if wanted.kind is Kind.SOURCE and (made := self._source(job, node, recording, options)):
             return self._keep(job, unmade(node, ordinal, Kind.SOURCE, 0, None), made)
         step = 1 if wanted.kind is Kind.SOURCE else wanted.step

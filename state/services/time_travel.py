@@ -20,7 +20,7 @@ from ..job.machine import utc
 from ..job.view import Change, JobView, Moment
 from ..pictures.previews import source_url, step_url
 from ..recording.items import Damaged, Rewound
-from ..recording.memory import MemoryRecording
+from ..recording.memory import in_memory
 from ..recording.recording import Call, Recording, newest_of
 from ..recording.remembered import on_resume
 from ..server_directory import directory_name
@@ -292,7 +292,7 @@ def _standpoint(job: Job, place: Place) -> Standpoint:
     request = job.request.gone_back(moment.display_node_id, undoing)
     earlier = {call: recording for call, recording in place.calls.items() if call not in place.later}
     if place.call is not None and not moment.evaluations:
-        earlier[place.call] = MemoryRecording()  # nothing of it is computed there
+        earlier[place.call] = in_memory()  # nothing of it is computed there
     return Standpoint(job.job_id, request, there, sampled(there, request.prompt, earlier))
 
 

@@ -4,7 +4,7 @@ Beside a CPU build of torch, torchvision's wheel lacks two operators and fails t
 at start-up. Where that is so, their schemas are defined first. Where torchvision works, nothing is done.
 
 `python launch_comfyui.py --copies` imports what takes ComfyUI long to import, once, and then begins servers
-as copies of itself; tests/copies.py asks it to.
+as copies of itself; tests/support/copies.py asks it to.
 """
 
 import contextlib

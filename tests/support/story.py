@@ -1,4 +1,4 @@
-"""What a person does in the story of tests/test_browser.py, and what is to be seen of it."""
+"""What a person does in the story of tests/browser/test_browser.py, and what is to be seen of it."""
 
 from __future__ import annotations
 

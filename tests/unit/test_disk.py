@@ -53,7 +53,7 @@ def recorded(recordings: DiskRecordings, evaluations: int = 5, job_id: str = JOB
         recording.mark(Step(value + 1, value + 1, 1.0))
     recordings.close(job_id)
     recordings.writer.flush()
-    return recording.files.directory
+    return recording.shelf.directory
 
 
 def test_every_file_appears_at_once_and_leaves_the_memory(recordings: DiskRecordings) -> None:
@@ -63,7 +63,7 @@ def test_every_file_appears_at_once_and_leaves_the_memory(recordings: DiskRecord
         f"step-{n:06}.safetensors" for n in range(1, 6)
     ]
     assert directory == recordings.directory / "recordings" / JOB / "3.0"
-    assert recordings.open(JOB, "3", 0).files._unwritten == {}
+    assert recordings.open(JOB, "3", 0).shelf._unwritten == {}
 
 
 def cut(file: Path) -> None:
@@ -131,19 +131,19 @@ def test_a_full_disk_keeps_evaluations_in_memory_until_there_is_room(
     recording.append(Evaluation(torch.zeros(1)))
     recording.save()
     recordings.writer.flush()
-    recording.files._reserve = 1 << 60
+    recording.shelf._reserve = 1 << 60
     for value in (1.0, 2.0):
         recording.append(Evaluation(torch.full((1,), value)))
     recording.save()
     recordings.writer.flush()
     assert [recording.read(index).answer.item() for index in range(3)] == [0, 1, 2]
-    assert len(list(recording.files.directory.glob("0*"))) == 1
+    assert len(list(recording.shelf.directory.glob("0*"))) == 1
     assert {job_id for job_id, _ in troubles} == {JOB} and "are free" in troubles[0][1]
-    recording.files._reserve = 0
+    recording.shelf._reserve = 0
     recording.append(Evaluation(torch.full((1,), 3.0)))
     recording.save()
     recordings.writer.flush()
-    assert len(list(recording.files.directory.glob("0*"))) == 4 and troubles[-1] == (JOB, None)
+    assert len(list(recording.shelf.directory.glob("0*"))) == 4 and troubles[-1] == (JOB, None)
 
 
 def test_a_place_that_cannot_be_written_is_told_and_nothing_is_raised(
@@ -285,13 +285,13 @@ def test_an_evaluation_is_written_while_another_is_being_flushed(
             assert began.wait(10)
         recordings.writer.submit(lambda: None).result(10)
         assert DiskRecordings(recordings.directory, Troubles()).open(JOB, "3", 0).read(1).answer[0] == 1
-        assert set(recording.files._unwritten) == {"000000", "000001"}, (
+        assert set(recording.shelf._unwritten) == {"000000", "000001"}, (
             "they leave the memory when they are flushed"
         )
     finally:
         gate.set()
     recordings.writer.flush()
-    assert recording.files._unwritten == {}
+    assert recording.shelf._unwritten == {}
 
 
 def test_what_is_deleted_meanwhile_does_not_keep_the_use_from_being_told(tmp_path: Path) -> None:
@@ -329,11 +329,11 @@ def test_files_that_could_not_be_flushed_are_written_again(
     recording.append(Evaluation(torch.zeros(4)))
     recording.save()
     recordings.writer.flush()
-    assert recording.files._unwritten and torch.equal(recording.read(0).answer, torch.zeros(4))
+    assert recording.shelf._unwritten and torch.equal(recording.read(0).answer, torch.zeros(4))
     recording.append(Evaluation(torch.ones(4)))
     recording.save()
     recordings.writer.flush()
-    assert flushes == [["000000"], ["000000", "000001"]] and recording.files._unwritten == {}
+    assert flushes == [["000000"], ["000000", "000001"]] and recording.shelf._unwritten == {}
 
 
 def test_directories_that_no_job_has_go_first_and_not_before_a_day(

@@ -25,7 +25,7 @@ from midrun.nodes.remembering.picture import Looking, checksum
 from midrun.nodes.remembering.roots import Roots
 from midrun.state.recording.disk import DiskRecordings
 from midrun.state.recording.items import Evaluation
-from midrun.state.recording.memory import MemoryRecording
+from midrun.state.recording.memory import in_memory
 from midrun.state.recording.recording import Recording
 from midrun.state.recording.remembered import start_of
 
@@ -121,7 +121,7 @@ def same(one: Any, other: Any) -> bool:
 @pytest.fixture(params=["in memory", "on disk"])
 def recording(request: pytest.FixtureRequest, tmp_path: Path) -> Recording:
     if request.param == "in memory":
-        return MemoryRecording()
+        return in_memory()
     return DiskRecordings(tmp_path, lambda *_: None, reserve=0).open("job-1", "sampler", 0)
 
 
@@ -204,7 +204,7 @@ def test_every_place_is_looked_into() -> None:
     one = patched()
     change(one)
     expected = state(one)
-    recording = MemoryRecording()
+    recording = in_memory()
     sets_a_global(None)
     one = patched()
     keeper = keeper_of(recording, **one)
@@ -222,7 +222,7 @@ def test_every_place_is_looked_into() -> None:
 
 def test_what_was_half_made_is_undone_in_the_same_objects() -> None:
     cache = Cache({"x": torch.zeros(2)})
-    keeper = keeper_of(MemoryRecording(), patch=cache)
+    keeper = keeper_of(in_memory(), patch=cache)
     buffers = cache.buffers
     cache.buffers = {"y": 1}
     buffers["x"].add_(1)
@@ -234,7 +234,7 @@ def test_what_was_half_made_is_undone_in_the_same_objects() -> None:
 def test_a_write_in_inference_mode_is_seen() -> None:
     with torch.inference_mode():
         cache = Cache(newest=torch.zeros(5000, 3))
-        recording = MemoryRecording()
+        recording = in_memory()
         keeper = keeper_of(recording, patch=cache)
         cache.newest[4999, 2] = 1.0
         answered(keeper, 1)
@@ -251,7 +251,7 @@ def test_a_checksum_sees_what_is_moved_about() -> None:
 
 
 def test_tensors_that_stay_are_on_record_once() -> None:
-    recording, cache = MemoryRecording(), Cache()
+    recording, cache = in_memory(), Cache()
     keeper = keeper_of(recording, patch=cache)
     cache.newest = torch.ones(100)
     for number in range(1, 4):
@@ -264,7 +264,7 @@ def test_tensors_that_stay_are_on_record_once() -> None:
 
 
 def test_what_begins_to_be_remembered_late_is_known_to_be_as_it_began_before() -> None:
-    recording, cache = MemoryRecording(), Cache()
+    recording, cache = in_memory(), Cache()
     keeper = keeper_of(recording, patch=cache)
     for number in range(1, 6):
         cache.count = max(0, number - 2)
@@ -277,7 +277,7 @@ def test_what_begins_to_be_remembered_late_is_known_to_be_as_it_began_before() -
 
 
 def test_beyond_the_limit_only_the_newest_are_kept() -> None:
-    recording, cache = MemoryRecording(), Cache()
+    recording, cache = in_memory(), Cache()
     keeper = keeper_of(recording, 1000, patch=cache)
     for number in range(1, 6):
         cache.newest = torch.full((100,), float(number))
@@ -289,7 +289,7 @@ def test_beyond_the_limit_only_the_newest_are_kept() -> None:
 
 
 def test_a_cond_has_another_uuid_in_another_run() -> None:
-    recording, cache = MemoryRecording(), Cache()
+    recording, cache = in_memory(), Cache()
     keeper = keeper_of(recording, patch=cache)
     cache.buffers[COND] = torch.ones(1)  # type: ignore[index]
     answered(keeper, 1)
@@ -299,7 +299,7 @@ def test_a_cond_has_another_uuid_in_another_run() -> None:
 
 
 def test_the_identity_of_an_object_is_another_number_in_another_run() -> None:
-    recording, block = MemoryRecording(), torch.nn.Linear(1, 1)
+    recording, block = in_memory(), torch.nn.Linear(1, 1)
     cache = Cache()
     keeper = keeper_of(recording, patch=cache, block=block)
     cache.buffers[id(block)] = 1  # type: ignore[index]
@@ -310,7 +310,7 @@ def test_the_identity_of_an_object_is_another_number_in_another_run() -> None:
 
 
 def test_what_cannot_be_copied_is_told() -> None:
-    recording, cache = MemoryRecording(), Cache(newest=itertools.count())
+    recording, cache = in_memory(), Cache(newest=itertools.count())
     keeper = keeper_of(recording, patch=cache)
     assert keeper.opaque == ["count at patch.newest"]
     assert recording.remembered(0).told["opaque"] == keeper.opaque

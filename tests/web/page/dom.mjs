@@ -1,4 +1,4 @@
-// What web/ui/dom.js promises, in a real browser. Run by tests/test_browser_dom.py.
+// What web/ui/dom.js promises, in a real browser. Run by tests/browser/test_browser_dom.py.
 import { draw, h } from "/web/ui/dom.js";
 import { equal, host, same } from "./assert.mjs";
 

@@ -1,4 +1,4 @@
-// What web/ui/screen.js promises, in a real browser. Run by tests/test_browser_dom.py.
+// What web/ui/screen.js promises, in a real browser. Run by tests/browser/test_browser_dom.py.
 import { h } from "/web/ui/dom.js";
 import { createScreen } from "/web/ui/screen.js";
 import { createStore } from "/web/ui/store.js";

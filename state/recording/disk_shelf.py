@@ -16,12 +16,13 @@ from typing import Any
 from . import tensor_file
 from .item_file import Item, about_of, size_of, tensors_of
 from .items import Damaged
-from .tensor_file import SUFFIX, Tensors
+from .shelf import Decode
+from .tensor_file import SUFFIX
 from .writer import Writer
 
 
-class Files:
-    """By name, in one directory. Any thread."""
+class DiskShelf:
+    """A shelf that is a directory: one file an item. Any thread."""
 
     def __init__(
         self, directory: Path, writer: Writer, trouble: Callable[[str | None], None], reserve: int
@@ -40,7 +41,6 @@ class Files:
         self._free: int | None = None  # bytes on the disk, on the writer's thread
 
     def stems(self) -> set[str]:
-        """The names of what is on the disk."""
         found = (name for name in file_names(self.directory) if name.endswith(SUFFIX))
         return {name.removesuffix(SUFFIX) for name in found}
 
@@ -48,8 +48,7 @@ class Files:
         with self._lock:
             return self._unwritten.get(name)
 
-    def get(self, name: str, decode: Callable[[Tensors, dict[str, Any]], Any]) -> Any:
-        """Raises Damaged."""
+    def get(self, name: str, decode: Decode) -> Any:
         item = self.unwritten(name)
         if item is not None:
             return item
@@ -60,18 +59,15 @@ class Files:
             raise Damaged(f"{name}{SUFFIX} lacks {error}") from error
 
     def about(self, name: str) -> dict[str, Any]:
-        """Without the tensors. Raises Damaged."""
         return tensor_file.read_about(self._file(name))
 
     def put(self, name: str, item: Item) -> None:
-        """Written with the next `save` or `save_now`."""
         with self._lock:
             self._unwritten[name] = item
             self._todo.append((name, item))
             self._size += size_of(item)
 
     def delete(self, *names: str, write_first: bool = False) -> None:
-        """In that order. write_first: what waits to be written is, so that it is there until then"""
         with self._lock:
             for name in names:
                 if not write_first:
@@ -79,14 +75,12 @@ class Files:
                 self._todo.append((name, None))
 
     def save(self) -> None:
-        """Have it written, if anything was put; waits where too much waits already."""
         with self._lock:
             size, self._size = self._size, 0
         if size:
             self._writer.put(self.write, size, self.flush)
 
     def save_now(self) -> None:
-        """The same, whatever there is, without waiting."""
         self._writer.put(self.write, flush=self.flush)
 
     def abandon(self) -> None:

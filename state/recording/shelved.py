@@ -1,4 +1,4 @@
-"""One recording on disk: which files it has, and what hides what.
+"""One recording on a shelf: which items it has, and what hides what.
 
 Filled by the worker thread, and beside it while the model works; read by any.
 """
@@ -6,10 +6,9 @@ Filled by the worker thread, and beside it while the model works; read by any.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
+from typing import Generic, TypeVar
 
-from .files import Files
 from .item_file import (
     decode_approach,
     decode_conditions,
@@ -36,22 +35,23 @@ from .items import (
     visible,
 )
 from .recording import with_denoised
-from .writer import Writer
+from .shelf import Shelf
 
 INPUTS, REWOUND = "inputs", "rewound"
 
 
-class DiskRecording:
-    """One sampling call's. Its length counts what is in memory, too."""
+S = TypeVar("S", bound=Shelf)
 
-    def __init__(
-        self, directory: Path, writer: Writer, trouble: Callable[[str | None], None], reserve: int
-    ) -> None:
-        self.files = Files(directory, writer, trouble, reserve)
+
+class ShelvedRecording(Generic[S]):
+    """One sampling call's. Its length counts what was put and not written yet, too."""
+
+    def __init__(self, shelf: S) -> None:
+        self.shelf = shelf
         self._begun = Begun()
-        stems = self.files.stems()
+        stems = shelf.stems()
         self._inputs_known = INPUTS in stems
-        self._origin: Origin | None = None  # as the file has it, once it was read
+        self._origin: Origin | None = None  # as the shelf has it, once it was read
         self._rewound: Rewound | None = None
         self._segments = _numbers("segment", stems)
         self._conditions = _numbers("conditions", stems)
@@ -68,7 +68,7 @@ class DiskRecording:
 
     @property
     def origin(self) -> Origin | None:
-        known = self._begun.inputs or self.files.unwritten(INPUTS)
+        known = self._begun.inputs or self.shelf.unwritten(INPUTS)
         if isinstance(known, Inputs):
             return Origin(known.node, known.begun)
         if self._origin is None and self._inputs_known:
@@ -79,19 +79,19 @@ class DiskRecording:
     def inputs(self) -> Inputs | None:
         if self._begun.inputs is not None or not self._inputs_known:
             return self._begun.inputs
-        return self.files.get(INPUTS, decode_inputs)
+        return self.shelf.get(INPUTS, decode_inputs)
 
     @inputs.setter
     def inputs(self, inputs: Inputs) -> None:
         if self._rewound is None:
-            self.files.put(INPUTS, inputs)
+            self.shelf.put(INPUTS, inputs)
             self._inputs_known, self._origin = True, None
         else:
             self._begun.inputs = inputs
 
     def append(self, evaluation: Evaluation) -> None:
         self.settle()
-        self.files.put(_evaluation(self._length), evaluation)
+        self.shelf.put(_evaluation(self._length), evaluation)
         self._length += 1
 
     def settle(self) -> None:
@@ -102,12 +102,12 @@ class DiskRecording:
         if begun.inputs is not None:
             self.inputs = begun.inputs
         if begun.segment is not None:
-            self.files.put(_segment(begun.segment.first), begun.segment)
+            self.shelf.put(_segment(begun.segment.first), begun.segment)
             self._segments.add(begun.segment.first)
         if begun.approach is not None:
             self.approached(begun.approach)
         if begun.conditions is not None:
-            self.files.put(_conditions(begun.conditions.first), begun.conditions)
+            self.shelf.put(_conditions(begun.conditions.first), begun.conditions)
             self._conditions.add(begun.conditions.first)
 
     def forget_begun(self) -> None:
@@ -116,7 +116,7 @@ class DiskRecording:
     def read(self, index: int) -> Evaluation:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return self.files.get(_evaluation(index), decode_evaluation)
+        return self.shelf.get(_evaluation(index), decode_evaluation)
 
     def truncate(self, length: int) -> None:
         self._begun = Begun()
@@ -132,31 +132,31 @@ class DiskRecording:
         gone += [_step(number) for number in self._steps if self._is_beyond(number, length)]
         self._length = min(length, self._length)
         self._steps -= {int(name[len("step-") :]) for name in gone if name.startswith("step-")}
-        self.files.delete(*sorted(gone, reverse=True))  # the last first, so that a crash leaves no gap
+        self.shelf.delete(*sorted(gone, reverse=True))  # the last first, so that a crash leaves no gap
         if self._rewound is not None:
-            self.files.delete(REWOUND, write_first=True)  # after what it hid, which must not come back
+            self.shelf.delete(REWOUND, write_first=True)  # after what it hid, which must not come back
             self._rewound = None
-        self.files.save_now()
+        self.shelf.save_now()
 
     def clear(self) -> None:
         """As if the call had never begun."""
         self.truncate(0)
         self.forget(0)
         self._inputs_known, self._origin = False, None
-        self.files.delete(INPUTS)
-        self.files.save_now()
+        self.shelf.delete(INPUTS)
+        self.shelf.save_now()
 
     def mark(self, step: Step) -> None:
         if self._rewound is None and step.number not in self._steps:
-            self.files.put(_step(step.number), step)
+            self.shelf.put(_step(step.number), step)
             self._steps.add(step.number)
 
     def approach(self, evaluations: int) -> Approach | None:
-        return self.files.get(_x(evaluations), decode_approach) if evaluations in self._approaches else None
+        return self.shelf.get(_x(evaluations), decode_approach) if evaluations in self._approaches else None
 
     def approached(self, approach: Approach) -> None:
         if self._rewound is None and self._begun.segment is None:
-            self.files.put(_x(approach.evaluations), approach)
+            self.shelf.put(_x(approach.evaluations), approach)
             self._approaches.add(approach.evaluations)
         else:
             self._begun.approach = approach
@@ -169,30 +169,30 @@ class DiskRecording:
         if self._begun.segment is not None and self._begun.segment.first <= end:
             return self._begun.segment
         firsts = [first for first in self._segments if first <= end]
-        return self.files.get(_segment(max(firsts)), decode_segment) if firsts else None
+        return self.shelf.get(_segment(max(firsts)), decode_segment) if firsts else None
 
     def condition(self, conditions: Conditions) -> None:
         self._begun.conditions = conditions
 
     def conditions(self) -> Conditions | None:
         firsts = [first for first in self._conditions if first < len(self)]
-        return self.files.get(_conditions(max(firsts)), decode_conditions) if firsts else None
+        return self.shelf.get(_conditions(max(firsts)), decode_conditions) if firsts else None
 
     def remember(self, remembered: Remembered) -> None:
         if remembered.evaluations:
             self.settle()
-        self.files.put(_memory(remembered.evaluations), remembered)
+        self.shelf.put(_memory(remembered.evaluations), remembered)
         self._memories.add(remembered.evaluations)
 
     def remembered(self, evaluations: int) -> Remembered:
         if evaluations not in self._memories:
             raise KeyError(evaluations)
-        return self.files.get(_memory(evaluations), decode_remembered)
+        return self.shelf.get(_memory(evaluations), decode_remembered)
 
     def forget(self, evaluations: int) -> None:
         if evaluations in self._memories:
             self._memories.discard(evaluations)
-            self.files.delete(_memory(evaluations))
+            self.shelf.delete(_memory(evaluations))
 
     def memories(self) -> list[int]:
         return sorted(index for index in self._memories if index <= len(self))
@@ -206,42 +206,42 @@ class DiskRecording:
     def mark_of(self, number: int) -> Step:
         if number not in self._steps or not visible(number, self._rewound):
             raise KeyError(number)
-        return self.files.get(_step(number), decode_step)
+        return self.shelf.get(_step(number), decode_step)
 
     def rewind(self, step: int) -> None:
         if step and step not in self._steps:
             raise KeyError(step)
-        evaluations = self.files.get(_step(step), decode_step).evaluations if step else 0
+        evaluations = self.shelf.get(_step(step), decode_step).evaluations if step else 0
         self._begun = Begun()
         self._rewound = Rewound(step, evaluations)
-        self.files.put(REWOUND, self._rewound)
-        self.files.save_now()
+        self.shelf.put(REWOUND, self._rewound)
+        self.shelf.save_now()
 
     def restore(self) -> None:
         self._begun = Begun()
         if self._rewound is not None:
             self._rewound = None
-            self.files.delete(REWOUND)
-            self.files.save_now()
+            self.shelf.delete(REWOUND)
+            self.shelf.save_now()
 
     @property
     def rewound(self) -> bool:
         return self._rewound is not None
 
     def save(self) -> None:
-        self.files.save()
+        self.shelf.save()
 
     # -- inside ----------------------------------------------------------------------------------------
 
     def _read_origin(self) -> Origin | None:
         try:
-            return decode_origin(self.files.about(INPUTS))
+            return decode_origin(self.shelf.about(INPUTS))
         except (Damaged, KeyError, TypeError, ValueError):
             return None
 
     def _read_rewound(self) -> Rewound | None:
         try:
-            return self.files.get(REWOUND, decode_rewound)
+            return self.shelf.get(REWOUND, decode_rewound)
         except Damaged:
             return None
 
@@ -250,7 +250,7 @@ class DiskRecording:
         if self._rewound is not None and length == self._rewound.evaluations:
             return number > self._rewound.step  # without a look at the disk
         try:
-            return self.files.get(_step(number), decode_step).evaluations > length
+            return self.shelf.get(_step(number), decode_step).evaluations > length
         except Damaged:
             return True
 
