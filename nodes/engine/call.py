@@ -18,7 +18,7 @@ import comfy.sampler_helpers
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
 
-from ...state.breakpoints.breakpoints import Kind
+from ...state.breakpoints.breakpoints import BreakpointKind
 from ...state.job.in_flight import Outcome
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
@@ -26,11 +26,11 @@ from ...state.job.view import JobError
 from ...state.recording.items import Approach, Evaluation, Segment
 from ..comfyui import gpu
 from ..remembering.session import Session
+from .call_services import CallServices
 from .entries import Done, Entries
 from .guider import KEY, OWN_POST_CFG, copy_conds, put_first, tapped
 from .hold import end_prompt
 from .journal import Journal
-from .services import CallServices
 from .tape import Tap, Tape, capture_rng, first_of, host_copy, restore_rng
 
 NOTHING = nullcontext()
@@ -226,7 +226,9 @@ class SamplingCall:
             raise
         except Exception as error:
             self.journal.settle()
-            if self.job.call.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
+            if self.job.call.hit(
+                BreakpointKind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)
+            ):
                 raise Unwound from error
             raise
         finally:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ...state.breakpoints.breakpoints import Kind, Observation
+from ...state.breakpoints.breakpoints import BreakpointKind, Observation
 from ...state.job.job import Job
 from ...state.recording.items import Approach, Evaluation, Step
 from ..previews.previews import CallPreviews
@@ -60,7 +60,7 @@ class Entries:
             return
         answer = evaluation.answer
         norm = norm_of(answer)
-        if not finite(answer, norm) and self._job.call.hit(Kind.NAN):
+        if not finite(answer, norm) and self._job.call.hit(BreakpointKind.NAN):
             self.void = True
             return
         self._norm = answer, norm

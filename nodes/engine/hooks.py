@@ -1,6 +1,6 @@
 """Where Midrun meets ComfyUI: the OUTER_SAMPLE wrapper of a cloned model, and nodes that are about to run.
 
-The wrapper finds the job and its recording, and hands the sampling call to call.py. On ComfyUI's worker thread.
+The wrapper finds the job and its recording; call.py has the sampling call. On ComfyUI's worker thread.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from ..previews.previews import Previews
 from ..remembering.session import wishes_of
 from .brownian import Draws
 from .call import SamplingCall
+from .call_services import CallServices
 from .fingerprint import sampler_digest
 from .guider import KEY, put_first
 from .hold import Holding, end_prompt
 from .inputs import CallArguments, recorded_inputs, seed_of, with_seed
 from .run_watch import Keep, follow
 from .segments import segment_for, starting_at
-from .services import CallServices
 from .tape import InputsChanged, Tape, capture_rng, restore_rng
 
 

@@ -18,15 +18,15 @@ from comfy_execution.progress import NodeState, ProgressHandler, get_progress_st
 from ...state.job.job import Job
 from ...state.workflow.graph import class_type, inputs, link
 from ...state.workflow.kept import Answer, Kept, plain
-from ...state.workflow.verdicts import Kind, Progress, Sampled, verdict
+from ...state.workflow.verdicts import Progress, Sampled, VerdictKind, verdict
 from ..comfyui.comfy_nodes import node_class
 
 NAME = "midrun"
 OF_COMFYUI = ("nodes", "comfy_extras.")  # where the nodes are that answer what they are asked
 LASTING = (
-    Kind.LIVE,
-    Kind.CAUTION,
-    Kind.DOWNSTREAM,
+    VerdictKind.LIVE,
+    VerdictKind.CAUTION,
+    VerdictKind.DOWNSTREAM,
 )  # what is used of a later answer, not of the recorded one
 Keep = Callable[[Job, Kept], None]
 

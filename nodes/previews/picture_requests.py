@@ -16,9 +16,9 @@ from ...state.errors import MidrunError, NoPreview
 from ...state.job.job import Job
 from ...state.node import Node, itself
 from ...state.pictures.previews import (
-    Kind,
     Method,
     Preview,
+    PreviewKind,
     PreviewOptions,
     Quality,
     Shown,
@@ -116,7 +116,7 @@ class Gallery:
 
     def _read(self, job: Job, preview: Preview, wanted: Wanted) -> Shown | None:
         content = self._files.read(job.job_id, preview, wanted.still)
-        step = None if preview.kind is Kind.SOURCE else preview.step
+        step = None if preview.kind is PreviewKind.SOURCE else preview.step
         return None if content is None else Shown(content, preview.digest, step)
 
     # -- on the preview thread -------------------------------------------------------------------------
@@ -142,16 +142,16 @@ class Gallery:
         if recording is None:
             raise NoPreview(job.job_id, TOO_EARLY)
         ordinal = int(recording.shelf.directory.name.rpartition(".")[2])
-        if wanted.kind is Kind.SOURCE and (made := self._source(job, node, recording, options)):
-            return self._keep(job, unmade(node, ordinal, Kind.SOURCE, 0, None), made)
-        step = 1 if wanted.kind is Kind.SOURCE else wanted.step
-        stored = self._files.find(job.job_id, node.node_id, Kind.STEP, step)
+        if wanted.kind is PreviewKind.SOURCE and (made := self._source(job, node, recording, options)):
+            return self._keep(job, unmade(node, ordinal, PreviewKind.SOURCE, 0, None), made)
+        step = 1 if wanted.kind is PreviewKind.SOURCE else wanted.step
+        stored = self._files.find(job.job_id, node.node_id, PreviewKind.STEP, step)
         inputs, found = self._recorded(job, recording, step)
         method = self._method(inputs, options)
         if stored is not None and stored.method == method.value:
             return stored
         made = self._make(found.denoised, inputs, method, options)
-        return self._keep(job, unmade(node, ordinal, Kind.STEP, found.number, found.sigma), made)
+        return self._keep(job, unmade(node, ordinal, PreviewKind.STEP, found.number, found.sigma), made)
 
     def _recorded(self, job: Job, recording: Recording, number: int | None) -> tuple[Inputs, Step]:
         steps = recording.steps()
@@ -200,5 +200,5 @@ class Gallery:
         return settled(options_from(given), self._settings())
 
 
-def _where(wanted: Wanted) -> tuple[Kind, int | None]:
-    return wanted.kind, None if wanted.kind is Kind.SOURCE else wanted.step
+def _where(wanted: Wanted) -> tuple[PreviewKind, int | None]:
+    return wanted.kind, None if wanted.kind is PreviewKind.SOURCE else wanted.step

@@ -17,7 +17,7 @@ import numpy
 import torch
 
 from .encoding import BUILT_IN, Told, Unkeepable, named
-from .picture import Picture, set_generator
+from .picture import Snapshot, set_generator
 from .places import put
 
 
@@ -29,7 +29,7 @@ class Decoder:
 
     def __init__(
         self,
-        present: Picture,
+        present: Snapshot,
         tensor: Callable[[str], torch.Tensor],
         conds: dict[Any, str],
         device: torch.device,

@@ -18,8 +18,8 @@ from uuid import UUID
 import numpy
 import torch
 
-from .kinds import Kind, kind_of
-from .picture import Picture, state_of_generator
+from .kinds import PartKind, kind_of
+from .picture import Snapshot, state_of_generator
 from .places import ORDERED, attributes_of, slots_of, wrapped_in
 
 Told = list[Any]
@@ -36,7 +36,7 @@ class Encoder:
     """keep: gives a tensor on the host its name; conds: name of each cond by its uuid"""
 
     def __init__(
-        self, began: Picture, keep: Callable[[int, torch.Tensor], str], conds: dict[Any, str]
+        self, began: Snapshot, keep: Callable[[int, torch.Tensor], str], conds: dict[Any, str]
     ) -> None:
         self._began = began
         self._keep = keep
@@ -46,20 +46,20 @@ class Encoder:
 
     def value(self, value: Any) -> Told:
         kind = kind_of(value)
-        if kind is Kind.PLAIN:
+        if kind is PartKind.PLAIN:
             return self._plain(value)
-        if kind in (Kind.TENSOR, Kind.ARRAY):
+        if kind in (PartKind.TENSOR, PartKind.ARRAY):
             return self._tensor(value)
         address = self._began.addresses.get(id(value))
-        if kind is Kind.RANDOM:
+        if kind is PartKind.RANDOM:
             return ["random", _class(type(value)), state_of_generator(value), address]
-        if kind is Kind.WRAPPING and not isinstance(value, types.MethodType):
+        if kind is PartKind.WRAPPING and not isinstance(value, types.MethodType):
             return self._wrapping(value)
         if address is not None:
             return ["at", address]
         if isinstance(value, types.MethodType):
             return self._wrapping(value)
-        if kind is Kind.PLACE and not isinstance(value, types.CellType):
+        if kind is PartKind.PLACE and not isinstance(value, types.CellType):
             return self._place(value)
         return _found_by_name(value)
 

@@ -18,9 +18,9 @@ from ...state.recording.items import Damaged, Remembered
 from ...state.recording.recording import Recording
 from .decoding import Decoder
 from .encoding import Encoder, Unkeepable
-from .kinds import Kind, kind_of
+from .kinds import PartKind, kind_of
 from .parts import Kept, OnHost, Writing, is_worn, worn
-from .picture import Looking, Picture, fill, is_same, marks_of, set_generator
+from .picture import Looking, Snapshot, fill, is_same, marks_of, set_generator
 from .places import drop, put, slots_of
 from .roots import Roots
 
@@ -91,7 +91,7 @@ class Keeper:
                 if 0 < number < evaluations - 1:
                     self.recording.forget(number)
 
-    def _changes(self, now: Picture, writing: Writing) -> Changes:
+    def _changes(self, now: Snapshot, writing: Writing) -> Changes:
         encoder = Encoder(self._began, lambda key, tensor: self._name(key, tensor, now, writing), self._conds)
         changes: Changes = {}
         grown = False
@@ -123,7 +123,7 @@ class Keeper:
             self._remember_beginning()
         return changes
 
-    def _name(self, key: int, tensor: torch.Tensor, now: Picture, writing: Writing) -> str:
+    def _name(self, key: int, tensor: torch.Tensor, now: Snapshot, writing: Writing) -> str:
         """Of a tensor on the host: that under which it is on record, or a new one."""
         source, mark = now.tensors.get(key, tensor), now.marks.get(key, NOTHING)
         kept = self._kept.get(key)
@@ -258,7 +258,7 @@ class Keeper:
         for key, value in self._began.tensors.items():
             if marks.get(key) == self._began.marks.get(key):
                 continue
-            if kind_of(value) is Kind.RANDOM:
+            if kind_of(value) is PartKind.RANDOM:
                 set_generator(value, self._began.marks[key])
             elif key in self._copies:
                 fill(value, self._copies[key])

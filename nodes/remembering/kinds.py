@@ -33,7 +33,7 @@ HARMLESS |= {"nodes", "server", "execution", "folder_paths", "latent_preview", "
 LOOKED_INTO = ("comfy.hooks", "comfy.patcher_extension")  # of ComfyUI
 
 
-class Kind(Enum):
+class PartKind(Enum):
     PLAIN = auto()  # equal values are the same
     TENSOR = auto()
     ARRAY = auto()  # of NumPy
@@ -87,36 +87,36 @@ FIXED = (
 HEAP_TYPE = 1 << 9  # made by a class statement, not in C
 
 
-def kind_of(value: Any) -> Kind:
+def kind_of(value: Any) -> PartKind:
     return of_type(type(value))
 
 
 @functools.lru_cache(maxsize=4096)
-def of_type(kind: type) -> Kind:
+def of_type(kind: type) -> PartKind:
     for known, types_ in (
-        (Kind.PLAIN, PLAIN),
-        (Kind.FIXED, FIXED),
-        (Kind.TENSOR, (torch.Tensor,)),
-        (Kind.ARRAY, (numpy.ndarray,)),
-        (Kind.RANDOM, RANDOM),
-        (Kind.PLACE, PLACES),
-        (Kind.WRAPPING, WRAPPING),
+        (PartKind.PLAIN, PLAIN),
+        (PartKind.FIXED, FIXED),
+        (PartKind.TENSOR, (torch.Tensor,)),
+        (PartKind.ARRAY, (numpy.ndarray,)),
+        (PartKind.RANDOM, RANDOM),
+        (PartKind.PLACE, PLACES),
+        (PartKind.WRAPPING, WRAPPING),
     ):
         if issubclass(kind, types_):
             return known
     if is_declared_harmless(kind):
-        return Kind.FIXED
+        return PartKind.FIXED
     if issubclass(kind, torch.nn.Module):
-        return Kind.FIXED if kind.__module__ == "comfy.model_base" else Kind.PLACE
+        return PartKind.FIXED if kind.__module__ == "comfy.model_base" else PartKind.PLACE
     top = (kind.__module__ or "").partition(".")[0]
     if kind.__module__.startswith(OWN + ".") and kind.__module__ != PARTS:
-        return Kind.FIXED
+        return PartKind.FIXED
     if top in HARMLESS and top not in sys.stdlib_module_names and kind.__module__ not in LOOKED_INTO:
-        return Kind.FIXED
+        return PartKind.FIXED
     seen = [one for one in kind.__mro__ if one is not object]
     if all(one.__flags__ & HEAP_TYPE and _shows_itself(one) for one in seen):
-        return Kind.PLACE
-    return Kind.OPAQUE
+        return PartKind.PLACE
+    return PartKind.OPAQUE
 
 
 def _shows_itself(kind: type) -> bool:
@@ -135,7 +135,7 @@ def is_declared_harmless(value: Any) -> bool:
 def is_foreign(value: Any, depth: int = 6) -> bool:
     """Whether it is, or leads to, code that ComfyUI's own and the usual libraries' is not."""
     kind = kind_of(value)
-    if kind in (Kind.PLAIN, Kind.TENSOR, Kind.ARRAY, Kind.FIXED) or depth == 0:
+    if kind in (PartKind.PLAIN, PartKind.TENSOR, PartKind.ARRAY, PartKind.FIXED) or depth == 0:
         return False
     if isinstance(value, dict):
         return any(is_foreign(one, depth - 1) for one in value.values())

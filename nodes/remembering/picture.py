@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 import torch
 
-from .kinds import Kind, kind_of
+from .kinds import PartKind, kind_of
 from .places import led_to, slots_of, wrapped_in
 
 MOST_PLACES = 50_000
@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass
-class Picture:
+class Snapshot:
     """places: by identity; at: by address; opaque: address -> what cannot be seen into"""
 
     places: dict[int, Place] = field(default_factory=dict)
@@ -54,16 +54,16 @@ class Picture:
         self.tensors.pop(id(value), None)
 
 
-def is_same(then: Any, before: Picture, now: Any, after: Picture) -> bool:
+def is_same(then: Any, before: Snapshot, now: Any, after: Snapshot) -> bool:
     """Whether what a slot held in one picture is what it holds in the next, and was not written into."""
     kind = kind_of(now)
-    if then is now and kind is not Kind.WRAPPING:
+    if then is now and kind is not PartKind.WRAPPING:
         return before.marks.get(id(now)) == after.marks.get(id(now))
     if type(then) is not type(now):
         return False
-    if kind is Kind.PLAIN:
+    if kind is PartKind.PLAIN:
         return bool(then == now) or (then != then and now != now)
-    if kind is Kind.WRAPPING and not isinstance(now, frozenset):
+    if kind is PartKind.WRAPPING and not isinstance(now, frozenset):
         parts = [one for _, one in wrapped_in(now)]
         earlier = [one for _, one in wrapped_in(then)]
         return len(parts) == len(earlier) and all(
@@ -79,26 +79,28 @@ class Looking:
         self._roots = roots
         self._modules: dict[int, tuple[list[Any], dict[Any, Any], list[tuple[str, Any]]]] = {}
 
-    def look(self, content: bool = True) -> Picture:
+    def look(self, content: bool = True) -> Snapshot:
         """Raises TooMuch. content: with marks of the tensors' contents"""
-        picture = Picture()
+        picture = Snapshot()
         todo: list[tuple[str, Any]] = list(reversed(self._roots.items()))
         while todo:
             address, value = todo.pop()
             if id(value) in picture.addresses:
                 continue
             kind = kind_of(value)
-            if kind is Kind.PLAIN:
+            if kind is PartKind.PLAIN:
                 continue
             picture.addresses[id(value)] = address
             picture.at[address] = value
-            if kind is Kind.WRAPPING:
+            if kind is PartKind.WRAPPING:
                 todo += [(address + name, one) for name, one in wrapped_in(value)]
-            elif kind is Kind.PLACE:
+            elif kind is PartKind.PLACE:
                 self._place(picture, address, value, todo)
-            elif kind in (Kind.TENSOR, Kind.RANDOM) or (kind is Kind.ARRAY and not value.dtype.hasobject):
+            elif kind in (PartKind.TENSOR, PartKind.RANDOM) or (
+                kind is PartKind.ARRAY and not value.dtype.hasobject
+            ):
                 picture.tensors[id(value)] = value
-            elif kind in (Kind.OPAQUE, Kind.ARRAY):
+            elif kind in (PartKind.OPAQUE, PartKind.ARRAY):
                 picture.opaque[address] = value
             if len(picture.at) > MOST_PLACES:
                 raise TooMuch(f"more than {MOST_PLACES} objects are reachable from {address}")
@@ -106,7 +108,7 @@ class Looking:
             picture.marks = marks_of(picture.tensors)
         return picture
 
-    def _place(self, picture: Picture, address: str, value: Any, todo: list[tuple[str, Any]]) -> None:
+    def _place(self, picture: Snapshot, address: str, value: Any, todo: list[tuple[str, Any]]) -> None:
         if isinstance(value, torch.nn.Module):
             slots, inner = self._of_module(value)
             todo += [(address + name, one) for name, one in inner]
@@ -130,9 +132,9 @@ class Looking:
 
 def _leads_on(value: Any) -> bool:
     kind = kind_of(value)
-    if kind is Kind.WRAPPING and isinstance(value, (tuple, frozenset)):
+    if kind is PartKind.WRAPPING and isinstance(value, (tuple, frozenset)):
         return any(_leads_on(one) for one in value)
-    return kind is not Kind.PLAIN
+    return kind is not PartKind.PLAIN
 
 
 def _name(slot: Any) -> str:
@@ -203,3 +205,7 @@ def fill(tensor: Any, content: Any) -> None:
         tensor[...] = content
     else:
         tensor.copy_(content)
+
+
+def _is_plain_array(kind: PartKind, value: Any) -> bool:
+    return kind is PartKind.ARRAY and not value.dtype.hasobject

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from .kinds import HARMLESS, OWN, Kind, is_declared_harmless, kind_of
+from .kinds import HARMLESS, OWN, PartKind, is_declared_harmless, kind_of
 
 WHOLE, CELL = "", "value"  # the one slot of a list and the like, and of a closure's cell
 ORDERED = (list, set, deque)
@@ -145,7 +145,7 @@ def _globals_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
             yield f"<{value.__module__}.{value.__qualname__}>", value
         elif isinstance(value, types.ModuleType) and value.__name__.partition(".")[0] not in HARMLESS:
             yield f"<{value.__name__}>", _of_module(value.__name__)
-        elif kind_of(value) in (Kind.PLACE, Kind.TENSOR) and _holds_tensors(value):
+        elif kind_of(value) in (PartKind.PLACE, PartKind.TENSOR) and _holds_tensors(value):
             yield f"<{module}.{name}>", value
 
 

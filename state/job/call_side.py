@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 
-from ..breakpoints.breakpoints import AT_STEPS, Kind, Observation, met
+from ..breakpoints.breakpoints import AT_STEPS, BreakpointKind, Observation, met
 from ..exactness import Exactness
 from ..node import Node, itself
 from ..states import PauseReason, QueuePolicy, State
@@ -141,16 +141,16 @@ class CallSide:
             elif live or evaluations > m.view.evaluations:
                 m.set(evaluations=evaluations, sigma=sigma)
 
-    def hit(self, kind: Kind, error: JobError | None = None) -> bool:
+    def hit(self, kind: BreakpointKind, error: JobError | None = None) -> bool:
         """That happened in an evaluation. Whether it is to be void, and the job paused before it."""
         m = self._machine
         with m.lock:
             told = {"error": error.to_json()} if error else {}
-            reason = PauseReason.NAN if kind is Kind.NAN else PauseReason.BREAKPOINT
+            reason = PauseReason.NAN if kind is BreakpointKind.NAN else PauseReason.BREAKPOINT
             stops = m.count(m.enabled(kind, m.view.node), told, reason)
             if stops:
                 m.set(error=error)
-                if kind is Kind.NAN:
+                if kind is BreakpointKind.NAN:
                     m.in_flight.interrupt()  # what follows from it is void, too
             return stops
 

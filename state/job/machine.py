@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-from ..breakpoints.breakpoints import Breakpoint, Kind, hit
+from ..breakpoints.breakpoints import Breakpoint, BreakpointKind, hit
 from ..errors import IllegalTransition
 from ..exactness import Exactness
 from ..node import Node, told_of
@@ -105,7 +105,7 @@ class Machine:
             return Directive.GO
         return Directive.FINISH if self.view.abort_mode is AbortMode.FINISH else Directive.STOP
 
-    def enabled(self, kind: Kind, node: Node | None) -> list[Breakpoint]:
+    def enabled(self, kind: BreakpointKind, node: Node | None) -> list[Breakpoint]:
         """The breakpoints of that kind that concern the node."""
         enabled = (one for one in self.view.breakpoints if one.kind is kind and one.enabled)
         return [one for one in enabled if one.is_about(node)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..breakpoints.breakpoints import Kind
+from ..breakpoints.breakpoints import BreakpointKind
 from ..node import Node, told_of
 from ..states import AbortMode, PauseReason, State
 from ..workflow.edits import Path, newest
@@ -56,7 +56,7 @@ class WorkerSide:
             m.at_work = run
             if node.node_id not in run.passed:
                 run.passed.add(node.node_id)
-                which = m.enabled(Kind.NODE, node)
+                which = m.enabled(BreakpointKind.NODE, node)
                 told = {"before": node.display_id} | told_of(node.loops)
                 if always and not which and m.state is State.RUNNING:
                     m.fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT)

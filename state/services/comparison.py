@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import BadRequest, NoPreview, NoTake
 from ..job.job import Job
-from ..pictures.previews import Kind, step_url
+from ..pictures.previews import PreviewKind, step_url
 from ..workflow import graph
 from ..workflow.edits import taken_back, with_edits
 from ..workflow.graph import Prompt
@@ -90,7 +90,7 @@ class Comparing:
         )
         url = step_url(job.job_id, node_id, step)
         if step > view.step or node_id != view.node_id:
-            found = await asyncio.to_thread(self._files.find, job.job_id, node_id, Kind.STEP, step)
+            found = await asyncio.to_thread(self._files.find, job.job_id, node_id, PreviewKind.STEP, step)
             if found is None:
                 told = f"no picture was kept of step {step}. GET previews lists those that were kept."
                 raise NoPreview(job.job_id, told)

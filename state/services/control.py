@@ -43,7 +43,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Run:
+class PreparedRun:
     """A validated run of a job, ready to be queued. since: see ResumedRuns.numbers"""
 
     prompt_id: str
@@ -64,8 +64,8 @@ class Queue(Protocol):
 
     def presence(self, prompt_ids: list[str]) -> dict[str, Presence]: ...
     def queued_request(self, prompt_id: str) -> Request | None: ...
-    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> Run: ...
-    def put(self, run: Run, forget: tuple[str, ...]) -> None: ...
+    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> PreparedRun: ...
+    def put(self, run: PreparedRun, forget: tuple[str, ...]) -> None: ...
     def cancel(self, prompt_id: str) -> None: ...
 
 
@@ -277,7 +277,7 @@ def _without_breaks(request: Request) -> Request:
     return request if prompt is request.prompt else replace(request, prompt=prompt)
 
 
-def _with_edits_told(run: Run, job: Job) -> Run:
+def _with_edits_told(run: PreparedRun, job: Job) -> PreparedRun:
     """A picture that the run saves tells how it was made, under the key `midrun` beside its workflow."""
     edits = job.view().edits
     if not edits:

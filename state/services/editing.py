@@ -32,7 +32,7 @@ from ..workflow.edits import (
 from ..workflow.graph import Prompt
 from ..workflow.input_values import Definition, refusal
 from ..workflow.instrument import WATCH
-from ..workflow.verdicts import Kind, Progress, Verdict, in_graph, verdict
+from ..workflow.verdicts import Progress, Verdict, VerdictKind, in_graph, verdict
 from .control import Control, Rewritten
 from .sampled import Standpoint, sampled
 
@@ -174,7 +174,7 @@ class Editing:
 
     def _ineffective(self, at: Standpoint, path: Path) -> dict[str, Any] | None:
         found = self._verdict(at, path)
-        return _told(path, *self._way(at, path, found)) if found.kind is Kind.CONSUMED else None
+        return _told(path, *self._way(at, path, found)) if found.kind is VerdictKind.CONSUMED else None
 
     def _way(self, at: Standpoint, path: Path, found: Verdict) -> tuple[str, dict[str, Any] | None]:
         """What an edit of that input would do or, where it cannot be made now, the rewind that allows it."""

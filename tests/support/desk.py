@@ -12,7 +12,7 @@ from midrun.state.job.job import Job
 from midrun.state.job.request import Request
 from midrun.state.job.transitions import Event
 from midrun.state.recording.memory import MemoryRecordings
-from midrun.state.services.control import Control, Presence, Run, Where
+from midrun.state.services.control import Control, PreparedRun, Presence, Where
 from midrun.state.services.registry import Registry
 from midrun.state.states import QueuePolicy
 from midrun.state.store.store import Store
@@ -41,14 +41,14 @@ class FakeQueue:
     def queued_request(self, prompt_id: str) -> Request | None:
         return self.requests.get(prompt_id)
 
-    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> Run:
+    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> PreparedRun:
         await asyncio.sleep(0)
         self.meanwhile()
         if self.refuses is not None:
             raise self.refuses
-        return Run(f"{job_id}-{len(self.runs) + 2}", request)
+        return PreparedRun(f"{job_id}-{len(self.runs) + 2}", request)
 
-    def put(self, run: Run, forget: tuple[str, ...]) -> None:
+    def put(self, run: PreparedRun, forget: tuple[str, ...]) -> None:
         assert self.known(run.prompt_id), "the worker may start a run as soon as it is put"
         self.runs.append((run.prompt_id, forget))
         self.places[run.prompt_id] = WAITING

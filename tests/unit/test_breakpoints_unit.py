@@ -10,7 +10,7 @@ from midrun.state.breakpoints.breakpoints import (
     DEFAULT,
     OF_A_NODE,
     Breakpoint,
-    Kind,
+    BreakpointKind,
     Observation,
     hit,
     met,
@@ -24,21 +24,23 @@ from midrun.state.node import itself
 @pytest.mark.parametrize(
     ("kind", "value", "seen", "expected"),
     [
-        (Kind.STEP, 3, Observation(3, 1.0), True),
-        (Kind.STEP, 3, Observation(6, 1.0), False),
-        (Kind.EVERY, 3, Observation(6, 1.0), True),
-        (Kind.EVERY, 3, Observation(7, 1.0), False),
-        (Kind.SIGMA_BELOW, 2.0, Observation(1, 1.9), True),
-        (Kind.SIGMA_BELOW, 2.0, Observation(2, 1.9, 2.0), True),
-        (Kind.SIGMA_BELOW, 2.0, Observation(2, 1.8, 1.9), False),
-        (Kind.SIGMA_BELOW, 2.0, Observation(2, 2.0, 3.0), False),
-        (Kind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, 0.05, 0.2), True),
-        (Kind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, 0.05, 0.06), False),
-        (Kind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, None, None), False),
-        (Kind.NAN, None, Observation(2, 1.0), False),
+        (BreakpointKind.STEP, 3, Observation(3, 1.0), True),
+        (BreakpointKind.STEP, 3, Observation(6, 1.0), False),
+        (BreakpointKind.EVERY, 3, Observation(6, 1.0), True),
+        (BreakpointKind.EVERY, 3, Observation(7, 1.0), False),
+        (BreakpointKind.SIGMA_BELOW, 2.0, Observation(1, 1.9), True),
+        (BreakpointKind.SIGMA_BELOW, 2.0, Observation(2, 1.9, 2.0), True),
+        (BreakpointKind.SIGMA_BELOW, 2.0, Observation(2, 1.8, 1.9), False),
+        (BreakpointKind.SIGMA_BELOW, 2.0, Observation(2, 2.0, 3.0), False),
+        (BreakpointKind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, 0.05, 0.2), True),
+        (BreakpointKind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, 0.05, 0.06), False),
+        (BreakpointKind.CHANGE_BELOW, 0.1, Observation(2, 1.0, 2.0, None, None), False),
+        (BreakpointKind.NAN, None, Observation(2, 1.0), False),
     ],
 )
-def test_a_breakpoint_is_met_where_it_says(kind: Kind, value: Any, seen: Observation, expected: bool) -> None:
+def test_a_breakpoint_is_met_where_it_says(
+    kind: BreakpointKind, value: Any, seen: Observation, expected: bool
+) -> None:
     assert met(Breakpoint("a", kind, value), itself("3"), seen) is expected
     assert met(Breakpoint("a", kind, value, node_id="3"), itself("3"), seen) is expected
     assert not met(Breakpoint("a", kind, value, node_id="4"), itself("3"), seen)
@@ -46,12 +48,12 @@ def test_a_breakpoint_is_met_where_it_says(kind: Kind, value: Any, seen: Observa
 
 
 def test_hits_are_counted_by_breakpoint() -> None:
-    one, other = Breakpoint("a", Kind.NAN), Breakpoint("b", Kind.EVERY, 2)
+    one, other = Breakpoint("a", BreakpointKind.NAN), Breakpoint("b", BreakpointKind.EVERY, 2)
     assert [breakpoint.hits for breakpoint in hit((one, other), [other])] == [0, 1]
 
 
 def test_breakpoints_come_back_from_json_as_they_were() -> None:
-    given = (*DEFAULT, Breakpoint("b", Kind.STEP, 2, "3:1", enabled=False, log_only=True, hits=4))
+    given = (*DEFAULT, Breakpoint("b", BreakpointKind.STEP, 2, "3:1", enabled=False, log_only=True, hits=4))
     assert parsed([breakpoint.to_json() for breakpoint in given]) == given
     (made,) = parsed([{"kind": "every", "value": 5}])
     assert made.id and (made.value, made.enabled, made.log_only) == (5, True, False)
@@ -94,7 +96,7 @@ def test_nodes_of_a_workflow_carry_breakpoints_also_in_subgraphs() -> None:
         "definitions": {"subgraphs": [inner, 5]},
     }
     found = of_workflow({"extra_pnginfo": {"workflow": workflow}})
-    assert {(one.id, one.kind, one.node_id) for one in found} >= {("out", Kind.STEP, "3")}
+    assert {(one.id, one.kind, one.node_id) for one in found} >= {("out", BreakpointKind.STEP, "3")}
     assert {one.node_id for one in found if one.id == "in"} <= {"7:" + "2:" * n + "1" for n in range(17)}
     for odd in ({}, {"extra_pnginfo": 5}, {"extra_pnginfo": {"workflow": {"nodes": [None, {"id": 1}]}}}):
         assert of_workflow(odd) == ()

@@ -22,7 +22,7 @@ from midrun.state.workflow.edits import (
     without_pending,
 )
 from midrun.state.workflow.input_values import Definition, refusal
-from midrun.state.workflow.verdicts import Kind, Progress, Sampled, ancestors, verdict
+from midrun.state.workflow.verdicts import Progress, Sampled, VerdictKind, ancestors, verdict
 
 CFG = ("3", "cfg")
 
@@ -57,81 +57,81 @@ TYPES = {("ThirdPartySampler", "thing"): "MODEL", ("ThirdPartySampler", "strange
 @pytest.mark.parametrize(
     ("node_id", "name", "sampler", "finished", "kind"),
     [
-        ("3", "cfg", "3", False, Kind.LIVE),
-        ("2", "strength_model", "3", False, Kind.LIVE),
-        ("4", "text", "3", False, Kind.LIVE),
-        ("1", "ckpt_name", "3", False, Kind.LIVE),
-        ("6", "value", "3", False, Kind.SCHEDULE),
-        ("3", "seed", "3", False, Kind.CONSUMED),
-        ("5", "width", "3", False, Kind.CONSUMED),
-        ("12:7", "width", "3", False, Kind.DOWNSTREAM),
-        ("13", "cfg", "3", False, Kind.DOWNSTREAM),
-        ("9", "filename_prefix", "3", False, Kind.DOWNSTREAM),
+        ("3", "cfg", "3", False, VerdictKind.LIVE),
+        ("2", "strength_model", "3", False, VerdictKind.LIVE),
+        ("4", "text", "3", False, VerdictKind.LIVE),
+        ("1", "ckpt_name", "3", False, VerdictKind.LIVE),
+        ("6", "value", "3", False, VerdictKind.SCHEDULE),
+        ("3", "seed", "3", False, VerdictKind.CONSUMED),
+        ("5", "width", "3", False, VerdictKind.CONSUMED),
+        ("12:7", "width", "3", False, VerdictKind.DOWNSTREAM),
+        ("13", "cfg", "3", False, VerdictKind.DOWNSTREAM),
+        ("9", "filename_prefix", "3", False, VerdictKind.DOWNSTREAM),
         # in the second sampler
-        ("3", "cfg", "13", False, Kind.CONSUMED),
-        ("6", "value", "13", False, Kind.CONSUMED),
-        ("12:7", "width", "13", False, Kind.CONSUMED),
-        ("2", "strength_model", "13", False, Kind.LIVE),
-        ("13", "steps", "13", False, Kind.SCHEDULE),
+        ("3", "cfg", "13", False, VerdictKind.CONSUMED),
+        ("6", "value", "13", False, VerdictKind.CONSUMED),
+        ("12:7", "width", "13", False, VerdictKind.CONSUMED),
+        ("2", "strength_model", "13", False, VerdictKind.LIVE),
+        ("13", "steps", "13", False, VerdictKind.SCHEDULE),
         # after it
-        ("13", "cfg", "13", True, Kind.CONSUMED),
-        ("2", "strength_model", "13", True, Kind.CONSUMED),
-        ("1", "ckpt_name", "13", True, Kind.DOWNSTREAM),  # its VAE decodes
-        ("8", "x", "13", True, Kind.DOWNSTREAM),
+        ("13", "cfg", "13", True, VerdictKind.CONSUMED),
+        ("2", "strength_model", "13", True, VerdictKind.CONSUMED),
+        ("1", "ckpt_name", "13", True, VerdictKind.DOWNSTREAM),  # its VAE decodes
+        ("8", "x", "13", True, VerdictKind.DOWNSTREAM),
         # the first is finished, the second has not begun
-        ("4", "text", "3", True, Kind.DOWNSTREAM),
-        ("5", "width", "3", True, Kind.CONSUMED),
+        ("4", "text", "3", True, VerdictKind.DOWNSTREAM),
+        ("5", "width", "3", True, VerdictKind.CONSUMED),
         # nothing has sampled
-        ("5", "width", None, False, Kind.LIVE),
+        ("5", "width", None, False, VerdictKind.LIVE),
         # nodes that another one put in its place
-        ("3", "cfg", "3.0.1", False, Kind.LIVE),
+        ("3", "cfg", "3.0.1", False, VerdictKind.LIVE),
         # unknown samplers
-        ("21", "x", "20", False, Kind.LIVE),
-        ("20", "cfg", "20", False, Kind.LIVE),
-        ("22", "y", "20", False, Kind.CAUTION),
-        ("20", "power", "20", False, Kind.CAUTION),
+        ("21", "x", "20", False, VerdictKind.LIVE),
+        ("20", "cfg", "20", False, VerdictKind.LIVE),
+        ("22", "y", "20", False, VerdictKind.CAUTION),
+        ("20", "power", "20", False, VerdictKind.CAUTION),
     ],
 )
 def test_a_verdict_follows_the_links(
-    node_id: str, name: str, sampler: str | None, finished: bool, kind: Kind
+    node_id: str, name: str, sampler: str | None, finished: bool, kind: VerdictKind
 ) -> None:
     progress = Progress.DONE if finished else Progress.GOING
     sampled = () if sampler is None else (Sampled(sampler, progress),)
     found = verdict(GRAPH, node_id, name, sampled, lambda *key: TYPES.get(key))
     assert found.kind is kind and found.reason
-    assert found.used_by == (sampled[0] if kind is Kind.CONSUMED else None)
+    assert found.used_by == (sampled[0] if kind is VerdictKind.CONSUMED else None)
 
 
 @pytest.mark.parametrize(
     ("node_id", "name", "first", "second", "kind", "used_by"),
     [
         # the second samples, the first is done
-        ("3", "cfg", Progress.DONE, Progress.GOING, Kind.CONSUMED, "3"),
-        ("3", "seed", Progress.DONE, Progress.GOING, Kind.CONSUMED, "3"),
-        ("5", "width", Progress.DONE, Progress.GOING, Kind.CONSUMED, "3"),
-        ("12:7", "width", Progress.DONE, Progress.GOING, Kind.CONSUMED, "13"),
-        ("13", "seed", Progress.DONE, Progress.GOING, Kind.CONSUMED, "13"),
-        ("13", "cfg", Progress.DONE, Progress.GOING, Kind.LIVE, None),
-        ("4", "text", Progress.DONE, Progress.GOING, Kind.LIVE, None),
+        ("3", "cfg", Progress.DONE, Progress.GOING, VerdictKind.CONSUMED, "3"),
+        ("3", "seed", Progress.DONE, Progress.GOING, VerdictKind.CONSUMED, "3"),
+        ("5", "width", Progress.DONE, Progress.GOING, VerdictKind.CONSUMED, "3"),
+        ("12:7", "width", Progress.DONE, Progress.GOING, VerdictKind.CONSUMED, "13"),
+        ("13", "seed", Progress.DONE, Progress.GOING, VerdictKind.CONSUMED, "13"),
+        ("13", "cfg", Progress.DONE, Progress.GOING, VerdictKind.LIVE, None),
+        ("4", "text", Progress.DONE, Progress.GOING, VerdictKind.LIVE, None),
         # the second has computed nothing
-        ("3", "cfg", Progress.DONE, Progress.BEGUN, Kind.CONSUMED, "3"),
-        ("5", "width", Progress.DONE, Progress.BEGUN, Kind.CONSUMED, "3"),
-        ("4", "text", Progress.DONE, Progress.BEGUN, Kind.LIVE, None),
-        ("13", "seed", Progress.DONE, Progress.BEGUN, Kind.LIVE, None),
-        ("12:7", "width", Progress.DONE, Progress.BEGUN, Kind.LIVE, None),
+        ("3", "cfg", Progress.DONE, Progress.BEGUN, VerdictKind.CONSUMED, "3"),
+        ("5", "width", Progress.DONE, Progress.BEGUN, VerdictKind.CONSUMED, "3"),
+        ("4", "text", Progress.DONE, Progress.BEGUN, VerdictKind.LIVE, None),
+        ("13", "seed", Progress.DONE, Progress.BEGUN, VerdictKind.LIVE, None),
+        ("12:7", "width", Progress.DONE, Progress.BEGUN, VerdictKind.LIVE, None),
         # both are done
-        ("4", "text", Progress.DONE, Progress.DONE, Kind.CONSUMED, "3"),
-        ("13", "cfg", Progress.DONE, Progress.DONE, Kind.CONSUMED, "13"),
-        ("9", "filename_prefix", Progress.DONE, Progress.DONE, Kind.DOWNSTREAM, None),
+        ("4", "text", Progress.DONE, Progress.DONE, VerdictKind.CONSUMED, "3"),
+        ("13", "cfg", Progress.DONE, Progress.DONE, VerdictKind.CONSUMED, "13"),
+        ("9", "filename_prefix", Progress.DONE, Progress.DONE, VerdictKind.DOWNSTREAM, None),
         # a schedule that was made to end goes on, and nothing else does
-        ("13", "steps", Progress.DONE, Progress.CUT, Kind.SCHEDULE, None),
-        ("13", "cfg", Progress.DONE, Progress.CUT, Kind.CONSUMED, "13"),
+        ("13", "steps", Progress.DONE, Progress.CUT, VerdictKind.SCHEDULE, None),
+        ("13", "cfg", Progress.DONE, Progress.CUT, VerdictKind.CONSUMED, "13"),
         # nothing is computed
-        ("5", "width", Progress.BEGUN, Progress.BEGUN, Kind.LIVE, None),
+        ("5", "width", Progress.BEGUN, Progress.BEGUN, VerdictKind.LIVE, None),
     ],
 )
 def test_what_was_used_up_names_the_earliest_sampler_that_used_it(
-    node_id: str, name: str, first: Progress, second: Progress, kind: Kind, used_by: str | None
+    node_id: str, name: str, first: Progress, second: Progress, kind: VerdictKind, used_by: str | None
 ) -> None:
     sampled = Sampled("3", first), Sampled("13", second)
     found = verdict(GRAPH, node_id, name, sampled, lambda *key: TYPES.get(key))
@@ -142,7 +142,7 @@ def test_what_was_used_up_names_the_earliest_sampler_that_used_it(
 def test_a_graph_that_runs_in_circles_has_verdicts() -> None:
     graph = {"1": node("A", x=["2", 0]), "2": node("B", x=["1", 0])}
     sampled = (Sampled("2", Progress.GOING),)
-    assert verdict(graph, "1", "x", sampled, lambda *key: None).kind is Kind.CAUTION
+    assert verdict(graph, "1", "x", sampled, lambda *key: None).kind is VerdictKind.CAUTION
 
 
 def test_an_edit_is_pending_then_applied_then_followed_by_the_next() -> None:
@@ -234,10 +234,10 @@ def test_what_a_verdict_says_of_any_graph_is_true(data: Any) -> None:
     }
     consumed = {"latent_image", "samples"}
     if edited == sampler:
-        assert found is Kind.CAUTION
-    elif found is Kind.DOWNSTREAM:
+        assert found is VerdictKind.CAUTION
+    elif found is VerdictKind.DOWNSTREAM:
         assert slots <= consumed
-    elif found is Kind.CONSUMED:
+    elif found is VerdictKind.CONSUMED:
         assert slots and slots <= consumed
     else:
         assert slots - consumed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from midrun.state.breakpoints.breakpoints import Breakpoint, Kind, parsed
+from midrun.state.breakpoints.breakpoints import Breakpoint, BreakpointKind, parsed
 from midrun.state.errors import BadRequest
 from midrun.state.node import Node, is_past, itself, node_of
 from test_expanding import FIRST, SECOND
@@ -21,14 +21,14 @@ def test_a_node_is_called_by_both_its_names() -> None:
 
 
 def test_a_breakpoint_is_about_the_node_and_the_iteration_that_it_names() -> None:
-    assert Breakpoint("a", Kind.STEP, 1, "sampler").is_about(EXPANDED)
-    assert Breakpoint("a", Kind.STEP, 1, FIRST).is_about(EXPANDED)
-    assert not Breakpoint("a", Kind.STEP, 1, SECOND).is_about(EXPANDED)
-    assert Breakpoint("a", Kind.STEP, 1, "6").is_about(SECOND_ROUND)
-    assert Breakpoint("a", Kind.STEP, 1, "6", iteration=2).is_about(SECOND_ROUND)
-    assert Breakpoint("a", Kind.NAN, iteration=2).is_about(SECOND_ROUND)
-    assert not Breakpoint("a", Kind.STEP, 1, "6", iteration=1).is_about(SECOND_ROUND)
-    assert not Breakpoint("a", Kind.NAN, iteration=1).is_about(itself("6"))
+    assert Breakpoint("a", BreakpointKind.STEP, 1, "sampler").is_about(EXPANDED)
+    assert Breakpoint("a", BreakpointKind.STEP, 1, FIRST).is_about(EXPANDED)
+    assert not Breakpoint("a", BreakpointKind.STEP, 1, SECOND).is_about(EXPANDED)
+    assert Breakpoint("a", BreakpointKind.STEP, 1, "6").is_about(SECOND_ROUND)
+    assert Breakpoint("a", BreakpointKind.STEP, 1, "6", iteration=2).is_about(SECOND_ROUND)
+    assert Breakpoint("a", BreakpointKind.NAN, iteration=2).is_about(SECOND_ROUND)
+    assert not Breakpoint("a", BreakpointKind.STEP, 1, "6", iteration=1).is_about(SECOND_ROUND)
+    assert not Breakpoint("a", BreakpointKind.NAN, iteration=1).is_about(itself("6"))
     (one,) = parsed([{"kind": "step", "value": 1, "node_id": "6", "iteration": 2}])
     assert one.iteration == 2 and parsed([one.to_json()]) == (one,)
     for odd in (0, -1, 1.5, True, "2"):

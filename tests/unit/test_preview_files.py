@@ -9,7 +9,7 @@ import pytest
 
 from midrun.state.job.request import Request
 from midrun.state.job.view import JobView
-from midrun.state.pictures.previews import Kind, Preview
+from midrun.state.pictures.previews import Preview, PreviewKind
 from midrun.state.recording.disk import DiskRecordings
 from midrun.state.services.preview_files import LISTED, Content, PreviewFiles
 from midrun.state.services.retention import Limits, Retention
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def preview(step: int, ordinal: int = 0, kind: Kind = Kind.STEP, frames: int = 1) -> Preview:
+def preview(step: int, ordinal: int = 0, kind: PreviewKind = PreviewKind.STEP, frames: int = 1) -> Preview:
     return Preview("3", ordinal, kind, step, 1.0, 8, 8, frames, "latent2rgb", f"digest{step}", AT)
 
 
@@ -41,7 +41,7 @@ def test_what_is_saved_is_there_after_a_restart(store: Store, tmp_path: Path) ->
     files.add("job", preview(2, frames=5), Content(b"two", b"still"))
     files.save("job")
     again = PreviewFiles(tmp_path, store, 0)
-    found = again.find("job", "3", Kind.STEP, None)
+    found = again.find("job", "3", PreviewKind.STEP, None)
     assert found == preview(2, frames=5) and steps(again) == [1, 2]
     assert (again.read("job", found), again.read("job", found, still=True)) == (b"two", b"still")
     stored = store.find("job").result()
@@ -52,9 +52,9 @@ def test_the_newest_is_that_of_the_last_step_whenever_it_was_made(store: Store, 
     files = PreviewFiles(tmp_path, store, 0)
     for step in (1, 5, 3):
         files.add("job", preview(step), Content(b"x"))
-    newest = files.find("job", "3", Kind.STEP, None)
+    newest = files.find("job", "3", PreviewKind.STEP, None)
     assert newest is not None and newest.step == 5
-    assert files.find("job", "4", Kind.STEP, None) is None
+    assert files.find("job", "4", PreviewKind.STEP, None) is None
 
 
 def test_another_call_of_the_node_takes_the_place_of_the_one_before(store: Store, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import torch
 
 from midrun.nodes.remembering import places
 from midrun.nodes.remembering.keeper import Keeper
-from midrun.nodes.remembering.kinds import Kind, is_foreign, kind_of
+from midrun.nodes.remembering.kinds import PartKind, is_foreign, kind_of
 from midrun.nodes.remembering.picture import Looking, checksum
 from midrun.nodes.remembering.roots import Roots
 from midrun.state.recording.disk import DiskRecordings
@@ -113,7 +113,7 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, functools.partial):
         return (one.func, one.args, one.keywords) == (other.func, other.args, other.keywords)
-    if attributes := places.attributes_of(one) if kind_of(one) is Kind.PLACE else None:
+    if attributes := places.attributes_of(one) if kind_of(one) is PartKind.PLACE else None:
         return not callable(one) and same(attributes, places.attributes_of(other)) or one is other
     return bool(one == other)
 
