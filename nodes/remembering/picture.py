@@ -205,7 +205,3 @@ def fill(tensor: Any, content: Any) -> None:
         tensor[...] = content
     else:
         tensor.copy_(content)
-
-
-def _is_plain_array(kind: PartKind, value: Any) -> bool:
-    return kind is PartKind.ARRAY and not value.dtype.hasobject
