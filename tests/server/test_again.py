@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     server = Comfy(tmp_path_factory.mktemp("forgetful"), args=("--cache-none",)).start()
     yield server
     server.stop()
+
+
+MANY = 150 if os.environ.get("MIDRUN_FULL") else 40  # prompts in the queue when the server is killed
 
 
 def free(comfy: Comfy) -> None:
@@ -253,7 +257,7 @@ def test_jobs_found_after_a_crash_run_in_the_order_in_which_they_were_queued(tmp
     try:
         first = start(comfy, "first", "1")
         comfy.wait_at_gate("first", 1)
-        jobs = [first, *(start(comfy, "many", seed=number, steps=1) for number in range(40))]
+        jobs = [first, *(start(comfy, "many", seed=number, steps=1) for number in range(MANY))]
         comfy.until(lambda: len(comfy.get("/midrun/jobs?limit=500")["jobs"]) == len(jobs), "all rows")
         comfy.kill()
         comfy.start()
