@@ -318,7 +318,7 @@ def test_a_node_of_the_workflow_is_paused_before(newest: Comfy, browser: Browser
         job = newest.wait_for(job_id, "paused")
         assert (job["paused_before"], job["pause_reason"], job["step"]) == (ids["decode"], "breakpoint", 10)
         panel = opened(shown, job_id, "breakpoints")
-        expect(panel).to_contain_text(f"Paused before node {ids['decode']} runs: a breakpoint.")
+        expect(panel).to_contain_text(f"Paused before node {ids['decode']}: a breakpoint.")
         expect(panel.locator('.midrun-breakpoint[data-kind="node"]')).to_contain_text("hit once")
         shown.picture(f"node-paused-{renderer}")
         shown.verb("primary", panel).click()
