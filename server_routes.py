@@ -69,6 +69,6 @@ def unavailable() -> list[web.RouteDef]:
     """What answers when Midrun could not start."""
 
     async def refuse(request: web.Request) -> web.StreamResponse:
-        raise Unavailable("Midrun could not open its directory when ComfyUI started; ComfyUI's log says why.")
+        raise Unavailable("Midrun could not open its directory when ComfyUI started. ComfyUI's log says why.")
 
     return [web.route("*", "/midrun/{path:.*}", guarded(refuse))]

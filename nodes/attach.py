@@ -17,7 +17,7 @@ class MidrunAttach(io.ComfyNode):
             node_id="MidrunAttach",
             display_name="Midrun Attach",
             category="sampling/midrun",
-            description="Every sampler node behind this can be paused, stepped, resumed and aborted.",
+            description="Every sampler node after this can be paused, edited, stepped, resumed and aborted.",
             inputs=[
                 ANY.Input("model", tooltip="A model, or pipeline, of any kind on its way to sampler nodes."),
                 *midrun_inputs(),

@@ -15,19 +15,19 @@ class MidrunBreakpoint(io.ComfyNode):
             node_id="MidrunBreakpoint",
             display_name="Midrun Breakpoint",
             category="sampling/midrun",
-            description="The job pauses here, before the node behind this runs. What comes in goes out.",
+            description="The job pauses here, before the next node runs. The value passes through unchanged.",
             inputs=[
-                ANY.Input("value", tooltip="Anything, on its way to the node before which to pause."),
-                ANY.Input("after", optional=True, tooltip="Anything that has to be there before, too."),
+                ANY.Input("value", tooltip="Any value on its way to the node before which the job pauses."),
+                ANY.Input("after", optional=True, tooltip="Another value that must be ready first."),
                 io.String.Input(
                     "before",
                     default="",
                     optional=True,
-                    tooltip="The node whose breakpoint this is; empty is this one. Midrun fills it in.",
+                    tooltip="The node that this breakpoint belongs to. Leave it empty; Midrun fills it in.",
                 ),
-                io.Boolean.Input("stops", default=True, optional=True, tooltip="Off: the job goes on here."),
+                io.Boolean.Input("stops", default=True, optional=True, tooltip="Off: the job goes on."),
             ],
-            outputs=[ANY.Output(display_name="value", tooltip="The same.", is_output_list=True)],
+            outputs=[ANY.Output(display_name="value", tooltip="The same value.", is_output_list=True)],
             is_input_list=True,  # a list stays one, whatever comes after it
             hidden=[io.Hidden.unique_id],
         )
@@ -39,5 +39,5 @@ class MidrunBreakpoint(io.ComfyNode):
     @classmethod
     def execute(cls, value, after=None, before=("",), stops=(True,)) -> io.NodeOutput:
         if stops[0]:
-            hooks.reach(before[0] or None)
+            hooks.before_node(before[0] or None)
         return io.NodeOutput(value)

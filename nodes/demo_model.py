@@ -14,12 +14,12 @@ class MidrunDemoModel(io.ComfyNode):
             node_id="MidrunDemoModel",
             display_name="Midrun Demo Model",
             category="sampling/midrun",
-            description="Draws coloured shapes, 128x128, from sentences. To try Midrun without a checkpoint.",
+            description="Draws coloured shapes, 128x128: a tiny model to try Midrun without a checkpoint.",
             inputs=[],
             outputs=[
-                io.Model.Output(tooltip="A small UNet of SD1.5's kind."),
+                io.Model.Output(tooltip="A small UNet, built like SD1.5's."),
                 io.Clip.Output(tooltip="A small text encoder behind CLIP's tokenizer."),
-                io.Vae.Output(tooltip="An autoencoder of TAESD's kind."),
+                io.Vae.Output(tooltip="A small autoencoder, built like TAESD."),
             ],
         )
 

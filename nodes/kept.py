@@ -21,15 +21,15 @@ class MidrunKept(io.ComfyNode):
             display_name="Midrun Kept",
             category="sampling/midrun",
             description=(
-                "Gives what a node answered earlier in the same job. Midrun puts it into resumed runs, so "
+                "Repeats what a node answered earlier in the same job. Midrun puts it into resumed runs, so "
                 "that a wildcard is not drawn again."
             ),
             inputs=[
-                io.String.Input("values", default="[]", tooltip="What the node answered, a list as JSON."),
+                io.String.Input("values", default="[]", tooltip="What the node answered: a list as JSON."),
                 io.String.Input("node", default="", optional=True, tooltip="The node that answered it."),
-                io.Int.Input("slot", default=0, min=0, optional=True, tooltip="Which of its outputs."),
+                io.Int.Input("slot", default=0, min=0, optional=True, tooltip="Which output, from 0."),
             ],
-            outputs=[ANY.Output(display_name="value", tooltip="The same again.", is_output_list=True)],
+            outputs=[ANY.Output(display_name="value", tooltip="The same value again.", is_output_list=True)],
             **HIDDEN,
         )
 

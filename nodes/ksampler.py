@@ -4,10 +4,43 @@ from __future__ import annotations
 
 import comfy.samplers
 from comfy_api.v0_0_2 import io
-from nodes import common_ksampler
 
+from .comfyui.comfy_nodes import comfy_nodes
 from .engine import hooks
 from .options import midrun_inputs, options
+
+
+def _sampling_inputs() -> list[io.Input]:
+    return [
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=0xFFFFFFFFFFFFFFFF,
+            control_after_generate=True,
+            tooltip="The random seed used for creating the noise.",
+        ),
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="How many steps denoise the latent."),
+        io.Float.Input(
+            "cfg",
+            default=8.0,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            round=0.01,
+            tooltip="Classifier-free guidance: higher follows the prompt more closely.",
+        ),
+        io.Combo.Input(
+            "sampler_name",
+            options=comfy.samplers.KSampler.SAMPLERS,
+            tooltip="The sampling algorithm.",
+        ),
+        io.Combo.Input(
+            "scheduler",
+            options=comfy.samplers.KSampler.SCHEDULERS,
+            tooltip="How noise is removed over the steps.",
+        ),
+    ]
 
 
 class MidrunKSampler(io.ComfyNode):
@@ -17,39 +50,10 @@ class MidrunKSampler(io.ComfyNode):
             node_id="MidrunKSampler",
             display_name="KSampler (Midrun)",
             category="sampling/midrun",
-            description="KSampler whose run can be paused, stepped, resumed and aborted.",
+            description="A KSampler that can be paused, edited, stepped, resumed and aborted.",
             inputs=[
                 io.Model.Input("model", tooltip="The model used for denoising the input latent."),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="The random seed used for creating the noise.",
-                ),
-                io.Int.Input(
-                    "steps", default=20, min=1, max=10000, tooltip="How many steps denoise the latent."
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=8.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    round=0.01,
-                    tooltip="Classifier-free guidance: higher follows the prompt more closely.",
-                ),
-                io.Combo.Input(
-                    "sampler_name",
-                    options=comfy.samplers.KSampler.SAMPLERS,
-                    tooltip="The sampling algorithm.",
-                ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.KSampler.SCHEDULERS,
-                    tooltip="How noise is removed over the steps.",
-                ),
+                *_sampling_inputs(),
                 io.Conditioning.Input("positive", tooltip="What to include in the image."),
                 io.Conditioning.Input("negative", tooltip="What to exclude from the image."),
                 io.Latent.Input("latent_image", tooltip="The latent image to denoise."),
@@ -86,7 +90,7 @@ class MidrunKSampler(io.ComfyNode):
         **midrun,
     ) -> io.NodeOutput:
         watched = hooks.attach(model, options(**midrun))
-        result = common_ksampler(
+        result = comfy_nodes.common_ksampler(
             watched,
             seed,
             steps,

@@ -5,16 +5,16 @@ Midrun puts it around what saves in the body of a loop when it queues a job anew
 
 from __future__ import annotations
 
-import nodes
 from comfy_api.v0_0_2 import io
 from comfy_execution.graph import ExecutionBlocker
 
 from .breakpoint import ANY
+from .comfyui.comfy_nodes import node_class
 from .engine import hooks
 
 
 def loops_exist() -> bool:
-    return "StartLoop" in nodes.NODE_CLASS_MAPPINGS
+    return node_class("StartLoop") is not None
 
 
 class MidrunOnce(io.ComfyNode):
@@ -24,10 +24,10 @@ class MidrunOnce(io.ComfyNode):
             node_id="MidrunOnce",
             display_name="Midrun Once",
             category="sampling/midrun",
-            description="Lets through what an iteration of a loop has yet to make. Put in by Midrun itself.",
+            description="Passes on what an iteration of a loop has not made yet. Midrun puts it in itself.",
             inputs=[
-                ANY.Input("value", lazy=True, tooltip="Asked for only in an iteration that is not over."),
-                io.Boolean.Input("blocks", tooltip="Keep what is behind from running; else give it nothing."),
+                ANY.Input("value", lazy=True, tooltip="Computed only in an iteration that is not finished."),
+                io.Boolean.Input("blocks", tooltip="When it is over, stop the next node or give it nothing."),
             ],
             outputs=[ANY.Output(display_name="value", is_output_list=True)],
             is_input_list=True,

@@ -17,7 +17,7 @@ def midrun_inputs() -> list[io.Input]:
             min=0,
             max=10000,
             optional=True,
-            tooltip="Pause by itself once this many steps are done. 0 is off.",
+            tooltip="Pause after this many steps. 0 is off.",
         ),
         io.Combo.Input(
             "queue_policy",
@@ -25,8 +25,8 @@ def midrun_inputs() -> list[io.Input]:
             default=QueuePolicy.AUTO.value,
             optional=True,
             tooltip=(
-                "What a paused job does with the queue. auto: wait in place, but let others run as soon as "
-                "somebody waits. hold: always wait in place. park: always let others run."
+                "What a paused job does with the queue. auto: it waits in place until another prompt is "
+                "queued, then lets it run. hold: it always waits in place. park: it always lets others run."
             ),
         ),
         *_preview_inputs(),
@@ -42,7 +42,7 @@ def _preview_inputs() -> list[io.Input]:
             optional=True,
             tooltip=(
                 "How a step becomes a picture. taesd: a tiny decoder from models/vae_approx. latent2rgb: the "
-                "latent's own colours. auto: taesd where it is at hand. none: no previews."
+                "latent's own colours. auto: taesd if its decoder is there, else latent2rgb. none: nothing."
             ),
         ),
         io.Int.Input(
@@ -51,7 +51,7 @@ def _preview_inputs() -> list[io.Input]:
             min=0,
             max=10000,
             optional=True,
-            tooltip="Steps between two previews. 0 is automatic: as often as costs little.",
+            tooltip="Steps between two previews. 0 is automatic: as often as it costs little.",
         ),
         io.Int.Input(
             "preview_max_size",
@@ -60,7 +60,7 @@ def _preview_inputs() -> list[io.Input]:
             max=4096,
             step=64,
             optional=True,
-            tooltip="Pixels of the longer side of a preview, at most.",
+            tooltip="Longest side of a preview, in pixels.",
         ),
     ]
 

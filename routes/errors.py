@@ -40,7 +40,7 @@ def guarded(handler: Handler) -> Handler:
             return web.json_response({"error": _error(refusal)}, status=400)
         except sqlite3.Error as error:
             log.exception("Midrun could not read its database")
-            refusal = Unavailable(f"Midrun can not read its database: {error}. ComfyUI's log says more.")
+            refusal = Unavailable(f"Midrun cannot read its database: {error}. ComfyUI's log says more.")
             return web.json_response({"error": _error(refusal)}, status=503)
 
     return guarded

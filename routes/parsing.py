@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from ..state.errors import BadRequest, TooLarge
-from ..state.pictures.previews import Kind, Quality, Wanted
+from ..state.pictures.previews import PreviewKind, Quality, Wanted
 from ..state.states import State
 
 MAX_BODY = 4 * 1024 * 1024
@@ -46,7 +46,7 @@ async def body(request: web.Request) -> dict[str, Any]:
 def only(given: Iterable[str], known: set[str]) -> None:
     unknown = sorted(set(given) - known)
     if unknown:
-        allowed = f"; known here: {', '.join(sorted(known))}" if known else ""
+        allowed = f"; known keys: {', '.join(sorted(known))}" if known else ""
         raise BadRequest(f"Unknown key {unknown[0][:40]!r}{allowed}.")
 
 
@@ -87,7 +87,7 @@ def wanted(request: web.Request) -> Wanted:
     return Wanted(
         query.get("node_id"),
         None if step is None else integer("step", step, 1, 2**31),
-        Kind(_one_of("kind", query.get("kind", "step"), [kind.value for kind in Kind])),
+        PreviewKind(_one_of("kind", query.get("kind", "step"), [kind.value for kind in PreviewKind])),
         Quality(_one_of("quality", query.get("quality", "fast"), [quality.value for quality in Quality])),
         _one_of("still", query.get("still", "false"), ["true", "false"]) == "true",
         query.get("v"),

@@ -27,7 +27,7 @@ class TravelRoutes:
         parsing.only(body, {"count"})
         count = _whole("count", body.get("count", 1), -MOST_STEPS, MOST_STEPS)
         if count == 0:
-            raise BadRequest("count must not be 0: steps forward, or with a minus sign back.")
+            raise BadRequest("count must not be 0. A positive count steps forward, a negative one goes back.")
         any_id = parsing.job_id(request)
         if count < 0:
             return web.json_response((await self._travel.rewind(any_id, count)).to_json(), status=202)

@@ -14,7 +14,7 @@ class MidrunError(Exception):
 
 
 class BadRequest(MidrunError):
-    """A request that can not be understood."""
+    """A request that makes no sense."""
 
 
 class UnknownJob(MidrunError):
@@ -24,8 +24,8 @@ class UnknownJob(MidrunError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
-            f"No job {short(job_id)}: either its workflow holds no Midrun node, or it was deleted. "
-            "GET /midrun/jobs lists the jobs there are."
+            f"No job {short(job_id)}: its workflow has no Midrun node, or the job was deleted. "
+            "GET /midrun/jobs lists all jobs."
         )
 
 
@@ -69,7 +69,7 @@ class NoStep(MidrunError):
         of = f" of node {short(node_id)}" if node_id is not None else ""
         super().__init__(
             f"Job {short(job_id)} has no step {step}{of} on record: it has not got that far, its recording "
-            "is gone, or that was in an earlier sampling call."
+            "is gone, or the step belongs to an earlier sampling call."
         )
 
 
@@ -89,8 +89,8 @@ class NoTake(MidrunError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
-            f"Job {short(job_id)} has no take: it was not rewound, or a step was computed since. Fork it to "
-            "keep both."
+            f"Job {short(job_id)} has no steps left over: it was not rewound, or it has computed a step "
+            "since then. To keep both, fork it."
         )
 
 
@@ -101,8 +101,8 @@ class NoGrid(MidrunError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
-            f"Job {short(job_id)} has no grid to show: it was not forked into several jobs at once, and is "
-            "none of several. POST fork with `vary` makes a grid."
+            f"Job {short(job_id)} has no grid to show: it was not forked into several jobs at once, and it "
+            "is not one of such forks. POST fork with `vary` makes a grid."
         )
 
 
@@ -119,7 +119,7 @@ def short(job_id: str) -> str:
 
 
 class InvalidParams(MidrunError):
-    """Edits that can not be made; none of the request was stored.
+    """Edits that cannot be made; none of the request was stored.
 
     rejected: [{node_id, input, reason}], with `rewind`: {node_id, step} where an edit is possible after that
     """
@@ -137,7 +137,7 @@ class EditRefused(InvalidParams):
     def __init__(self, job_id: str, rejected: list[dict[str, Any]]) -> None:
         first = rejected[0]
         told = f"{first['input']} of node {short(str(first['node_id']))}: {first['reason']}."
-        more = f" {len(rejected) - 1} more of them were refused." if len(rejected) > 1 else ""
+        more = f" Other edits refused: {len(rejected) - 1}." if len(rejected) > 1 else ""
         super().__init__(f"Nothing was changed in job {short(job_id)}. {told}{more}", rejected)
 
 
@@ -145,5 +145,5 @@ class RunRefused(InvalidParams):
     """ComfyUI's validation refused another run of the job's workflow."""
 
     def __init__(self, job_id: str, because: str, rejected: list[dict[str, Any]]) -> None:
-        told = f"ComfyUI refused to run job {short(job_id)} again: {because} The job is as it was; resume it "
-        super().__init__(told + "when that is mended.", rejected)
+        told = f"ComfyUI refused to run job {short(job_id)} again: {because} The job is unchanged; "
+        super().__init__(told + "resume it once that is fixed.", rejected)

@@ -23,7 +23,7 @@ def directory_name(any_id: str) -> str:
     return "=" + hashlib.sha256(any_id.encode(errors="surrogatepass")).hexdigest()[:40]
 
 
-class Home:
+class ServerDirectory:
     """A directory that belongs to this server alone, for as long as it lives.
 
     The second server on one user directory gets a subdirectory. Raises OSError when nothing can be written.
@@ -85,7 +85,7 @@ def _locked(directory: Path) -> Any:
         if error.errno in _HELD:
             file.close()
             return None
-        log.warning("Midrun: %s can not be locked (%s); let no second server use it", file.name, error)
+        log.warning("Midrun: %s cannot be locked (%s); let no second server use it", file.name, error)
     if hasattr(os, "register_at_fork"):  # a child that outlives this server must not keep the lock
         os.register_at_fork(after_in_child=file.close)
     return file

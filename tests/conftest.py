@@ -10,27 +10,12 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-
-import harness  # noqa: E402
-from copies import Original  # noqa: E402
-from harness import Comfy, as_package  # noqa: E402
+import harness
+from copies import Original
+from harness import Comfy, as_package
 
 as_package()
 
-# The files of which no test starts a server or a browser.
-UNIT = frozenset(
-    f"test_{name}.py"
-    for name in (
-        *("architecture", "breakpoints_unit", "brownian", "compare_unit", "control_unit", "demo_model_unit"),
-        *("disk", "edits", "ending_in_order", "evaluation", "examples_unit", "expanding_unit", "fingerprint"),
-        *("guard", "instrument", "job", "pace", "preview_files", "queue_order", "recording"),
-        *("loops_unit", "recovery", "registry", "segments_unit", "store", "telemetry_unit"),
-        *("timetravel_unit", "web"),
-    )
-)
 # The files that take longest, which come first, so that the last to end is a short one; those that mostly
 # wait stand between those that compute.
 LONGEST = tuple(
@@ -40,13 +25,8 @@ LONGEST = tuple(
 STARTED = frozenset({"comfy", "newest", "browser"})  # fixtures
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--unit", action="store_true", help="only the tests that start no server and no browser")
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
-    return True if config.getoption("--unit") and is_test and collection_path.name not in UNIT else None
+def is_unit(path: Path) -> bool:
+    return path.parent.name == "unit"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
@@ -55,19 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     def place(item: pytest.Item) -> int:
         if item.path.name in LONGEST:
             return LONGEST.index(item.path.name)
-        return len(LONGEST) + (item.path.name in UNIT)
+        return len(LONGEST) + is_unit(item.path)
 
     items.sort(key=place)
     for item in items:
-        if item.path.name in UNIT and not STARTED.isdisjoint(item.fixturenames):
-            raise pytest.UsageError(f"{item.nodeid} starts a server: {item.path.name} is none of UNIT.")
+        if is_unit(item.path) and not STARTED.isdisjoint(item.fixturenames):
+            raise pytest.UsageError(f"{item.nodeid} starts a server: it is not for tests/unit.")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def no_server_in_a_unit_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A file that starts one is none of UNIT."""
+    """A file that starts one is not for tests/unit."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.path.name in UNIT:
+        if is_unit(request.path):
             patch.delattr(harness.Comfy, "start")
         yield
 
@@ -96,8 +76,9 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A real Chromium. Not for the whole session: meanwhile Playwright has an event loop on this thread."""
-    from browser import launch
     from playwright.sync_api import sync_playwright
+
+    from browser import launch
 
     with sync_playwright() as playwright:
         launched = launch(playwright)

@@ -1,20 +1,23 @@
 // Registers Midrun with ComfyUI's frontend. The only module here with side effects.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { createActions } from "./actions.js";
-import { createBadges } from "./badges.js";
-import { createClient, listen } from "./client.js";
-import { createCommands, keybindings, menuCommands } from "./commands.js";
-import { createScreen } from "./draw.js";
-import { createEffects } from "./effects.js";
-import { createNodeBreakpoints } from "./node_breakpoints.js";
-import { createNodeWidgets } from "./nodes.js";
-import { createPage } from "./page.js";
-import { initial, reduce } from "./state.js";
-import { settings } from "./settings.js";
-import { createStore } from "./store.js";
+import { whileWanted } from "./ui/schedule.js";
+import { createScreen } from "./ui/screen.js";
+import { createStore } from "./ui/store.js";
+import { initial, reduce } from "./model/reducer.js";
+import { createActions } from "./server/actions.js";
+import { createClient, listen } from "./server/client.js";
 import { overlaysView } from "./views/dialogs.js";
+import { readTab } from "./views/tabs.js";
 import { trayView } from "./views/tray.js";
+import { createBadges } from "./comfyui/badges.js";
+import { createCommands, keybindings, menuCommands } from "./comfyui/commands.js";
+import { createEffects } from "./comfyui/effects.js";
+import { createNodeBreakpoints } from "./comfyui/node_breakpoints.js";
+import { createNodeWidgets } from "./comfyui/node_widgets.js";
+import { createTitleMark } from "./comfyui/notifications.js";
+import { createPage } from "./comfyui/page.js";
+import { settings } from "./comfyui/settings.js";
 
 const WATCH = "Midrun.WatchEverything";
 const page = createPage(app, api, import.meta.url);
@@ -28,7 +31,25 @@ const widgets = createNodeWidgets(page, store, screen, tools);
 const badges = createBadges(page, page.t);
 const breakpoints = createNodeBreakpoints(page, page.t, "Midrun: Pause before this node");
 const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel);
-const effects = createEffects({ store, actions, page, widgets, badges, overlays });
+const markTitle = createTitleMark(document);
+
+/** Dialogs have a place of their own on the page while one is open. */
+const overlays = whileWanted(() => {
+  const host = document.body.appendChild(document.createElement("div"));
+  host.className = "midrun-overlays";
+  const unmount = screen.mount({
+    element: host,
+    view: (model) => overlaysView(tools, model),
+    drawn: effects.overlaysDrawn,
+  });
+  return () => {
+    for (const dialog of host.querySelectorAll("dialog")) dialog.close(); // gives the focus back
+    unmount();
+    host.remove();
+  };
+});
+
+const effects = createEffects({ store, actions, page, widgets, badges, overlays, markTitle, readTab });
 
 listen(api, store.dispatch, () => void actions.refresh(), page.clock); // at once: unknown events are errors
 store.subscribe(effects.changed);
@@ -107,27 +128,4 @@ function togglePanel() {
 
 function showPanel() {
   if (!store.get().tray.shown) void togglePanel();
-}
-
-/** @type {(() => void) | null} */ let unmountOverlays = null;
-
-/** Dialogs have a place of their own on the page while one is open. @param {boolean} wanted */
-function overlays(wanted) {
-  if (wanted && unmountOverlays === null) {
-    const host = document.body.appendChild(document.createElement("div"));
-    host.className = "midrun-overlays";
-    const unmount = screen.mount({
-      element: host,
-      view: (model) => overlaysView(tools, model),
-      drawn: effects.overlaysDrawn,
-    });
-    unmountOverlays = () => {
-      for (const dialog of host.querySelectorAll("dialog")) dialog.close(); // gives the focus back
-      unmount();
-      host.remove();
-    };
-  } else if (!wanted && unmountOverlays !== null) {
-    unmountOverlays();
-    unmountOverlays = null;
-  }
 }

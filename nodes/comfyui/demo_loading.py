@@ -68,7 +68,7 @@ class DemoLatent(comfy.latent_formats.SD15):
     def __init__(self) -> None:
         super().__init__()
         self.taesd_decoder_name = DECODER_NAME
-        self.latent_rgb_factors = COLOURS  # fitted by tests/demo_model/train.py
+        self.latent_rgb_factors = COLOURS  # fitted by tools/demo_model/train.py
         self.latent_rgb_factors_bias = COLOURS_BIAS
 
 

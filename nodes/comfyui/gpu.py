@@ -68,7 +68,7 @@ def _occupies(entry: Any) -> bool:
     """Whether a LoadedModel still has weights on the device.
 
     One whose patcher was collected before it was unloaded stays listed; its weights left with another patcher
-    of the same model, or are still there and can not be unloaded through ComfyUI.
+    of the same model, or are still there and cannot be unloaded through ComfyUI.
     """
     if entry.model is not None:
         return True

@@ -34,8 +34,8 @@ def restore(described: dict[str, Any]) -> Any:
     """The latent format again; ComfyUI's neutral one where its class is not to be had."""
     module = sys.modules.get(described.get("module", ""))  # looked up, never imported: it comes from a file
     kind = getattr(module, described.get("name", ""), None)
-    is_format = isinstance(kind, type) and issubclass(kind, comfy.latent_formats.LatentFormat)
-    latent_format = kind() if is_format else comfy.latent_formats.LatentFormat()
+    neutral = comfy.latent_formats.LatentFormat
+    latent_format = kind() if isinstance(kind, type) and issubclass(kind, neutral) else neutral()
     for name, value in described.get("scalars", {}).items():
         if name in SCALARS and hasattr(latent_format, name):
             setattr(latent_format, name, value)

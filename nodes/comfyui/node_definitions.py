@@ -6,9 +6,8 @@ import logging
 import math
 from typing import Any
 
-import nodes
-
 from ...state.workflow.input_values import Definition
+from .comfy_nodes import comfy_nodes, node_class
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +17,7 @@ class Definitions:
 
     def inputs(self, class_type: str) -> dict[str, Definition]:
         """Input name -> definition; empty for a node that is not installed."""
-        node = nodes.NODE_CLASS_MAPPINGS.get(class_type)
+        node = node_class(class_type)
         if node is None:
             return {}
         try:
@@ -34,7 +33,7 @@ class Definitions:
 
     def types(self, class_type: str) -> tuple[dict[str, str], tuple[str, ...]]:
         """Input name -> type, and the types of what it gives; empty for a node that is not installed."""
-        given = getattr(nodes.NODE_CLASS_MAPPINGS.get(class_type), "RETURN_TYPES", None)
+        given = getattr(node_class(class_type), "RETURN_TYPES", None)
         outputs = tuple(str(kind) for kind in given) if isinstance(given, (list, tuple)) else ()
         return {name: one.type for name, one in self.inputs(class_type).items()}, outputs
 
@@ -44,15 +43,15 @@ class Definitions:
 
     def saves(self, class_type: str) -> bool:
         """Whether the node is run for what it does, not for what it gives."""
-        return getattr(nodes.NODE_CLASS_MAPPINGS.get(class_type), "OUTPUT_NODE", False) is True
+        return getattr(node_class(class_type), "OUTPUT_NODE", False) is True
 
     def ends_loop(self, class_type: str) -> bool:
         """Whether it is the end of a loop of ComfyUI, where that has loops."""
-        schema = getattr(nodes.NODE_CLASS_MAPPINGS.get(class_type), "GET_SCHEMA", lambda: None)()
+        schema = getattr(node_class(class_type), "GET_SCHEMA", lambda: None)()
         return getattr(schema, "loop_boundary", None) == "end"
 
     def display_name(self, class_type: str) -> str:
-        return nodes.NODE_DISPLAY_NAME_MAPPINGS.get(class_type, class_type)
+        return comfy_nodes.NODE_DISPLAY_NAME_MAPPINGS.get(class_type, class_type)
 
 
 def _definition(spec: Any) -> Definition:

@@ -13,7 +13,6 @@ import uuid
 from typing import Any
 
 import execution
-import nodes
 from comfy_execution.progress import NodeState, get_progress_state
 from comfy_execution.utils import get_executing_context
 
@@ -22,9 +21,10 @@ from ...state.job.request import Request
 from ...state.job.transitions import Event
 from ...state.job.view import JobError
 from ...state.node import Node
-from ...state.services.control import Presence, Run, Where
+from ...state.services.control import PreparedRun, Presence, Where
 from ...state.services.queue_order import Item, ResumedRuns
 from ...state.workflow.verdicts import ancestors
+from .comfy_nodes import comfy_nodes
 from .executing import node_that_runs
 
 SECRET_KEYS: tuple[str, ...] = tuple(getattr(execution, "SENSITIVE_EXTRA_DATA_KEYS", ()))
@@ -88,7 +88,7 @@ class ComfyQueue:
                     return Request(prompt, extra, tuple(outputs), secrets)
         return None
 
-    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> Run:
+    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> PreparedRun:
         """Validate another run of that request, as POST /prompt does. Raises RunRefused.
 
         sampler: a node of the graph that has to run
@@ -102,16 +102,16 @@ class ComfyQueue:
         try:
             valid, error, outputs, node_errors = await execution.validate_prompt(prompt_id, prompt, targets)
         except Exception as raised:
-            raise RunRefused(job_id, f"it could not be validated: {raised!r}.", []) from raised
+            raise RunRefused(job_id, f"validation failed with {raised!r}.", []) from raised
         without = bool(sampler) and not any(sampler in ancestors(prompt, output) for output in outputs)
         if not valid or without:  # ComfyUI would run what is left
-            because = f"what needs node {sampler} can not be run." if valid else _sentence(error)
+            because = f"the nodes that depend on node {sampler} cannot run." if valid else _sentence(error)
             raise RunRefused(job_id, because, _rejected(node_errors))
         extra = copy.deepcopy(request.extra_data) | {"create_time": int(time.time() * 1000)}
         left = [output for output in outputs if output not in request.kept.done]
-        return Run(prompt_id, Request(prompt, extra, tuple(left or outputs), request.secrets))
+        return PreparedRun(prompt_id, Request(prompt, extra, tuple(left or outputs), request.secrets))
 
-    def put(self, run: Run, forget: tuple[str, ...]) -> None:
+    def put(self, run: PreparedRun, forget: tuple[str, ...]) -> None:
         """Queue the run ahead of what waits; its job's earlier runs, but for one that was completed, leave
         ComfyUI's history.
         """
@@ -131,7 +131,7 @@ class ComfyQueue:
         with self._queue.mutex:  # while it is held no other prompt can start, and a start clears the flag
             running, _ = self._queue.get_current_queue_volatile()
             if any(item[1] == prompt_id for item in running):
-                nodes.interrupt_processing()
+                comfy_nodes.interrupt_processing()
             else:
                 self._queue.delete_queue_item(lambda item: item[1] == prompt_id)
 
@@ -142,7 +142,7 @@ class ComfyQueue:
         self._queue.delete_history_item(prompt_id)
         self._forgotten.pop(prompt_id, None)
 
-    def _number(self, run: Run) -> float:
+    def _number(self, run: PreparedRun) -> float:
         """Of the run, once what waits was moved for it."""
         running, waiting = self._queue.get_current_queue_volatile()
         done = [item[0] for item in running] + [one["prompt"][0] for one in self._queue.history.values()]

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torchsde
@@ -36,7 +36,7 @@ class Draws:
 
     def serve(self, call: Hashable, inner: FrameType | None) -> None:
         """Keep what the sampler draws that called `inner`, and answer it from what was kept of `call`."""
-        batch = getattr(_noise_sampler(inner), "tree", None)
+        batch: Any = getattr(_noise_sampler(inner), "tree", None)
         trees = getattr(batch, "trees", None)
         if isinstance(trees, tuple) and all(isinstance(tree, torchsde.BrownianTree) for tree in trees):
             batch.trees = tuple(KeptTree(tree, self, (call, at)) for at, tree in enumerate(trees))
@@ -89,7 +89,7 @@ class KeptTree:
         known = self._kept.get(ends)
         if known is not None and self._proven:
             return known
-        noise = self._tree(start, end)
+        noise = cast(torch.Tensor, self._tree(start, end))  # a tuple only where more is asked for
         if noise.device.type != "cpu":  # waiting for a device costs more than drawing
             return noise
         if not self._proven:

@@ -5,12 +5,12 @@ On ComfyUI's worker thread, between the two wrappers: OUTER_SAMPLE runs it, PRED
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import comfy.model_management as mm
@@ -20,37 +20,18 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_wit
 
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
-from ...state.recording.recording import Approach, Evaluation, Segment
-from ...state.worker import Work
+from ...state.recording.items import Approach, Evaluation, Segment
 from ..comfyui import gpu
-from ..previews.previews import CallPreviews
+from ..remembering.session import Session
+from .call_services import CallServices
 from .entries import Done, Entries
-from .hold import Holding, leave
+from .guider import KEY, OWN_POST_CFG, copy_conds, put_first, tapped
+from .hold import end_prompt
 from .journal import Journal
 from .live import Unwound, ask_live
-from .tape import Tap, Tape, capture_rng, first_of, host_copy
+from .tape import Tap, Tape, capture_rng, first_of, host_copy, restore_rng
 
-KEY = "midrun"
-OWN_POST_CFG = "sampler_post_cfg_function"
 NOTHING = nullcontext()
-
-
-def put_first(wrappers: dict[str | None, list[Any]]) -> None:
-    """Make ours the outermost: what other wrappers set up for an attempt is set up anew for the next."""
-    ours = wrappers.pop(KEY)
-    others = dict(wrappers)
-    wrappers.clear()
-    wrappers.update({KEY: ours, **others})
-
-
-@dataclass(frozen=True)
-class Aside:
-    """What a call deals with beside sampling."""
-
-    previews: CallPreviews
-    holding: Holding
-    keep_draws: Callable[[FrameType], object]  # of the sampler that runs around that frame
-    later: Callable[[Work], object]  # while the model works
 
 
 @dataclass(frozen=True)
@@ -73,21 +54,22 @@ class SamplingCall:
         tape: Tape,
         callback: Callable[..., Any] | None,
         pause_at: int,
-        aside: Aside,
+        services: CallServices,
     ) -> None:
         self.job = job
         self.guider = guider
         self.tape = tape
-        self.aside = aside
+        self.services = services
         self.callback = callback
         self.pause_at = pause_at
-        self.conds = _copy_conds(guider.conds)
+        self.conds = copy_conds(guider.conds)
         self.shared_post_cfg = len(guider.model_options.get(OWN_POST_CFG, ()))
         self.step = 0  # steps before the stretch that is sampled
         self.answer: Answer | None = None
         self.allocated = gpu.counter()
-        self.journal = Journal(aside.later)
-        self.entries = Entries(job, tape, aside.previews, pause_at)
+        self.journal = Journal(services.later)
+        self.entries = Entries(job, tape, services.previews, pause_at)
+        self.memory = Session(job, tape.recording, services.wishes, mm.get_torch_device())
 
     def begin_at(self, segment: Segment) -> None:
         """Sample that stretch, after what was done before it."""
@@ -97,7 +79,7 @@ class SamplingCall:
         """The edited schedule ended where the job stood: nothing was evaluated, and the call is over."""
         self.tape.recording.settle()
         self.tape.recording.save()
-        self.job.recorded(segment.first, float(segment.sigmas[0]), live=True)
+        self.job.call.recorded(segment.first, float(segment.sigmas[0]), live=True)
 
     def run(self, sample: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Attempt until the sampler ends and nobody wants it paused."""
@@ -108,9 +90,9 @@ class SamplingCall:
                     output = None
                     directive = self._hold()
                 if directive in (Directive.STOP, Directive.PARK):
-                    leave()
+                    end_prompt()
                 if directive is Directive.FINISH:
-                    self.job.finished()
+                    self.job.worker.finished()
                     return self._unfinished() if output is None else output
                 if output is not None:
                     return output
@@ -120,7 +102,7 @@ class SamplingCall:
         self.tape.rewind()
         self.entries.begin()
         self.answer = None
-        self.guider.conds = _copy_conds(self.conds)  # processing them happens in place
+        self.guider.conds = copy_conds(self.conds)  # processing them happens in place
         output = None
         try:
             output = sample()
@@ -129,10 +111,14 @@ class SamplingCall:
         finally:
             if output is None:
                 gpu.end_forward()  # nobody else does so before the next attempt
+                self.memory.left()
             self.journal.settle()
+        directive = self.job.worker.directive()
         if output is None:
             self._clean_up()
-        return output, self.job.directive()
+        elif directive not in (Directive.GO, Directive.FINISH):
+            self.memory.left()
+        return output, directive
 
     @contextmanager
     def _watching(self) -> Any:
@@ -148,7 +134,7 @@ class SamplingCall:
         finally:
             wrappers.pop(KEY, None)
             self.tape.recording.save()
-            self.aside.previews.ended()
+            self.services.previews.ended()
 
     # -- an evaluation ---------------------------------------------------------------------------------
 
@@ -164,7 +150,8 @@ class SamplingCall:
         options = {} if model_options is None else model_options
         own = options.get(OWN_POST_CFG, [])[self.shared_post_cfg :]
         if self.tape.position == self.tape.first:
-            self.aside.keep_draws(sys._getframe())
+            self.services.keep_draws(sys._getframe())
+            self.memory.begin(options, self.guider, KEY, own)
         recorded = self.tape.next()
         sigma = first_of(timestep)
         if recorded is None:
@@ -175,8 +162,10 @@ class SamplingCall:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             args["model"] = self.guider.inner_model
             given = self.tape.replay(recorded, own, args, x.device)
-            answer = Answer(given, recorded.answer, sigma, False)
-            self.journal.note(partial(self.job.recorded, self.tape.position, sigma, False))
+            answer = Answer(given, recorded.main, sigma, False)
+            self.journal.note(partial(self.job.call.recorded, self.tape.position, sigma, False))
+            if self.tape.position == len(self.tape.recording):
+                self.memory.replayed()
         self.answer = answer
         return answer.given
 
@@ -190,19 +179,57 @@ class SamplingCall:
         own: list[Any],
         sigma: float,
     ) -> Answer:
+        remembers = not self.memory.idle
+        if remembers or self._is_first() or self.job.call.may_stop_at(self.pause_at):
+            self.journal.settle()
+        if remembers:
+            self.memory.before_live(partial(self._again, executor, x, timestep, options, seed))
         tap = Tap()
+        with tapped(options, self.shared_post_cfg, own, tap) if own else NOTHING:
+            given, kept, seconds = self._ask(partial(executor, x, timestep, options, seed))
+        evaluation = Evaluation(kept, tuple(tap.calls), capture_rng(x.device))
+        if remembers:
+            self.journal.settle()
+            self.memory.answered(self.tape.position + 1)
+        self.tape.passed()
+        self.journal.note(partial(self.entries.answered, evaluation, self.tape.position, sigma, seconds))
+        if remembers:
+            self.journal.settle()
+            if self.entries.void:
+                raise Unwound
+            self.memory.recorded()
+        return Answer(given, kept, sigma, True)
+
+    def _is_first(self) -> bool:
+        """Whether the evaluation to come is the first live one of the attempt."""
+        return self.answer is None or not self.answer.live
+
+    def _ask(self, model: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """Its answer, the same on the host, and the seconds it took; left where the job is to be paused."""
 
         def ask() -> tuple[torch.Tensor, torch.Tensor]:
-            with _tapped(options, self.shared_post_cfg, own, tap) if own else NOTHING:
-                given = executor(x, timestep, options, seed)
-            return given, host_copy(given)
+            answer = model()
+            return answer, host_copy(answer)  # waits for the device: then the GPU is done
 
-        at_once = self.answer is None or not self.answer.live or self.job.may_stop_at(self.pause_at)
-        (given, kept), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
-        self.tape.passed()
-        evaluation = Evaluation(kept, tuple(tap.calls), capture_rng(x.device))
-        self.journal.note(partial(self.entries.answered, evaluation, self.tape.position, sigma, seconds))
-        return Answer(given, kept, sigma, True)
+        (answer, kept), seconds = ask_live(self.job, self.journal, self.entries, ask)
+        return answer, kept, seconds
+
+    def _again(
+        self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, index: int
+    ) -> float:
+        """Ask the model once more what is on record; by how much it answers otherwise."""
+        recording = self.tape.recording
+        recorded, approach = recording.read(index), recording.approach(index)
+        if approach is None:
+            return math.inf
+        rng = capture_rng(x.device)
+        before = recording.read(index - 1).rng if index else recording.inputs and recording.inputs.rng
+        if before is not None:
+            restore_rng(before, x.device)
+        level = torch.full_like(timestep, approach.sigma)
+        _, kept, _ = self._ask(partial(executor, approach.x.to(x.device, copy=True), level, options, seed))
+        restore_rng(rng, x.device)
+        return float((kept.double() - recorded.main.double()).abs().max())
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""
@@ -230,7 +257,7 @@ class SamplingCall:
         if loaded is not None:
             comfy.sampler_helpers.cleanup_models(self.guider.conds, loaded)
         kept.pop("inner_model", None)
-        self.guider.conds = _copy_conds(self.conds)
+        self.guider.conds = copy_conds(self.conds)
 
     def _unfinished(self) -> torch.Tensor:
         """The newest `denoised`, as outer_sample would have returned its samples."""
@@ -241,23 +268,5 @@ class SamplingCall:
     def _hold(self) -> Directive:
         self.answer = None
         self.tape.recording.save()
-        self.aside.previews.paused()
-        return self.aside.holding.hold(self.job)
-
-
-@contextmanager
-def _tapped(options: dict[str, Any], shared: int, own: list[Any], tap: Tap) -> Any:
-    """Put `tap` just before the sampler's own post-CFG functions, where it has any."""
-    if not own:
-        yield
-        return
-    functions = options[OWN_POST_CFG]
-    options[OWN_POST_CFG] = [*functions[:shared], tap, *own]
-    try:
-        yield
-    finally:
-        options[OWN_POST_CFG] = functions
-
-
-def _copy_conds(conds: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return {kind: [cond.copy() for cond in entries] for kind, entries in conds.items()}
+        self.services.previews.paused()
+        return self.services.holding.wait_while_paused(self.job)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ...state.breakpoints.breakpoints import Kind, Observation
+from ...state.breakpoints.breakpoints import BreakpointKind, Observation
 from ...state.job.job import Job
-from ...state.recording.recording import Approach, Evaluation, Step
+from ...state.recording.items import Approach, Evaluation, Step
 from ..previews.previews import CallPreviews
 from .tape import Tape, finite, norm_of
 
@@ -46,7 +46,7 @@ class Entries:
         self._seen: Observation | None = None  # of the newest step
         self._norm: tuple[torch.Tensor, float] | None = None  # of the newest answer
         self._difference: torch.Tensor | None = None  # of the two newest steps
-        self._void = False  # an answer was not a number: what followed from it is worth nothing
+        self.void = False  # an answer was not a number: what followed from it is worth nothing
 
     @property
     def denoised(self) -> torch.Tensor | None:
@@ -55,42 +55,42 @@ class Entries:
 
     def begin(self) -> None:
         """Another attempt."""
-        self._seen, self._void = None, False
+        self._seen, self.void = None, False
 
     def approached(self, approach: Approach) -> None:
-        if not self._void:
+        if not self.void:
             self._recording.approached(approach)
 
     def answered(self, evaluation: Evaluation, evaluations: int, sigma: float, seconds: float) -> None:
         """Live. evaluations: with this one; seconds: that it took"""
-        if self._void:
+        if self.void:
             return
         answer = evaluation.main
         norm = norm_of(answer)
-        if not finite(answer, norm) and self._job.hit(Kind.NAN):
-            self._void = True
+        if not finite(answer, norm) and self._job.call.hit(BreakpointKind.NAN):
+            self.void = True
             return
         self._norm = answer, norm
         self._recording.append(evaluation)
-        self._job.recorded(evaluations, sigma, True, seconds)
+        self._job.call.recorded(evaluations, sigma, True, seconds)
 
     def stepped(self, done: Done) -> None:
-        if self._void:
+        if self.void:
             return
         seen = self._observed(done)
         self._seen, self._newest = seen, done
         if done.shown:
             self._previews.stepped(done.number, done.sigma, done.denoised, done.live)
-        left = self._job.stepped(seen, done.live, self._pause_at)
+        left = self._job.call.stepped(seen, done.live, self._pause_at)
         step = Step(done.number, done.evaluations, done.sigma, done.own, left.measured, left.hits)
         self._recording.mark(step)
 
     def model_works(self) -> None:
         """From here on nobody waits for what others are given to do."""
-        if not self._void:
+        if not self.void:
             self._recording.save()
             self._previews.hand_over()
-            self._job.tell()
+            self._job.call.tell()
 
     def _observed(self, done: Done) -> Observation:
         known = self._norm

@@ -63,7 +63,7 @@ def _feed(made: Any, value: Any, inside: set[int]) -> None:
 
 
 def _sampled(tensor: torch.Tensor) -> bytes:
-    """Bytes of some of its elements; none of a kind that can not be read so, as sparse tensors."""
+    """Bytes of some of its elements; none of a kind that cannot be read so, as sparse tensors."""
     try:
         flat = tensor.detach().reshape(-1)
         chosen = flat[:: max(1, flat.numel() // SAMPLES)].to("cpu").contiguous()

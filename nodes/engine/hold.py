@@ -26,20 +26,20 @@ class Holding:
     recordings: Recordings
     somebody_waits: Callable[[], bool]  # in ComfyUI's queue
 
-    def hold(self, job: Job, release: Callable[[], gpu.Released] = gpu.release) -> Directive:
+    def wait_while_paused(self, job: Job, release: Callable[[], gpu.Released] = gpu.release) -> Directive:
         """Until the job goes on, ends or makes way. A user's own Cancel cancels it."""
         released = release()
         self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
         with self.full.held(job):
             told = {"gpu": released.to_json()}
-            directive = job.stopped(released.complete, told, self._should_park(job))
+            directive = job.worker.stopped(released.complete, told, self._should_park(job))
             while directive is Directive.PAUSE:
                 if mm.processing_interrupted():
                     job.cancel(job.prompt_id)
-                elif self._should_park(job) and job.park():
+                elif self._should_park(job) and job.worker.park():
                     return Directive.PARK
                 self.full.serve(job)
-                directive = job.wait(POLL_S)
+                directive = job.worker.wait(POLL_S)
         return directive
 
     def _should_park(self, job: Job) -> bool:
@@ -49,7 +49,7 @@ class Holding:
         return policy is QueuePolicy.PARK
 
 
-def leave() -> None:
+def end_prompt() -> None:
     """End the prompt, as ComfyUI's Cancel does; raises. A Cancel that got us here is served."""
     mm.interrupt_current_processing(False)
     raise mm.InterruptProcessingException()

@@ -1,12 +1,12 @@
-"""Where Midrun meets ComfyUI's sampling: two wrappers on a cloned model, on ComfyUI's worker thread.
+"""Where Midrun meets ComfyUI: the OUTER_SAMPLE wrapper of a cloned model, and nodes that are about to run.
 
-OUTER_SAMPLE is the pause loop: one attempt after another at the same sampling call, each replaying what was
-recorded. PREDICT_NOISE is one evaluation: replayed or live. The only user of comfy.patcher_extension.
+The wrapper finds the job and its recording; call.py has the sampling call. On ComfyUI's worker thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,9 +19,10 @@ from ...state.job.job import Job
 from ...state.job.transitions import Directive
 from ...state.job.view import JobError, Moment
 from ...state.job.warnings import RECORDING_DAMAGED
-from ...state.node import is_past, itself
+from ...state.node import Node, is_past
 from ...state.pictures.previews import PreviewOptions, settled
-from ...state.recording.recording import Inputs, Recording, Recordings, Segment, is_begun
+from ...state.recording.items import Inputs, Segment
+from ...state.recording.recording import Recording, Recordings, is_begun
 from ...state.states import QueuePolicy
 from ...state.worker import Work
 from ...state.workflow.influence import reschedules
@@ -29,12 +30,15 @@ from ...state.workflow.verdicts import ancestors
 from ..comfyui.executing import loop_ends, prompt_that_runs
 from ..comfyui.queue import ComfyQueue
 from ..previews.previews import Previews
+from ..remembering.session import wishes_of
 from .brownian import Draws
-from .call import KEY, Aside, SamplingCall, put_first
+from .call import SamplingCall
+from .call_services import CallServices
 from .fingerprint import sampler_digest
-from .hold import Holding, leave
-from .inputs import Given, recorded_inputs
-from .run_watch import Keep, watch
+from .guider import KEY, put_first
+from .hold import Holding, end_prompt
+from .inputs import CallArguments, recorded_inputs, seed_of, with_seed
+from .run_watch import Keep, follow
 from .segments import segment_for, starting_at
 from .tape import InputsChanged, Tape, capture_rng, restore_rng
 
@@ -70,52 +74,80 @@ class Runtime:
     later: Callable[[Work], object]  # on a thread beside the sampling thread, in order
 
 
-NOWHERE = "", itself("")  # outside every prompt
+@dataclass(frozen=True)
+class Here:
+    """The node that executes now, in a run of a job."""
+
+    runtime: Runtime
+    job: Job
+    prompt_id: str
+    node: Node
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A sampling call that is to be watched. ordinal: which one of its node, from 0"""
+
+    here: Here
+    ordinal: int
+    options: Options
+
+    def told(self, error: Exception) -> JobError:
+        return JobError(type(error).__qualname__, str(error), self.here.node.display_id)
+
+
 runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
+
+
+def _here() -> Here | None:
+    """None outside every prompt that is a job."""
+    executing = runtime.queue.executing() if runtime is not None else None
+    if runtime is None or executing is None:
+        return None
+    prompt_id, node = executing
+    job = runtime.find_job(prompt_id)
+    return None if job is None else Here(runtime, job, prompt_id, node)
 
 
 def present_take() -> str:
     """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
-    prompt_id, _ = (runtime.queue.executing() if runtime else None) or NOWHERE
-    job = runtime.find_job(prompt_id) if runtime and prompt_id else None
-    return prompt_id if job is not None and job.travelled else ""
+    here = _here()
+    return here.prompt_id if here is not None and here.job.travelled else ""
 
 
-def reach(before: str | None) -> None:
+def before_node(before: str | None) -> None:
     """The node `before`, or this one, is about to run: its job pauses there if it has a breakpoint.
 
     At this one, which is a breakpoint by itself, always. Raises InterruptProcessingException where the prompt
     is to end.
     """
-    prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
-    job = runtime.find_job(prompt_id) if runtime and prompt_id else None
-    if before is not None:
-        node = node.beside(before)
-    if runtime is None or job is None:
+    here = _here()
+    if here is None:
         return
-    if job.must_leave(prompt_id):
-        leave()
-    watch(job, prompt_id, job.view().display_node_id, runtime.keep)
-    if iteration_is_over() or not job.reach(prompt_id, node, always=before is None):
+    job, worker = here.job, here.job.worker
+    node = here.node if before is None else here.node.beside(before)
+    if worker.must_leave(here.prompt_id):
+        end_prompt()
+    follow(job, here.prompt_id, job.view().display_node_id, here.runtime.keep)
+    if iteration_is_over() or not worker.before_node(here.prompt_id, node, always=before is None):
         return
-    directive = runtime.holding.hold(job)
+    directive = here.runtime.holding.wait_while_paused(job)
     if directive in (Directive.STOP, Directive.PARK):
-        leave()
+        end_prompt()
     if directive is Directive.FINISH:
-        job.finished()  # which what comes after this node is about
+        worker.finished()  # which what comes after this node is about
 
 
 def iteration_is_over() -> bool:
     """Whether the job came past the iteration of a loop that this node is in, in whichever of its runs."""
-    prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
-    job = runtime.find_job(prompt_id) if runtime and prompt_id and node.loops else None
-    if runtime is None or job is None:
+    here = _here()
+    if here is None or not here.node.loops:
         return False
-    calls = runtime.recordings.calls(job.job_id).values()
+    calls = here.runtime.recordings.calls(here.job.job_id).values()
     origins = [recording.origin for recording in calls if is_begun(recording)]
-    reached = [*job.came_to, *(origin.node for origin in origins if origin is not None)]
-    ends, needs = loop_ends(node.loops), partial(ancestors, prompt_that_runs())
-    return any(is_past(other, node, ends, needs) for other in reached)
+    reached = [*here.job.worker.came_to, *(origin.node for origin in origins if origin is not None)]
+    ends, needs = loop_ends(here.node.loops), partial(ancestors, prompt_that_runs())
+    return any(is_past(other, here.node, ends, needs) for other in reached)
 
 
 def attach(model: Any, options: Options) -> Any:
@@ -145,45 +177,20 @@ class _OuterSample:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        prompt_id, node = (runtime.queue.executing() if runtime else None) or NOWHERE
-        job = runtime.find_job(prompt_id) if runtime and prompt_id else None
-        options, ordinal = self.options, None
-        if runtime is not None and job is not None:
-            if job.must_leave(prompt_id):
-                leave()
-            watch(job, prompt_id, node.display_id, runtime.keep)
-            options = options.settled(runtime.settings())
-            ordinal = job.enter_call(prompt_id, node, options.queue_policy)
-        if ordinal is None:
+        watch = _watched(self.options)
+        if watch is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
-        node_id = node.node_id
-        try:
-            recording = runtime.recordings.open(job.job_id, node_id, ordinal)
-            recording.forget_begun()
-            given = Given(noise, latent_image, sigmas, denoise_mask, _seed_of(args, kwargs))
+        with _its_end_told(watch):
             guider = executor.class_obj
-            inputs = recorded_inputs(
-                job, node, ordinal, recording, given, guider, sampler, kwargs.get("latent_shapes")
-            )
-            begins = float(inputs.sigmas[0]) if len(inputs.sigmas) else None
-            job.begin_call(
-                Moment(
-                    node_id, 0, len(recording), len(sigmas) - 1, begins, ordinal, node.display_id, node.loops
-                )
-            )
-            args, kwargs = _with_seed(inputs.seed, args, kwargs)
-            ended = partial(_is_over, job, inputs)
-            segment = self._segment(job, recording, inputs, sigmas, sampler, guider, ended)
-            pause_at = options.pause_at_step if ordinal == 0 else 0
-            tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
-            shown = runtime.previews.call(job, ordinal, inputs, options.previews)
-            keep_draws = partial(runtime.draws.serve, (job.job_id, node_id, ordinal))
-            aside = Aside(shown, runtime.holding, keep_draws, runtime.later)
-            call = SamplingCall(job, guider, tape, callback, pause_at, aside)
+            given = CallArguments(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
+            recording, inputs = _begin(watch, given, guider, sampler, kwargs.get("latent_shapes"))
+            segment = _segment(watch, recording, inputs, sigmas, sampler, guider)
+            call = _prepare(watch, recording, inputs, guider, callback)
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:
                 schedule, rng, sampler = segment.sigmas, segment.rng, starting_at(sampler, segment.x)
                 call.begin_at(segment)
+            args, kwargs = with_seed(inputs.seed, args, kwargs)
 
             def sample() -> torch.Tensor:
                 restore_rng(rng, mm.get_torch_device())
@@ -195,64 +202,94 @@ class _OuterSample:
             if segment is not None and len(segment.sigmas) == 1:
                 call.end_at(segment)
             return output
-        except InputsChanged as error:
-            job.set_back(JobError(type(error).__qualname__, str(error), node.display_id))
-            raise
-        except mm.InterruptProcessingException:
-            job.cancel(prompt_id)
-            raise
-        except Exception as error:
-            job.fail(JobError(type(error).__qualname__, str(error), node.display_id))
-            raise
-        finally:
-            job.leave_call()
-
-    def _segment(
-        self,
-        job: Job,
-        recording: Recording,
-        inputs: Inputs,
-        sigmas: torch.Tensor,
-        sampler: Any,
-        guider: Any,
-        ended: Callable[[], bool],
-    ) -> Segment | None:
-        """The stretch to sample, where the schedule was edited; a new one is told."""
-        model_sampling = guider.model_patcher.get_model_object("model_sampling")
-        rng = capture_rng(mm.get_torch_device())
-        kind, edits = sampler_digest(sampler), job.view().edits
-        before = recording.segment() if len(recording) else None
-        edited = reschedules(job.request.prompt, inputs.display_id, job.taken())
-        segment = segment_for(recording, inputs, sigmas, kind, edits, edited, model_sampling, rng, ended)
-        if segment is not None:
-            job.reschedule(segment.step + len(segment.sigmas) - 1, segment.step)
-            if before is None or before.first != segment.first or before.sampler != segment.sampler:
-                job.note("segment", {"step": segment.step, "sigma": float(segment.sigmas[0])})
-        return segment
 
 
-def _is_over(job: Job, inputs: Inputs) -> bool:
+def _watched(options: Options) -> Watch | None:
+    """A sampling call begins; None where it is not to be watched. Raises where its run is to end."""
+    here = _here()
+    if here is None:
+        return None
+    job, keep = here.job, here.runtime.keep
+    if job.worker.must_leave(here.prompt_id):
+        end_prompt()
+    follow(job, here.prompt_id, here.node.display_id, keep)
+    options = options.settled(here.runtime.settings())
+    ordinal = job.call.enter(here.prompt_id, here.node, options.queue_policy)
+    return None if ordinal is None else Watch(here, ordinal, options)
+
+
+@contextmanager
+def _its_end_told(watch: Watch) -> Iterator[None]:
+    """Tell the job how the call ends."""
+    job = watch.here.job
+    try:
+        yield
+    except InputsChanged as error:
+        job.worker.pause_after_failure(watch.told(error))
+        raise
+    except mm.InterruptProcessingException:
+        job.cancel(watch.here.prompt_id)
+        raise
+    except Exception as error:
+        job.worker.fail(watch.told(error))
+        raise
+    finally:
+        job.call.leave()
+
+
+def _begin(
+    watch: Watch, given: CallArguments, guider: Any, sampler: Any, latent_shapes: list[Any] | None
+) -> tuple[Recording, Inputs]:
+    """The call's recording, and what it was given when that began."""
+    job, node = watch.here.job, watch.here.node
+    recording = watch.here.runtime.recordings.open(job.job_id, node.node_id, watch.ordinal)
+    recording.forget_begun()
+    inputs = recorded_inputs(job, node, watch.ordinal, recording, given, guider, sampler, latent_shapes)
+    begins = float(inputs.sigmas[0]) if len(inputs.sigmas) else None
+    steps = len(given.sigmas) - 1
+    at = Moment(node.node_id, 0, len(recording), steps, begins, watch.ordinal, node.display_id, node.loops)
+    job.call.begin(at)
+    return recording, inputs
+
+
+def _segment(
+    watch: Watch, recording: Recording, inputs: Inputs, sigmas: torch.Tensor, sampler: Any, guider: Any
+) -> Segment | None:
+    """The stretch to sample, where the schedule was edited; a new one is told."""
+    job, ended = watch.here.job, partial(_is_over, watch.here, inputs)
+    model_sampling = guider.model_patcher.get_model_object("model_sampling")
+    rng = capture_rng(mm.get_torch_device())
+    kind, edits = sampler_digest(sampler), job.view().edits
+    before = recording.segment() if len(recording) else None
+    edited = reschedules(job.request.prompt, inputs.display_id, job.worker.taken())
+    segment = segment_for(recording, inputs, sigmas, kind, edits, edited, model_sampling, rng, ended)
+    if segment is not None:
+        job.call.reschedule(segment.step + len(segment.sigmas) - 1, segment.step)
+        if before is None or before.first != segment.first or before.sampler != segment.sampler:
+            job.note("segment", {"step": segment.step, "sigma": float(segment.sigmas[0])})
+    return segment
+
+
+def _prepare(
+    watch: Watch, recording: Recording, inputs: Inputs, guider: Any, callback: Callable[..., Any] | None
+) -> SamplingCall:
+    job, services, options = watch.here.job, watch.here.runtime, watch.options
+    tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
+    shown = services.previews.call(job, watch.ordinal, inputs, options.previews)
+    keep_draws = partial(services.draws.serve, (job.job_id, watch.here.node.node_id, watch.ordinal))
+    pause_at = options.pause_at_step if watch.ordinal == 0 else 0
+    wishes = wishes_of(services.settings())
+    beside = CallServices(shown, services.holding, keep_draws, services.later, wishes)
+    return SamplingCall(job, guider, tape, callback, pause_at, beside)
+
+
+def _is_over(here: Here, inputs: Inputs) -> bool:
     """Whether the job has come to a later sampling call: this one is replayed as it was."""
-    if job.replays():
+    if here.job.call.replays():
         return True
-    calls = {} if runtime is None else runtime.recordings.calls(job.job_id)
+    calls = here.runtime.recordings.calls(here.job.job_id)
     others = [recording.origin for recording in calls.values() if len(recording)]
     return any(
         other is not None and other.begun > inputs.begun and other.node.is_called(inputs.display_id)
         for other in others
     )
-
-
-def _seed_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
-    """Of outer_sample's arguments after the callback: disable_pbar, seed, ..."""
-    seed = kwargs.get("seed", args[1] if len(args) > 1 else None)
-    return None if seed is None else int(seed)
-
-
-def _with_seed(seed: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The recorded one, which samplers that draw noise of their own draw it from."""
-    if seed is None:
-        return args, kwargs
-    if "seed" in kwargs:
-        return args, kwargs | {"seed": seed}
-    return (*args[:1], seed, *args[2:]), kwargs

@@ -12,7 +12,8 @@ import torch
 from ...state.job.job import Job
 from ...state.job.warnings import INPUTS_CHANGED, RECORDING_DAMAGED, RECORDING_GONE
 from ...state.node import Node
-from ...state.recording.recording import Conditions, Damaged, Inputs, Recording
+from ...state.recording.items import Conditions, Damaged, Inputs
+from ...state.recording.recording import Recording
 from ...state.workflow.influence import influenced
 from ..comfyui.latents import describe
 from .fingerprint import PATCHES, SAMPLER, fingerprints, sampler_digest
@@ -31,7 +32,7 @@ TENSORS = ("noise", "latent_image", "denoise_mask")  # the sigmas may change: se
 
 
 @dataclass(frozen=True)
-class Given:
+class CallArguments:
     """The arguments of outer_sample that Midrun records; as in `Inputs`."""
 
     noise: torch.Tensor
@@ -49,12 +50,27 @@ class Given:
         )
 
 
+def seed_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Of outer_sample's arguments after the callback: disable_pbar, seed, ..."""
+    seed = kwargs.get("seed", args[1] if len(args) > 1 else None)
+    return None if seed is None else int(seed)
+
+
+def with_seed(seed: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The recorded one, which samplers that draw noise of their own draw it from."""
+    if seed is None:
+        return args, kwargs
+    if "seed" in kwargs:
+        return args, kwargs | {"seed": seed}
+    return (*args[:1], seed, *args[2:]), kwargs
+
+
 def recorded_inputs(
     job: Job,
     node: Node,
     ordinal: int,
     recording: Recording,
-    given: Given,
+    given: CallArguments,
     guider: Any,
     sampler: Any,
     latent_shapes: list[Any] | None,
@@ -76,15 +92,17 @@ def recorded_inputs(
         then, new = getattr(recorded, name), getattr(now, name)
         if (then is None) != (new is None) or (then is not None and then.shape != new.shape):
             raise InputsChanged(
-                f"Midrun can not go on with this sampling call: its {name} was {_shape(then)} when it was "
-                f"recorded and is {_shape(new)} now. The recording is kept; restore what changed and resume, "
+                f"Midrun cannot go on with this sampling call: its {name} was {_shape(then)} when it was "
+                f"recorded and is {_shape(new)} now. The recording is kept; undo the change and resume, "
                 "or rewind to step 0."
             )
     _tell_differences(job, recorded, now, recording)
     return recorded
 
 
-def _now(node: Node, given: Given, guider: Any, sampler: Any, latent_shapes: list[Any] | None) -> Inputs:
+def _now(
+    node: Node, given: CallArguments, guider: Any, sampler: Any, latent_shapes: list[Any] | None
+) -> Inputs:
     patcher = guider.model_patcher
     mask = None if given.denoise_mask is None else host_copy(given.denoise_mask)
     return Inputs(
@@ -130,7 +148,7 @@ def _tell_differences(job: Job, recorded: Inputs, now: Inputs, recording: Record
     changed = {name for name in then.keys() | new.keys() if then.get(name) != new.get(name)}
     if changed:
         recording.condition(Conditions(len(recording), new))
-        edited = influenced(job.request.prompt, now.display_id, job.taken())
+        edited = influenced(job.request.prompt, now.display_id, job.worker.taken())
         unexplained = sorted(changed - _explained(edited, new))
         if unexplained:
             job.warn(INPUTS_CHANGED, " and ".join(unexplained))

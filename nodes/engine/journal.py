@@ -30,16 +30,24 @@ class Journal:
         self._noted.append(entry)
 
     def hand_over(self) -> None:
-        """Have what was noted entered while the model works."""
-        self._entering.acquire()
-        self._on_the_way, self._noted = self._noted, self._on_the_way
+        """Have what was noted entered while the model works. Raises as `settle`."""
+        self._take_up()
         self._later(self._enter)
 
     def settle(self) -> None:
-        """Enter what was noted, now. Raises what went wrong with an entry since the last time."""
-        self._entering.acquire()
-        self._on_the_way, self._noted = self._noted, self._on_the_way
+        """Enter what was noted, now. Raises what went wrong with an entry; nothing after it is entered."""
+        self._take_up()
         self._enter()
+        self._raise()
+
+    def _take_up(self) -> None:
+        self._entering.acquire()
+        self._on_the_way, self._noted = self._noted, []
+        if self._error is not None:
+            self._entering.release()
+            self._raise()
+
+    def _raise(self) -> None:
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -52,5 +60,5 @@ class Journal:
         except Exception as error:  # noqa: BLE001  the sampling thread raises it
             self._error = error
         finally:
-            self._on_the_way.clear()
+            self._on_the_way = []
             self._entering.release()

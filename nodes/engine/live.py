@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import comfy.model_management as mm
 
-from ...state.breakpoints.breakpoints import Kind
+from ...state.breakpoints.breakpoints import BreakpointKind
 from ...state.job.in_flight import Outcome
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
@@ -23,7 +23,7 @@ class Unwound(BaseException):
 
 
 def ask_live(
-    job: Job, journal: Journal, entries: Entries, ask: Callable[[], T], at_once: bool
+    job: Job, journal: Journal, entries: Entries, ask: Callable[[], T], at_once: bool = False
 ) -> tuple[T, float]:
     """What `ask` answers, and the seconds that it took. Raises Unwound where the job is not to go on.
 
@@ -32,7 +32,7 @@ def ask_live(
     """
     if at_once:
         journal.settle()
-    if job.begin_evaluation() is not Directive.GO:
+    if job.call.begin_evaluation() is not Directive.GO:
         raise Unwound
     journal.note(entries.model_works)
     journal.hand_over()  # from here to the model nothing lets the threads in that get work now
@@ -45,11 +45,11 @@ def ask_live(
         raise
     except Exception as error:
         journal.settle()
-        if job.hit(Kind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
+        if job.call.hit(BreakpointKind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
             raise Unwound from error
         raise
     finally:
-        void, seconds = job.end_evaluation(outcome)
+        void, seconds = job.call.end_evaluation(outcome)
         if void:
             raise Unwound
     return answer, seconds

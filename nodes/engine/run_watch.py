@@ -13,20 +13,20 @@ from typing import Any
 import comfy.model_management as mm
 import execution
 import folder_paths
-import nodes
 from comfy_execution.progress import NodeState, ProgressHandler, get_progress_state
 
 from ...state.job.job import Job
 from ...state.workflow.graph import class_type, inputs, link
 from ...state.workflow.kept import Answer, Kept, plain
-from ...state.workflow.verdicts import Kind, Progress, Sampled, verdict
+from ...state.workflow.verdicts import Progress, Sampled, VerdictKind, verdict
+from ..comfyui.comfy_nodes import node_class
 
 NAME = "midrun"
 OF_COMFYUI = ("nodes", "comfy_extras.")  # where the nodes are that answer what they are asked
 LASTING = (
-    Kind.LIVE,
-    Kind.CAUTION,
-    Kind.DOWNSTREAM,
+    VerdictKind.LIVE,
+    VerdictKind.CAUTION,
+    VerdictKind.DOWNSTREAM,
 )  # what is used of a later answer, not of the recorded one
 Keep = Callable[[Job, Kept], None]
 
@@ -41,11 +41,11 @@ class RunWatch(ProgressHandler):
 
     def start_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
         """A node may have caught the interrupt that was to end the run: it ends before the next one."""
-        if self._job.must_leave(prompt_id):
+        if self._job.worker.must_leave(prompt_id):
             mm.interrupt_current_processing(True)
 
     def finish_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
-        if self._job.must_leave(prompt_id):
+        if self._job.worker.must_leave(prompt_id):
             self._job.travelled = True  # what it answered is in ComfyUI's cache now, and is not the job's
         else:
             self.made([node_id])
@@ -59,7 +59,7 @@ class RunWatch(ProgressHandler):
             self._keep(self._job, kept.with_done(done))
 
 
-def watch(job: Job, prompt_id: str, sampler: str | None, keep: Keep) -> None:
+def follow(job: Job, prompt_id: str, sampler: str | None, keep: Keep) -> None:
     """Follow the run from here on, and keep what it has done by now. sampler: as a person knows it."""
     registry = get_progress_state()
     if registry.prompt_id != prompt_id:
@@ -71,7 +71,7 @@ def watch(job: Job, prompt_id: str, sampler: str | None, keep: Keep) -> None:
     kept, fickle = _answered(job, sampler)
     if kept.answers.keys() - job.request.kept.answers.keys():
         keep(job, kept)
-    job.fickle(fickle)
+    job.worker.fickle(fickle)
 
 
 def _answered(job: Job, sampler: str | None) -> tuple[Kept, dict[str, str]]:
@@ -107,19 +107,19 @@ def _is_used(prompt: dict[str, Any], node_id: str, answer: Answer | None, sample
 
 
 def _is_output(kind: str | None) -> bool:
-    return bool(getattr(nodes.NODE_CLASS_MAPPINGS.get(kind), "OUTPUT_NODE", False))
+    return bool(getattr(node_class(kind), "OUTPUT_NODE", False))
 
 
 def _is_steady(prompt: dict[str, Any], node_id: str) -> bool:
     """Whether it answers the same when it is asked the same: a node of ComfyUI that never says otherwise."""
-    node = nodes.NODE_CLASS_MAPPINGS.get(class_type(prompt, node_id))
+    node = node_class(class_type(prompt, node_id))
     module = str(getattr(node, "RELATIVE_PYTHON_MODULE", ""))
     return module.startswith(OF_COMFYUI) and not _tells_changes(node)
 
 
 def _copies_the_graph(kind: str | None) -> bool:
     """Whether a node of that class asks for the graph that executes, as those do that put copies into it."""
-    node = nodes.NODE_CLASS_MAPPINGS.get(kind)
+    node = node_class(kind)
     try:
         hidden = node.INPUT_TYPES().get("hidden") if node is not None else None
     except Exception:  # noqa: BLE001  another pack's code

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from ...state.recording.recording import Approach, Damaged, Inputs, Recording, RngState, Segment
+from ...state.recording.items import Approach, Damaged, Inputs, RngState, Segment
+from ...state.recording.recording import Recording
 from ...state.workflow.edits import History
 from .fingerprint import SAMPLER
 from .tape import InputsChanged, host_copy
@@ -43,22 +44,36 @@ def segment_for(
     then = inputs.sigmas if newest is None else newest.given
     sampler = inputs.fingerprints.get(SAMPLER) if newest is None else newest.sampler
     now = host_copy(sigmas)
-    if not len(recording) or (sampler == sampler_digest and torch.equal(then, now)):
-        return newest
-    if ended():
+    same = sampler == sampler_digest and torch.equal(then, now)
+    if not len(recording) or same or ended():
         return newest
     if not rescheduled:
         if then.shape == now.shape:
             return newest
         raise InputsChanged(
-            f"Midrun can not go on with this sampling call: it had {len(then) - 1} steps when it was "
-            f"recorded and has {len(now) - 1} now, though they were not edited. {AGAIN}"
+            f"Midrun cannot go on with this sampling call: it had {len(then) - 1} steps when it was "
+            f"recorded and has {len(now) - 1} now, although nobody edited them. {AGAIN}"
         )
+    origin, step, x, own = _start(recording, inputs, newest, now, edits, model_sampling)
+    begun = Segment(origin.evaluations, step, origin, x, own, now, sampler_digest, rng)
+    recording.begin(begun)
+    return begun
+
+
+def _start(
+    recording: Recording,
+    inputs: Inputs,
+    newest: Segment | None,
+    now: torch.Tensor,
+    edits: History,
+    model_sampling: Any,
+) -> tuple[Approach, int, torch.Tensor, torch.Tensor]:
+    """Where a new stretch begins: the approach, the steps done, x, and the sigmas from there on."""
     origin = _origin(recording, newest)
     steps = [number for number in recording.steps() if _ended_by(recording, number, origin.evaluations)]
     step = steps[-1] if steps else 0
     void = newest is not None and newest.first == len(recording)
-    if newest is None and _is_cut(then, now, step):
+    if newest is None and _is_cut(inputs.sigmas, now, step):
         own, x = now[-1:].clone(), _denoised(recording, step)
     elif _denoise_was_edited(edits, newest, void):
         own = now[min(step, len(now) - 1) :].clone()
@@ -67,9 +82,7 @@ def segment_for(
     else:
         own = remaining(now, origin.sigma)
         x = origin.x
-    begun = Segment(origin.evaluations, step, origin, x, own, now, sampler_digest, rng)
-    recording.begin(begun)
-    return begun
+    return origin, step, x, own
 
 
 def remaining(sigmas: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -116,8 +129,8 @@ def starting_at(sampler: Any, x: torch.Tensor) -> Any:
     Where no step is left it is not called: x is what the sampling has come to.
     """
     if not hasattr(sampler, "sampler_function"):
-        told = f"{type(sampler).__name__} can not begin in the middle of a sampling"
-        raise InputsChanged(f"Midrun can not go on with this sampling call: {told}. {AGAIN}")
+        told = f"{type(sampler).__name__} cannot begin in the middle of sampling"
+        raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     function: Callable[..., Any] = sampler.sampler_function
 
     def begin(model: Any, start: torch.Tensor, sigmas: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -135,9 +148,8 @@ def _is_cut(then: torch.Tensor, now: torch.Tensor, step: int) -> bool:
     ComfyUI makes such of KSamplerAdvanced's end_at_step without leftover noise: the last level becomes 0. Its
     last step, from the level before to 0, has been asked for already; `denoised` is what it makes of that.
     """
-    return (
-        step > 0 and len(now) == step + 1 < len(then) and now[-1] == 0 and torch.equal(now[:-1], then[:step])
-    )
+    is_shorter = step > 0 and len(now) == step + 1 < len(then)
+    return is_shorter and float(now[-1]) == 0 and torch.equal(now[:-1], then[:step])
 
 
 def _scales(model_sampling: Any, sigma: float) -> tuple[float, float]:
@@ -153,8 +165,8 @@ def _origin(recording: Recording, newest: Segment | None) -> Approach:
         return newest.origin
     approach = _read(lambda: recording.approach(len(recording)))
     if approach is None:
-        told = "where the sampler had come to is not on record, so its schedule can not be changed"
-        raise InputsChanged(f"Midrun can not go on with this sampling call: {told}. {AGAIN}")
+        told = "the sampler's position is not on record, so its schedule cannot be changed"
+        raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     return approach
 
 
@@ -178,7 +190,7 @@ def _ended_by(recording: Recording, number: int, evaluations: int) -> bool:
 def _denoised(recording: Recording, step: int) -> torch.Tensor:
     found = _read(lambda: recording.step(step)) if step else None
     if found is None or found.denoised is None:
-        raise InputsChanged(f"No step is done yet whose noise level could be changed. {AGAIN}")
+        raise InputsChanged(f"No step is done yet, so there is no noise level to change. {AGAIN}")
     return found.denoised
 
 
@@ -187,5 +199,5 @@ def _read(read: Callable[[], Any]) -> Any:
         return read()
     except (Damaged, KeyError, IndexError) as error:
         raise InputsChanged(
-            f"The recording of this sampling call can not be read back: {error}. {AGAIN}"
+            f"The recording of this sampling call cannot be read back: {error}. {AGAIN}"
         ) from error

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from ...state.recording.recording import Damaged, Evaluation, Recording, RngState
+from ...state.recording.items import Damaged, Evaluation, RngState
+from ...state.recording.recording import Recording
 from ...state.recording.tree import Tree
 
 Args = dict[str, Any]  # what ComfyUI hands to a post-CFG function
@@ -22,7 +23,7 @@ TAPPED = ("denoised", "cond_denoised", "uncond_denoised")
 
 
 class InputsChanged(ValueError):
-    """A resumed sampling call was given something that it can not go on with."""
+    """A resumed sampling call was given something that it cannot go on with."""
 
 
 def host_copy(tensor: torch.Tensor) -> torch.Tensor:
@@ -78,7 +79,7 @@ class Tape:
     """A recording under a read head. Each attempt at sampling rewinds it, replays it, and records on."""
 
     def __init__(self, recording: Recording, lost: Callable[[int, int, str], object]) -> None:
-        """`lost(count, first, why)` is told of evaluations that can not be read back; they count from 1."""
+        """`lost(count, first, why)` is told of evaluations that cannot be read back; they count from 1."""
         self.recording = recording
         self.first = 0  # evaluations before the stretch that is sampled
         self.position = 0
@@ -90,7 +91,7 @@ class Tape:
     def next(self) -> Evaluation | None:
         """What is to be replayed now, or None where the recording ends.
 
-        It ends, for good, before an evaluation that can not be read back.
+        It ends, for good, before an evaluation that cannot be read back.
         """
         if self.position >= len(self.recording):
             return None
@@ -114,7 +115,7 @@ class Tape:
         """
         answer = evaluation.answer
         if isinstance(answer, Tree):
-            raise InputsChanged(f"Midrun can not go on with this sampling call: {OF_A_LOOP}")
+            raise InputsChanged(f"Midrun cannot go on with this sampling call: {OF_A_LOOP}")
         for tap in evaluation.taps:
             given = args | {name: tensor.to(device, copy=True) for name, tensor in tap.items()}
             for function in own:

@@ -9,7 +9,8 @@ import torch
 
 from ...state.job.job import Job
 from ...state.node import Node
-from ...state.recording.recording import Damaged, Inputs, Recording, Recordings, RngState
+from ...state.recording.items import Damaged, Inputs, RngState
+from ...state.recording.recording import Recording, Recordings
 from ...state.server_directory import directory_name
 from ..engine.inputs import read_recorded
 from ..engine.tape import InputsChanged
@@ -45,13 +46,13 @@ def inputs_of(
     recorded = read_recorded(job, recording, view.evaluations if stands_here else 0)
     if recorded is not None and not recorded.own_loop and len(recording):
         raise InputsChanged(
-            f"Midrun can not go on with {node.display_id}: what is on record was sampled by ComfyUI, and the "
+            f"Midrun cannot go on with {node.display_id}: what is on record was sampled by ComfyUI, and the "
             "node has a sampling loop of its own now. Restore what changed and resume, or rewind to step 0."
         )
     if recorded is not None and recorded.own_loop and (len(recording) or recording.rewound):
         return recorded
     nothing = torch.empty(0)
-    recording.inputs = Inputs(
+    inputs = Inputs(
         *(nothing, nothing, nothing, None, rng, latent_format),
         begun=time.time(),
         node_id=node.node_id,
@@ -59,4 +60,5 @@ def inputs_of(
         loops=node.loops,
         own_loop=True,
     )
-    return recording.inputs
+    recording.inputs = inputs
+    return inputs

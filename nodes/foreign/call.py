@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from ...state.job.job import Job
-from ...state.recording.recording import Evaluation, Inputs
+from ...state.recording.items import Evaluation, Inputs
 from ...state.recording.tree import Tree
 from ..comfyui import gpu
-from ..engine.call import Aside
+from ..engine.call_services import CallServices
 from ..engine.entries import Done, Entries
 from ..engine.journal import Journal
 from ..engine.live import ask_live
@@ -54,10 +54,10 @@ class Answer:
 class LoopCall:
     """Of one node, from its first evaluation to its end."""
 
-    def __init__(self, job: Job, tape: Tape, inputs: Inputs, pause_at: int, aside: Aside) -> None:
-        self.job, self.tape, self.inputs, self.pause_at, self.aside = job, tape, inputs, pause_at, aside
-        self.journal = Journal(aside.later)
-        self.entries = Entries(job, tape, aside.previews, pause_at)
+    def __init__(self, job: Job, tape: Tape, inputs: Inputs, pause_at: int, services: CallServices) -> None:
+        self.job, self.tape, self.inputs, self.pause_at, self.services = job, tape, inputs, pause_at, services
+        self.journal = Journal(services.later)
+        self.entries = Entries(job, tape, services.previews, pause_at)
         recording = tape.recording
         self.steps = Steps({recording.mark_of(one).evaluations: one for one in recording.steps()})
         self.answer: Answer | None = None
@@ -67,7 +67,7 @@ class LoopCall:
         self._x0: torch.Tensor | None = None  # of the step that just ended
 
     def answer_to(self, asked: Asked) -> Any:
-        """Raises Unwound where the job is not to go on, InputsChanged where it can not, and Unrecordable."""
+        """Raises Unwound where the job is not to go on, InputsChanged where it cannot, and Unrecordable."""
         put, time = question_of((asked.sample, asked.time)), question_of((None, asked.time))
         self.end_step(digest_of(time))
         recorded = self.tape.next()
@@ -80,7 +80,7 @@ class LoopCall:
         name = self.inputs.display_id
         if not isinstance(recorded.answer, Tree) or recorded.question != digest_of(put):
             raise OffTrack(
-                f"Midrun can not go on with node {name}: it asks its evaluation {self.tape.position + 1} "
+                f"Midrun cannot go on with node {name}: it asks its evaluation {self.tape.position + 1} "
                 "otherwise than when that was recorded. Either something was changed that takes effect in "
                 "steps that are done, or the node does not do the same twice. Nothing is lost: take the "
                 "change back and resume, or rewind to step 0."
@@ -89,13 +89,13 @@ class LoopCall:
             given = value_of(recorded.answer, device)
         except Unrecordable as unknown:
             raise InputsChanged(
-                f"Midrun can not go on with node {name}: its network answered with {unknown}, which nobody "
+                f"Midrun cannot go on with node {name}: its network answered with {unknown}, which nobody "
                 "knows now. Nothing is lost: restore what changed and resume, or rewind to step 0."
             ) from unknown
         if recorded.rng is not None:
             generators.restore(recorded.rng, gpu.device())
         self.tape.passed()
-        self.journal.note(partial(self.job.recorded, self.tape.position, sigma, False))
+        self.journal.note(partial(self.job.call.recorded, self.tape.position, sigma, False))
         self.answer = Answer(recorded.answer, sigma, False)
         return given
 
@@ -109,7 +109,7 @@ class LoopCall:
             except Unrecordable as unknown:
                 return given, unknown
 
-        at_once = self.answer is None or not self.answer.live or self.job.may_stop_at(self.pause_at)
+        at_once = self.answer is None or not self.answer.live or self.job.call.may_stop_at(self.pause_at)
         (given, kept), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
         if isinstance(kept, Unrecordable):
             kept.given = given
@@ -134,7 +134,7 @@ class LoopCall:
         if newest is not None and newest.live:
             self._x0 = estimate()
         if self.steps.total is not None and self.steps.total != before:
-            self.job.reschedule(self.steps.total, 0)
+            self.job.call.reschedule(self.steps.total, 0)
 
     def end_step(self, time: str | None) -> None:
         """A step ended, if what is asked next, at that time step, is of another one. None: nothing is."""
@@ -164,11 +164,11 @@ class LoopCall:
                 self.end_step(None)
             self.journal.settle()
             if done and self.steps.number:
-                self.job.reschedule(self.steps.number, self.steps.number)
+                self.job.call.reschedule(self.steps.number, self.steps.number)
         finally:
             self.tape.recording.save()
-            self.aside.previews.ended()
-            self.job.leave_call()
+            self.services.previews.ended()
+            self.job.call.leave()
 
 
 def _number(time: Tree) -> float:

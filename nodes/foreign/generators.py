@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 import torch
 
-from ...state.recording.recording import RngState
+from ...state.recording.items import RngState
 from ..engine.tape import capture_rng, restore_rng
 
 MERSENNE = "MT19937"  # numpy's legacy generator, unless somebody put another in its place

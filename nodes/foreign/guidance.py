@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...state.job.view import JobView
-from ...state.recording.recording import Evaluation, Recording
+from ...state.recording.items import Evaluation
+from ...state.recording.recording import Recording
 from ...state.recording.tree import Tree
 from ...state.workflow.edits import Edit
 from ...state.workflow.graph import Prompt, inputs

@@ -21,11 +21,11 @@ from ...state.job.warnings import NEVER_HELD, OTHER_THREAD, RECORDING_DAMAGED, U
 from ...state.node import Node
 from ...state.states import QueuePolicy
 from ..comfyui import gpu
-from ..engine.call import Aside
-from ..engine.hold import leave
+from ..engine.call_services import CallServices
+from ..engine.hold import end_prompt
 from ..engine.hooks import Options, Runtime
 from ..engine.live import Unwound
-from ..engine.run_watch import outputs_of, watch
+from ..engine.run_watch import follow, outputs_of
 from ..engine.tape import InputsChanged, Tape
 from . import generators
 from .beginning import inputs_of, recorded_rng
@@ -105,16 +105,16 @@ class Loop:
         """Returns where the job goes on at once; else the prompt ends here."""
         call.journal.settle()
         call.tape.recording.save()
-        directive = self.job.directive()
+        directive = self.job.worker.directive()
         if directive is Directive.PAUSE:
             self.seam.take_back()  # who is told of the pause finds everything as it was
-            call.aside.previews.paused()
-            directive = self.runtime.holding.hold(self.job, self._release)
+            call.services.previews.paused()
+            directive = self.runtime.holding.wait_while_paused(self.job, self._release)
         if directive is not Directive.GO:
-            leave()
+            end_prompt()
         if call.tape.position > len(call.tape.recording):
             raise InputsChanged(
-                f"Midrun can not go on with node {self.node.display_id} in this run: an answer that was no "
+                f"Midrun cannot go on with node {self.node.display_id} in this run: an answer that was no "
                 "number was dropped, and its loop went on with it. Resume the job again."
             )
         if not self.seam.in_place:
@@ -128,7 +128,9 @@ class Loop:
         return replace(gpu.release(), others=True)
 
     def _set_back(self, error: InputsChanged) -> None:
-        self.job.set_back(JobError(type(error).__qualname__, str(error), self.node.display_id))
+        self.job.worker.pause_after_failure(
+            JobError(type(error).__qualname__, str(error), self.node.display_id)
+        )
         self.end(done=False)
 
     def _elsewhere(self, network: torch.nn.Module) -> None:
@@ -138,11 +140,11 @@ class Loop:
 
     def _begin(self) -> LoopCall | None:
         """The job follows from the first evaluation on. None where it does not."""
-        if self.job.must_leave(self.prompt_id):
+        if self.job.worker.must_leave(self.prompt_id):
             self.seam.take_back()
-            leave()
-        watch(self.job, self.prompt_id, self.node.display_id, self.runtime.keep)
-        ordinal = self.job.enter_call(self.prompt_id, self.node, QueuePolicy.PARK)
+            end_prompt()
+        follow(self.job, self.prompt_id, self.node.display_id, self.runtime.keep)
+        ordinal = self.job.call.enter(self.prompt_id, self.node, QueuePolicy.PARK)
         if ordinal is None:
             self.seam.take_back()
             return None
@@ -153,7 +155,7 @@ class Loop:
             raise
         finally:
             if self.call is None:
-                self.job.leave_call()
+                self.job.call.leave()
         if self.options.queue_policy is QueuePolicy.HOLD:
             self.job.warn(NEVER_HELD, self._name)
         return self.call
@@ -164,12 +166,12 @@ class Loop:
         recording.forget_begun()
         inputs = inputs_of(job, node, ordinal, recording, self.rng, latent_format())
         where = node.node_id, 0, len(recording), None, None, ordinal
-        job.begin_call(Moment(*where, node.display_id, node.loops))
+        job.call.begin(Moment(*where, node.display_id, node.loops))
         tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
         shown = runtime.previews.call(job, ordinal, inputs, self.options.previews)
-        aside = Aside(shown, runtime.holding, _draws_again, runtime.later)
+        services = CallServices(shown, runtime.holding, _draws_again, runtime.later)
         pause_at = self.options.pause_at_step if ordinal == 0 else 0
-        return LoopCall(job, tape, inputs, pause_at, aside)
+        return LoopCall(job, tape, inputs, pause_at, services)
 
     @property
     def _name(self) -> str:

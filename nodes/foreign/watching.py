@@ -20,7 +20,7 @@ from ...state.job.view import Change, JobError, JobView
 from ...state.workflow.graph import link
 from ..comfyui.executing import node_that_runs
 from ..engine import hooks
-from ..engine.hold import leave
+from ..engine.hold import end_prompt
 from .loop import Loop
 from .wires import attach_of, is_models, sources_of
 
@@ -68,12 +68,12 @@ class LoopWatch(ProgressHandler):
     def _pause_before(self, node_id: str, prompt_id: str) -> None:
         """A pause that was asked for when a loop asked nothing any more takes effect before the next node."""
         ended, self._ended = self._ended, None
-        if ended is None or ended.job.directive() is not Directive.PAUSE:
+        if ended is None or ended.job.worker.directive() is not Directive.PAUSE:
             return
-        if ended.job.reach(prompt_id, node_that_runs(prompt_id, node_id), always=False):
-            directive = ended.runtime.holding.hold(ended.job)
+        if ended.job.worker.before_node(prompt_id, node_that_runs(prompt_id, node_id), always=False):
+            directive = ended.runtime.holding.wait_while_paused(ended.job)
             if directive in (Directive.STOP, Directive.PARK):
-                leave()
+                end_prompt()
 
     def reset(self) -> None:
         self._end(done=False)
@@ -94,12 +94,12 @@ def _end(loop: Loop, done: bool) -> None:
         loop.end(done)
     except Exception as error:  # it would end ComfyUI's worker thread
         log.exception("Midrun could not record the end of node %s", loop.node.display_id)
-        loop.job.fail(JobError(type(error).__qualname__, str(error), loop.node.display_id))
+        loop.job.worker.fail(JobError(type(error).__qualname__, str(error), loop.node.display_id))
 
 
 def on_change(job: Job, view: JobView, change: Change | None) -> None:
     """Of a job, told under its lock."""
-    if change is None or change.kind not in ENDS or job.run_active:
+    if change is None or change.kind not in ENDS or job.runs.active:
         return
     watching = get_progress_state().handlers.get(NAME)
     if isinstance(watching, LoopWatch):

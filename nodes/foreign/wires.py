@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import nodes
-
 from ...state.workflow.graph import link
 from ...state.workflow.instrument import ATTACH, BREAK, ONCE
+from ..comfyui.comfy_nodes import node_class
 
 MODEL, ANY = "MODEL", "*"
 PASSED_BY = {BREAK: "value", ONCE: "value", ATTACH: "model"}  # ours, by the input that they pass through
@@ -47,7 +46,7 @@ def type_given(graph: Any, node_id: str, slot: int) -> str:
         if found is None:
             return ANY
         node_id, slot = found
-    given = getattr(nodes.NODE_CLASS_MAPPINGS.get(_class(graph, node_id)), "RETURN_TYPES", ())
+    given = getattr(node_class(_class(graph, node_id)), "RETURN_TYPES", ())
     return str(given[slot]) if slot < len(given) else ANY
 
 

@@ -32,7 +32,7 @@ class Missing(Exception):
 
 
 class Unusable(Exception):
-    """Something can not decode this latent; the message says why."""
+    """Something cannot decode this latent; the message says why."""
 
 
 def latent2rgb(x0: torch.Tensor, latent_format: Any, most: int) -> Images:
@@ -44,7 +44,7 @@ def latent2rgb(x0: torch.Tensor, latent_format: Any, most: int) -> Images:
     if factors is None:
         raise Unusable(f"no colours are known for latents of the format {type(latent_format).__name__}")
     if x0.ndim not in (4, 5) or x0.shape[1] != latent_format.latent_channels:
-        raise Unusable(f"a latent of the shape {tuple(x0.shape)} is no picture")
+        raise Unusable(f"a latent of the shape {tuple(x0.shape)} is not a picture")
     more = (latent_format.latent_rgb_factors_bias, getattr(latent_format, "latent_rgb_factors_reshape", None))
     decode = latent_preview.Latent2RGBPreviewer(factors, *more).decode_latent_to_preview
     if x0.ndim == 4:
@@ -127,8 +127,8 @@ def _loaded(file: Path, latent_format: Any) -> Tiny | Unusable:
             return _video(file)
         return _image(file, latent_format.latent_channels)
     except Exception as error:  # noqa: BLE001  a file may hold anything, and torch may raise anything at it
-        log.warning("Midrun can not use the decoder %s: %s", file, error)
-        return Unusable(f"{file.name} can not be used as a decoder: {_first_line(error)}")
+        log.warning("Midrun cannot use the decoder %s: %s", file, error)
+        return Unusable(f"{file.name} cannot be used as a decoder: {_first_line(error)}")
 
 
 def _image(file: Path, channels: int) -> Tiny:

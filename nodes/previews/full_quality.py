@@ -27,7 +27,7 @@ from ...state.errors import IllegalTransition, NoPreview
 from ...state.job.job import Job
 from ...state.pictures.previews import Shown, Wanted
 from ...state.recording.disk import DiskRecordings
-from ...state.recording.recording import Damaged
+from ...state.recording.items import Damaged
 from ...state.states import State
 from ...state.workflow import graph
 from ..comfyui import gpu
@@ -38,11 +38,11 @@ from .previewer import MOST_FRAMES, put_together
 log = logging.getLogger(__name__)
 VERB = "fully decode"
 PARKED = (
-    "it has made way for other prompts, so nothing of its workflow is at hand. Resume it with the queue "
-    "policy hold, and pause it again."
+    "it has made way for other prompts, so its VAE is not loaded. Resume it with the queue policy hold, "
+    "and pause it again."
 )
-NO_VAE = "none of its workflow's VAEs is loaded yet; one that a node before the sampler loads would be."
-WENT_ON = "it was resumed or aborted meanwhile."
+NO_VAE = "none of its workflow's VAEs is loaded yet. Only a VAE that a node before the sampler uses is."
+WENT_ON = "it was resumed or aborted in the meantime."
 
 
 class FullQuality:

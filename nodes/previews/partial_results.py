@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import logging
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from comfy.cli_args import args
@@ -17,7 +18,8 @@ from ...state.errors import NoLatent
 from ...state.job.job import Job
 from ...state.job.view import Change, JobView
 from ...state.recording.disk import DiskRecordings
-from ...state.recording.recording import Damaged, Inputs, Recording, Step
+from ...state.recording.items import Damaged
+from ...state.recording.recording import Recording
 from ...state.recording.tensor_file import flush, write
 from ...state.states import AbortMode
 from ..comfyui.latents import latent_file, png_info, restore, unpacked, workflow_metadata
@@ -26,6 +28,22 @@ from .pictures import enlarged, grid
 
 log = logging.getLogger(__name__)
 PICTURE_SIZE = 512  # pixels of the longer side, nearly
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Of a step. latent_format: as `describe` tells it"""
+
+    number: int
+    denoised: torch.Tensor
+    latent_format: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"step-{self.number:06}"
+
+    def file(self, job: Job) -> bytes:
+        return latent_file(self.denoised, self.latent_format, _metadata(job))
 
 
 class Results:
@@ -63,8 +81,8 @@ class Results:
         )
         name = view.node_id if is_present else view.display_node_id if node_id is None else node_id
         try:
-            inputs, found = self._find(job.job_id, name, step, iteration)
-            return f"{_name(found)}.latent", latent_file(found.denoised, inputs.latent_format, _metadata(job))
+            found = self._find(job.job_id, name, step, iteration)
+            return f"{found.name}.latent", found.file(job)
         except NoLatent:
             kept = sorted(self._recordings.kept(job.job_id).glob("*.latent"))
             if step is not None or not is_present or not kept:
@@ -76,7 +94,7 @@ class Results:
 
     def _find(
         self, job_id: str, name: str | None, number: int | None, iteration: int | None = None
-    ) -> tuple[Inputs, Step]:
+    ) -> StepResult:
         recording = None if name is None else self._recordings.find(job_id, name, iteration)
         steps = [] if recording is None else recording.steps()
         if not steps or recording is None or (number is not None and number not in steps):
@@ -85,52 +103,44 @@ class Results:
 
     def _keep(self, job: Job, view: JobView) -> None:
         try:
-            inputs, step = self._find(job.job_id, view.node_id, None)
+            found = self._find(job.job_id, view.node_id, None)
             directory = self._recordings.kept(job.job_id)
             directory.mkdir(parents=True, exist_ok=True)
-            files = {"latent": self._write_latent(directory, job, inputs, step)}
-            shown = _picture(step, inputs)
+            files = {"latent": directory / f"{found.name}.latent"}
+            write(files["latent"], found.file(job))
+            shown = _picture(found)
             if shown is not None:
                 content = io.BytesIO()
                 shown.save(content, "PNG", pnginfo=png_info(_metadata(job)))
-                files["picture"] = directory / f"{_name(step)}.png"
+                files["picture"] = directory / f"{found.name}.png"
                 write(files["picture"], content.getvalue())
             flush(files.values())
-            job.note("kept", {"step": step.number} | {kind: str(file) for kind, file in files.items()})
+            job.note("kept", {"step": found.number} | {kind: str(file) for kind, file in files.items()})
         except NoLatent:
             return  # it had not finished a step
         except Exception as error:  # noqa: BLE001  a latent format of another pack may raise anything
             log.warning("Midrun could not keep the partial result of job %r: %s", job.job_id, error)
             job.note("not_kept", {"error": str(error)})
 
-    def _write_latent(self, directory: Path, job: Job, inputs: Inputs, step: Step) -> Path:
-        place = directory / f"{_name(step)}.latent"
-        write(place, latent_file(step.denoised, inputs.latent_format, _metadata(job)))
-        return place
 
-
-def _read(job_id: str, recording: Recording, number: int) -> tuple[Inputs, Step]:
+def _read(job_id: str, recording: Recording, number: int) -> StepResult:
     try:
         inputs, step = recording.inputs, recording.step(number)
     except (Damaged, KeyError, IndexError) as error:
         raise NoLatent(job_id, number) from error
     if inputs is None or step.denoised is None:
         raise NoLatent(job_id, number)
-    return inputs, step
+    return StepResult(number, step.denoised, inputs.latent_format)
 
 
-def _picture(step: Step, inputs: Inputs) -> Image.Image | None:
+def _picture(found: StepResult) -> Image.Image | None:
     """Quick colours of the whole batch, of a video its middle frame. None where ComfyUI knows none."""
-    x0 = unpacked(step.denoised, inputs.latent_format).to(torch.float32)
+    x0 = unpacked(found.denoised, found.latent_format).to(torch.float32)
     try:
-        images = latent2rgb(x0, restore(inputs.latent_format), 1)
+        images = latent2rgb(x0, restore(found.latent_format), 1)
     except Unusable:
         return None
     return enlarged(grid([frames[0] for frames in images]), PICTURE_SIZE)
-
-
-def _name(step: Step) -> str:
-    return f"step-{step.number:06}"
 
 
 def _metadata(job: Job) -> dict[str, str]:

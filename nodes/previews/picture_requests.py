@@ -16,9 +16,9 @@ from ...state.errors import MidrunError, NoPreview
 from ...state.job.job import Job
 from ...state.node import Node, itself
 from ...state.pictures.previews import (
-    Kind,
     Method,
     Preview,
+    PreviewKind,
     PreviewOptions,
     Quality,
     Shown,
@@ -27,7 +27,8 @@ from ...state.pictures.previews import (
     settled,
 )
 from ...state.recording.disk import DiskRecordings
-from ...state.recording.recording import Damaged, Inputs, Recording, Step
+from ...state.recording.items import Damaged, Inputs, Step
+from ...state.recording.recording import Recording
 from ...state.services.preview_files import PreviewFiles
 from ...state.workflow import graph
 from .full_quality import FullQuality
@@ -60,7 +61,7 @@ class Gallery:
         return await asyncio.to_thread(self._files.listed, job.job_id)
 
     async def picture(self, job: Job, wanted: Wanted) -> Shown:
-        """Raises NoPreview, and IllegalTransition for what can not be had in full quality now."""
+        """Raises NoPreview, and IllegalTransition for what cannot be had in full quality now."""
         node_id = await asyncio.to_thread(self._node_called, job, wanted.node_id, wanted.iteration)
         wanted = replace(wanted, node_id=node_id)
         if wanted.quality is Quality.FULL:
@@ -115,7 +116,7 @@ class Gallery:
 
     def _read(self, job: Job, preview: Preview, wanted: Wanted) -> Shown | None:
         content = self._files.read(job.job_id, preview, wanted.still)
-        step = None if preview.kind is Kind.SOURCE else preview.step
+        step = None if preview.kind is PreviewKind.SOURCE else preview.step
         return None if content is None else Shown(content, preview.digest, step)
 
     # -- on the preview thread -------------------------------------------------------------------------
@@ -140,17 +141,17 @@ class Gallery:
             raise NoPreview(job.job_id, OFF)
         if recording is None:
             raise NoPreview(job.job_id, TOO_EARLY)
-        ordinal = int(recording.directory.name.rpartition(".")[2])
-        if wanted.kind is Kind.SOURCE and (made := self._source(job, node, recording, options)):
-            return self._keep(job, unmade(node, ordinal, Kind.SOURCE, 0, None), made)
-        step = 1 if wanted.kind is Kind.SOURCE else wanted.step
-        stored = self._files.find(job.job_id, node.node_id, Kind.STEP, step)
+        ordinal = int(recording.shelf.directory.name.rpartition(".")[2])
+        if wanted.kind is PreviewKind.SOURCE and (made := self._source(job, node, recording, options)):
+            return self._keep(job, unmade(node, ordinal, PreviewKind.SOURCE, 0, None), made)
+        step = 1 if wanted.kind is PreviewKind.SOURCE else wanted.step
+        stored = self._files.find(job.job_id, node.node_id, PreviewKind.STEP, step)
         inputs, found = self._recorded(job, recording, step)
         method = self._method(inputs, options)
         if stored is not None and stored.method == method.value:
             return stored
         made = self._make(found.denoised, inputs, method, options)
-        return self._keep(job, unmade(node, ordinal, Kind.STEP, found.number, found.sigma), made)
+        return self._keep(job, unmade(node, ordinal, PreviewKind.STEP, found.number, found.sigma), made)
 
     def _recorded(self, job: Job, recording: Recording, number: int | None) -> tuple[Inputs, Step]:
         steps = recording.steps()
@@ -159,7 +160,7 @@ class Gallery:
         try:
             inputs, step = recording.inputs, recording.step(steps[-1] if number is None else number)
         except (Damaged, KeyError, IndexError) as error:
-            raise NoPreview(job.job_id, f"its recording can not be read: {error}") from error
+            raise NoPreview(job.job_id, f"its recording cannot be read: {error}") from error
         if inputs is None or step.denoised is None:
             raise NoPreview(job.job_id, TOO_EARLY)
         return inputs, step
@@ -169,7 +170,7 @@ class Gallery:
         try:
             inputs = recording.inputs
         except Damaged as error:
-            raise NoPreview(job.job_id, f"its recording can not be read: {error}") from error
+            raise NoPreview(job.job_id, f"its recording cannot be read: {error}") from error
         if inputs is None:
             raise NoPreview(job.job_id, TOO_EARLY)
         found = source_of(job.request.prompt, node.display_id, inputs, options.max_size)
@@ -199,5 +200,5 @@ class Gallery:
         return settled(options_from(given), self._settings())
 
 
-def _where(wanted: Wanted) -> tuple[Kind, int | None]:
-    return wanted.kind, None if wanted.kind is Kind.SOURCE else wanted.step
+def _where(wanted: Wanted) -> tuple[PreviewKind, int | None]:
+    return wanted.kind, None if wanted.kind is PreviewKind.SOURCE else wanted.step

@@ -63,7 +63,7 @@ def enlarged(image: Image.Image, max_size: int) -> Image.Image:
 def webp(picture: Picture, quality: int = QUALITY) -> Content:
     """Small ones without loss."""
     lossless = quality == QUALITY and max(picture.still.size) <= LOSSLESS_UP_TO
-    how = {"lossless": True, "quality": 0} if lossless else {"quality": quality}
+    how: dict[str, object] = {"lossless": True, "quality": 0} if lossless else {"quality": quality}
     still = _encoded(picture.still, how)
     if len(picture.frames) == 1:
         return Content(still)

@@ -81,7 +81,7 @@ class Previewer:
             if told is not None:
                 return Made(pattern((x0.shape[-1], x0.shape[-2]), told), Method.NONE.value, told, False)
         except Exception as error:  # noqa: BLE001  latent formats of other packs may raise anything
-            return _nothing(f"its latent can not be read: {error}")
+            return _nothing(f"its latent cannot be read: {error}")
         made = self._made(x0, latent_format, wanted, frames, device or CPU)
         return replace(made, picture=_bounded(made.picture, max_size))
 
@@ -89,7 +89,7 @@ class Previewer:
         try:
             self._tiny.find(restore(described))
         except Missing as error:
-            return Best(Method.LATENT2RGB, f"The decoder of TAESD is missing: {error}.", missing=str(error))
+            return Best(Method.LATENT2RGB, f"The TAESD decoder is missing: {error}.", missing=str(error))
         except NoDecoder as error:
             return Best(Method.LATENT2RGB, f"No TAESD: {error}.")
         except (Unusable, OSError) as error:

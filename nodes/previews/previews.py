@@ -19,15 +19,15 @@ from ...state.job.machine import utc
 from ...state.job.warnings import DECODER_MISSING, DECODER_UNUSABLE, NAN_LATENT, NOT_PREVIEWED
 from ...state.node import Node
 from ...state.pictures.preview_interval import AFFORDABLE_S, SHARE, SHARE_OF_CPU, Pace
-from ...state.pictures.previews import InForce, Kind, Method, Preview, PreviewOptions, source_url
-from ...state.recording.recording import Inputs
+from ...state.pictures.previews import InForce, Method, Preview, PreviewKind, PreviewOptions, source_url
+from ...state.recording.items import Inputs
 from ...state.services.preview_files import PreviewFiles
 from .pictures import Picture, webp
 from .preview_thread import PreviewThread
 from .previewer import LIVE_FRAMES_S, MOST_FRAMES, Best, Made, Previewer
 
-ON_CPU = "A decode by TAESD takes the sampler's processor, so it is used at pauses and on demand."
-TOO_SLOW = "A decode by TAESD takes too long to follow the sampler, so it is used at pauses and on demand."
+ON_CPU = "TAESD would take the sampler's processor, so it is used only at pauses and on demand."
+TOO_SLOW = "TAESD is too slow to follow the sampler, so it is used only at pauses and on demand."
 Announce = Callable[[Job, Preview, Picture], None]
 
 
@@ -77,7 +77,7 @@ class Previews:
         return preview
 
 
-def unmade(node: Node, ordinal: int, kind: Kind, step: int, sigma: float | None) -> Preview:
+def unmade(node: Node, ordinal: int, kind: PreviewKind, step: int, sigma: float | None) -> Preview:
     """A preview whose picture is yet to be made."""
     nothing = 0, 0, 1, Method.NONE.value, "", "", None
     return Preview(node.node_id, ordinal, kind, step, sigma, *nothing, node.display_id, node.iteration)
@@ -213,7 +213,7 @@ class CallPreviews:
         return self._previews.previewer.make(shot.latent, self._described, method, max_size, frames, device)
 
     def _publish(self, shot: Shot, made: Made) -> None:
-        preview = unmade(self._node, self._ordinal, Kind.STEP, shot.step, shot.sigma)
+        preview = unmade(self._node, self._ordinal, PreviewKind.STEP, shot.step, shot.sigma)
         preview = self._previews.store(self._job, preview, made)
         job_id = self._job.job_id
         if not self._published:  # until now clients may have asked for the last picture of the call before

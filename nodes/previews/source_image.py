@@ -10,7 +10,7 @@ import folder_paths
 import torch
 from PIL import Image, ImageOps
 
-from ...state.recording.recording import Inputs
+from ...state.recording.items import Inputs
 from ...state.workflow import graph
 from ..comfyui.latents import restore, unpacked
 from .pictures import Picture, bounded

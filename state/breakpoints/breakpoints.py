@@ -17,7 +17,7 @@ MOST = 100  # of a job
 OF_A_NODE = "Midrun.breakpoints"  # the property of a node in a workflow that holds its breakpoints
 
 
-class Kind(str, Enum):
+class BreakpointKind(str, Enum):
     STEP = "step"  # once so many steps are done
     EVERY = "every"  # after each so many steps
     SIGMA_BELOW = "sigma_below"  # when the noise level falls below a value
@@ -29,11 +29,14 @@ class Kind(str, Enum):
     HEAT = "heat"  # while the GPU is hot; it goes on by itself when it is not
 
 
-COUNTED = (Kind.STEP, Kind.EVERY)
-BELOW = (Kind.SIGMA_BELOW, Kind.CHANGE_BELOW)
+COUNTED = (BreakpointKind.STEP, BreakpointKind.EVERY)
+BELOW = (BreakpointKind.SIGMA_BELOW, BreakpointKind.CHANGE_BELOW)
 AT_STEPS = (*COUNTED, *BELOW)
-AROUND = {Kind.TIME: window, Kind.HEAT: heat}  # what is so around the server, whatever the job does
-NAMES = {Kind.TIME: {"from", "to"}, Kind.HEAT: {"above", "below"}}
+AROUND = {
+    BreakpointKind.TIME: window,
+    BreakpointKind.HEAT: heat,
+}  # what is so around the server, whatever the job does
+NAMES = {BreakpointKind.TIME: {"from", "to"}, BreakpointKind.HEAT: {"above", "below"}}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Breakpoint:
     """
 
     id: str
-    kind: Kind
+    kind: BreakpointKind
     value: float | None = None
     node_id: str | None = None
     enabled: bool = True
@@ -68,7 +71,7 @@ class Breakpoint:
 
 
 Breakpoints = tuple[Breakpoint, ...]
-DEFAULT: Breakpoints = (Breakpoint("nan", Kind.NAN),)
+DEFAULT: Breakpoints = (Breakpoint("nan", BreakpointKind.NAN),)
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,13 @@ def met(breakpoint: Breakpoint, node: Node | None, seen: Observation) -> bool:
     if not breakpoint.enabled or not breakpoint.is_about(node):
         return False
     limit = breakpoint.value or 0.0
-    if breakpoint.kind is Kind.STEP:
+    if breakpoint.kind is BreakpointKind.STEP:
         return seen.step == limit
-    if breakpoint.kind is Kind.EVERY:
+    if breakpoint.kind is BreakpointKind.EVERY:
         return seen.step % limit == 0
-    if breakpoint.kind is Kind.SIGMA_BELOW:
+    if breakpoint.kind is BreakpointKind.SIGMA_BELOW:
         return _fell(seen.sigma_before, seen.sigma, limit)
-    if breakpoint.kind is Kind.CHANGE_BELOW:
+    if breakpoint.kind is BreakpointKind.CHANGE_BELOW:
         return seen.change is not None and _fell(seen.change_before, seen.change, limit)
     return False
 
@@ -116,7 +119,7 @@ def hit(breakpoints: Breakpoints, which: Iterable[Breakpoint]) -> Breakpoints:
 def parsed(given: Any) -> Breakpoints:
     """From JSON; raises BadRequest."""
     if not isinstance(given, list) or len(given) > MOST:
-        raise BadRequest(f"breakpoints must be a list of at most {MOST}.")
+        raise BadRequest(f"breakpoints must be a list of at most {MOST} breakpoints.")
     breakpoints = tuple(_parsed(one) for one in given)
     if len({breakpoint.id for breakpoint in breakpoints}) != len(breakpoints):
         raise BadRequest("Two breakpoints have the same id.")
@@ -129,17 +132,17 @@ def _parsed(one: Any) -> Breakpoint:
     known |= NAMES.get(kind, set())
     if not one.keys() <= known:
         told = ", ".join(sorted(known))
-        raise BadRequest(f"A breakpoint of the kind {kind.value} has some of {told}, and no other keys.")
+        raise BadRequest(f"A breakpoint of kind {kind.value} can have only these keys: {told}.")
     texts = {name: one.get(name) for name in ("id", "node_id")}
     flags = {name: one.get(name, default) for name, default in (("enabled", True), ("log_only", False))}
     if not all(text is None or isinstance(text, str) for text in texts.values()):
-        raise BadRequest("id and node_id of a breakpoint are texts or null.")
+        raise BadRequest("id and node_id of a breakpoint must be texts or null.")
     if not all(isinstance(flag, bool) for flag in flags.values()):
-        raise BadRequest("enabled and log_only of a breakpoint are true or false.")
+        raise BadRequest("enabled and log_only of a breakpoint must be true or false.")
     hits = one.get("hits", 0)
     hits = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits >= 0 else 0
-    if kind is Kind.NODE and texts["node_id"] is None:
-        raise BadRequest("A breakpoint of the kind node needs a node_id.")
+    if kind is BreakpointKind.NODE and texts["node_id"] is None:
+        raise BadRequest("A breakpoint of kind node needs a node_id.")
     name = texts["id"] or uuid.uuid4().hex[:8]
     limits = AROUND[kind](one) if kind in AROUND else None
     value = _value(kind, one.get("value"))
@@ -150,17 +153,17 @@ def _parsed(one: Any) -> Breakpoint:
 def _iteration(given: Any) -> int | None:
     if given is None or (isinstance(given, int) and not isinstance(given, bool) and given > 0):
         return given
-    raise BadRequest("iteration of a breakpoint is a whole number from 1, or null for each.")
+    raise BadRequest("iteration of a breakpoint must be a whole number from 1, or null for every iteration.")
 
 
-def _kind(one: Any) -> Kind:
+def _kind(one: Any) -> BreakpointKind:
     if not isinstance(one, dict):
-        raise BadRequest("A breakpoint is an object.")
+        raise BadRequest("A breakpoint must be an object.")
     try:
-        return Kind(one.get("kind"))
+        return BreakpointKind(one.get("kind"))
     except ValueError:
-        names = ", ".join(kind.value for kind in Kind)
-        raise BadRequest(f"The kind of a breakpoint is one of {names}.") from None
+        names = ", ".join(kind.value for kind in BreakpointKind)
+        raise BadRequest(f"The kind of a breakpoint must be one of {names}.") from None
 
 
 def conditions(breakpoints: Breakpoints) -> list[Breakpoint]:
@@ -170,17 +173,17 @@ def conditions(breakpoints: Breakpoints) -> list[Breakpoint]:
 
 def nodes_of(breakpoints: Breakpoints) -> list[str]:
     """The nodes before which to pause."""
-    found = [one.node_id for one in breakpoints if one.kind is Kind.NODE and one.enabled]
+    found = [one.node_id for one in breakpoints if one.kind is BreakpointKind.NODE and one.enabled]
     return [node_id for node_id in found if node_id is not None]
 
 
-def _value(kind: Kind, value: Any) -> float | None:
+def _value(kind: BreakpointKind, value: Any) -> float | None:
     if kind not in AT_STEPS:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise BadRequest(f"A breakpoint of the kind {kind.value} needs a value above 0.")
+        raise BadRequest(f"A breakpoint of kind {kind.value} needs a value above 0.")
     if kind in COUNTED and value != int(value):
-        raise BadRequest(f"The value of a breakpoint of the kind {kind.value} is a whole number of steps.")
+        raise BadRequest(f"The value of a breakpoint of kind {kind.value} must be a whole number of steps.")
     return value
 
 

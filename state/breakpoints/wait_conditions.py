@@ -45,8 +45,8 @@ class Heat:
         return celsius > self.above or (held and celsius >= self.below)
 
     def because(self, celsius: float) -> str:
-        limits = f"above {self.above:g} °C. The job goes on by itself when it is below {self.below:g} °C."
-        return f"The GPU has {celsius:g} °C, and it was {limits}"
+        limits = f"above {self.above:g} °C. The job goes on by itself below {self.below:g} °C."
+        return f"The GPU is at {celsius:g} °C and was {limits}"
 
     def to_json(self) -> dict[str, Any]:
         return {"above": self.above, "below": self.below}
@@ -59,8 +59,8 @@ def window(given: dict[str, Any]) -> Window:
     """From JSON; raises BadRequest."""
     start, end = given.get("from"), given.get("to")
     if not _is_time(start) or not _is_time(end) or start == end:
-        told = 'needs two times of day, from and to, such as "08:00"'
-        raise BadRequest(f"A breakpoint of the kind time {told}.")
+        told = 'two different times of day, from and to, such as "08:00"'
+        raise BadRequest(f"A breakpoint of kind time needs {told}.")
     return Window(str(start), str(end))
 
 
@@ -68,8 +68,8 @@ def heat(given: dict[str, Any]) -> Heat:
     """From JSON; raises BadRequest."""
     above, below = (_number(given.get(name)) for name in ("above", "below"))
     if not 0 < below < above <= HOTTEST:
-        told = f"above and below, in degrees Celsius up to {HOTTEST}, the second lower than the first"
-        raise BadRequest(f"A breakpoint of the kind heat needs {told}.")
+        told = f"above and below, in degrees Celsius up to {HOTTEST}, with below lower than above"
+        raise BadRequest(f"A breakpoint of kind heat needs {told}.")
     return Heat(above, below)
 
 

@@ -1,6 +1,6 @@
-"""What a job is at any moment, and how it tells of it: the part of its state machine that knows no verbs.
+"""The guarded state of one job, which its sides share: the view, the present run, and one lock over all.
 
-Everything under one lock. Standard library only.
+Whoever uses it holds `lock`, on any thread; only the properties may be read without. Standard library only.
 """
 
 from __future__ import annotations
@@ -10,12 +10,23 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from ..breakpoints.breakpoints import Breakpoint, BreakpointKind, hit
 from ..errors import IllegalTransition
-from ..states import State
+from ..exactness import Exactness
+from ..node import Node, told_of
+from ..states import AbortMode, PauseReason, State
+from ..telemetry import Telemetry
+from .in_flight import InFlight, InterruptFlag
+from .request import Request
+from .run import NextRun, Run
 from .stopwatch import Mode, Stopwatch
-from .transitions import ENDED, TRANSITIONS, Event, H, P, R
-from .view import Change, JobView, altered
-from .warnings import Warning
+from .transitions import ENDED, TRANSITIONS, Directive, Event
+from .view import Change, JobError, JobView, altered
+from .warnings import NOT_KEPT
+
+PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
+PUBLISH_EVERY_S = 0.1
+Timer = Callable[[float, Callable[[], None]], Any]
 
 
 def utc(seconds: float) -> str:
@@ -24,113 +35,237 @@ def utc(seconds: float) -> str:
     return stamp.replace("+00:00", "Z")
 
 
-class Core:
-    """Holds the view, carries out transitions, and calls the listener on each, in order, under the lock."""
+class Machine:
+    """Carries out transitions, and tells of each, in order, under the lock."""
 
     def __init__(
         self,
         view: JobView,
-        listener: Callable[[Any, JobView, Change | None], None],
+        request: Request,
+        flag: InterruptFlag,
+        listener: Callable[[JobView, Change | None], None],
         clock: Callable[[], float],
         wall: Callable[[], float],
+        timer: Timer,
     ) -> None:
-        self._view = view
+        self.lock = threading.Condition(threading.RLock())
+        self.view = view
+        self.request = request
+        self.run = self.at_work = Run()  # at_work: that the worker thread executes, or executed last
+        self.next_run: NextRun | None = None  # while it is being validated
+        self.in_flight = InFlight(flag, clock)
+        is_paused = view.state is State.PAUSED
+        self.stopwatch = Stopwatch(clock, view.timing, Mode.PAUSED if is_paused else Mode.IDLE)
+        self.untold = False  # a step was done that nobody was told of: it can wait until the model works
+        self.unsaved: list[Telemetry] = []  # measured, and not stored yet
+        self.fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
         self._listener = listener
-        self._clock, self._wall = clock, wall
-        self._lock = threading.Condition(threading.RLock())
-        self._watch = Stopwatch(clock, view.timing, Mode.PAUSED if view.state is H else Mode.IDLE)
+        self._clock, self._wall, self._timer = clock, wall, timer
         self._published = float("-inf")
-        self._started = False  # the present run reached the front of the queue
+
+    @property
+    def request(self) -> Request:
+        """What ComfyUI needs to run it again."""
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        self._request = request
+        self.set(origin=request.origin)
 
     @property
     def job_id(self) -> str:
-        return self._view.job_id
+        return self.view.job_id
 
     @property
     def prompt_id(self) -> str:
-        return self._view.prompt_ids[-1]
+        return self.view.prompt_ids[-1]
 
     @property
     def state(self) -> State:
-        return self._view.state
+        return self.view.state
 
-    def view(self) -> JobView:
-        with self._lock:
-            return self._timed()
+    @property
+    def is_parked(self) -> bool:
+        """Paused without a worker thread that waits."""
+        return self.state is State.PAUSED and not self.view.held
 
-    def warn(self, warning: Warning, *told: object) -> None:
-        """Tell the user of something that is not as it should be, until `unwarn`."""
-        code, message = warning[0], warning[1].format(*told)
-        with self._lock:
-            if self._view.warnings.get(code) != message:
-                self._note(code, {"warning": message}, warnings=self._view.warnings | {code: message})
+    @property
+    def needs_new_run(self) -> bool:
+        """Neither in ComfyUI's queue nor executing: only a new run can go on."""
+        return self.state is State.FAILED or self.is_parked
 
-    def unwarn(self, warning: Warning) -> None:
-        with self._lock:
-            warnings = dict(self._view.warnings)
-            if warnings.pop(warning[0], None) is not None:
-                self._note(f"{warning[0]}_over", warnings=warnings)
+    def directive(self) -> Directive:
+        """What the worker thread is to do now."""
+        if self.at_work is not self.run or self.is_parked:
+            return Directive.PARK  # that run is to end, and so is what a node samples on although it was
+        if self.state in (State.PAUSING, State.PAUSED):
+            return Directive.PAUSE
+        if self.state is not State.ABORTED:
+            return Directive.GO
+        return Directive.FINISH if self.view.abort_mode is AbortMode.FINISH else Directive.STOP
 
-    def note(self, kind: str, detail: dict[str, Any]) -> None:
-        """Add a line to the audit trail that is no transition."""
-        with self._lock:
-            self._note(kind, detail)
+    def enabled(self, kind: BreakpointKind, node: Node | None) -> list[Breakpoint]:
+        """The breakpoints of that kind that concern the node."""
+        enabled = (one for one in self.view.breakpoints if one.kind is kind and one.enabled)
+        return [one for one in enabled if one.is_about(node)]
 
-    def tell_of_call(self, node_id: str, call: int, **fields: Any) -> None:
-        """Change what the view tells of that sampling call; the next that is published carries it.
+    # -- refusing --------------------------------------------------------------------------------------
 
-        Nothing is told of an earlier call than the job has come to.
-        """
-        with self._lock:
-            if (self._view.node_id, self._view.call) == (node_id, call):
-                self._set(**fields)
+    def refuse(self, verb: str, because: str) -> IllegalTransition:
+        return IllegalTransition(verb, self.job_id, self.state, because)
 
-    # -- under the lock --------------------------------------------------------------------------------
-
-    def _require(self, states: tuple[State, ...], verb: str, because: str) -> None:
+    def require(self, states: tuple[State, ...], verb: str, because: str) -> None:
         if self.state not in states:
-            hint = " Pause it first." if self.state is R and verb in ("resume", "step") else ""
-            raise IllegalTransition(
-                verb, self.job_id, self.state, f"it is {self.state.value}; {because}.{hint}"
-            )
+            can_pause = self.state is State.RUNNING and verb in ("resume", "step")
+            hint = " Pause it first." if can_pause else ""
+            raise self.refuse(verb, f"it is {self.state.value}; {because}.{hint}")
 
-    def _timed(self, **fields: Any) -> JobView:
-        view = self._view
+    def refuse_second_run(self, verb: str) -> None:
+        if self.next_run is not None:
+            raise self.refuse(verb, "a new run of it is already being prepared.")
+
+    def require_denoised(self) -> None:
+        between_calls = self.run.started and bool(self.run.ordinals) and not self.run.in_call
+        samples_nothing = self.state in (State.RUNNING, State.PAUSING) and between_calls
+        if self.view.step == 0 or samples_nothing:
+            because = "it is not sampling now, so there is no unfinished picture to keep"
+            raise self.refuse("finish", f"{because}; abort with mode stop.")
+
+    # -- changing, and telling -------------------------------------------------------------------------
+
+    def set(self, **fields: Any) -> None:
+        """The next that is published carries it."""
+        self.view = altered(self.view, fields)
+
+    def timed(self, **fields: Any) -> JobView:
+        view = self.view
         known = view.total_steps is not None and view.state not in ENDED
         left = max(0, (view.total_steps or 0) - view.step) if known else None
-        self._set(timing=self._watch.read(left), **fields)
-        return self._view
+        self.set(timing=self.stopwatch.read(left), **fields)
+        return self.view
 
-    def _set(self, **fields: Any) -> None:
-        self._view = altered(self._view, fields)
-
-    def _fire(self, event: Event, detail: dict[str, Any] | None = None, **fields: Any) -> None:
+    def fire(self, event: Event, detail: dict[str, Any] | None = None, **fields: Any) -> None:
+        """A transition. Raises IllegalTransition."""
         before = self.state
         after = TRANSITIONS.get((before, event))
         if after is None:
-            raise IllegalTransition(event.value, self.job_id, before, f"it is {before.value}.")
-        gone_on = {} if after in (P, H) else {"paused_before": None, "standing": None}
-        self._set(state=after, **gone_on, **fields)
-        active = after in (R, P) and (self._started or after is R)
-        self._watch.switch(Mode.ACTIVE if active else Mode.PAUSED if after is H else Mode.IDLE)
+            raise self.refuse(event.value, f"it is {before.value}.")
+        if self.fickle and after in (State.PAUSED, State.FAILED):
+            fields["warnings"] = fields.get("warnings", self.view.warnings) | self._not_kept()
+        stays = after in (State.PAUSING, State.PAUSED)
+        gone_on = {} if stays else {"paused_before": None, "auto_resume": None}
+        self.set(state=after, **gone_on, **fields)
+        self.stopwatch.switch(self._mode())
         self._announce(event.value, before, detail)
-        self._lock.notify_all()
+        self.lock.notify_all()
 
-    def _note(self, kind: str, detail: dict[str, Any] | None = None, **fields: Any) -> None:
-        self._set(**fields)
+    def note(self, kind: str, detail: dict[str, Any] | None = None, **fields: Any) -> None:
+        """A line of the audit trail that is no transition."""
+        self.set(**fields)
         self._announce(kind, self.state, detail)
+
+    def publish(self, change: Change | None = None) -> None:
+        """Without a change: mere progress."""
+        self.untold = False
+        self._published = self._clock()
+        self._listener(self.timed(updated_at=utc(self._wall())), change)
+
+    def publish_steps(self) -> None:
+        """Those that nobody was told of yet, unless it is too soon after the last time."""
+        if self.untold and self._clock() - self._published >= PUBLISH_EVERY_S:
+            self.publish()
+
+    def tell_exactness(self, exactness: Exactness) -> None:
+        """What a resume will be like; a line of the audit trail where it is of another kind than before."""
+        with self.lock:
+            before = self.view.exactness
+            if before.kind != exactness.kind:
+                self.note("exactness", exactness.to_json(), exactness=exactness)
+            elif before != exactness:
+                self.set(exactness=exactness)
+
+    # -- what more than one side does ------------------------------------------------------------------
+
+    def start_run(self, prompt_id: str) -> None:
+        """The run reached the front of the queue."""
+        run = self.run
+        if prompt_id != self.prompt_id or run.started:
+            return
+        run.started = run.active = True
+        if self.state is State.QUEUED:
+            self.fire(Event.START)
+        elif self.state is State.PAUSING:
+            self.stopwatch.switch(Mode.ACTIVE)
+
+    def count(self, which: list[Breakpoint], told: dict[str, Any], reason: PauseReason) -> bool:
+        """Note that those breakpoints were met; whether one of them pauses the job."""
+        if not which:
+            return False
+        self.set(breakpoints=hit(self.view.breakpoints, which))
+        told = {"breakpoints": [one.to_json() for one in which], **told_of(self.view.loops), **told}
+        stops = any(not one.log_only for one in which)
+        if stops and self.state is State.RUNNING:
+            self.fire(Event.PAUSE, told, pause_reason=reason)
+        else:
+            self.note("breakpoint", told)
+        return stops
+
+    def pause_after_failure(self, error: JobError) -> None:
+        """The run cannot go on where the job stopped: it is paused there again, and the run ends."""
+        if self.state in (State.QUEUED, State.RUNNING):
+            self.fire(Event.PAUSE, pause_reason=PauseReason.USER)
+        if self.state is State.PAUSING:
+            fields = {"held": False, "error": error, "paused_at_step": self.view.step}
+            fields |= {"total_steps": self.run.total_before, "auto_resume": None}
+            self.fire(Event.STOPPED, {"error": error.to_json()}, **fields)
+
+    def cancel_auto_resume(self) -> None:
+        """It does not go on by itself any more. What a person does wins, also over a run being prepared."""
+        if self.view.auto_resume is not None:
+            self.next_run = None
+            self.set(auto_resume=None)
+
+    def pause_soon(self) -> None:
+        """Let the evaluation in flight end if that is soon, else interrupt it."""
+        if not self.in_flight.running:
+            return
+        remaining = self.in_flight.remaining_s()
+        if remaining > PAUSE_BUDGET_S:
+            self.in_flight.interrupt()
+            return
+        serial = self.in_flight.serial
+        patience = min(PAUSE_BUDGET_S, remaining + self.in_flight.slack_s())
+        timer = self._timer(patience, lambda: self._overdue(serial))
+        timer.daemon = True
+        timer.start()
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _overdue(self, serial: int) -> None:
+        """On the timer's thread."""
+        with self.lock:
+            if self.state is State.PAUSING and self.in_flight.running and self.in_flight.serial == serial:
+                self.in_flight.interrupt()
+
+    def _mode(self) -> Mode:
+        """A job that is pausing in the queue, or queued, waits for its turn."""
+        if self.state is State.PAUSED:
+            return Mode.PAUSED
+        pausing_at_work = self.state is State.PAUSING and self.run.started
+        return Mode.ACTIVE if pausing_at_work or self.state is State.RUNNING else Mode.IDLE
+
+    def _not_kept(self) -> dict[str, str]:
+        code, sentence = NOT_KEPT
+        return {code: sentence.format(", ".join(f"{node} ({kind})" for node, kind in self.fickle.items()))}
 
     def _announce(self, kind: str, before: State, detail: dict[str, Any] | None) -> None:
         detail = dict(detail or {})
         for name in ("pause_reason", "abort_mode"):
-            value = getattr(self._view, name)
+            value = getattr(self.view, name)
             if value is not None:
                 detail[name] = value.value
-        if self._view.abort_reason is not None:
-            detail["abort_reason"] = self._view.abort_reason
+        if self.view.abort_reason is not None:
+            detail["abort_reason"] = self.view.abort_reason
         at = utc(self._wall())
-        self._publish(Change(kind, before, self.state, self._view.step, at, detail))
-
-    def _publish(self, change: Change | None) -> None:
-        self._published = self._clock()
-        self._listener(self, self._timed(updated_at=utc(self._wall())), change)
+        self.publish(Change(kind, before, self.state, self.view.step, at, detail))

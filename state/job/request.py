@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..workflow import graph
+from ..workflow.edits import Edits, with_edits
 from ..workflow.kept import Kept
+from ..workflow.verdicts import in_graph
 from .view import Origin
 
 SAMPLER_CLASSES = ("MidrunKSampler",)  # their nodes sample by themselves; others only behind a Midrun Attach
@@ -30,6 +32,14 @@ class Request:
     def client_id(self) -> str | None:
         client_id = self.extra_data.get("client_id")
         return client_id if isinstance(client_id, str) else None
+
+    def gone_back(self, node_id: str | None, undoing: Edits) -> Request:
+        """To an earlier moment of that node: with edits undone, and without what was made after it."""
+        prompt = with_edits(self.prompt, undoing)
+        changed = [path[0] for path in undoing]
+        sampler = in_graph(prompt, node_id)
+        changed += [] if sampler is None else [sampler]
+        return replace(self, prompt=prompt, kept=self.kept.without(prompt, changed))
 
     @property
     def origin(self) -> Origin:

@@ -26,6 +26,7 @@ class Stopwatch:
         self._since = clock()
         self._live_seconds = 0.0
         self._live_steps = 0
+        self._step_seconds = 0.0  # what the live evaluations since the newest step took
 
     def switch(self, mode: Mode) -> None:
         now = self._clock()
@@ -35,10 +36,17 @@ class Stopwatch:
     def evaluated(self, seconds: float) -> None:
         """A live evaluation took that long."""
         self._live_seconds += seconds
+        self._step_seconds += seconds
 
-    def stepped(self) -> None:
-        """A live step was done."""
+    def stepped(self) -> float:
+        """A live step was done: what its evaluations took."""
         self._live_steps += 1
+        took, self._step_seconds = self._step_seconds, 0.0
+        return took
+
+    def moved(self) -> None:
+        """The job is at another step than the one that its evaluations were on the way to."""
+        self._step_seconds = 0.0
 
     def read(self, steps_left: int | None) -> Timing:
         self.switch(self._mode)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..breakpoints.breakpoints import Breakpoints
+from ..exactness import Exactness
 from ..node import Loops, Node
 from ..pictures.previews import InForce
 from ..states import AbortMode, PauseReason, QueuePolicy, State
@@ -84,7 +85,7 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Standing:
+class AutoResume:
     """A job that was paused by what is so around the server, and goes on by itself when that is over.
 
     ids: of its breakpoints; steps: that it was to do yet, None is all
@@ -144,7 +145,8 @@ class JobView:
     cell: Cell | None = None  # of the grid of forks that it was made with
     breakpoints: Breakpoints = ()
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
-    standing: Standing | None = None  # until it goes on or somebody does something with it; not stored
+    exactness: Exactness = Exactness()  # of a resume
+    auto_resume: AutoResume | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
     source_url: str | None = None
@@ -168,6 +170,19 @@ class JobView:
     def parent_json(self) -> dict[str, Any] | None:
         return {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None
 
+    def _where(self) -> dict[str, Any]:
+        return {
+            "node_id": self.node_id,
+            "display_node_id": self.display_node_id,
+            "iteration": self.iteration,
+            "call": self.call,
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "evaluations": self.evaluations,
+            "sigma": self.sigma,
+            "paused_at_step": self.paused_at_step,
+        }
+
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
         return {
@@ -179,15 +194,7 @@ class JobView:
             "state": self.state.value,
             "held": self.held,
             "pause_reason": self.pause_reason.value if self.pause_reason else None,
-            "node_id": self.node_id,
-            "display_node_id": self.display_node_id,
-            "iteration": self.iteration,
-            "call": self.call,
-            "step": self.step,
-            "total_steps": self.total_steps,
-            "evaluations": self.evaluations,
-            "sigma": self.sigma,
-            "paused_at_step": self.paused_at_step,
+            **self._where(),
             "modified_params": summary(self.edits),
             "abort_reason": self.abort_reason,
             "error": self.error.to_json() if self.error else None,
@@ -200,7 +207,8 @@ class JobView:
             "parent": self.parent_json(),
             "grid": self.cell.grid if self.cell else None,
             "paused_before": self.paused_before.display_id if self.paused_before else None,
-            "paused_because": self.standing.because if self.standing else None,
+            "paused_because": self.auto_resume.because if self.auto_resume else None,
+            "exactness": self.exactness.to_json(),
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,
             "source_url": self.source_url,

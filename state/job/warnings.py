@@ -1,4 +1,4 @@
-"""What a job warns its user of: (code, sentence with what is to be filled in)."""
+"""What a job warns its user of: (code, a sentence with gaps to fill in)."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ Warning = tuple[str, str]
 
 NOT_ON_DISK: Warning = (
     "not_on_disk",
-    "This job can not survive a restart of ComfyUI from here on: {}. It can be paused and resumed as long as "
-    "this server runs.",
+    "From here on, this job cannot survive a restart of ComfyUI: {}. It can still be paused and resumed "
+    "while this server runs.",
 )
 NOT_IN_DATABASE: Warning = (
     "not_in_database",
-    "What becomes of this job can not be stored, so it may be lost when ComfyUI restarts: {}.",
+    "The state of this job cannot be stored, so it may be lost when ComfyUI restarts: {}.",
 )
 RECORDING_GONE: Warning = (
     "recording_gone",
-    "The recording of this job's {} evaluations was gone from the disk, so it starts again from step 0.",
+    "The recording of this job's {} evaluations is gone from the disk, so the job starts again from step 0.",
 )
 RECORDING_DAMAGED: Warning = (
     "recording_damaged",
-    "{} recorded evaluations of this job, from number {} on, can not be read back ({}). They are computed "
+    "{} recorded evaluations of this job, from number {} on, cannot be read back ({}). They are computed "
     "again.",
 )
 INPUTS_CHANGED: Warning = (
     "inputs_changed",
-    "Since this job was recorded, something else than an edit changed its {}: a node that answers "
-    "differently each time, perhaps. The steps from here on use what it is now.",
+    "Since this job was recorded, something other than an edit changed its {}: perhaps a node that answers "
+    "differently each time. The steps from here on use the new answer.",
 )
 UNREADABLE: Warning = (
     "unreadable_row",
-    "This version of Midrun cannot read the {} of this job, which a newer one may have written. They are "
+    "This version of Midrun cannot read the {} of this job: a newer version may have written them. They are "
     "kept as they are.",
 )
 NOT_KEPT: Warning = (
     "not_kept",
-    "These nodes answer differently in each run, and what they gave cannot be kept as texts and numbers can: "
-    "{}. When this job goes on in a new run (after it made way, was edited, or ComfyUI restarted), the steps "
-    "from there on use their new answers.",
+    "These nodes answer differently in each run, and Midrun can keep only texts and numbers, not what they "
+    "gave: {}. When this job goes on in a new run (because it made way or was edited, or ComfyUI restarted), "
+    "the steps from there on use the new answers.",
 )
 WENT_ON: Warning = (
     "parked_run_went_on",
-    "A node caught ComfyUI's interrupt when this job made way, and the workflow ended as if it were "
-    "complete. What that run saved is not the result of this job; resume the job for that.",
+    "A node caught ComfyUI's interrupt when this job made way, so the workflow ended as if it were "
+    "complete. What that run saved is not the result of this job; resume the job to get it.",
 )
 WITHOUT_SECRETS: Warning = (
     "without_secrets",
     "This job was queued with a Comfy.org sign-in, which Midrun does not store. Nodes that need it will fail "
-    "when it is resumed; queue the workflow as a new job for those.",
+    "after a resume. If you need them, queue the workflow as a new job.",
 )
 DECODER_MISSING: Warning = (
     "preview_decoder_missing",
-    "This job's previews were to be decoded by TAESD, but its decoder is missing: {}. Until it is there they "
+    "This job's previews should be decoded by TAESD, but the decoder is missing: {}. Until it is there, they "
     "show the latent's own colours.",
 )
 DECODER_UNUSABLE: Warning = (
@@ -59,15 +59,32 @@ DECODER_UNUSABLE: Warning = (
 )
 NAN_LATENT: Warning = (
     "nan_latent",
-    "{} It is the latent of step {}; what is sampled from it will show nothing but that.",
+    "{} This is the latent of step {}; whatever is sampled from it will be broken, too.",
 )
 NOT_PREVIEWED: Warning = (
     "previews_not_stored",
-    "Previews of this job can not be stored, so only the newest is to be seen: {}.",
+    "Previews of this job cannot be stored, so only the newest one can be seen: {}.",
 )
 NO_THERMOMETER: Warning = (
     "no_thermometer",
-    "This job is to pause when the GPU is hot, but its temperature can not be read: {}.",
+    "This job should pause when the GPU is hot, but the temperature cannot be read: {}.",
+)
+
+REMEMBERS: Warning = (
+    "recomputes",
+    "What this workflow's {} remembers from one step to the next cannot be stored ({}). A resume asks the "
+    "model once more what is done already, which is exact and takes its time. The setting *Resume quickly* "
+    "leaves that out.",
+)
+MEMORY_LOST: Warning = (
+    "inexact",
+    "What this workflow's {} remembers from one step to the next is lost ({}), so the result may differ from "
+    "that of an uninterrupted run.",
+)
+NOT_AS_RECORDED: Warning = (
+    "not_as_recorded",
+    "The model was asked once more what is on record, and answered otherwise, by {} at most. Something that "
+    "Midrun does not know of changed it; the steps from here on may differ from an uninterrupted run.",
 )
 OTHER_THREAD: Warning = (
     "loop_on_other_thread",
@@ -98,4 +115,7 @@ OF_A_RUN = (
     OTHER_THREAD,
     UNRECORDABLE,
     NEVER_HELD,
+    REMEMBERS,
+    MEMORY_LOST,
+    NOT_AS_RECORDED,
 )

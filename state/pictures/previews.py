@@ -20,7 +20,7 @@ class Method(str, Enum):
     NONE = "none"
 
 
-class Kind(str, Enum):
+class PreviewKind(str, Enum):
     STEP = "step"
     SOURCE = "source"  # what the job began from
 
@@ -97,7 +97,7 @@ class Wanted:
 
     node_id: str | None = None
     step: int | None = None
-    kind: Kind = Kind.STEP
+    kind: PreviewKind = PreviewKind.STEP
     quality: Quality = Quality.FAST
     still: bool = False
     version: str | None = None
@@ -123,7 +123,7 @@ class Preview:
 
     node_id: str
     ordinal: int
-    kind: Kind
+    kind: PreviewKind
     step: int
     sigma: float | None
     width: int
@@ -148,7 +148,7 @@ class Preview:
 
     def url(self, job_id: str) -> str:
         """Of this very picture: `v` changes when another takes its place."""
-        chosen = "kind=source" if self.kind is Kind.SOURCE else f"step={self.step}"
+        chosen = "kind=source" if self.kind is PreviewKind.SOURCE else f"step={self.step}"
         return f"{preview_url(job_id, self.node_id)}&{chosen}&v={self.digest}"
 
     def to_row(self) -> dict[str, Any]:
@@ -157,13 +157,13 @@ class Preview:
 
 def preview_of(row: dict[str, Any]) -> Preview:
     """Raises KeyError, TypeError or ValueError for what `to_row` did not make."""
-    fields: dict[str, Any] = row | {"kind": Kind(row["kind"])}
+    fields: dict[str, Any] = row | {"kind": PreviewKind(row["kind"])}
     return Preview(**fields)
 
 
 def newest_step(previews: Iterable[Preview]) -> Preview | None:
     """Of one node: the picture of its last step, whenever it was made."""
-    steps = [preview for preview in previews if preview.kind is Kind.STEP]
+    steps = [preview for preview in previews if preview.kind is PreviewKind.STEP]
     return max(steps, key=lambda preview: preview.step, default=None)
 
 

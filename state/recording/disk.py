@@ -15,12 +15,15 @@ from functools import partial
 from pathlib import Path
 
 from ..server_directory import directory_name
-from .disk_recording import DiskRecording, file_names, is_within
-from .recording import Call, Recording, Rewound, newest_of
+from .disk_shelf import DiskShelf, file_names
+from .items import Rewound
+from .recording import Call, Recording, newest_of
+from .shelved import ShelvedRecording, is_within
 from .tensor_file import SUFFIX
 from .writer import Writer
 
 RESERVE = 2 * 1024**3  # bytes that are left free on the disk
+DiskRecording = ShelvedRecording[DiskShelf]
 Trouble = Callable[[str, str | None], None]  # (job_id, what keeps it from the disk; None: it is over)
 
 
@@ -86,7 +89,7 @@ class DiskRecordings:
 
         def flush() -> None:
             for recording in closed:
-                recording.flush()
+                recording.shelf.flush()
 
         # After what is yet to be made of it.
         self.writer.put(lambda: closed.extend(self._close(job_id)), flush=flush)
@@ -107,7 +110,7 @@ class DiskRecordings:
     def drop(self, job_id: str, then: Callable[[], None] = lambda: None) -> None:
         with self._lock:
             for recording in self._open.pop(job_id, {}).values():
-                recording.abandon()
+                recording.shelf.abandon()
         for place in (self.of_job(job_id), self.kept(job_id)):
             self.writer.put(partial(shutil.rmtree, place, ignore_errors=True))
         self.writer.put(partial(self.dropped, job_id))
@@ -117,7 +120,7 @@ class DiskRecordings:
         with self._lock:
             closed = list(self._open.pop(job_id, {}).values())
         for recording in closed:
-            recording.write()
+            recording.shelf.write()
         return closed
 
     def of_job(self, job_id: str) -> Path:
@@ -144,7 +147,8 @@ class DiskRecordings:
 
     def _recording(self, job_id: str, call: Call) -> DiskRecording:
         place = self.of_job(job_id) / f"{call[0]}.{call[1]}"
-        return DiskRecording(place, self.writer, partial(self._trouble, job_id), self._reserve)
+        shelf = DiskShelf(place, self.writer, partial(self._trouble, job_id), self._reserve)
+        return ShelvedRecording(shelf)
 
 
 def link(file: Path, target: Path) -> None:

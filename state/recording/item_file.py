@@ -8,12 +8,13 @@ import torch
 
 from ..node import Node, loops_of
 from ..telemetry import Telemetry
-from .recording import (
+from .items import (
     Approach,
     Conditions,
     Evaluation,
     Inputs,
     Origin,
+    Remembered,
     Rewound,
     RngState,
     Segment,
@@ -24,7 +25,7 @@ from .tree import Tree
 
 OF_INPUTS = ("latent_format", "fingerprints", "begun", "seed", "node_id", "display_id", "loops", "own_loop")
 TREE, OTHERS = "answer.", "rng.others."  # before the names of such tensors
-Item = Inputs | Evaluation | Step | Approach | Segment | Conditions | Rewound
+Item = Inputs | Evaluation | Step | Approach | Segment | Conditions | Rewound | Remembered
 
 
 def tensors_of(item: Item) -> Tensors:
@@ -34,6 +35,8 @@ def tensors_of(item: Item) -> Tensors:
         return {"x": item.x}
     if isinstance(item, (Rewound, Conditions)):
         return {}
+    if isinstance(item, Remembered):
+        return dict(item.tensors)
     tensors: dict[str, torch.Tensor | None]
     if isinstance(item, Segment):
         tensors = {"x": item.x, "origin": item.origin.x, "sigmas": item.sigmas, "given": item.given}
@@ -69,6 +72,8 @@ def about_of(item: Item) -> dict[str, Any]:
         return {"taps": len(item.taps), "tree": tree, "question": item.question}
     if isinstance(item, Rewound):
         return {"step": item.step, "evaluations": item.evaluations}
+    if isinstance(item, Remembered):
+        return {"evaluations": item.evaluations, "told": item.told}
     if isinstance(item, Conditions):
         return {"first": item.first, "fingerprints": item.fingerprints}
     if isinstance(item, Approach):
@@ -113,6 +118,10 @@ def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:
 
 def decode_conditions(tensors: Tensors, about: dict[str, Any]) -> Conditions:
     return Conditions(about["first"], about["fingerprints"])
+
+
+def decode_remembered(tensors: Tensors, about: dict[str, Any]) -> Remembered:
+    return Remembered(about["evaluations"], about["told"], tensors)
 
 
 def decode_rewound(tensors: Tensors, about: dict[str, Any]) -> Rewound:

@@ -18,7 +18,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from .recording import Damaged
+from .items import Damaged
 
 FORMAT = "midrun-1"
 SUFFIX = ".safetensors"
@@ -26,7 +26,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 def encode(tensors: Tensors, about: dict[str, Any]) -> bytes:
-    """`about` is plain JSON. Raises ValueError for tensors that safetensors can not hold."""
+    """`about` is plain JSON. Raises ValueError for tensors that safetensors cannot hold."""
     orders = {name: _order(tensor) for name, tensor in tensors.items()}
     flat: Tensors = {}
     for name, tensor in tensors.items():

@@ -40,7 +40,7 @@ class Writer:
     def submit(self, work: Callable[[], Any]) -> Future[Any]:
         """The same, for whoever waits for what becomes of it. Raises RuntimeError once it is closed."""
         if self._writing.closed:
-            raise RuntimeError("Midrun's writer is closed: ComfyUI is about to end")
+            raise RuntimeError("Midrun's writer is closed: ComfyUI is shutting down")
         future: Future[Any] = Future()
         self.put(partial(_into, future, work))
         return future

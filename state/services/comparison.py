@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import BadRequest, NoPreview, NoTake
 from ..job.job import Job
-from ..pictures.previews import Kind, step_url
+from ..pictures.previews import PreviewKind, step_url
 from ..workflow import graph
 from ..workflow.edits import taken_back, with_edits
 from ..workflow.graph import Prompt
@@ -59,7 +59,7 @@ class Comparing:
         one = await self._registry.load(any_id)
         other = one if with_id is None else await self._registry.load(with_id)
         if one.job_id == other.job_id and not take:
-            raise BadRequest("`with` names another job to compare with; or take=true, the job's own take.")
+            raise BadRequest("Name another job in `with`, or set take=true for what a rewind left over.")
         here, there = one.view(), other.view()
         reached = there.step
         if take:
@@ -90,9 +90,9 @@ class Comparing:
         )
         url = step_url(job.job_id, node_id, step)
         if step > view.step or node_id != view.node_id:
-            found = await asyncio.to_thread(self._files.find, job.job_id, node_id, Kind.STEP, step)
+            found = await asyncio.to_thread(self._files.find, job.job_id, node_id, PreviewKind.STEP, step)
             if found is None:
-                told = f"of step {step} of its take no picture was kept. GET previews lists those there are."
+                told = f"no picture was kept of step {step}. GET previews lists those that were kept."
                 raise NoPreview(job.job_id, told)
             url = found.url(job.job_id)
         display_id = view.take.moment.display_node_id

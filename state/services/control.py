@@ -43,7 +43,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Run:
+class PreparedRun:
     """A validated run of a job, ready to be queued. since: see ResumedRuns.numbers"""
 
     prompt_id: str
@@ -64,8 +64,8 @@ class Queue(Protocol):
 
     def presence(self, prompt_ids: list[str]) -> dict[str, Presence]: ...
     def queued_request(self, prompt_id: str) -> Request | None: ...
-    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> Run: ...
-    def put(self, run: Run, forget: tuple[str, ...]) -> None: ...
+    async def prepare(self, job_id: str, request: Request, sampler: str | None) -> PreparedRun: ...
+    def put(self, run: PreparedRun, forget: tuple[str, ...]) -> None: ...
     def cancel(self, prompt_id: str) -> None: ...
 
 
@@ -129,7 +129,7 @@ class Control:
     async def delete(self, any_id: str) -> None:
         job = await self.registry.load(any_id)
         if not job.deletable():
-            because = "it still has a run in ComfyUI. Abort it first, or wait until it ended."
+            because = "it still has a run in ComfyUI. Abort it first, or wait until it has ended."
             raise IllegalTransition("delete", job.job_id, job.state, because)
         self.registry.delete(job)
 
@@ -146,13 +146,13 @@ class Control:
         request = None if request is None else _without_breaks(request)
         job = None if request is None else self.registry.add(prompt_id, request, QueuePolicy.AUTO)
         if job is not None:
-            job.enter_queue()
+            job.runs.enter_queue()
         return job
 
     def accepted(self, job: Job) -> None:
         """It is in the queue: what stands there is what later runs repeat."""
         self._unconfirmed.pop(job.job_id, None)
-        job.enter_queue()
+        job.runs.enter_queue()
         request = self.queue.queued_request(job.prompt_id)
         if request is not None:
             self.registry.update_request(job, _without_breaks(request))
@@ -206,7 +206,7 @@ class Control:
             if rewritten is not None:
                 job.edit(without_pending)
         except BaseException:
-            job.refuse_run()
+            job.runs.refuse()
             raise
         edited = bool(taken) or rewritten is not None
         self.registry.add_run(job, run.prompt_id, request if edited else None, taken)
@@ -264,11 +264,11 @@ class Control:
         if found is None:  # another run was queued meanwhile
             return
         if found.where is Where.RUNNING:
-            job.start(prompt_id)
+            job.runs.start(prompt_id)
         elif found.where is Where.ENDED:
-            job.run_ended(prompt_id, found.event or Event.COMPLETE, found.error)
+            job.runs.end(prompt_id, found.event or Event.COMPLETE, found.error)
         elif found.where is Where.ABSENT:
-            job.vanished(prompt_id)
+            job.runs.vanished(prompt_id)
         self.registry.settle(job)
 
 
@@ -288,7 +288,7 @@ def _without_breaks(request: Request) -> Request:
     return request if prompt is request.prompt else replace(request, prompt=prompt)
 
 
-def _with_edits_told(run: Run, job: Job) -> Run:
+def _with_edits_told(run: PreparedRun, job: Job) -> PreparedRun:
     """A picture that the run saves tells how it was made, under the key `midrun` beside its workflow."""
     edits = job.view().edits
     if not edits:

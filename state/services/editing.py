@@ -32,7 +32,7 @@ from ..workflow.edits import (
 from ..workflow.graph import Prompt
 from ..workflow.input_values import Definition, refusal
 from ..workflow.instrument import WATCH
-from ..workflow.verdicts import Kind, Progress, Verdict, in_graph, verdict
+from ..workflow.verdicts import Progress, Verdict, VerdictKind, in_graph, verdict
 from .control import Control, Rewritten
 from .sampled import Standpoint, sampled
 
@@ -106,7 +106,7 @@ class Editing:
         now, before = await self._now(job), job.request.prompt
         sampler = in_graph(before, now.view.display_node_id)
         if sampler and graph.class_type(prompt, sampler) != graph.class_type(before, sampler):
-            reason = "the node that samples has to stay in the workflow, as the node it is"
+            reason = "the sampler node must stay in the workflow, with its id and class"
             raise EditRefused(job.job_id, [{"node_id": sampler, "input": None, "reason": reason}])
         edits = difference(before, prompt)
         future = replace(now, request=replace(now.request, prompt=prompt))
@@ -132,7 +132,7 @@ class Editing:
         return view
 
     def _accepted(self, at: Standpoint, wanted: dict[str, Any]) -> dict[Path, Any]:
-        """The edits one by one; raises EditRefused with all that can not be made."""
+        """The edits one by one; raises EditRefused with all that cannot be made."""
         rejected: list[dict[str, Any]] = []
         paths = _paths(wanted)
         for path, value in paths.items():
@@ -147,7 +147,7 @@ class Editing:
     def _refusal(self, prompt: Prompt, node_id: str, name: str, value: Any) -> str | None:
         class_type = graph.class_type(prompt, node_id)
         if class_type is None:
-            return "there is no such node in this job's workflow"
+            return "there is no such node in the job's workflow"
         definition = self._definitions.inputs(class_type).get(name)
         given = graph.inputs(prompt, node_id)
         if definition is None and name not in given:
@@ -156,7 +156,7 @@ class Editing:
         if source is not None:
             return f"it is connected to node {source}; edit that node instead"
         if definition is None:
-            return None if isinstance(value, type(given[name])) else "it is of another type"
+            return None if isinstance(value, type(given[name])) else "it must be of the same type as before"
         if not definition.editable and name not in given:
             return "it takes a connection, not a value"
         return refusal(definition, value)
@@ -168,20 +168,20 @@ class Editing:
             reason, rewind = self._way(at, path, self._verdict(at, path))
             rejected.append(_told(path, reason, rewind))
         ways = any("rewind" in told for told in rejected)
-        instead = "rewind it, with the edits as `params`" if ways else "queue its workflow as a new job"
+        instead = "rewind it and send the edits as `params`" if ways else "queue its workflow as a new job"
         because = f"it is {state.value}; {instead}."
         return IllegalTransition("edit", at.job_id, state, because, rejected)
 
     def _ineffective(self, at: Standpoint, path: Path) -> dict[str, Any] | None:
         found = self._verdict(at, path)
-        return _told(path, *self._way(at, path, found)) if found.kind is Kind.CONSUMED else None
+        return _told(path, *self._way(at, path, found)) if found.kind is VerdictKind.CONSUMED else None
 
     def _way(self, at: Standpoint, path: Path, found: Verdict) -> tuple[str, dict[str, Any] | None]:
-        """What an edit of that input would do or, where it can not be made now, the rewind that allows it."""
+        """What an edit of that input would do or, where it cannot be made now, the rewind that allows it."""
         view, used_by = at.view, found.used_by
         go = "Pause the job and rewind" if view.state in RUNS else "Rewind"
         if used_by is not None and not used_by.on_record:
-            return f"{found.reason} Queue the workflow as a new job for that.", None
+            return f"{found.reason} To change it, queue the workflow as a new job.", None
         if used_by is not None:
             sampler = self._name(at.prompt, used_by.node_id)
             over = used_by.progress in (Progress.CUT, Progress.DONE)

@@ -18,9 +18,10 @@ from ..breakpoints.breakpoints import Breakpoint, conditions
 from ..breakpoints.wait_conditions import Window
 from ..errors import IllegalTransition, MidrunError
 from ..job.job import Job
-from ..job.transitions import Event, H, P, Q, R
+from ..job.transitions import Event
 from ..job.view import Change, JobView
 from ..job.warnings import NO_THERMOMETER
+from ..states import State
 from .control import Control
 
 log = logging.getLogger(__name__)
@@ -135,24 +136,24 @@ class Guard:
             watch.waived |= watch.holding
         binding = [one for one in met if one.id not in watch.waived and not one.log_only]
         job.noticed([one for one in new if one.log_only])
-        if binding and view.state in (Q, R):
-            job.stand([one for one in binding if one in new], binding, _because(binding[0], around))
-        elif binding and view.standing is not None:
-            if {one.id for one in binding} != set(view.standing.ids):
-                job.stand([one for one in binding if one in new], binding, _because(binding[0], around))
-        elif view.standing is not None and view.state in (P, H):
+        if binding and view.state in (State.QUEUED, State.RUNNING):
+            job.wait_out([one for one in binding if one in new], binding, _because(binding[0], around))
+        elif binding and view.auto_resume is not None:
+            if {one.id for one in binding} != set(view.auto_resume.ids):
+                job.wait_out([one for one in binding if one in new], binding, _because(binding[0], around))
+        elif view.auto_resume is not None and view.state in (State.PAUSING, State.PAUSED):
             await self._go_on(job)
 
     async def _go_on(self, job: Job) -> None:
-        standing = job.view().standing
+        auto_resume = job.view().auto_resume
         self._resuming = job.job_id
         try:
-            if standing is not None:
-                await self._control.resume(job.job_id, standing.steps, self._keeps_history())
+            if auto_resume is not None:
+                await self._control.resume(job.job_id, auto_resume.steps, self._keeps_history())
         except IllegalTransition:
             pass  # not yet, or somebody else did something with it
         except MidrunError as error:
-            job.stand_down()
+            job.cancel_auto_resume()
             job.note("not_resumed", {"error": str(error)})
         finally:
             self._resuming = None
@@ -165,8 +166,9 @@ class Guard:
             job.unwarn(NO_THERMOMETER)
 
     def _is_over(self, view: JobView) -> bool:
-        stands = view.state in (P, H) and view.standing is not None
-        return not conditions(view.breakpoints) or not (stands or view.state in (Q, R, P))
+        stands = view.state in (State.PAUSING, State.PAUSED) and view.auto_resume is not None
+        goes_on = view.state in (State.QUEUED, State.RUNNING, State.PAUSING)
+        return not conditions(view.breakpoints) or not (stands or goes_on)
 
 
 def _holds(one: Breakpoint, around: _Around, held: bool) -> bool:

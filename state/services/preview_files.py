@@ -1,7 +1,7 @@
 """Pictures on disk and the list of them: `<directory>/previews/<job>/<node>/step-000012.webp`.
 
 Beside the recordings and not in them: they stay when a recording is deleted, and go with their job. Written
-by the thread that decodes, read by any. Where the disk can not be written, the newest stays in memory.
+by the thread that decodes, read by any. Where the disk cannot be written, the newest stays in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..pictures.previews import Kind, Preview, newest_step
+from ..pictures.previews import Preview, PreviewKind, newest_step
 from ..recording.disk import link
 from ..server_directory import directory_name
 from ..store.store import Store
@@ -25,7 +25,7 @@ RESERVE = 2 * 1024**3  # bytes that are left free on the disk, as by recordings
 LISTED = 400  # of one job; beyond, every other one goes
 REMEMBERED = 32  # jobs whose list is kept in memory
 SAVE_EVERY_S = 1.0
-Key = tuple[str, Kind, int]  # (node_id, kind, step)
+Key = tuple[str, PreviewKind, int]  # (node_id, kind, step)
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ class PreviewFiles:
         """That step is made anew: pictures of it and of later ones are of another passage."""
         with self._lock:
             for preview in list(self._of(job_id).previews.values()):
-                if preview.node_id == node_id and preview.kind is Kind.STEP and preview.step >= step:
+                if preview.node_id == node_id and preview.kind is PreviewKind.STEP and preview.step >= step:
                     self._remove(job_id, preview)
 
     def add(self, job_id: str, preview: Preview, content: Content) -> None:
-        """Raises OSError where it can not be written; as the newest it is readable all the same."""
+        """Raises OSError where it cannot be written; as the newest it is readable all the same."""
         with self._lock:
             listed = self._of(job_id)
             listed.put(preview)
@@ -94,7 +94,9 @@ class PreviewFiles:
         with self._lock:
             listed = self._of(with_id)
             for preview in list(self._of(job_id).previews.values()):
-                if preview.node_id == node_id and (preview.kind is Kind.SOURCE or preview.step <= step):
+                if preview.node_id == node_id and (
+                    preview.kind is PreviewKind.SOURCE or preview.step <= step
+                ):
                     for still in (False, True):
                         file = self._file(job_id, preview, still)
                         target = self._file(with_id, preview, still)
@@ -123,10 +125,10 @@ class PreviewFiles:
         ]
         return name if name in ids else next(iter(list(dict.fromkeys(ids))[::-1]), None)
 
-    def find(self, job_id: str, node_id: str | None, kind: Kind, step: int | None) -> Preview | None:
+    def find(self, job_id: str, node_id: str | None, kind: PreviewKind, step: int | None) -> Preview | None:
         """A picture of that node; of that step, by default the last that has one."""
         found = [one for one in self.listed(job_id) if one.node_id == node_id and one.kind is kind]
-        if kind is Kind.SOURCE:
+        if kind is PreviewKind.SOURCE:
             return found[-1] if found else None
         return newest_step(one for one in found if step in (None, one.step))
 
@@ -176,7 +178,7 @@ class PreviewFiles:
             self._store.save_previews(job_id, list(listed.previews.values()))
 
     def _thin_out(self, job_id: str, listed: _Listed) -> None:
-        steps = [preview for preview in listed.previews.values() if preview.kind is Kind.STEP]
+        steps = [preview for preview in listed.previews.values() if preview.kind is PreviewKind.STEP]
         for preview in steps[1:-1:2]:
             self._remove(job_id, preview)
 
@@ -191,7 +193,7 @@ class PreviewFiles:
         file = self._file(job_id, preview, False)
         file.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(file.parent).free < self._reserve:
-            raise OSError(f"too little is free on the disk of {self.directory}")
+            raise OSError(f"too little space is free on the disk of {self.directory}")
         _write(file, content.picture)
         if content.still is not None:
             _write(self._file(job_id, preview, True), content.still)
@@ -200,7 +202,7 @@ class PreviewFiles:
         return self.directory / directory_name(job_id)
 
     def _file(self, job_id: str, preview: Preview, still: bool) -> Path:
-        name = "source" if preview.kind is Kind.SOURCE else f"step-{preview.step:06}"
+        name = "source" if preview.kind is PreviewKind.SOURCE else f"step-{preview.step:06}"
         directory = self._of_job(job_id) / directory_name(preview.node_id)
         return directory / f"{name}{'.still' if still else ''}.webp"
 
@@ -217,4 +219,4 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _key(preview: Preview) -> Key:
-    return preview.node_id, preview.kind, 0 if preview.kind is Kind.SOURCE else preview.step
+    return preview.node_id, preview.kind, 0 if preview.kind is PreviewKind.SOURCE else preview.step

@@ -14,7 +14,8 @@ from ..breakpoints.breakpoints import AT_STEPS, Breakpoints
 from ..job.view import JobView, Moment
 from ..pictures.previews import source_url
 from ..recording.disk import DiskRecordings
-from ..recording.recording import Call, Damaged, Recording, Step
+from ..recording.items import Damaged, Step
+from ..recording.recording import Call, Recording
 from ..server_directory import directory_name
 from ..store.store import Store
 from ..telemetry import Telemetry
@@ -27,7 +28,7 @@ Calls = dict[Call, Recording]
 
 def recover(store: Store, recordings: DiskRecordings, previews: PreviewFiles, crashed: bool) -> None:
     """crashed: whether the earlier server did not end in order, so that every row may be out of date."""
-    suspects = dict.fromkeys(store.interrupted, True)
+    suspects = dict.fromkeys(store.database.interrupted, True)
     if crashed:
         suspects = dict.fromkeys(store.left_off(), False) | suspects
     for job_id, interrupted in suspects.items():

@@ -58,14 +58,14 @@ class Registry:
         self._saved: dict[str, float] = {}  # job_id -> when its row was written, by the clock
         self._forgotten = 0  # how many jobs were let go of
         self.look: Callable[[], None] = lambda: None  # at ComfyUI's queue, before anybody is told of a job
-        store.trouble = partial(self.trouble, NOT_IN_DATABASE)
+        store.database.trouble = partial(self.trouble, NOT_IN_DATABASE)
 
     # -- a job's life ----------------------------------------------------------------------------------
 
     def add(self, prompt_id: str, request: Request, policy: QueuePolicy) -> Job | None:
         """A watched prompt is on its way to the queue. None when that id is taken by an earlier job."""
         now = utc(time.time())
-        trouble = self.store.trouble_at_start
+        trouble = self.store.database.trouble_at_start
         warnings = {NOT_IN_DATABASE[0]: NOT_IN_DATABASE[1].format(trouble)} if trouble else {}
         view = JobView(
             prompt_id,
@@ -94,7 +94,7 @@ class Registry:
         job.travelled = True
         return job
 
-    def admit(self, job: Job, change: Change) -> None:
+    def add_draft(self, job: Job, change: Change) -> None:
         """A draft becomes a job like any other."""
         view = job.view()
         with self._lock:
@@ -103,7 +103,7 @@ class Registry:
         self.store.add(view, job.request)
         self._changed(job, view, change)
 
-    def enlist(self, job: Job) -> Job:
+    def keep_loaded(self, job: Job) -> Job:
         """Keep a job that ended at hand again; the one that is, where another was quicker."""
         prompt_ids = job.view().prompt_ids
         with self._lock:
@@ -132,8 +132,8 @@ class Registry:
     def add_run(
         self, job: Job, prompt_id: str, request: Request | None = None, taken: Edits | None = None
     ) -> None:
-        """From now on that prompt id means this job; see Job.queue_run."""
-        job.queue_run(prompt_id, request, taken)
+        """From now on that prompt id means this job; see Runs.queue."""
+        job.runs.queue(prompt_id, request, taken)
         if taken or request is not None:
             self.store.save_request(job.job_id, job.request)
         with self._lock:
@@ -148,7 +148,7 @@ class Registry:
 
     def settle(self, job: Job) -> None:
         """Let go of a job that ended and whose last run left ComfyUI. What is on disk stays there."""
-        if job.state in ENDED and not job.run_active:
+        if job.state in ENDED and not job.runs.active:
             self._forget(job)
             self.recordings.close(job.job_id)
 
@@ -162,7 +162,7 @@ class Registry:
     def live(self) -> list[Job]:
         """Jobs that have a run in ComfyUI."""
         with self._lock:
-            jobs = {id(job): job for job in self._by_prompt.values() if job.run_active}
+            jobs = {id(job): job for job in self._by_prompt.values() if job.runs.active}
         return list(jobs.values())
 
     async def load(self, any_id: str) -> Job:
@@ -240,7 +240,7 @@ class Registry:
                 node_id = (view.error.node_id if view.error else None) or view.display_node_id
                 prompt = job.request.prompt
                 blamed = graph.class_type(prompt, node_id), graph.model_file(prompt, view.display_node_id)
-                self.store.blame(job.job_id, *blamed)
+                self.store.record_failure_cause(job.job_id, *blamed)
         else:
             if time.monotonic() - self._saved.get(job.job_id, 0.0) >= SAVE_PROGRESS_EVERY_S:
                 self._saved[job.job_id] = time.monotonic()

@@ -127,7 +127,7 @@ class Retention:
 
         None while another program locks the database, which knows whose they are.
         """
-        if self._store.trouble_at_start:
+        if self._store.database.trouble_at_start:
             return []
         known = {directory_name(job_id) for job_id in self._store.job_ids().result()}
         found = [(_modified(place), place.name) for place in places if place.name not in known]
@@ -208,7 +208,7 @@ class Sweeper:
 
     def _is_busy(self, job_id: str) -> bool:
         job = self._registry.get(job_id)
-        return job is not None and (job.run_active or job.state not in (*ENDED, State.FAILED))
+        return job is not None and (job.runs.active or job.state not in (*ENDED, State.FAILED))
 
     def _sweep(self) -> None:
         try:

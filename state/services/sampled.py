@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..job.request import Request
 from ..job.view import JobView
-from ..recording.recording import Call, Damaged, Origin, Recording
+from ..recording.items import Damaged, Origin
+from ..recording.recording import Call, Recording
 from ..server_directory import directory_name
 from ..workflow.graph import Prompt
 from ..workflow.verdicts import Progress, Sampled

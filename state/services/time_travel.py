@@ -13,13 +13,16 @@ from functools import partial
 from typing import Any
 
 from ..errors import BadRequest, MidrunError, NoStep, Unavailable
+from ..exactness import INEXACT, Exactness
 from ..job.fork_grid import Cell, axes_of, cells, variant
-from ..job.job import Job, gone_back
+from ..job.job import Job
 from ..job.machine import utc
 from ..job.view import Change, JobView, Moment
 from ..pictures.previews import source_url, step_url
-from ..recording.memory import MemoryRecording
-from ..recording.recording import Call, Damaged, Recording, Rewound, newest_of
+from ..recording.items import Damaged, Rewound
+from ..recording.memory import in_memory
+from ..recording.recording import Call, Recording, newest_of
+from ..recording.remembered import on_resume
 from ..server_directory import directory_name
 from ..states import PauseReason, State
 from ..telemetry import Telemetry
@@ -80,7 +83,7 @@ class TimeTravel:
         node_id: any name of the node; iteration: of the loop that it is in
         params: edits to be stored with it; EditRefused or RunRefused is raised before anything is rewound
         """
-        job = self._registry.enlist(await self._registry.load(any_id))
+        job = self._registry.keep_loaded(await self._registry.load(any_id))
         job.reserve("rewind")
         try:
             number = max(0, job.view().step + step) if step < 0 else step
@@ -88,27 +91,32 @@ class TimeTravel:
             there = _standpoint(job, place)
             values = await self._editing.checked(there, params) if params else {}
             measured = await self._measured(job, place.moment)
+            exactness = await asyncio.to_thread(self._exactness, job, place)
             await asyncio.to_thread(self._rewind, place)
             job.rewind(place.moment, place.is_later, measured)
+            job.call.tell_exactness(exactness)
             if values:
                 job.edit(partial(stored, job, values))
             await self._save(job)
         finally:
-            job.refuse_run()
+            job.runs.refuse()
             self._registry.settle(job)
         return job.view()
 
     async def restore(self, any_id: str) -> JobView:
         """Take the rewind back, as long as nothing was computed since."""
-        job = self._registry.enlist(await self._registry.load(any_id))
+        job = self._registry.keep_loaded(await self._registry.load(any_id))
         job.reserve("restore")
         try:
             take = job.view().take
             job.restore(await self._measured(job, take.moment) if take else None)
             await self._save(job)  # first: after a crash in between, the start restores the recordings
             await asyncio.to_thread(self._restore, job.job_id)
+            if take is not None:
+                place = await self.find(job, take.moment.node_id, take.moment.step)
+                job.call.tell_exactness(await asyncio.to_thread(self._exactness, job, place))
         finally:
-            job.refuse_run()
+            job.runs.refuse()
             self._registry.settle(job)
         return job.view()
 
@@ -128,16 +136,17 @@ class TimeTravel:
         """
         places = cells(uuid.uuid4().hex, axes_of(vary or {}), count)
         if len(places) > MOST_FORKS:
-            raise BadRequest(f"That would be {len(places)} jobs; at most {MOST_FORKS} are made at once.")
+            raise BadRequest(f"That would be {len(places)} jobs; the limit is {MOST_FORKS} at once.")
         job = await self._registry.load(any_id)
         place = await self.find(job, node_id, step, iteration)
         self._registry.save_telemetry(job)
         measured = await self._measured(job, place.moment)
+        exactness = await asyncio.to_thread(self._exactness, job, place)
         there = _standpoint(job, place)
         drafts = []
         for cell in places:
             wanted = _merged(params or {}, variant(cell))
-            draft = self._draft(job, place, measured, cell if len(places) > 1 else None)
+            draft = self._draft(job, place, measured, cell if len(places) > 1 else None, exactness)
             drafts.append((draft, await self._editing.checked(there, wanted) if wanted else {}))
         try:
             for draft, values in drafts:
@@ -145,7 +154,7 @@ class TimeTravel:
         except OSError as error:
             for draft, _ in drafts:
                 self._registry.delete(draft)
-            raise Unavailable(f"Midrun can not make files for the forks: {error}.") from error
+            raise Unavailable(f"Midrun cannot write the files of the forks: {error}.") from error
         self._registry.settle(job)
         for draft, _ in drafts:
             await self._go_on(draft)
@@ -184,6 +193,17 @@ class TimeTravel:
             place.calls[place.call].rewind(place.moment.step)
         self._recordings.flush()
 
+    def _exactness(self, job: Job, place: Place) -> Exactness:
+        """Of a resume from there."""
+        if place.call is None:
+            return Exactness()
+        quick = job.view().exactness.kind == INEXACT
+        try:
+            recording = place.calls[place.call]
+            return on_resume(recording, quick, job.call.evaluation_s, place.moment.evaluations)
+        except Damaged:
+            return Exactness()
+
     def _restore(self, job_id: str) -> None:
         for recording in self._recordings.calls(job_id).values():
             recording.restore()
@@ -198,7 +218,14 @@ class TimeTravel:
         self._registry.store.save_request(job.job_id, job.request)
         await asyncio.wrap_future(self._registry.store.written())
 
-    def _draft(self, parent: Job, place: Place, measured: Telemetry | None, cell: Cell | None) -> Job:
+    def _draft(
+        self,
+        parent: Job,
+        place: Place,
+        measured: Telemetry | None,
+        cell: Cell | None,
+        exactness: Exactness,
+    ) -> Job:
         there, now = _standpoint(parent, place), utc(time.time())
         view = there.view
         moment, job_id = place.moment, str(uuid.uuid4())
@@ -227,6 +254,7 @@ class TimeTravel:
             cell=cell,
             preview_url=step_url(job_id, moment.node_id, moment.step),
             source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
+            exactness=exactness,
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
         return self._registry.draft(fork, there.request)
@@ -237,7 +265,9 @@ class TimeTravel:
         await asyncio.to_thread(self._recordings.share, parent.job_id, fork.job_id, ends)
         told = {"parent": parent.job_id, "step": place.moment.step}
         now = fork.view().created_at
-        self._registry.admit(fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told))
+        self._registry.add_draft(
+            fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told)
+        )
         moment = place.moment
         self._registry.store.share_telemetry(parent.job_id, fork.job_id, moment.node_id, moment.step)
         if moment.node_id is not None:
@@ -259,10 +289,10 @@ def _standpoint(job: Job, place: Place) -> Standpoint:
     moment = place.moment
     edits, undoing = taken_back(job.view().edits, place.is_later)
     there = replace(job.view(), state=State.PAUSED, edits=edits, **asdict(moment))
-    request = gone_back(job.request, moment.display_node_id, undoing)
+    request = job.request.gone_back(moment.display_node_id, undoing)
     earlier = {call: recording for call, recording in place.calls.items() if call not in place.later}
     if place.call is not None and not moment.evaluations:
-        earlier[place.call] = MemoryRecording()  # nothing of it is computed there
+        earlier[place.call] = in_memory()  # nothing of it is computed there
     return Standpoint(job.job_id, request, there, sampled(there, request.prompt, earlier))
 
 

@@ -177,3 +177,10 @@ def m0009_nodes(db: Database) -> None:
         "ALTER TABLE job_telemetry ADD COLUMN display_node_id TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE job_telemetry ADD COLUMN iteration INTEGER",
     )
+
+
+@migrations()
+def m0010_exactness(db: Database) -> None:
+    """What a resume of a job will be like, where the model's patches remember."""
+    exact = '{"kind": "exact", "evaluations": 0, "seconds": null, "because": null}'
+    _run(db, f"ALTER TABLE job_debug_state ADD COLUMN exactness_json TEXT NOT NULL DEFAULT '{exact}'")

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..breakpoints.breakpoints import parsed
 from ..errors import MidrunError
+from ..exactness import Exactness, exactness_of
 from ..job.fork_grid import cell_of
 from ..job.request import Request
 from ..job.view import Change, JobError, JobView, Moment, Take, Timing
@@ -18,6 +19,22 @@ from ..pictures.previews import Preview, newest_step, preview_of, source_url, st
 from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..workflow.edits import from_json, to_json
 from ..workflow.kept import Kept, kept_of
+
+PLAIN = (  # columns that are fields of the view as they are
+    "created_at",
+    "updated_at",
+    "node_id",
+    "call",
+    "display_node_id",
+    "step",
+    "total_steps",
+    "evaluations",
+    "sigma",
+    "paused_at_step",
+    "abort_reason",
+    "parent_id",
+    "parent_step",
+)
 
 
 def view_columns(view: JobView) -> dict[str, Any]:
@@ -61,6 +78,7 @@ def _columns(view: JobView) -> dict[str, Any]:
         "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
         "paused_before": json.dumps(view.paused_before.to_json()) if view.paused_before else None,
         "has_source": int(view.source_url is not None),
+        "exactness_json": json.dumps(view.exactness.to_json()),
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
     }
@@ -119,21 +137,10 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         job_id=row["job_id"],
         prompt_ids=prompt_ids or (row["job_id"],),
         state=read("state", State, State.FAILED),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
         held=bool(row["held"]),
         pause_reason=read("pause_reason", _optional(PauseReason)),
-        node_id=row["node_id"],
-        call=row["call"],
-        display_node_id=row["display_node_id"],
         loops=read("loops_json", lambda told: loops_of(json.loads(told)), ()),
-        step=row["step"],
-        total_steps=row["total_steps"],
-        evaluations=row["evaluations"],
-        sigma=row["sigma"],
-        paused_at_step=row["paused_at_step"],
         edits=read("modified_params_json", lambda told: from_json(json.loads(told)), {}),
-        abort_reason=row["abort_reason"],
         abort_mode=read("abort_mode", _optional(AbortMode)),
         error=read("error_json", _optional(lambda told: JobError(**json.loads(told)))),
         gpu_released=bool(row["gpu_released"]),
@@ -141,11 +148,11 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
         warnings=read("warnings_json", lambda told: dict(json.loads(told)), {}),
         take=read("take_json", _optional(lambda told: _take_of(json.loads(told)))),
-        parent_id=row["parent_id"],
-        parent_step=row["parent_step"],
         cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
         paused_before=read("paused_before", _optional(lambda told: node_of(json.loads(told)))),
+        exactness=read("exactness_json", lambda told: exactness_of(json.loads(told)), Exactness()),
         breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
+        **{name: row[name] for name in PLAIN},
         **_preview_urls(row),
     )
     return _telling_of(unreadable, view) if unreadable else view
@@ -180,7 +187,7 @@ def _preview_urls(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def previews_of(told: str) -> list[Preview]:
-    """In the order in which they were made; what can not be read is left out."""
+    """In the order in which they were made; what cannot be read is left out."""
     found = []
     for row in json.loads(told):
         try:

@@ -34,6 +34,11 @@ class Edit:
         return {"from": self.before, "to": self.after, "from_step": self.from_step}
 
 
+def audit(path: Path, edit: Edit | None) -> dict[str, Any]:
+    """A line of the audit trail; an edit that was taken back has no more to tell."""
+    return {"node_id": path[0], "input": path[1]} | ({"undone": True} if edit is None else edit.to_json())
+
+
 def changed(history: History, path: Path, edit: Edit | None) -> History:
     """A pending edit is replaced, or with None taken back; an applied one is followed by the new one."""
     node_id, name = path

@@ -25,15 +25,15 @@ class Definition:
 
 
 def refusal(definition: Definition, value: Any) -> str | None:
-    """Why the value can not be taken, or None."""
+    """Why the value cannot be taken, or None."""
     if isinstance(value, (list, dict)):
-        return "a value is wanted here, not a link or a structure"
+        return "it takes a value, not a link or a structure"
     if definition.type in ("INT", "FLOAT"):
         return _number(definition, value)
     if definition.type == "BOOLEAN":
-        return None if isinstance(value, bool) else f"it is on or off (true or false), not {_short(value)}"
+        return None if isinstance(value, bool) else f"it must be true or false, not {_short(value)}"
     if definition.type == "STRING":
-        return None if isinstance(value, str) else f"it is a text, not {_short(value)}"
+        return None if isinstance(value, str) else f"it must be a text, not {_short(value)}"
     if definition.options is not None and value not in definition.options:
         known = ", ".join(str(option) for option in definition.options[:8])
         more = " ..." if len(definition.options) > 8 else ""
@@ -45,11 +45,11 @@ def _number(definition: Definition, value: Any) -> str | None:
     kinds = (int,) if definition.type == "INT" else (int, float)
     whole = "a whole number" if definition.type == "INT" else "a number"
     if isinstance(value, bool) or not isinstance(value, kinds) or not _is_finite(value):
-        return f"it is {whole}, not {_short(value)}"
+        return f"it must be {whole}, not {_short(value)}"
     if definition.min is not None and value < definition.min:
-        return f"{_short(value)} is below its smallest value, {definition.min:g}"
+        return f"{_short(value)} is below its minimum, {definition.min:g}"
     if definition.max is not None and value > definition.max:
-        return f"{_short(value)} is above its largest value, {definition.max:g}"
+        return f"{_short(value)} is above its maximum, {definition.max:g}"
     return None
 
 

@@ -14,6 +14,7 @@ from .models import NODES as MODEL_NODES
 from .preview_bench import NODES as PREVIEW_BENCH_NODES
 from .previews import NODES as PREVIEW_NODES
 from .probes import NODES as PROBE_NODES
+from .remembering import NODES as REMEMBERING_NODES
 from .stubborn import NODES as STUBBORN_NODES
 from .switch import NODES as SWITCH_NODES
 from .turnstile import NODES as TURNSTILE_NODES
@@ -29,6 +30,7 @@ _NODES += (
     *UNHEARD_NODES,
     *EXPANDING_NODES,
     *LOOP_NODES,
+    *REMEMBERING_NODES,
 )
 if importlib.util.find_spec("diffusers"):
     from .pipelines import NODES as PIPELINE_NODES

@@ -20,7 +20,9 @@ def _noted(name, real=lambda: None):
 
 def _gpu():
     """Midrun's module, under whatever name ComfyUI loaded it."""
-    return next(module for name, module in list(sys.modules.items()) if name.endswith("Midrun.nodes.gpu"))
+    return next(
+        module for name, module in list(sys.modules.items()) if name.endswith("Midrun.nodes.comfyui.gpu")
+    )
 
 
 def _install(gpu):

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-LOADING = Path(__file__).resolve().parent.parent.parent / "nodes" / "demo_loading.py"
+LOADING = Path(__file__).resolve().parents[2] / "nodes" / "comfyui" / "demo_loading.py"
 
 
 class TestDemoModel:

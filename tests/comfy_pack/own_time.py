@@ -16,8 +16,10 @@ PARTS = {
     "nodes.engine.tape": {"the tape": ("Tape.next", "Tape.passed")},
     "nodes.engine.journal": {"the journal": ("Journal.note", "Journal.hand_over", "Journal.settle")},
     "nodes.engine.brownian": {"draws to keep": ("Draws.serve",)},
-    "state.job.worker_side": {
-        "the job": tuple(f"Watched.{name}" for name in ("may_stop_at", "begin_evaluation", "end_evaluation")),
+    "state.job.call_side": {
+        "the job": tuple(
+            f"CallSide.{name}" for name in ("may_stop_at", "begin_evaluation", "end_evaluation")
+        ),
     },
 }
 

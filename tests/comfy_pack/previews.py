@@ -29,7 +29,7 @@ class ColourlessFormat(comfy.latent_formats.LatentFormat):
 
 
 class RaisingFormat(comfy.latent_formats.SD15):
-    """Its colours can not be made."""
+    """Its colours cannot be made."""
 
     def __init__(self):
         super().__init__()

@@ -20,6 +20,7 @@ import torchsde
 from aiohttp import web
 from server import PromptServer
 
+midrun_remembers = False  # what is counted here is no memory of a model
 LOCK = threading.Lock()
 BEGAN = defaultdict(list)  # key -> time.monotonic() when each evaluation began
 DONE = defaultdict(int)  # key -> evaluations that ended

@@ -1,11 +1,11 @@
 // The client and what users ask for, against a server made of answers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createActions } from "../../web/actions.js";
-import { createClient, listen, Refused } from "../../web/client.js";
-import { pathKey } from "../../web/editor_state.js";
-import { initial, reduce } from "../../web/state.js";
-import { createStore } from "../../web/store.js";
+import { createActions } from "../../web/server/actions.js";
+import { createClient, listen, Refused } from "../../web/server/client.js";
+import { pathKey } from "../../web/model/reducer_editor.js";
+import { initial, reduce } from "../../web/model/reducer.js";
+import { createStore } from "../../web/ui/store.js";
 import { job } from "./jobs.mjs";
 
 /** Answers by "METHOD path" (without the query), each a value or [status, value]; records what was asked. */
@@ -70,10 +70,10 @@ test("a refusal is told with the job, and the next try clears it", async () => {
   });
   store.dispatch({ type: "job", job: job("a"), at: 0 });
   assert.equal(await actions.pause("a"), false);
-  assert.equal(get().told.a, error.message);
+  assert.equal(get().refusals.a, error.message);
   assert.equal(await actions.resume("a"), true);
-  assert.equal(get().told.a, undefined);
-  assert.deepEqual(get().asked, {});
+  assert.equal(get().refusals.a, undefined);
+  assert.deepEqual(get().requests, {});
 });
 
 test("a server that is away, or answers nonsense, is told as a sentence", async () => {
@@ -81,7 +81,7 @@ test("a server that is away, or answers nonsense, is told as a sentence", async 
   store.dispatch({ type: "job", job: job("a"), at: 0 });
   for (const verb of ["pause", "step"]) {
     await actions[verb]("a");
-    assert.equal(get().told.a, "error.offline");
+    assert.equal(get().refusals.a, "error.offline");
   }
 });
 
@@ -190,7 +190,13 @@ test("aborting asks first, with the reasons of earlier aborts, unless the user d
   const asking = page(answers);
   asking.store.dispatch({ type: "job", job: job("a"), at: 0 });
   await asking.actions.askToAbort("a");
-  assert.deepEqual(asking.get().abort, { job_id: "a", mode: "stop", reason: "", reasons: ["bad hands"], sent: false });
+  assert.deepEqual(asking.get().abort, {
+    job_id: "a",
+    mode: "stop",
+    reason: "",
+    reasons: ["bad hands"],
+    sent: false,
+  });
   await asking.actions.abort("a", "", "finish");
   assert.equal(asking.api.asked.at(-1), 'POST /midrun/jobs/a/abort {"reason":null,"mode":"finish"}');
   assert.equal(asking.get().abort, null);

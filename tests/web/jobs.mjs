@@ -1,5 +1,5 @@
 // Jobs for the tests.
-import { initial, reduce } from "../../web/state.js";
+import { initial, reduce } from "../../web/model/reducer.js";
 
 export function job(id, changed = {}) {
   return {

@@ -1,7 +1,13 @@
 // What is shown of a job: a frame for each step, its newest picture.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { framesOf, newestIndex, newestPicture, pictureOfNode, shownUrl } from "../../web/select_pictures.js";
+import {
+  framesOf,
+  newestIndex,
+  newestPicture,
+  pictureOfNode,
+  shownUrl,
+} from "../../web/model/select_pictures.js";
 import { after, job } from "./jobs.mjs";
 
 const told = (one, at = 1000) => ({ type: "job", job: one, at });

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import * as format from "../../web/format.js";
-import { executionIds, nodeAt, prefixes } from "../../web/graph.js";
-import { translator } from "../../web/i18n.js";
-import * as select from "../../web/select.js";
-import { changesOnCanvas, promptToSend } from "../../web/canvas.js";
-import { pathKey } from "../../web/editor_state.js";
+import * as format from "../../web/ui/format.js";
+import { executionIds, nodeAt, prefixes } from "../../web/comfyui/graph.js";
+import { translator } from "../../web/ui/i18n.js";
+import * as select from "../../web/model/select.js";
+import { changesOnCanvas, promptToSend } from "../../web/model/canvas_changes.js";
+import { pathKey } from "../../web/model/reducer_editor.js";
 import { grouped } from "../../web/views/editor.js";
 import { after, job } from "./jobs.mjs";
 

@@ -1,8 +1,8 @@
 // The reducer: what the page makes of what it is told, in whatever order.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parsed, pathKey } from "../../web/editor_state.js";
-import { initial, reduce } from "../../web/state.js";
+import { parsed, pathKey } from "../../web/model/reducer_editor.js";
+import { initial, reduce } from "../../web/model/reducer.js";
 import { after, job } from "./jobs.mjs";
 
 const told = (one, at = 1000) => ({ type: "job", job: one, at });

@@ -1,13 +1,16 @@
 // Time travel and breakpoints: what the page makes of them, and what it asks for.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createActions } from "../../web/actions.js";
-import { Refused } from "../../web/client.js";
-import * as select from "../../web/select_travel.js";
-import { pathKey } from "../../web/editor_state.js";
-import { initial, reduce } from "../../web/state.js";
-import { createStore } from "../../web/store.js";
-import { isLeftOver } from "../../web/travel_state.js";
+import { createActions } from "../../web/server/actions.js";
+import { Refused } from "../../web/server/client.js";
+import * as select from "../../web/model/select_travel.js";
+import * as chart from "../../web/model/select_chart.js";
+import * as family from "../../web/model/select_family.js";
+import * as fork from "../../web/model/select_fork.js";
+import { pathKey } from "../../web/model/reducer_editor.js";
+import { initial, reduce } from "../../web/model/reducer.js";
+import { createStore } from "../../web/ui/store.js";
+import { isLeftOver } from "../../web/model/reducer_travel.js";
 import { after, job } from "./jobs.mjs";
 
 const told = (one, at = 1000) => ({ type: "job", job: one, at });
@@ -109,7 +112,15 @@ test("dots stand where it will pause by itself", () => {
 });
 
 test("a breakpoint marks the bar of the node and the iteration that it is for", () => {
-  const point = (more) => ({ id: "a", kind: "step", value: 4, enabled: true, log_only: false, hits: 0, ...more });
+  const point = (more) => ({
+    id: "a",
+    kind: "step",
+    value: 4,
+    enabled: true,
+    log_only: false,
+    hits: 0,
+    ...more,
+  });
   const marked = (more) =>
     select.stepMarks(
       job("a", { node_id: "5.0.0.1_6", display_node_id: "6", iteration: 2, breakpoints: [point(more)] }),
@@ -120,9 +131,15 @@ test("a breakpoint marks the bar of the node and the iteration that it is for", 
 });
 
 test("only what makes sense is a breakpoint", () => {
-  const form = (kind, value = "", node_id = "", iteration = "") => (
-    { kind, value, until: "", node_id, iteration, log_only: false, refused: null }
-  );
+  const form = (kind, value = "", node_id = "", iteration = "") => ({
+    kind,
+    value,
+    until: "",
+    node_id,
+    iteration,
+    log_only: false,
+    refused: null,
+  });
   const made = (...given) => select.breakpointOf(form(...given));
   assert.deepEqual(made("step", "4"), { kind: "step", value: 4, log_only: false, enabled: true });
   assert.equal(made("sigma_below", "0.5").value, 0.5);
@@ -136,9 +153,19 @@ test("only what makes sense is a breakpoint", () => {
   const base = { log_only: false, enabled: true };
   assert.deepEqual(span("time", "08:00", "18:30"), { kind: "time", ...base, from: "08:00", to: "18:30" });
   assert.deepEqual(span("heat", "84", "70.5"), { kind: "heat", ...base, above: 84, below: 70.5 });
-  for (const [from, to] of [["", "18:00"], ["08:00", ""], ["08:00", "08:00"]])
+  for (const [from, to] of [
+    ["", "18:00"],
+    ["08:00", ""],
+    ["08:00", "08:00"],
+  ])
     assert.equal(span("time", from, to), null);
-  for (const [above, below] of [["70", "84"], ["84", ""], ["", "70"], ["84", "-1"], ["x", "y"]])
+  for (const [above, below] of [
+    ["70", "84"],
+    ["84", ""],
+    ["", "70"],
+    ["84", "-1"],
+    ["x", "y"],
+  ])
     assert.equal(span("heat", above, below), null);
 });
 
@@ -151,15 +178,15 @@ test("forks stand below the job that they come from, where the newest of the fam
     told(job("eeeee", { parent: { job_id: "a", step: 2 }, grid: "g" })),
     told(job("ffffff", { parent: { job_id: "gone", step: 2 } })),
   );
-  const rows = select.asTrees(model, model.order).map(({ id, depth }) => `${depth} ${id}`);
+  const rows = family.asTrees(model, model.order).map(({ id, depth }) => `${depth} ${id}`);
   assert.deepEqual(rows, ["0 ffffff", "0 a", "1 ccc", "2 dddd", "1 eeeee", "0 bb"]);
-  const some = select.asTrees(model, ["eeeee", "dddd"]).map(({ id, depth }) => `${depth} ${id}`);
+  const some = family.asTrees(model, ["eeeee", "dddd"]).map(({ id, depth }) => `${depth} ${id}`);
   assert.deepEqual(some, ["0 eeeee", "0 dddd"], "a parent that is filtered out holds nothing");
-  assert.deepEqual(select.family(model, model.jobs.dddd), ["eeeee", "ccc", "a"]);
-  assert.deepEqual(select.forksOf(model, "a"), ["ccc", "eeeee"]);
-  const grids = model.order.filter((id) => select.hasGrid(model, model.jobs[id]));
+  assert.deepEqual(family.family(model, model.jobs.dddd), ["eeeee", "ccc", "a"]);
+  assert.deepEqual(family.forksOf(model, "a"), ["ccc", "eeeee"]);
+  const grids = model.order.filter((id) => family.hasGrid(model, model.jobs[id]));
   assert.deepEqual(grids, ["eeeee", "ccc", "a"]);
-  assert.equal(select.hasGrid(model, model.jobs.dddd), false);
+  assert.equal(family.hasGrid(model, model.jobs.dddd), false);
 });
 
 test("jobs that claim to come from each other do not hang the page", () => {
@@ -167,12 +194,12 @@ test("jobs that claim to come from each other do not hang the page", () => {
     told(job("a", { parent: { job_id: "bb", step: 1 } })),
     told(job("bb", { parent: { job_id: "a", step: 1 } })),
   );
-  assert.equal(select.asTrees(model, model.order).length, 2);
-  select.family(model, model.jobs.a);
+  assert.equal(family.asTrees(model, model.order).length, 2);
+  family.family(model, model.jobs.a);
 });
 
 test("values are read by the type of their input", () => {
-  const read = (one, text) => select.valuesOf(one, text);
+  const read = (one, text) => fork.valuesOf(one, text);
   assert.deepEqual(read(input(4), "3, 5 ,7,"), { values: [3, 5, 7], wrong: null });
   assert.deepEqual(read(input(4), "3, x"), { values: [3], wrong: "x" });
   assert.equal(read(input(4, { type: "INT" }), "1.5").wrong, "1.5");
@@ -192,7 +219,7 @@ test("the plan of a fork is a grid of at most sixteen", () => {
     { type: "params", job_id: "a", nodes },
     { type: "forkDialog", job_id: "a", node_id: "3", step: 2, key: cfg },
   );
-  const plan = () => select.forkPlan(model, model.fork);
+  const plan = () => fork.forkPlan(model, model.fork);
   assert.equal(plan().ready, false, "an input without values");
   model = reduce(model, { type: "forkAxis", index: 0, text: "3, 5, 7" });
   assert.deepEqual(plan(), {
@@ -215,11 +242,11 @@ test("what the server refuses of a fork is told at its field, and goes when the 
   const open = after(told(job("a")), { type: "forkDialog", job_id: "a", step: 2, key });
   const rejected = [{ node_id: "3", input: "cfg", reason: "too small" }];
   let model = reduce(open, { type: "forkRefused", message: "No.", rejected });
-  assert.deepEqual([model.fork.refused, model.fork.told], [{ [key]: "too small" }, null]);
+  assert.deepEqual([model.fork.refused, model.fork.message], [{ [key]: "too small" }, null]);
   model = reduce(model, { type: "forkAxis", index: 0, text: "5" });
   assert.deepEqual(model.fork.refused, {});
   model = reduce(open, { type: "forkRefused", message: "No.", rejected: [] });
-  assert.equal(model.fork.told, "No.");
+  assert.equal(model.fork.message, "No.");
   assert.equal(reduce(model, { type: "gone", job_id: "a" }).fork, null);
 });
 
@@ -238,13 +265,13 @@ test("what is measured grows by what a job tells, and a line is drawn through it
     model,
     told(job("a", { telemetry: { step: 3, sigma: 2, change: null }, updated_at: later(3) })),
   );
-  const points = select.series(model.telemetry.a, "3", "sigma");
+  const points = chart.series(model.telemetry.a, "3", "sigma");
   assert.deepEqual(
     points.map((one) => one.value),
     [10, 6, 2],
   );
-  assert.deepEqual(select.series(model.telemetry.a, "3", "change"), []);
-  const { at, low, high } = select.polyline(points, 100, 50);
+  assert.deepEqual(chart.series(model.telemetry.a, "3", "change"), []);
+  const { at, low, high } = chart.polyline(points, 100, 50);
   assert.deepEqual(
     at.map(({ x, y }) => [x, y]),
     [
@@ -254,7 +281,7 @@ test("what is measured grows by what a job tells, and a line is drawn through it
     ],
   );
   assert.deepEqual([low, high], [2, 10]);
-  assert.deepEqual(select.polyline([{ step: 1, value: 5 }], 100, 50).at[0].x, 50);
+  assert.deepEqual(chart.polyline([{ step: 1, value: 5 }], 100, 50).at[0].x, 50);
 });
 
 function started(client) {
@@ -282,7 +309,7 @@ test("changes of breakpoints wait for each other, and none is lost", async () =>
   ]);
   assert.equal(sent.length, 3);
   assert.deepEqual(store.get().jobs.a.breakpoints, [point("y", { log_only: true })]);
-  assert.deepEqual(store.get().asked, {});
+  assert.deepEqual(store.get().requests, {});
 });
 
 test("a comparison that was overtaken by another is left out", async () => {
@@ -299,7 +326,7 @@ test("a comparison that was overtaken by another is left out", async () => {
     throw new Refused(404, { code: "no_preview", message: "Never made." });
   };
   await actions.compareJobs("a", "b", 3);
-  assert.equal(store.get().comparison.told, "Never made.");
+  assert.equal(store.get().comparison.message, "Never made.");
 });
 
 test("a rewind shows where the job then is", async () => {
@@ -317,7 +344,11 @@ test("an input is edited by a rewind to where it can be, and what was typed else
   const asked = [];
   const input = (more) => ({ value: 1, original: 1, modified: false, type: "INT", options: null, ...more });
   const nodes = (rewind) => ({
-    3: { class_type: "K", title: "K", inputs: { seed: input({ verdict: "consumed", rewind }), cfg: input() } },
+    3: {
+      class_type: "K",
+      title: "K",
+      inputs: { seed: input({ verdict: "consumed", rewind }), cfg: input() },
+    },
   });
   const client = {
     rewind: async (id, ...more) => {

@@ -1,12 +1,10 @@
 // What was measured in each step, as a line, with the numbers to take away.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { QUANTITIES, polyline, series } from "../select_travel.js";
-import { icon } from "./parts.js";
-
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../state.js").Job} Job */
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { QUANTITIES, polyline, series } from "../model/select_chart.js";
+import { icon } from "./icons.js";
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
 
 const [WIDTH, HEIGHT] = [280, 120];
 const DOTS = 40; // with more points the line alone is clearer
@@ -46,11 +44,9 @@ export function chartView(tools, model, job) {
 function drawn({ t, dispatch }, model, job, points) {
   const name = model.chart;
   const { at, first, last, low, high } = polyline(points, WIDTH, HEIGHT);
-  const told = (/** @type {number} */ value) => amount(name, value);
+  const shown = (/** @type {number} */ value) => amount(name, value);
   const chosen = at.find((point) => point.step === (model.tray.step ?? job.step)) ?? at[at.length - 1];
-  const pick = (/** @type {PointerEvent} */ event, /** @type {Element} */ element) => {
-    const box = element.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * WIDTH;
+  const pick = (/** @type {number} */ x) => {
     const near = at.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best));
     dispatch({ type: "tray", step: near.step === job.step ? null : near.step });
   };
@@ -58,45 +54,56 @@ function drawn({ t, dispatch }, model, job, points) {
     what: t(`chart.${name}`),
     first,
     last,
-    low: told(low),
-    high: told(high),
+    low: shown(low),
+    high: shown(high),
   });
   return [
     h(
       "div",
       { key: "plot", class: "midrun-plot" },
-      h("span", { class: "midrun-high" }, told(high)),
-      low !== high && h("span", { class: "midrun-low" }, told(low)),
-      h(
-        "svg",
-        {
-          class: "midrun-lines",
-          viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-          preserveAspectRatio: "none",
-          role: "img",
-          "aria-label": summary,
-          onClick: pick,
-        },
-        h("rect", { class: "midrun-plot-ground", x: 0, y: 0, width: WIDTH, height: HEIGHT }),
-        h("line", { class: "midrun-cursor", x1: chosen.x, x2: chosen.x, y1: 0, y2: HEIGHT }),
-        h("polyline", {
-          class: "midrun-line-drawn",
-          points: at.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "),
-        }),
-        at.length <= DOTS &&
-          at.map(({ step, x, y }) =>
-            h("line", { key: String(step), class: "midrun-point", x1: x, x2: x, y1: y, y2: y }),
-          ),
-      ),
+      h("span", { class: "midrun-high" }, shown(high)),
+      low !== high && h("span", { class: "midrun-low" }, shown(low)),
+      lines(at, chosen, summary, pick),
     ),
     h(
       "div",
       { key: "steps", class: "midrun-plot-steps" },
       h("span", null, t("step.alone", { step: first })),
-      h("strong", null, `${t("step.alone", { step: chosen.step })}: ${told(chosen.value)}`),
+      h("strong", null, `${t("step.alone", { step: chosen.step })}: ${shown(chosen.value)}`),
       h("span", null, last === first ? "" : t("step.alone", { step: last })),
     ),
   ];
+}
+
+/**
+ * @param {{ step: number, x: number, y: number }[]} points @param {{ x: number }} chosen @param {string} summary
+ * @param {(x: number) => void} pick
+ */
+function lines(points, chosen, summary, pick) {
+  return h(
+    "svg",
+    {
+      class: "midrun-lines",
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": summary,
+      onClick: (/** @type {PointerEvent} */ event, /** @type {Element} */ element) => {
+        const box = element.getBoundingClientRect();
+        pick(((event.clientX - box.left) / box.width) * WIDTH);
+      },
+    },
+    h("rect", { class: "midrun-plot-ground", x: 0, y: 0, width: WIDTH, height: HEIGHT }),
+    h("line", { class: "midrun-cursor", x1: chosen.x, x2: chosen.x, y1: 0, y2: HEIGHT }),
+    h("polyline", {
+      class: "midrun-line-drawn",
+      points: points.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "),
+    }),
+    points.length <= DOTS &&
+      points.map(({ step, x, y }) =>
+        h("line", { key: String(step), class: "midrun-point", x1: x, x2: x, y1: y, y2: y }),
+      ),
+  );
 }
 
 /** @param {string} name @param {number} value */

@@ -1,49 +1,12 @@
 // Beside this job in the viewer: another one, or what a rewind of it left over. Which, and what differs between the two.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { framesOf, newestIndex } from "../select_pictures.js";
-import { family } from "../select_travel.js";
-import { isLeftOver } from "../travel_state.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { comparisonOf } from "../model/select_compare.js";
+import { family } from "../model/select_family.js";
 import { changesTable } from "./parts.js";
 import { relativeName } from "./travel.js";
-
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../state.js").Viewer} Viewer */
-/** @typedef {import("../state.js").Job} Job */
-
-/** The step whose picture is in the viewer. @param {Model} model @param {Viewer} viewer @returns {number | null} */
-export function viewedStep(model, viewer) {
-  const job = model.jobs[viewer.job_id];
-  if (!job) return null;
-  const all = framesOf(model, job, viewer.node_id ?? job.node_id);
-  return viewer.step ?? all[newestIndex(all, job)]?.step ?? job.step;
-}
-
-/** The job that is compared with, or null. @param {Viewer} viewer @returns {string | null} */
-export const comparedJob = ({ compare }) =>
-  compare !== null && typeof compare === "object" ? compare.job : null;
-
-/**
- * Whose parameters differ, at which step: the job itself stands for what its rewind left over. Null: they are the same.
- * @param {Model} model @param {Viewer} viewer @returns {{ job: string, step: number } | null}
- */
-export function comparedWith(model, viewer) {
-  const { compare, job_id } = viewer;
-  const other = comparedJob(viewer);
-  const step = other === null ? compare : viewedStep(model, viewer);
-  const job = model.jobs[other ?? job_id];
-  if (!job || typeof step !== "number") return null;
-  const node_id = viewer.node_id ?? job.node_id ?? "";
-  return other !== null || isLeftOver(job, { node_id, step }) ? { job: job.job_id, step } : null;
-}
-
-/** What is known of that comparison. @param {Model} model @param {Viewer} viewer */
-export function comparisonOf(model, viewer) {
-  const { comparison } = model;
-  const fits = comparison?.job_id === viewer.job_id && comparison.with === comparedWith(model, viewer)?.job;
-  return fits ? comparison : null;
-}
+/** @import { Difference, Job, Model, Viewer } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** Choices for the list of what to compare with. @param {Tools} tools @param {Model} model @param {Job} job */
 export function relatives(tools, model, job) {
@@ -64,9 +27,9 @@ export function differencesView(tools, model, viewer) {
   const comparison = comparisonOf(model, viewer);
   const other = comparison && model.jobs[comparison.with];
   if (!comparison || !other) return null;
-  const { differences, told, step } = comparison;
+  const { differences, message, step } = comparison;
   const name = other.job_id === viewer.job_id ? t("travel.leftOver") : relativeName(tools, model, other);
-  const line = (/** @type {import("../travel_state.js").Difference} */ one) =>
+  const line = (/** @type {Difference} */ one) =>
     h(
       "tr",
       { key: `${one.node_id} ${one.input}` },
@@ -78,13 +41,10 @@ export function differencesView(tools, model, viewer) {
     "aside",
     { key: "differences", class: "midrun-differences", "aria-label": t("compare.title", { step }) },
     h("h3", null, t("compare.title", { step })),
-    told !== null
-      ? h("p", { class: "midrun-told midrun-alert" }, told)
+    message !== null
+      ? h("p", { class: "midrun-told midrun-alert" }, message)
       : differences.length
-        ? changesTable(
-            [t("canvas.input"), t("compare.this"), name],
-            differences.map(line),
-          )
+        ? changesTable([t("canvas.input"), t("compare.this"), name], differences.map(line))
         : h("p", { class: "midrun-told" }, t("compare.same")),
   );
 }

@@ -1,17 +1,17 @@
 // What opens above the page because the user asked for it: abort, resume with changes from the canvas.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { sentence } from "../select.js";
-import { newestPicture } from "../select_pictures.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { sentence, titleOf } from "../model/select.js";
+import { newestPicture } from "../model/select_pictures.js";
 import { forkView } from "./fork.js";
 import { changesTable } from "./parts.js";
-import { title } from "./tray.js";
+import { buttons, dialog } from "./dialog.js";
 import { viewerView } from "./viewer.js";
+/** @import { AbortDialog, CanvasChange, Job, Model } from "../model/types.js" */
+/** @import { VNode } from "../ui/dom.js" */
+/** @import { Tools } from "./tools.js" */
 
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-
-/** @param {Tools} tools @param {Model} model @returns {import("../dom.js").VNode[]} none when nothing is open */
+/** @param {Tools} tools @param {Model} model @returns {VNode[]} none when nothing is open */
 export function overlaysView(tools, model) {
   const open = [];
   if (model.viewer && model.jobs[model.viewer.job_id]) open.push(viewerView(tools, model, model.viewer));
@@ -21,43 +21,7 @@ export function overlaysView(tools, model) {
   return open;
 }
 
-/**
- * A modal dialog: the browser keeps the focus in it and brings it back. Keys stay in it too.
- * @param {string} name @param {string} label @param {() => void} close @param {Record<string, any>} props @param {any[]} children
- */
-export function dialog(name, label, close, props, children) {
-  const onCancel = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    close();
-  };
-  const onKeydown = (/** @type {KeyboardEvent} */ event) => {
-    event.stopPropagation();
-    props.onKeydown?.(event);
-  };
-  const ref = (/** @type {HTMLDialogElement} */ element) =>
-    queueMicrotask(() => {
-      if (!element.isConnected) return;
-      element.showModal();
-      if ("tabindex" in props) element.focus(); // its keys are its own, not of its first button
-    });
-  return h(
-    "dialog",
-    {
-      key: name,
-      ...props,
-      "data-home": "tabindex" in props,
-      class: `midrun-dialog midrun-dialog-${name}`,
-      "aria-label": label,
-      onCancel,
-      onClose: (/** @type {Event} */ _, /** @type {Element} */ element) => element.isConnected && close(),
-      onKeydown,
-      ref,
-    },
-    children,
-  );
-}
-
-/** @param {Tools} tools @param {Model} model @param {import("../state.js").AbortDialog} abort */
+/** @param {Tools} tools @param {Model} model @param {AbortDialog} abort */
 function abortView(tools, model, abort) {
   const { t, actions, dispatch } = tools;
   const job = model.jobs[abort.job_id];
@@ -67,32 +31,19 @@ function abortView(tools, model, abort) {
     void actions.abortAsAsked();
   };
   if (abort.sent && job.state === "aborted") return resultView(tools, model, job, close);
-  const refused = model.told[job.job_id];
-  const mode = (/** @type {"stop" | "finish"} */ name) =>
-    h(
-      "label",
-      { key: name, class: "midrun-choice" },
-      h("input", {
-        type: "radio",
-        name: "midrun-abort",
-        value: name,
-        checked: abort.mode === name,
-        onChange: () => dispatch({ type: "abort", mode: name }),
-      }),
-      h("span", null, t(`abort.${name}`)),
-    );
+  const refused = model.refusals[job.job_id];
   return dialog("abort", t("abort.title"), close, {}, [
     h(
       "form",
       { key: "ask", class: "midrun-form", onSubmit: submit },
       h("h2", null, t("abort.title")),
-      h("p", { class: "midrun-told" }, t("abort.which", { name: title(tools, model, job), step: job.step })),
+      h("p", { class: "midrun-told" }, t("abort.which", { name: titleOf(t, model, job), step: job.step })),
       h(
         "fieldset",
         null,
         h("legend", { class: "midrun-hidden" }, t("abort.how")),
-        mode("stop"),
-        mode("finish"),
+        modeChoice(tools, abort, "stop"),
+        modeChoice(tools, abort, "finish"),
       ),
       h(
         "label",
@@ -113,33 +64,53 @@ function abortView(tools, model, abort) {
         { id: "midrun-reasons" },
         abort.reasons.map((reason) => h("option", { key: reason, value: reason })),
       ),
-      abort.reasons.length > 0 &&
-        h(
-          "div",
-          { class: "midrun-chips", role: "group", "aria-label": t("abort.earlier") },
-          abort.reasons.slice(0, 4).map((reason) =>
-            h(
-              "button",
-              {
-                key: reason,
-                type: "button",
-                class: "midrun-chip",
-                title: reason,
-                onClick: () => dispatch({ type: "abort", reason }),
-              },
-              format.short(reason, 28),
-            ),
-          ),
-        ),
+      abort.reasons.length > 0 && reasonChips(tools, abort.reasons.slice(0, 4)),
       refused && h("p", { class: "midrun-told midrun-alert", role: "alert" }, refused),
       buttons(close, t("abort.keep"), t("abort.do"), true),
     ),
   ]);
 }
 
+/** @param {Tools} tools @param {AbortDialog} abort @param {"stop" | "finish"} mode */
+function modeChoice({ t, dispatch }, abort, mode) {
+  return h(
+    "label",
+    { key: mode, class: "midrun-choice" },
+    h("input", {
+      type: "radio",
+      name: "midrun-abort",
+      value: mode,
+      checked: abort.mode === mode,
+      onChange: () => dispatch({ type: "abort", mode }),
+    }),
+    h("span", null, t(`abort.${mode}`)),
+  );
+}
+
+/** @param {Tools} tools @param {string[]} reasons of earlier aborts */
+function reasonChips({ t, dispatch }, reasons) {
+  const chip = (/** @type {string} */ reason) =>
+    h(
+      "button",
+      {
+        key: reason,
+        type: "button",
+        class: "midrun-chip",
+        title: reason,
+        onClick: () => dispatch({ type: "abort", reason }),
+      },
+      format.short(reason, 28),
+    );
+  return h(
+    "div",
+    { class: "midrun-chips", role: "group", "aria-label": t("abort.earlier") },
+    reasons.map(chip),
+  );
+}
+
 /**
  * What is left of a job that was stopped, and where.
- * @param {Tools} tools @param {Model} model @param {import("../state.js").Job} job @param {() => void} close
+ * @param {Tools} tools @param {Model} model @param {Job} job @param {() => void} close
  */
 function resultView(tools, model, job, close) {
   const { t, url, latentUrl } = tools;
@@ -158,7 +129,7 @@ function resultView(tools, model, job, close) {
       h("h2", null, t("abort.done")),
       h("p", { class: "midrun-told", "aria-live": "polite" }, t(key, values)),
       picture && h("img", { class: "midrun-result", src: url(picture), alt: t("picture.alt") }),
-      h("p", { class: "midrun-told" }, told(kept)),
+      h("p", { class: "midrun-told" }, whereKept(kept)),
       kept?.detail.latent && h("p", { key: "path", class: "midrun-path" }, kept.detail.latent),
       h(
         "div",
@@ -184,7 +155,7 @@ function resultView(tools, model, job, close) {
   ]);
 
   /** @param {any} event */
-  function told(event) {
+  function whereKept(event) {
     if (event === undefined) return t("abort.keeping");
     return event.kind === "kept" ? t("abort.keptAt") : t("abort.notKept", { error: event.detail.error });
   }
@@ -199,7 +170,7 @@ function canvasView(tools, model, id) {
     event.preventDefault();
     void actions.resumeFromCanvas(id);
   };
-  const line = (/** @type {import("../state.js").CanvasChange} */ change) =>
+  const line = (/** @type {CanvasChange} */ change) =>
     h(
       "tr",
       { key: `${change.node_id} ${change.input}` },
@@ -215,33 +186,10 @@ function canvasView(tools, model, id) {
       h(
         "div",
         { class: "midrun-scroll" },
-        changesTable(
-          [t("canvas.input"), t("canvas.from"), t("canvas.to")],
-          changes.map(line),
-        ),
+        changesTable([t("canvas.input"), t("canvas.from"), t("canvas.to")], changes.map(line)),
       ),
       h("p", { class: "midrun-told" }, t("canvas.left")),
       buttons(close, t("canvas.cancel"), t("canvas.resume", { n: changes.length }), false),
     ),
   ]);
-}
-
-/** @param {() => void} close @param {string} no @param {string} yes @param {boolean} danger @param {boolean} [ready] */
-export function buttons(close, no, yes, danger, ready = true) {
-  return h(
-    "div",
-    { class: "midrun-dialog-buttons" },
-    h("button", { type: "button", class: "midrun-button", "data-verb": "cancel", onClick: close }, no),
-    h(
-      "button",
-      {
-        type: "submit",
-        class: `midrun-button ${danger ? "midrun-danger" : "midrun-primary"}`,
-        "data-verb": "confirm",
-        "aria-disabled": ready ? undefined : "true",
-        autofocus: !danger,
-      },
-      yes,
-    ),
-  );
 }

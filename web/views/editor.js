@@ -1,20 +1,10 @@
 // The parameters of a job: grouped by node, one row an input. Unsaved, pending and applied are told apart.
-import { h } from "../dom.js";
-import { editorOf, pathKey } from "../editor_state.js";
-import * as format from "../format.js";
-import { editCounts, hasEnded } from "../select.js";
-import { rewindFor } from "../select_travel.js";
-import { field } from "./field.js";
-import { icon } from "./parts.js";
-
-
-/**
- * @typedef {import("./parts.js").Tools} Tools
- * @typedef {import("../state.js").Model} Model
- * @typedef {import("../state.js").Job} Job
- * @typedef {import("../editor_state.js").Input} Input
- * @typedef {import("../editor_state.js").ParamNode} ParamNode
- */
+import { h } from "../ui/dom.js";
+import { editorOf } from "../model/reducer_editor.js";
+import { editCounts, hasEnded } from "../model/select.js";
+import { inputRow } from "./input_row.js";
+/** @import { Input, Job, Model, ParamNode } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function editorView(tools, model, job) {
@@ -92,107 +82,8 @@ function group(tools, model, job, id, node, search) {
     "section",
     { key: id, class: "midrun-group", "data-node": id, "aria-label": node.title },
     h("h3", null, node.title, h("span", { class: "midrun-node-id" }, `#${id}`)),
-    inputsOf(node, search).map(([name, input]) => row(tools, model, job, id, name, input)),
+    inputsOf(node, search).map(([name, input]) => inputRow(tools, model, job, id, name, input)),
   );
-}
-
-/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} nodeId @param {string} name @param {Input} input */
-function row(tools, model, job, nodeId, name, input) {
-  const { t, actions } = tools;
-  const editor = editorOf(model, job.job_id);
-  const key = pathKey(nodeId, name);
-  const draft = editor.drafts[key];
-  const edit = job.modified_params[nodeId]?.[name];
-  const status = draft
-    ? "unsaved"
-    : edit
-      ? edit.from_step === null
-        ? "pending"
-        : "applied"
-      : input.modified
-        ? "applied"
-        : null;
-  const refused = editor.refused[key];
-  const before = draft ? input.value : edit ? edit.from : input.original;
-  const fieldId = `midrun-${job.job_id}-${nodeId}-${name}`.replace(/[^\w-]/g, "_");
-  const ended = hasEnded(job);
-  const way = input.rewind && {
-    node: nameOf(editor.nodes, input.rewind.node_id),
-    step: input.rewind.step,
-  };
-  const verdict = way ? t("verdict.rewind", way) : t(`verdict.${input.verdict}`);
-  const note = refused ?? (ended ? "" : verdict);
-  const badge =
-    status &&
-    (status === "applied" && edit?.from_step !== null && edit
-      ? t("badge.appliedFrom", { step: edit.from_step })
-      : t(`badge.${status}`));
-  return h(
-    "div",
-    {
-      key,
-      class: "midrun-param",
-      "data-input": name,
-      "data-status": status,
-      "data-refused": refused ? "" : undefined,
-    },
-    h("label", { for: fieldId }, name),
-    badge && h("span", { key: "badge", class: "midrun-badge", "data-status": status }, badge),
-    status &&
-      (draft || !ended) &&
-      h(
-        "button",
-        {
-          key: "undo",
-          type: "button",
-          class: "midrun-button midrun-undo",
-          "data-verb": "undo",
-          "aria-label": t("editor.undo", { input: name }),
-          title: t("editor.undo", { input: name }),
-          onClick: () => actions.undo(job.job_id, nodeId, name),
-        },
-        icon("undo"),
-      ),
-    h(
-      "div",
-      { key: "field", class: "midrun-field" },
-      field(tools, job, nodeId, name, input, draft, fieldId),
-    ),
-    status &&
-      h("del", { key: "before", class: "midrun-before", title: String(before) }, format.short(before, 80)),
-    h(
-      "p",
-      {
-        key: "note",
-        id: `${fieldId}-note`,
-        class: `midrun-note${refused ? " midrun-alert" : ""}`,
-        "aria-live": refused ? "assertive" : undefined,
-        title: input.reason,
-      },
-      note,
-    ),
-    way &&
-      draft?.value !== undefined &&
-      rewindFor(job, input) &&
-      h(
-        "button",
-        {
-          key: "way",
-          type: "button",
-          class: "midrun-button midrun-way",
-          "data-verb": "rewindWithEdit",
-          onClick: () => actions.rewindWithEdit(job.job_id, nodeId, name),
-        },
-        icon("rewind"),
-        t("editor.rewind", way),
-      ),
-  );
-}
-
-/** @param {Record<string, ParamNode> | null} nodes @param {string} id */
-function nameOf(nodes, id) {
-  const title = nodes?.[id]?.title;
-  return title === undefined ? `#${id}` : `${title} #${id}`;
 }
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */

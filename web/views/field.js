@@ -1,23 +1,19 @@
 // The control of one input of a job: a number with a slider, a choice, a switch, a text.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { hasEnded } from "../select.js";
-import { rewindFor } from "../select_travel.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { hasEnded } from "../model/select.js";
+import { rewindFor } from "../model/select_travel.js";
+/** @import { Draft, Input, Job } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
 
 const SLIDABLE = 2000; // a range with more stops than this is not for a slider
-
-/**
- * @typedef {import("./parts.js").Tools} Tools
- * @typedef {import("../state.js").Job} Job
- * @typedef {import("../editor_state.js").Input} Input
- */
 
 /** Whether an input takes no value now. @param {Job} job @param {Input} input */
 function isLocked(job, input) {
   return rewindFor(job, input) === null && (input.verdict === "consumed" || hasEnded(job));
 }
 
-/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {import("../editor_state.js").Draft | undefined} draft @param {string} id */
+/** @param {Tools} tools @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {Draft | undefined} draft @param {string} id */
 export function field(tools, job, nodeId, name, input, draft, id) {
   const { actions } = tools;
   const locked = isLocked(job, input);
@@ -35,18 +31,7 @@ export function field(tools, job, nodeId, name, input, draft, id) {
       checked: Boolean(shown),
       onChange: change,
     });
-  if (input.options) {
-    const options = input.options.map((option) =>
-      h("option", { key: String(option), value: String(option) }, String(option)),
-    );
-    const known = input.options.some((option) => String(option) === String(shown));
-    return h(
-      "select",
-      { ...common, disabled: locked, value: String(shown), onChange: change },
-      !known && h("option", { key: "?", value: String(shown) }, String(shown)),
-      options,
-    );
-  }
+  if (input.options) return choice(common, input.options, String(shown), locked, change);
   if (input.type === "INT" || input.type === "FLOAT")
     return number(common, input, shown, locked, change, save);
   if (input.multiline)
@@ -74,6 +59,18 @@ export function field(tools, job, nodeId, name, input, draft, id) {
     event.stopPropagation(); // Ctrl+Enter would queue the workflow, too
     void actions.save(job.job_id);
   }
+}
+
+/** @param {any} common @param {any[]} options @param {string} shown @param {boolean} locked @param {any} change */
+function choice(common, options, shown, locked, change) {
+  const texts = options.map(String);
+  const option = (/** @type {string} */ text, key = text) => h("option", { key, value: text }, text);
+  return h(
+    "select",
+    { ...common, disabled: locked, value: shown, onChange: change },
+    !texts.includes(shown) && option(shown, "?"),
+    texts.map((text) => option(text)),
+  );
 }
 
 /** @param {any} common @param {Input} input @param {any} shown @param {boolean} locked @param {any} change @param {(event: KeyboardEvent) => void} save */

@@ -1,14 +1,12 @@
 // The dialog that makes new jobs of one: from which step, which inputs vary, over which values.
-import { h } from "../dom.js";
-import { editorOf, pathKey } from "../editor_state.js";
-import * as format from "../format.js";
-import { MOST_FORKS, forkPlan } from "../select_travel.js";
-import { buttons, dialog } from "./dialogs.js";
+import { h } from "../ui/dom.js";
+import { editorOf, pathKey } from "../model/reducer_editor.js";
+import * as format from "../ui/format.js";
+import { MOST_FORKS, forkPlan } from "../model/select_fork.js";
+import { buttons, dialog } from "./dialog.js";
 import { grouped } from "./editor.js";
-
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../travel_state.js").ForkDialog} ForkDialog */
+/** @import { ForkDialog, Input, Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
 
 /** @param {Tools} tools @param {Model} model @param {ForkDialog} fork */
 export function forkView(tools, model, fork) {
@@ -24,31 +22,16 @@ export function forkView(tools, model, fork) {
   const count = over
     ? t("fork.over", { n: plan.count, most: MOST_FORKS })
     : t("fork.count", { n: plan.count });
-  const steps = (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) =>
-    input.value !== "" && dispatch({ type: "forkStep", step: Number(input.value) });
   return dialog("fork", t("fork.title"), close, {}, [
     h(
       "form",
       { class: "midrun-form", onSubmit: submit },
       h("h2", null, t("fork.title")),
-      h(
-        "label",
-        { class: "midrun-fork-step" },
-        h("span", null, t("fork.step")),
-        h("input", {
-          type: "number",
-          min: 0,
-          max: fork.node_id === job.node_id ? Math.max(job.step, fork.step) : undefined,
-          step: 1,
-          required: true,
-          value: fork.step,
-          onInput: steps,
-        }),
-      ),
+      stepField(tools, job, fork),
       axis(tools, model, fork, 0, plan.wrong[0]),
       axis(tools, model, fork, 1, plan.wrong[1]),
-      fork.told !== null &&
-        h("p", { key: "told", class: "midrun-told midrun-alert", "aria-live": "assertive" }, fork.told),
+      fork.message !== null &&
+        h("p", { key: "told", class: "midrun-told midrun-alert", "aria-live": "assertive" }, fork.message),
       h(
         "p",
         { key: "count", class: `midrun-told${over ? " midrun-alert" : ""}`, "aria-live": "polite" },
@@ -56,51 +39,52 @@ export function forkView(tools, model, fork) {
         " ",
         t("fork.shared", { step: fork.step }),
       ),
-      buttons(close, t("fork.cancel"), t("fork.do"), false, plan.ready && !fork.asked),
+      buttons(close, t("fork.cancel"), t("fork.do"), false, plan.ready && !fork.sent),
     ),
   ]);
 }
 
+/** @param {Tools} tools @param {Job} job @param {ForkDialog} fork */
+function stepField({ t, dispatch }, job, fork) {
+  return h(
+    "label",
+    { class: "midrun-fork-step" },
+    h("span", null, t("fork.step")),
+    h("input", {
+      type: "number",
+      min: 0,
+      max: fork.node_id === job.node_id ? Math.max(job.step, fork.step) : undefined,
+      step: 1,
+      required: true,
+      value: fork.step,
+      onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) =>
+        input.value !== "" && dispatch({ type: "forkStep", step: Number(input.value) }),
+    }),
+  );
+}
+
 /** An input and its values. @param {Tools} tools @param {Model} model @param {ForkDialog} fork @param {0 | 1} index @param {string | null} wrong */
-function axis({ t, dispatch }, model, fork, index, wrong) {
-  const { key, text } = fork.axes[index];
-  const nodes = editorOf(model, fork.job_id).nodes ?? {};
+function axis(tools, model, fork, index, wrong) {
+  const { t, dispatch } = tools;
+  const { key } = fork.axes[index];
   const [node, name] = key ? JSON.parse(key) : ["", ""];
-  const input = nodes[node]?.inputs[name];
+  const input = editorOf(model, fork.job_id).nodes?.[node]?.inputs[name];
   const id = `midrun-fork-${index}`;
   const refused =
     fork.refused[key] ?? (wrong !== null ? t("fork.wrong", { value: format.short(wrong, 24) }) : null);
-  const choose = (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
+  const onChange = (/** @type {any} */ _, /** @type {HTMLSelectElement} */ select) =>
     dispatch({ type: "forkAxis", index, key: select.value });
-  const type = (/** @type {any} */ _, /** @type {HTMLInputElement} */ field) =>
-    dispatch({ type: "forkAxis", index, text: field.value });
-  const field = {
-    key: "values",
-    id: `${id}-values`,
-    "aria-label": t("fork.values", { input: name }),
-    "aria-describedby": `${id}-note`,
-    "aria-invalid": refused ? "true" : undefined,
-    autofocus: index === 0 && key !== "",
-    spellcheck: "false",
-    placeholder: input?.multiline ? t("fork.lines") : example(input),
-    value: text,
-    onInput: type,
-  };
-  const hint = input
-    ? t(input.multiline ? "fork.nowLines" : "fork.now", { value: format.short(input.value, 60) })
-    : "";
   return h(
     "fieldset",
     { key: `axis-${index}`, class: "midrun-axis", "data-axis": index },
     h("label", { for: id }, t(index ? "fork.second" : "fork.first")),
     h(
       "select",
-      { id, value: key, onChange: choose, "data-refused": refused ? "" : undefined },
+      { id, value: key, onChange, "data-refused": refused ? "" : undefined },
       h("option", { key: "", value: "" }, t(index ? "fork.nothingElse" : "fork.nothing")),
       groups(model, fork, index),
     ),
-    input &&
-      (input.multiline ? h("textarea", { rows: 3, ...field }) : h("input", { type: "text", ...field })),
+    input && valuesField(tools, fork, index, name, input, refused !== null),
     h(
       "p",
       {
@@ -109,10 +93,32 @@ function axis({ t, dispatch }, model, fork, index, wrong) {
         class: `midrun-note${refused ? " midrun-alert" : ""}`,
         "aria-live": refused ? "assertive" : undefined,
       },
-      refused ?? hint,
+      refused ?? (input ? hint(tools, input) : ""),
     ),
   );
 }
+
+/** @param {Tools} tools @param {ForkDialog} fork @param {0 | 1} index @param {string} name @param {Input} input @param {boolean} refused */
+function valuesField({ t, dispatch }, fork, index, name, input, refused) {
+  const field = {
+    key: "values",
+    id: `midrun-fork-${index}-values`,
+    "aria-label": t("fork.values", { input: name }),
+    "aria-describedby": `midrun-fork-${index}-note`,
+    "aria-invalid": refused ? "true" : undefined,
+    autofocus: index === 0,
+    spellcheck: "false",
+    placeholder: input.multiline ? t("fork.lines") : example(input),
+    value: fork.axes[index].text,
+    onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ element) =>
+      dispatch({ type: "forkAxis", index, text: element.value }),
+  };
+  return input.multiline ? h("textarea", { rows: 3, ...field }) : h("input", { type: "text", ...field });
+}
+
+/** The value that it has now. @param {Tools} tools @param {Input} input */
+const hint = ({ t }, { multiline, value }) =>
+  t(multiline ? "fork.nowLines" : "fork.now", { value: format.short(value, 60) });
 
 /** The inputs that may vary, by node, in the order of the editor. @param {Model} model @param {ForkDialog} fork @param {0 | 1} index */
 function groups(model, fork, index) {
@@ -131,9 +137,9 @@ function groups(model, fork, index) {
   );
 }
 
-/** @param {import("../editor_state.js").Input | undefined} input */
+/** @param {Input} input */
 function example(input) {
-  if (input?.options) return input.options.slice(0, 2).map(String).join(", ");
-  if (input?.type === "BOOLEAN") return "true, false";
-  return input?.type === "INT" || input?.type === "FLOAT" ? "3, 5, 7" : "a, b";
+  if (input.options) return input.options.slice(0, 2).map(String).join(", ");
+  if (input.type === "BOOLEAN") return "true, false";
+  return input.type === "INT" || input.type === "FLOAT" ? "3, 5, 7" : "a, b";
 }

@@ -1,16 +1,19 @@
 // What a sampling node shows: state, progress, newest picture, buttons. The same height in every state.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { sentence } from "../select.js";
-import { pictureOfNode, previewsOf } from "../select_pictures.js";
-import { icon, progressBar, stateMark, stepText, timeText, toolbar } from "./parts.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { sentence } from "../model/select.js";
+import { pictureOfNode, previewsOf } from "../model/select_pictures.js";
+import { icon, stateMark } from "./icons.js";
+import { progressBar, stepText, timeText, toolbar } from "./parts.js";
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
 
-export const HEIGHT = 262; // pixels; node.css divides them
+export const HEIGHT = 262; // pixels; styles/node.css divides them
 
 /**
- * @param {import("./parts.js").Tools} tools
- * @param {import("../state.js").Model} model
- * @param {import("../state.js").Job | null} job
+ * @param {Tools} tools
+ * @param {Model} model
+ * @param {Job | null} job
  * @param {string[]} executionIds of the node, in each instance of its subgraph
  */
 export function nodeView(tools, model, job, executionIds) {
@@ -19,14 +22,14 @@ export function nodeView(tools, model, job, executionIds) {
     return [
       frame("idle", [
         head(tools, "idle"),
-        told(t("why.idle"), false),
+        reason(t("why.idle"), false),
         h("div", { class: "midrun-progress" }, bar(0), h("span", { class: "midrun-sigma" })),
         ...picture(tools, null, null, null, null),
         idleButtons(tools),
       ]),
     ];
   const here = job.display_node_id === null || executionIds.includes(job.display_node_id);
-  const seen = model.seen[job.job_id] ?? {};
+  const seen = model.stepsByNode[job.job_id] ?? {};
   const sampled = (/** @type {string} */ id) => id in seen || previewsOf(model, job.job_id, id).length > 0;
   const nodeId = here ? job.node_id : (executionIds.find(sampled) ?? null);
   const state = here || job.state === "completed" ? job.state : nodeId === null ? "elsewhere" : "nodeDone";
@@ -55,7 +58,7 @@ export function nodeView(tools, model, job, executionIds) {
 /** @param {string} state @param {any[]} children */
 const frame = (state, children) => h("div", { class: "midrun-node", "data-state": state }, children);
 
-/** @param {import("./parts.js").Tools} tools @param {string} state */
+/** @param {Tools} tools @param {string} state */
 function head(tools, state, step = "", time = "") {
   return h(
     "div",
@@ -66,11 +69,11 @@ function head(tools, state, step = "", time = "") {
   );
 }
 
-/** @param {import("./parts.js").Tools} tools @param {import("../state.js").Model} model @param {import("../state.js").Job} job */
+/** @param {Tools} tools @param {Model} model @param {Job} job */
 function why(tools, model, job) {
   const { t, dispatch } = tools;
   const id = job.job_id;
-  if (model.told[id] !== undefined) return told(model.told[id], true);
+  if (model.refusals[id] !== undefined) return reason(model.refusals[id], true);
   const changes = model.canvas[id] ?? [];
   if (changes.length && (job.state === "paused" || job.state === "failed")) {
     const label = t("canvas.resume", { n: changes.length });
@@ -82,11 +85,11 @@ function why(tools, model, job) {
     );
   }
   const [key, values] = sentence(job);
-  return told(t(key, values), job.state === "failed");
+  return reason(t(key, values), job.state === "failed");
 }
 
 /** @param {string} text @param {boolean} alert */
-const told = (text, alert) =>
+const reason = (text, alert) =>
   h("div", { class: `midrun-why${alert ? " midrun-alert" : ""}`, title: text, "aria-live": "polite" }, text);
 
 /** Of a node at which the job is not. @param {number} share */
@@ -98,7 +101,7 @@ const bar = (share) =>
   );
 
 /**
- * @param {import("./parts.js").Tools} tools @param {import("../state.js").Job | null} job
+ * @param {Tools} tools @param {Job | null} job
  * @param {string | null} nodeId @param {string | null} newest @param {string | null} source
  */
 function picture(tools, job, nodeId, newest, source) {
@@ -140,7 +143,7 @@ function picture(tools, job, nodeId, newest, source) {
   ];
 }
 
-/** @param {import("./parts.js").Tools} tools */
+/** @param {Tools} tools */
 function idleButtons({ t }) {
   const names = [
     ["pause", "pause"],

@@ -1,13 +1,14 @@
 // Going back in a job and making others of it: the buttons below a picture and in the viewer, and who comes from whom.
-import { h } from "../dom.js";
-import * as format from "../format.js";
-import { nameOf } from "../select.js";
-import { canFork, canRewind, canUndoRewind, forksOf, hasGrid, leftOver } from "../select_travel.js";
-import { button, icon } from "./parts.js";
+import { h } from "../ui/dom.js";
+import * as format from "../ui/format.js";
+import { titleOf } from "../model/select.js";
+import { forksOf, hasGrid } from "../model/select_family.js";
+import { canFork, canRewind, canUndoRewind, leftOver } from "../model/select_travel.js";
+import { icon } from "./icons.js";
+import { button } from "./parts.js";
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
 
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../state.js").Job} Job */
 /** @typedef {{ node_id: string, step: number }} Frame */
 
 /**
@@ -19,7 +20,7 @@ export function relativeName({ t }, model, job, alone = false) {
     Object.entries(named).map(([input, edit]) => `${input} ${format.short(edit.to, 16)}`),
   );
   const what = edits.slice(0, 3).join(", ");
-  const own = nameOf(model, job) ?? t("tray.unnamed", { id: job.job_id.slice(0, 8) });
+  const own = titleOf(t, model, job);
   const name = job.parent ? t("travel.forkFrom", { step: job.parent.step }) : own;
   return [alone && job.parent && own, name, what].filter(Boolean).join(" · ");
 }
@@ -31,23 +32,23 @@ export function relativeName({ t }, model, job, alone = false) {
  */
 export function travelButtons({ t, actions }, model, job, shown, keys = false) {
   const step = shown?.step ?? job.step;
-  const free = model.asked[job.job_id] === undefined;
+  const free = model.requests[job.job_id] === undefined;
   const rewinds = canRewind(job, shown);
   const rewind = rewinds ? t("travel.rewind", { step }) : t("travel.rewindNone");
-  const told = (/** @type {string} */ label, /** @type {string} */ key) =>
+  const withKey = (/** @type {string} */ label, /** @type {string} */ key) =>
     keys ? `${label} (${key})` : label;
   return h(
     "div",
     { key: "travel", class: "midrun-travel", role: "group", "aria-label": t("travel.label") },
     button(
-      told(rewind, "R"),
+      withKey(rewind, "R"),
       "rewind",
       rewinds && free,
       () => actions.rewind(job.job_id, step, shown?.node_id),
       { verb: "rewind" },
     ),
     button(
-      told(t("travel.fork", { step }), "F"),
+      withKey(t("travel.fork", { step }), "F"),
       "fork",
       canFork(job, shown),
       () => actions.askToFork(job.job_id, step, shown?.node_id),
@@ -59,17 +60,17 @@ export function travelButtons({ t, actions }, model, job, shown, keys = false) {
 /** What a rewind left over, and how to take it back. @param {Tools} tools @param {Model} model @param {Job} job */
 export function takeNote({ t, actions }, model, job) {
   if (!job.take) return null;
-  const told = leftOver(job)
+  const text = leftOver(job)
     ? t("travel.left", { from: job.step + 1, to: job.take.step })
     : t("travel.leftNode", { to: job.take.step });
   return h(
     "div",
     { key: "take", class: "midrun-take" },
-    h("span", { class: "midrun-told" }, told),
+    h("span", { class: "midrun-told" }, text),
     button(
       t("travel.undo"),
       "undo",
-      canUndoRewind(job) && model.asked[job.job_id] === undefined,
+      canUndoRewind(job) && model.requests[job.job_id] === undefined,
       () => actions.undoRewind(job.job_id),
       { verb: "undoRewind" },
     ),
@@ -82,7 +83,7 @@ export function lineage({ t, actions, sheetUrl }, model, job) {
   const forks = forksOf(model, job.job_id).length;
   if (!parent && !forks) return null;
   const known = parent ? model.jobs[parent.job_id] : undefined;
-  const name = (known && nameOf(model, known)) ?? t("tray.unnamed", { id: parent?.job_id.slice(0, 8) ?? "" });
+  const name = known ? titleOf(t, model, known) : "";
   return h(
     "p",
     { key: "lineage", class: "midrun-told midrun-lineage" },

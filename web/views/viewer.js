@@ -1,176 +1,127 @@
-// The picture in the whole window: steps, comparison with a draggable divider, zoom, keys.
-import { h } from "../dom.js";
-import { verbs } from "../select.js";
-import { framesOf, newestIndex, shownUrl } from "../select_pictures.js";
-import { canFork, canRewind, family } from "../select_travel.js";
-import { isLeftOver } from "../travel_state.js";
-import { comparedJob, comparisonOf, differencesView, relatives } from "./compare.js";
-import { dialog } from "./dialogs.js";
-import { frameLabel, icon, marks, stateMark } from "./parts.js";
-import { relativeName, takeNote, travelButtons } from "./travel.js";
-
-/** @typedef {import("./parts.js").Tools} Tools */
-/** @typedef {import("../state.js").Model} Model */
-/** @typedef {import("../state.js").Viewer} Viewer */
-/** @typedef {import("../select_pictures.js").Frame} Frame */
+// The picture in the whole window: steps, comparison, zoom, keys.
+import { h } from "../ui/dom.js";
+import { verbs } from "../model/select.js";
+import { chosenFrame } from "../model/select_pictures.js";
+import { comparedJob } from "../model/select_compare.js";
+import { family } from "../model/select_family.js";
+import { canFork, canRewind } from "../model/select_travel.js";
+import { isLeftOver } from "../model/reducer_travel.js";
+import { differencesView, relatives } from "./compare.js";
+import { dialog } from "./dialog.js";
+import { icon, stateMark } from "./icons.js";
+import { marks } from "./parts.js";
+import { takeNote, travelButtons } from "./travel.js";
+import { viewerLabel, viewerStage } from "./viewer_stage.js";
+/** @import { Frame } from "../model/select_pictures.js" */
+/** @import { Job, Model, Viewer } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
 
 const ZOOMS = [0.25, 0.5, 1, 2, 3, 4, 6, 8];
 
 /** @param {Tools} tools @param {Model} model @param {Viewer} viewer */
 export function viewerView(tools, model, viewer) {
-  const { t, dispatch, actions, url } = tools;
+  const { t } = tools;
   const job = model.jobs[viewer.job_id];
-  const nodeId = viewer.node_id ?? job.node_id;
-  const all = framesOf(model, job, nodeId);
-  const newest = newestIndex(all, job);
-  const found = viewer.step === null ? newest : all.findIndex((frame) => frame.step === viewer.step);
-  const at = found < 0 ? newest : found;
-  const shown = all[at];
-  const change = (/** @type {Partial<Viewer>} */ changed) => dispatch({ type: "viewer", ...changed });
-  const close = () => actions.view(null);
-  const go = (/** @type {number} */ index) => {
-    const to = Math.max(0, Math.min(all.length - 1, index));
-    if (all.length) change({ step: to === newest ? null : all[to].step });
-  };
-  const zoom = (/** @type {number} */ direction) => {
-    const now = viewer.zoom || 1;
-    const next = direction > 0 ? ZOOMS.find((one) => one > now) : ZOOMS.findLast((one) => one < now);
-    change({ zoom: next ?? now });
-  };
-  const compare = () =>
-    change({
-      compare:
-        viewer.compare !== null
-          ? null
-          : job.source_url
-            ? "source"
-            : all.length > 1
-              ? all[at > 0 ? 0 : 1].step
-              : firstRelative(model, job),
-    });
-  const goOn = () =>
-    verbs(job).pause ? actions.pause(job.job_id) : verbs(job).resume ? actions.resume(job.job_id) : undefined;
-  const rewind = () => canRewind(job, shown) && actions.rewind(job.job_id, shown.step, shown.node_id);
-  const fork = () => canFork(job, shown) && actions.askToFork(job.job_id, shown.step, shown.node_id);
-  /** @type {Record<string, () => any>} */
-  const keys = {
-    ArrowLeft: () => go(at - 1),
-    ArrowRight: () => go(at + 1),
-    Home: () => go(0),
-    End: () => go(newest),
-    " ": goOn,
-    c: compare,
-    C: compare,
-    r: rewind,
-    R: rewind,
-    f: fork,
-    F: fork,
-    1: () => change({ zoom: 0 }),
-    "+": () => zoom(1),
-    "=": () => zoom(1),
-    "-": () => zoom(-1),
-  };
-  const onKeydown = (/** @type {KeyboardEvent} */ event) => {
-    const target = /** @type {HTMLElement} */ (event.target);
-    const field = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
-    const act = keys[event.key];
-    if (event.key === " " && target instanceof HTMLButtonElement) return; // which it presses
-    if (!act || event.ctrlKey || event.metaKey || event.altKey || (field && event.key.length > 1)) return;
-    event.preventDefault();
-    act();
-  };
-  const src = shownUrl(model, job, shown, viewer.step !== null);
-  const relative = comparedJob(viewer);
-  const other =
-    viewer.compare === "source"
-      ? job.source_url
-      : relative !== null
-        ? (comparisonOf(model, viewer)?.other ?? null)
-        : (all.find((frame) => frame.step === viewer.compare)?.url ?? null);
-  const left = shown !== undefined && isLeftOver(job, shown);
-  const size = shown?.made ?? all.findLast((frame) => frame.made !== null)?.made;
-  const plain = frameLabel(tools, job, shown);
-  const label = left ? `${plain} · ${t("travel.leftOver")}` : plain;
-  const otherLabel =
-    viewer.compare === "source"
-      ? t("picture.source")
-      : relative !== null
-        ? model.jobs[relative]
-          ? relativeName(tools, model, model.jobs[relative])
-          : ""
-        : t("step.alone", { step: Number(viewer.compare ?? 0) });
-  return dialog("viewer", t("viewer.title"), close, { onKeydown, tabindex: "-1", "data-state": job.state }, [
-    h(
-      "div",
-      { class: "midrun-viewer-top" },
-      stateMark(tools, job.state),
-      h("span", { class: "midrun-viewer-label", "aria-live": "polite" }, label),
-      travelButtons(tools, model, job, shown, true),
-      tool("compare", t("viewer.compare"), compare, viewer.compare !== null),
-      viewer.compare !== null && comparison(tools, model, job, all, viewer, change),
-      tool("fit", t("viewer.fit"), () => change({ zoom: 0 }), viewer.zoom === 0),
-      tool("minus", t("viewer.out"), () => zoom(-1)),
-      tool("plus", t("viewer.in"), () => zoom(1)),
-      tool("close", t("viewer.close"), close),
-    ),
-    h(
-      "div",
-      { key: "middle", class: "midrun-viewer-middle" },
+  const frames = chosenFrame(model, job, viewer.node_id ?? job.node_id, viewer.step);
+  const { all, at, shown } = frames;
+  const does = doings(tools, model, job, viewer, frames);
+  const onKeydown = (/** @type {KeyboardEvent} */ event) => press(event, keysOf(does, at));
+  return dialog(
+    "viewer",
+    t("viewer.title"),
+    does.close,
+    { onKeydown, tabindex: "-1", "data-state": job.state },
+    [
       h(
         "div",
-        {
-          class: "midrun-viewer-stage",
-          "data-zoomed": viewer.zoom ? "" : undefined,
-          "data-left-over": left ? "" : undefined,
-        },
-        src
-          ? h(
-              "div",
-              {
-                class: "midrun-viewer-frame",
-                "data-crisp": viewer.zoom > 1 || (!viewer.zoom && isTiny(size)) ? "" : undefined,
-                vars: {
-                  "--midrun-split": String(viewer.split),
-                  "--midrun-width": viewer.zoom ? `${(size?.width ?? 512) * viewer.zoom}px` : "auto",
-                  "--midrun-ratio": size ? `${size.width} / ${size.height}` : "1",
-                },
-              },
-              h("img", {
-                key: "shown",
-                class: "midrun-viewer-image",
-                src: url(src),
-                alt: label,
-                draggable: "false",
-                onLoad: () => shown?.made === null && actions.previews(job.job_id),
-              }),
-              other &&
-                h("img", {
-                  key: "other",
-                  class: "midrun-viewer-image midrun-viewer-other",
-                  src: url(other),
-                  alt: otherLabel,
-                  draggable: "false",
-                }),
-              other && h("span", { key: "name", class: "midrun-viewer-side" }, otherLabel),
-              other && divider(tools, viewer, change),
-            )
-          : h("p", { class: "midrun-empty" }, t("picture.none")),
+        { class: "midrun-viewer-top" },
+        stateMark(tools, job.state),
+        h("span", { class: "midrun-viewer-label", "aria-live": "polite" }, viewerLabel(tools, job, shown)),
+        travelButtons(tools, model, job, shown, true),
+        tool("compare", t("viewer.compare"), does.compare, viewer.compare !== null),
+        viewer.compare !== null && comparison(tools, model, job, all, viewer, does.change),
+        tool("fit", t("viewer.fit"), does.fit, viewer.zoom === 0),
+        tool("minus", t("viewer.out"), () => does.zoom(-1)),
+        tool("plus", t("viewer.in"), () => does.zoom(1)),
+        tool("close", t("viewer.close"), does.close),
       ),
-      differencesView(tools, model, viewer),
-    ),
-    takeNote(tools, model, job),
-    all.length > 1 && strip(tools, job, all, at, go),
-  ]);
+      h(
+        "div",
+        { key: "middle", class: "midrun-viewer-middle" },
+        viewerStage(tools, model, viewer, all, shown, does.change),
+        differencesView(tools, model, viewer),
+      ),
+      takeNote(tools, model, job),
+      all.length > 1 && strip(tools, job, all, at, does.go),
+    ],
+  );
 }
 
-/** @param {Model} model @param {import("../state.js").Job} job @returns {Viewer["compare"]} */
-function firstRelative(model, job) {
+/** @typedef {ReturnType<typeof doings>} Doings */
+
+/**
+ * What can be done in the viewer, whether by a button or by a key.
+ * @param {Tools} tools @param {Model} model @param {Job} job @param {Viewer} viewer
+ * @param {ReturnType<typeof chosenFrame>} frames
+ */
+function doings({ dispatch, actions }, model, job, viewer, { all, newest, at, shown }) {
+  const id = job.job_id;
+  const change = (/** @type {Partial<Viewer>} */ changed) => dispatch({ type: "viewer", ...changed });
+  return {
+    change,
+    close: () => actions.view(null),
+    go(/** @type {number} */ index) {
+      const to = Math.max(0, Math.min(all.length - 1, index));
+      if (all.length) change({ step: to === newest ? null : all[to].step });
+    },
+    end: () => change({ step: null }),
+    fit: () => change({ zoom: 0 }),
+    zoom(/** @type {number} */ direction) {
+      const now = viewer.zoom || 1;
+      const next = direction > 0 ? ZOOMS.find((one) => one > now) : ZOOMS.findLast((one) => one < now);
+      change({ zoom: next ?? now });
+    },
+    compare: () => change({ compare: viewer.compare === null ? firstComparison(model, job, all, at) : null }),
+    goOn: () => (verbs(job).pause ? actions.pause(id) : verbs(job).resume ? actions.resume(id) : undefined),
+    rewind: () => shown && canRewind(job, shown) && actions.rewind(id, shown.step, shown.node_id),
+    fork: () => shown && canFork(job, shown) && actions.askToFork(id, shown.step, shown.node_id),
+  };
+}
+
+/** @param {Doings} does @param {number} at @returns {Record<string, () => any>} */
+const keysOf = (does, at) => ({
+  ArrowLeft: () => does.go(at - 1),
+  ArrowRight: () => does.go(at + 1),
+  Home: () => does.go(0),
+  End: does.end,
+  " ": does.goOn,
+  c: does.compare,
+  r: does.rewind,
+  f: does.fork,
+  1: does.fit,
+  "+": () => does.zoom(1),
+  "=": () => does.zoom(1),
+  "-": () => does.zoom(-1),
+});
+
+/** @param {KeyboardEvent} event @param {Record<string, () => any>} keys */
+function press(event, keys) {
+  const target = /** @type {HTMLElement} */ (event.target);
+  const field = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
+  const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (event.key === " " && target instanceof HTMLButtonElement) return; // which it presses
+  if (!act || event.ctrlKey || event.metaKey || event.altKey || (field && event.key.length > 1)) return;
+  event.preventDefault();
+  act();
+}
+
+/** What the picture is compared with first. @param {Model} model @param {Job} job @param {Frame[]} all @param {number} at @returns {Viewer["compare"]} */
+function firstComparison(model, job, all, at) {
+  if (job.source_url) return "source";
+  if (all.length > 1) return all[at > 0 ? 0 : 1].step;
   const [id] = family(model, job);
   return id === undefined ? null : { job: id };
 }
-
-/** Fitted to a window it is enlarged so much that its pixels are better seen as such. @param {import("../state.js").Preview | null | undefined} shown */
-const isTiny = (shown) => Boolean(shown) && Math.max(shown?.width ?? 0, shown?.height ?? 0) <= 256;
 
 /** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] */
 function tool(picture, label, act, pressed) {
@@ -190,7 +141,7 @@ function tool(picture, label, act, pressed) {
   );
 }
 
-/** @param {Tools} tools @param {Model} model @param {import("../state.js").Job} job @param {Frame[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {Frame[]} all @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
 function comparison(tools, model, job, all, viewer, change) {
   const { t } = tools;
   const relative = comparedJob(viewer);
@@ -221,40 +172,7 @@ function comparison(tools, model, job, all, viewer, change) {
   );
 }
 
-/** @param {Tools} tools @param {Viewer} viewer @param {(changed: Partial<Viewer>) => void} change */
-function divider({ t }, viewer, change) {
-  const within = (/** @type {number} */ split) => change({ split: Math.min(1, Math.max(0, split)) });
-  const move = (/** @type {PointerEvent} */ event, /** @type {HTMLElement} */ element) => {
-    if (!element.hasPointerCapture(event.pointerId)) return;
-    const frame = element.parentElement?.getBoundingClientRect();
-    if (frame) within((event.clientX - frame.left) / frame.width);
-  };
-  return h("div", {
-    key: "divider",
-    class: "midrun-divider",
-    role: "slider",
-    tabindex: "0",
-    "aria-label": t("viewer.divider"),
-    "aria-valuemin": 0,
-    "aria-valuemax": 100,
-    "aria-valuenow": Math.round(viewer.split * 100),
-    onPointerdown: (/** @type {PointerEvent} */ event, /** @type {HTMLElement} */ element) => {
-      event.preventDefault();
-      element.focus();
-      element.setPointerCapture(event.pointerId);
-    },
-    onPointermove: move,
-    onKeydown: (/** @type {KeyboardEvent} */ event) => {
-      const by = { ArrowLeft: -0.02, ArrowRight: 0.02 }[event.key];
-      if (by === undefined) return;
-      event.preventDefault();
-      event.stopPropagation();
-      within(viewer.split + by);
-    },
-  });
-}
-
-/** @param {Tools} tools @param {import("../state.js").Job} job @param {Frame[]} all @param {number} at @param {(index: number) => void} go */
+/** @param {Tools} tools @param {Job} job @param {Frame[]} all @param {number} at @param {(index: number) => void} go */
 function strip({ t, url }, job, all, at, go) {
   const slide = (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => go(Number(input.value));
   return h(

@@ -1,0 +1,21 @@
+"""What a sampling call is given beside what it samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+from ...state.worker import Work
+from ..previews.previews import CallPreviews
+from ..remembering.session import Wishes
+from .hold import Holding
+
+
+@dataclass(frozen=True)
+class CallServices:
+    previews: CallPreviews
+    holding: Holding
+    keep_draws: Callable[[FrameType], object]  # of the sampler that runs around that frame
+    later: Callable[[Work], object]  # while the model works
+    wishes: Wishes = Wishes()

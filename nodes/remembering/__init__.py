@@ -1,0 +1,1 @@
+"""What a model's patches remember from one evaluation to the next: found, kept and given back."""

@@ -1,0 +1,274 @@
+"""What the patches of one attempt at a sampling call remember: found, kept after each evaluation, given back.
+
+The state after an evaluation is all that differs from what the call began with, which is the state after 0.
+ComfyUI's worker thread.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import weakref
+from typing import Any
+
+import numpy
+import torch
+
+from ...state.recording.items import Damaged, Remembered
+from ...state.recording.recording import Recording
+from .decoding import Decoder
+from .encoding import Encoder, Unkeepable
+from .kinds import PartKind, kind_of
+from .parts import Kept, OnHost, Writing, is_worn, worn
+from .picture import Looking, Snapshot, fill, is_same, marks_of, set_generator
+from .places import drop, put, slots_of
+from .roots import Roots
+
+Changes = dict[str, dict[str, Any]]  # address -> slot -> value
+NOTHING = object()
+LOST = ["lost"]
+
+
+class Keeper:
+    """Of one attempt. Raises TooMuch where there is more than can be looked at.
+
+    limit: bytes that may be on record. opaque: why, where it is not all to be seen or to be kept
+    """
+
+    def __init__(self, recording: Recording, roots: Roots, device: torch.device, limit: int) -> None:
+        self.recording, self.limit = recording, limit
+        self.names = roots.names
+        self._conds, self._device = roots.conds, device
+        self._looking = Looking(roots.places)
+        self._began = self._looking.look()
+        self._copies = self._copied()
+        self._kept: dict[int, Kept] = {}
+        self._before: Changes = {}  # of all slots that ever changed, how the call began
+        self.opaque: list[str] = []
+        self._own: dict[str, torch.Tensor] = {}  # tensors of the beginning that are on record
+        self._first: int | None = None  # the evaluation after which something was not as it began
+        self._at = 0
+        self._size = 0
+        self._only_newest = False
+        self._take_up()
+        if self._began.opaque and not self.opaque:
+            self.opaque = [f"{type(one).__name__} at {at}" for at, one in self._began.opaque.items()]
+            self._remember_beginning()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the patches are known to remember something."""
+        return bool(self._before or self.opaque)
+
+    def stale(self) -> list[str]:
+        """What cannot be seen into and other attempts' evaluations went through: it is not as it began."""
+        now = self._looking.look(content=False).opaque
+        return [f"{type(one).__name__} at {at}" for at, one in now.items() if is_worn(one)]
+
+    # -- keeping ---------------------------------------------------------------------------------------
+
+    def keep(self, evaluations: int) -> None:
+        """Put on record what the patches remember now, if anything changed since the call began."""
+        now = self._looking.look()
+        worn(now.opaque)
+        writing = Writing(evaluations)
+        self._at = evaluations
+        changes = self._changes(now, writing)
+        if not self._before:
+            return
+        size = sum(tensor.nbytes for tensor in writing.tensors.values())
+        if self._size + size > self.limit:
+            self._only_newest = True
+        if self._only_newest:
+            self._kept.clear()  # the newest is to be whole
+            writing = Writing(evaluations)
+            changes = self._changes(now, writing)
+        self._size += size
+        told = {"changes": changes, "size": self._size}
+        self.recording.remember(Remembered(evaluations, told, writing.tensors))
+        if self._only_newest:
+            for number in self.recording.memories():
+                if 0 < number < evaluations - 1:
+                    self.recording.forget(number)
+
+    def _changes(self, now: Snapshot, writing: Writing) -> Changes:
+        encoder = Encoder(self._began, lambda key, tensor: self._name(key, tensor, now, writing), self._conds)
+        changes: Changes = {}
+        grown = False
+        for key, place in now.places.items():
+            began = self._began.places.get(key)
+            if began is None:
+                continue  # made since: it is written out where it is held
+            changed = self._before.get(began.address)
+            for slot in [*began.slots, *(one for one in place.slots if one not in began.slots)]:
+                then, new = began.slots.get(slot, NOTHING), place.slots.get(slot, NOTHING)
+                same = then is not NOTHING and is_same(then, self._began, new, now)
+                if same and changed is None:
+                    continue
+                name = json.dumps(encoder.slot(slot))
+                known = changed is not None and name in changed
+                if same and not known:
+                    continue
+                if not known:
+                    changed = self._before.setdefault(began.address, {})
+                    changed[name] = self._told(then, self._beginning)
+                    grown = True
+                    self._release(began, slot, then)
+                told = self._told(new, encoder)
+                changes.setdefault(began.address, {})[name] = told
+                if told == LOST and not self.opaque:
+                    self.opaque.append(f"{type(new).__name__} at {began.address}")
+                    grown = True
+        if grown:
+            self._remember_beginning()
+        return changes
+
+    def _name(self, key: int, tensor: torch.Tensor, now: Snapshot, writing: Writing) -> str:
+        """Of a tensor on the host: that under which it is on record, or a new one."""
+        source, mark = now.tensors.get(key, tensor), now.marks.get(key, NOTHING)
+        kept = self._kept.get(key)
+        if kept is not None and kept.of() is source and kept.mark == mark:
+            return kept.name
+        name = writing.add(tensor.detach().to("cpu", copy=True))
+        self._kept[key] = Kept(weakref.ref(source), mark, name)
+        return name
+
+    @property
+    def _beginning(self) -> Encoder:
+        """Of what a slot held when the call began."""
+
+        def keep(key: int, tensor: torch.Tensor) -> str:
+            content = self._copies.get(key, tensor)
+            if isinstance(content, numpy.ndarray):
+                content = torch.from_numpy(content.reshape(-1).view(numpy.uint8))
+            name = f"0.{len(self._own)}"
+            self._own[name] = content.detach().to("cpu", copy=True)
+            return name
+
+        return Encoder(self._began, keep, self._conds)
+
+    def _told(self, value: Any, encoder: Encoder) -> list[Any] | None:
+        """A slot's value; None where there is no such slot, LOST where it cannot be told."""
+        try:
+            return None if value is NOTHING else encoder.value(value)
+        except Unkeepable:
+            return LOST
+
+    def _release(self, began: Any, slot: Any, then: Any) -> None:
+        """A tensor that was replaced may leave the device."""
+        if isinstance(then, torch.Tensor) and id(then) in self._copies:
+            began.slots[slot] = OnHost(self._copies[id(then)], then.device)
+            self._began.forget(then)
+
+    def _remember_beginning(self) -> None:
+        if self._first is None and self._before:
+            self._first = self._at
+        told = {
+            "names": list(self.names),
+            "opaque": self.opaque,
+            "first": self._first,
+            "before": self._before,
+        }
+        self.recording.remember(Remembered(0, copy.deepcopy(told), dict(self._own)))
+
+    def _copied(self) -> dict[int, Any]:
+        """Of what could be written into, as far as there is room."""
+        copies: dict[int, Any] = {}
+        left = self.limit
+        for key, value in self._began.tensors.items():
+            if isinstance(value, (torch.Tensor, numpy.ndarray)) and value.nbytes <= left:
+                left -= value.nbytes
+                array = isinstance(value, numpy.ndarray)
+                copies[key] = value.copy() if array else value.detach().to("cpu", copy=True)
+        return copies
+
+    # -- giving back -----------------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """What an earlier attempt has on record."""
+        known = self.recording.memories()
+        if 0 not in known:
+            return
+        if not len(self.recording) and not self.recording.rewound:
+            self.recording.forget(0)  # of an attempt from which nothing came
+            return
+        try:
+            beginning = self.recording.remembered(0)
+        except (Damaged, KeyError):
+            return
+        told = copy.deepcopy(beginning.told)
+        self._before, self.opaque, self._own = told["before"], told["opaque"], dict(beginning.tensors)
+        self._first = told["first"]
+        try:
+            self._size = self.recording.remembered(known[-1]).told.get("size", 0)
+        except (Damaged, KeyError):
+            self._only_newest = True  # nobody knows how much there is
+
+    def give_back(self, evaluations: int) -> None:
+        """Make it what it was after so many. Raises Unkeepable or Damaged; then nothing is changed."""
+        items: dict[int, Remembered] = {}
+
+        def item(number: int) -> Remembered:
+            if number not in items:
+                try:
+                    items[number] = self.recording.remembered(number)
+                except KeyError as error:
+                    raise Damaged(f"what was remembered after {number} evaluations is gone") from error
+            return items[number]
+
+        def tensor(name: str) -> torch.Tensor:
+            found = item(int(name.partition(".")[0])).tensors.get(name)
+            if found is None:
+                raise Damaged(f"the tensor {name} is gone")
+            return found
+
+        decoder = Decoder(self._began, tensor, self._conds, self._device)
+        wanted: dict[tuple[str, str], Any] = {}
+        for address, slots in item(0).told["before"].items():
+            wanted |= {(address, name): told for name, told in slots.items()}
+        as_it_began = evaluations < (item(0).told["first"] or 1)
+        for address, change in ({} if as_it_began else item(evaluations).told["changes"]).items():
+            wanted |= {(address, name): told for name, told in change.items()}
+        todo = []
+        for (address, name), told in wanted.items():
+            if told == LOST:
+                continue
+            place = decoder.make_at(address)
+            slot = decoder.slot(json.loads(name))
+            todo.append((place, slot, NOTHING if told is None else decoder.value(told)))
+        for place, slot, value in todo:
+            drop(place, slot) if value is NOTHING else put(place, slot, value)
+
+    def put_back(self) -> list[str]:
+        """Make it what it was when the attempt began. The addresses of what could not be put back."""
+        for place in self._began.places.values():
+            now = slots_of(place.what)
+            for slot in [*place.slots, *(one for one in now if one not in place.slots)]:
+                then = place.slots.get(slot, NOTHING)
+                if then is now.get(slot, NOTHING) or _both_equal(then, now.get(slot, NOTHING)):
+                    continue
+                if isinstance(then, OnHost):
+                    put(place.what, slot, then.content.to(then.device, copy=True))
+                else:
+                    drop(place.what, slot) if then is NOTHING else put(place.what, slot, then)
+        return self._write_back()
+
+    def _write_back(self) -> list[str]:
+        marks, lost = marks_of(self._began.tensors), []
+        for key, value in self._began.tensors.items():
+            if marks.get(key) == self._began.marks.get(key):
+                continue
+            if kind_of(value) is PartKind.RANDOM:
+                set_generator(value, self._began.marks[key])
+            elif key in self._copies:
+                fill(value, self._copies[key])
+            else:
+                lost.append(self._began.addresses[key])
+        return lost
+
+
+def _both_equal(then: Any, now: Any) -> bool:
+    """Of the one slot of a list, which is a tuple that is made anew at each look."""
+    if not (isinstance(then, tuple) and isinstance(now, tuple)) or len(then) != len(now):
+        return False
+    return all(one is other for one, other in zip(then, now, strict=True))

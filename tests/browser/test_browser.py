@@ -1,0 +1,239 @@
+"""Midrun in a real browser: three frontends, on the canvas and in Nodes 2.0, against a real ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+import examples
+from browser import FRONTENDS, HOSTILE, RENDERERS, Screen, edits, frontend_root, graph, needs_chromium, screen
+from browser import wait_until_ready as ready
+from harness import Comfy
+from story import (
+    POSITIVE,
+    SAMPLER,
+    SQUARE,
+    change_by_mouse,
+    ends_as_edited,
+    forget,
+    is_aborted,
+    param,
+    tab_to,
+    the_only,
+    turnstile,
+)
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture(scope="module", params=FRONTENDS)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
+    """A server with that frontend."""
+    if request.param == FRONTENDS[-1]:
+        yield request.getfixturevalue("newest")
+        return
+    root = ("--front-end-root", str(frontend_root(request.param)))
+    server = Comfy(tmp_path_factory.mktemp("browser"), args=root).start()
+    yield server
+    server.stop()
+
+
+# -- the whole story, in all six combinations ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str) -> None:
+    forget(served)
+    with screen(browser, served, renderer) as shown:
+        page = shown.page
+        shown.command("Comfy.NewBlankWorkflow")
+        page.get_by_role("button", name="Midrun", exact=True).first.click()
+        panel = shown.tray.bounding_box()
+        assert panel is not None and panel["height"] > 700, "the panel is as high as there is room"
+        shown.verb("example", shown.tray).click()
+        page.wait_for_function("id => app.graph.getNodeById(id)?.type === 'MidrunKSampler'", arg=SAMPLER)
+        shown.show(SAMPLER)
+        shown.state("idle")
+        height = shown.node.bounding_box()
+
+        turnstile(served, "mouse", 4)
+        shown.run()
+        job_id = the_only(served)
+        served.wait_at_gate("mouse", "turnstile")
+        shown.state("running")
+        shown.verb("primary").click()
+        shown.state("paused")
+        job = served.wait_for(job_id, "paused")
+        assert (job["step"], job["pause_reason"], job["held"]) == (3, "user", True)
+        expect(shown.node).to_contain_text("step 3 / 20")
+        expect(shown.node).to_contain_text("You paused it at step 3.")
+        assert page.title().startswith("⏸ ")
+        assert shown.node.bounding_box() == height, "the widget has one size in every state"
+        shown.until_step_is_seen(job_id, 3)
+        shown.picture(f"paused-{shown.version}-{renderer}")
+
+        expect(shown.verb("step")).not_to_have_attribute("aria-disabled", "true")  # the pause was answered
+        shown.verb("step").click()
+        served.until(lambda: served.job(job_id)["step"] == 4, "the step")
+        served.wait_for(job_id, "paused")
+        shown.until_step_is_seen(job_id, 4)
+
+        shown.verb("edit").click()
+        change_by_mouse(shown, served, job_id)
+        shown.verb("resumeWithChanges", shown.tray).click()
+        ends_as_edited(shown, served, job_id, {"cfg": 7.5, "text": SQUARE})
+
+        turnstile(served, "mouse", 3)
+        shown.run()
+        job_id = the_only(served, but=job_id)
+        served.wait_at_gate("mouse", "turnstile")
+        shown.state("running")
+        shown.verb("abort").click()
+        shown.dialog.get_by_role("combobox").fill(HOSTILE)
+        shown.picture(f"abort-{shown.version}-{renderer}")
+        shown.dialog.locator('[data-verb="confirm"]').click()
+        is_aborted(shown, served, job_id, HOSTILE)
+        shown.picture(f"aborted-{shown.version}-{renderer}")
+        shown.dialog.locator('[data-verb="close"]').click()
+        shown.dialog.wait_for(state="detached")
+        expect(shown.node).to_contain_text(f"Aborted at step 2: {HOSTILE}")
+        assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_whole_story_by_keyboard_alone(served: Comfy, browser: Browser, renderer: str) -> None:
+    forget(served)
+    with screen(browser, served, renderer) as shown:
+        keyboard, page = shown.page.keyboard, shown.page
+        shown.command("Comfy.NewBlankWorkflow")  # whose key the frontend has left to the browser
+        page.locator("body").press("F4")
+        shown.tray.wait_for()
+        tab_to(shown, '[data-verb="example"]')
+        keyboard.press("Enter")
+        page.wait_for_function("id => app.graph.getNodeById(id)?.type === 'MidrunKSampler'", arg=SAMPLER)
+
+        turnstile(served, "keys", 4)
+        page.locator("body").press("Control+Enter")
+        job_id = the_only(served)
+        served.wait_at_gate("keys", "turnstile")
+        shown.state("running", shown.tray)
+        keyboard.press("F8")
+        served.wait_for(job_id, "paused")
+        page.wait_for_function("document.title.startsWith('⏸ ')")
+        keyboard.press("F9")
+        served.until(lambda: served.job(job_id)["step"] == 4, "the step")
+        served.wait_for(job_id, "paused")
+
+        tab_to(shown, f'[data-job="{job_id}"] .midrun-open')
+        keyboard.press("Enter")
+        shown.until_step_is_seen(job_id, 4, shown.tray)
+        tab_to(shown, f'[data-node="{SAMPLER}"] [data-input="cfg"] input')
+        keyboard.press("ArrowUp")
+        keyboard.press("ArrowUp")
+        keyboard.press("Enter")
+        served.until(lambda: edits(served, job_id), "the edit")
+        assert edits(served, job_id) == {f"{SAMPLER}.cfg": (5.2, None)}
+        tab_to(shown, f'[data-node="{SAMPLER}"] [data-input="denoise"] input')
+        keyboard.press("ArrowDown")
+        keyboard.press("Enter")
+        served.until(lambda: len(edits(served, job_id)) == 2, "the second edit")
+        expect(param(shown, SAMPLER, "denoise")).to_have_attribute("data-status", "pending")
+        tab_to(shown, '[data-input="denoise"] [data-verb="undo"]', back=True)
+        keyboard.press("Enter")
+        served.until(lambda: len(edits(served, job_id)) == 1, "the undo")
+        tab_to(shown, f'[data-node="{POSITIVE}"] [data-input="text"] textarea')
+        keyboard.press("Control+a")
+        keyboard.type(SQUARE)
+        keyboard.press("Control+Enter")  # saves, and queues nothing
+        served.until(lambda: len(edits(served, job_id)) == 2, "the prompt")
+        expect(param(shown, POSITIVE, "text").locator(".midrun-badge")).to_contain_text("modified")
+        assert the_only(served) == job_id
+        tab_to(shown, '[data-verb="resumeWithChanges"]')
+        keyboard.press("Enter")
+        ends_as_edited(shown, served, job_id, {"cfg": 5.2, "text": SQUARE}, keys=True)
+
+        turnstile(served, "keys", 3)
+        page.locator("body").press("Control+Enter")
+        job_id = the_only(served, but=job_id)
+        served.wait_at_gate("keys", "turnstile")
+        page.wait_for_function("document.querySelector('.midrun-state[data-state=running]')")
+        keyboard.press("Shift+F8")
+        shown.dialog.wait_for()
+        keyboard.press("Escape")
+        shown.dialog.wait_for(state="detached")
+        keyboard.press("Shift+F8")
+        shown.dialog.wait_for()
+        keyboard.type("by keyboard")
+        keyboard.press("Enter")
+        is_aborted(shown, served, job_id, "by keyboard")
+        keyboard.press("Enter")
+        shown.dialog.wait_for(state="detached")
+
+
+# -- the example workflows -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page_of_examples(served: Comfy, browser: Browser) -> Iterator[Screen]:
+    with screen(browser, served, "nodes2") as shown:
+        yield shown
+
+
+@pytest.mark.parametrize("name", examples.names())
+def test_an_example_opens_as_it_was_saved(served: Comfy, page_of_examples: Screen, name: str) -> None:
+    workflow = examples.saved(name)
+    output = page_of_examples.page.evaluate(
+        """async workflow => {
+            await app.loadGraphData(workflow, true, true, 'Example');
+            return (await app.graphToPrompt()).output;
+        }""",
+        workflow,
+    )
+    page_of_examples.picture(f"example-{name}")
+    page_of_examples.check()
+    plain = {key: {part: node[part] for part in ("class_type", "inputs")} for key, node in output.items()}
+    assert plain == examples.as_prompt(served, workflow)
+
+
+# -- core's own panels ---------------------------------------------------------------------------------------
+
+
+def test_a_parked_and_resumed_job_is_one_row_of_core_s_panels(served: Comfy, browser: Browser) -> None:
+    with screen(browser, served, "canvas") as shown:
+        if shown.version != FRONTENDS[0] and served.call("GET", "/api/jobs")[0] == 404:
+            pytest.skip("This ComfyUI is older than what the panels of this frontend read.")
+        shown.load(graph("rows", gates="4", queue_policy="park"))
+        job_id = shown.queue()
+        served.wait_at_gate("rows", 4)
+        one_row(shown, job_id, "running")
+        served.verb(job_id, "pause", query="?wait=30")
+        served.until(lambda: served.job(job_id)["held"] is False, "the job to make way")
+        assert len(rows(shown, job_id)) <= 1, "nothing says that it runs"
+        served.verb(job_id, "resume")
+        served.wait_for(job_id, "completed")
+        one_row(shown, job_id, "completed")
+        shown.picture(f"core-{shown.version}")
+        shown.page.reload()
+        ready(shown.page)
+        one_row(shown, job_id, "completed")
+
+
+def one_row(shown: Screen, job_id: str, state: str) -> None:
+    """Wait until there is one, and it says that."""
+    shown.comfy.until(lambda: rows(shown, job_id) == [state], f"one row that says {state}")
+
+
+def rows(shown: Screen, job_id: str) -> list[str]:
+    """What the frontend's own list of tasks has of a job, once it has read it again."""
+    found = shown.page.evaluate(
+        """async () => {
+            const pinia = document.querySelector("#vue-app").__vue_app__.config.globalProperties.$pinia;
+            const queue = pinia._s.get("queue");
+            await queue.update();
+            return queue.tasks.map(task => [task.promptId ?? task.jobId, task.displayStatus]);
+        }"""
+    )
+    runs = shown.comfy.job(job_id)["prompt_ids"]
+    return [state.lower() for run, state in found if run in runs]

@@ -1,0 +1,114 @@
+"""diffusers' own pipelines and schedulers, in a node of another pack: stopped, and gone on with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+import graphs
+from harness import Comfy
+from resuming import interruption_points, latent
+from test_loops_of_others import seam_is_torchs
+
+DIFFUSERS = os.environ.get("MIDRUN_DIFFUSERS")
+pytestmark = pytest.mark.skipif(DIFFUSERS is None, reason="`python dev.py test` fetches diffusers")
+STEPS = 6
+SCHEDULERS = ("unipc", "dpm++", "dpm++ sde", "euler a", "heun", "pndm", "lcm")
+CASES = [("unet", name) for name in SCHEDULERS] + [
+    ("dit", "unipc"),
+    ("dit", "euler a"),
+    ("compiled", "unipc"),
+]
+
+
+@pytest.fixture(scope="module")
+def pipes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
+    """A server with diffusers."""
+    server = Comfy(tmp_path_factory.mktemp("pipes"), environ={"PYTHONPATH": str(DIFFUSERS)}).start()
+    yield server
+    server.stop()
+
+
+def graph(kind: str, scheduler: str, key: str, watched: bool = True, gates: str = "") -> graphs.Graph:
+    compiled = kind == "compiled"
+    kind = "unet" if compiled else kind
+    load = graphs.node("TestPipeline", kind=kind, key=key, gates=gates, compiled=compiled)
+    sample = {"scheduler": scheduler, "words": 1.0, "seed": 3, "steps": STEPS}
+    attach = {"attach": graphs.node("MidrunAttach", model=["load", 0])} if watched else {}
+    source = "attach" if watched else "load"
+    return {
+        "load": load,
+        **attach,
+        "sampler": graphs.node("TestPipelineSampler", pipeline=[source, 0], **sample),
+        "save": graphs.node("SaveLatent", samples=["sampler", 0], filename_prefix="latents/pipe"),
+    }
+
+
+@pytest.mark.parametrize(("kind", "scheduler"), CASES)
+def test_a_pipeline_ends_bit_identically_wherever_it_is_stopped(
+    pipes: Comfy, kind: str, scheduler: str
+) -> None:
+    key = f"{kind}-{scheduler}"
+    stock = pipes.queue(graph(kind, scheduler, f"{key}-stock", watched=False))
+    expected, calls = latent(pipes, stock), pipes.probe(f"{key}-stock")["done"]
+    compiled = kind == "compiled"  # what torch.compile made is not stopped inside: its answer is kept
+    points = [point for point in interruption_points(calls) if not compiled or point < calls]
+    job_id = pipes.queue(graph(kind, scheduler, key, gates=",".join(str(point) for point in points)))
+    for point in points:
+        pipes.wait_at_gate(key, point)
+        status, job = pipes.verb(job_id, "pause", query="?wait=30")
+        assert (status, job["state"], job["evaluations"]) == (200, "paused", point - 1 + compiled), job
+        assert seam_is_torchs(pipes)
+        pipes.verb(job_id, "resume")
+    job = pipes.wait_for(job_id, "completed")
+    assert torch.equal(latent(pipes, job["prompt_id"]), expected)
+    assert pipes.probe(key)["done"] == calls
+
+
+def test_one_whose_solver_seeds_itself_goes_on_as_it_began(pipes: Comfy) -> None:
+    """DPMSolverSDE draws its seed from the global generator, so two plain runs differ."""
+    pytest.importorskip("torchsde")
+    key = "self-seeded"
+    job_id = pipes.queue(graph("unet", "dpm sde", key))
+    job = pipes.wait_for(job_id, "completed")
+    whole, calls = latent(pipes, job_id), pipes.probe(key)["done"]
+    for step in (1, job["step"] // 2):
+        assert pipes.verb(job_id, "rewind", {"step": step})[0] == 200
+        pipes.verb(job_id, "resume")
+        job = pipes.wait_for(job_id, "completed")
+        assert torch.equal(latent(pipes, job["prompt_id"]), whole)
+    assert calls < pipes.probe(key)["done"] < 3 * calls
+
+
+def test_cancel_works_in_a_pipeline_that_never_looks_for_it(pipes: Comfy) -> None:
+    key = "pipe-cancelled"
+    job_id = pipes.queue(graph("unet", "unipc", key, gates="2"))
+    pipes.wait_at_gate(key, 2)
+    pipes.post("/interrupt")
+    pipes.wait_for(job_id, "aborted")
+    pipes.wait_ended(job_id)
+    assert pipes.probe(key)["done"] == 1 and seam_is_torchs(pipes)
+
+
+def test_words_that_are_edited_hold_from_the_next_evaluation_on(pipes: Comfy) -> None:
+    key = "pipe-words"
+    job_id = pipes.queue(graph("unet", "unipc", key, gates="4"))
+    pipes.wait_at_gate(key, 4)
+    pipes.verb(job_id, "pause", query="?wait=30")
+    status, told = pipes.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"words": -2.0}})
+    assert status == 200, told
+    pipes.verb(job_id, "resume")
+    job = pipes.wait_for(job_id, "completed")
+    first = latent(pipes, job["prompt_id"])
+    stock = pipes.queue(graph("unet", "unipc", key + "-stock", watched=False))
+    assert not torch.equal(first, latent(pipes, stock)) and pipes.probe(key)["done"] == STEPS
+    params = pipes.get(f"/midrun/jobs/{job_id}/params")["nodes"]["sampler"]["inputs"]
+    assert {name: params[name]["verdict"] for name in ("words", "seed", "steps", "scheduler")} == {
+        "words": "consumed",
+        "seed": "consumed",
+        "steps": "consumed",
+        "scheduler": "consumed",
+    }, "it is done"

@@ -1,0 +1,101 @@
+"""Runs a ComfyUI tree's main.py: `python launch_comfyui.py <tree> [main.py arguments...]`.
+
+Beside a CPU build of torch, torchvision's wheel lacks two operators and fails to import; ComfyUI imports it
+at start-up. Where that is so, their schemas are defined first. Where torchvision works, nothing is done.
+
+`python launch_comfyui.py --copies` imports what takes ComfyUI long to import, once, and then begins servers
+as copies of itself; tests/support/copies.py asks it to.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import sys
+
+SLOW_TO_IMPORT = (
+    *(
+        "torchaudio",
+        "torchsde",
+        "transformers",
+        "transformers.modeling_utils",
+        "scipy.stats",
+        "scipy.integrate",
+    ),
+    *("kornia", "av", "aiohttp.web", "sqlalchemy.orm", "alembic.command", "pydantic_settings", "PIL.Image"),
+)
+
+
+def mend_torchvision():
+    """The library that holds the missing schemas, to be kept alive, or None."""
+    try:
+        importlib.import_module("torchvision")
+        return None
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    torch = importlib.import_module("torch")
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
+def launch(tree, arguments):
+    sys.argv[:] = ["main.py", *arguments]
+    os.chdir(tree)
+    sys.path[0] = tree
+    runpy.run_path(os.path.join(tree, "main.py"), run_name="__main__")
+
+
+def copies():
+    """Answer lines of stdin: {"start": command, "environ": more, "log": path} by a copy's pid, {"ended": pid}
+    by its exit code or null. In a copy return its command, (tree, *arguments); at the end of stdin None."""
+    for name in SLOW_TO_IMPORT:
+        with contextlib.suppress(ImportError, OSError, RuntimeError):
+            importlib.import_module(name)
+    gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the tests, which then stop their servers
+    alive = set()
+    for line in iter(sys.stdin.readline, ""):
+        asked = json.loads(line)
+        if "start" in asked:
+            answer = os.fork()
+            if answer == 0:
+                become_a_server(asked["log"], asked["environ"])
+                return asked["start"]
+            alive.add(answer)
+        else:
+            pid, status = os.waitpid(asked["ended"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if pid else None
+            alive.discard(pid)
+        print(json.dumps(answer), flush=True)
+    for pid in alive:  # of tests that were killed
+        os.kill(pid, signal.SIGTERM)
+    return None
+
+
+def become_a_server(log, environ):
+    """Leave to the original its pipes."""
+    os.environ.update(environ)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for target, path, flags in (
+        (0, os.devnull, os.O_RDONLY),
+        (1, log, os.O_WRONLY | os.O_APPEND | os.O_CREAT),
+        (2, log, os.O_WRONLY | os.O_APPEND),
+    ):
+        opened = os.open(path, flags)
+        os.dup2(opened, target)
+        os.close(opened)
+
+
+if __name__ == "__main__":
+    library = mend_torchvision()
+    command = copies() if sys.argv[1:] == ["--copies"] else sys.argv[1:]
+    if command:
+        launch(command[0], command[1:])

@@ -1,0 +1,206 @@
+// What follows from a change of the model: what is read, told, listened to, and when time goes on.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createEffects } from "../../web/comfyui/effects.js";
+import { initial, reduce } from "../../web/model/reducer.js";
+import { createStore } from "../../web/ui/store.js";
+import { soon, whenQuiet, whileWanted } from "../../web/ui/schedule.js";
+import { readTab } from "../../web/views/tabs.js";
+import { job } from "./jobs.mjs";
+
+/** Effects on a store; `did` is what they asked for, in order, each as "name argument ...". */
+function effects(context) {
+  context.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
+  const did = [];
+  const note =
+    (name) =>
+    (...args) =>
+      void did.push([name, ...args].join(" "));
+  const reads = ["params", "events", "telemetry", "previews", "usage", "refresh", "poll", "more"];
+  const verbs = [...reads, "compareCanvas", "compareJobs"];
+  const actions = Object.fromEntries(verbs.map((name) => [name, note(name)]));
+  const listeners = new Set();
+  let [now, workflow] = [1000, "w"];
+  const page = {
+    t: (key) => key,
+    clock: () => now,
+    isHidden: () => false,
+    needTexts() {},
+    names: () => ({ w: "Tides" }),
+    storedNames: () => ({}),
+    toast: note("toast"),
+    onGraphChanged: (listener) => (listeners.add(listener), () => listeners.delete(listener)),
+    ports: { workflowId: () => workflow },
+  };
+  const store = createStore(reduce, initial);
+  const made = createEffects({
+    store,
+    actions,
+    page,
+    widgets: { follow() {} },
+    badges: { show: (changes) => changes.length && note("badges")(changes.length) },
+    overlays: note("overlays"),
+    markTitle: note("title"),
+    readTab,
+  });
+  store.subscribe(made.changed);
+  return {
+    ...made,
+    store,
+    dispatch: store.dispatch,
+    tell: (id, changed) => store.dispatch({ type: "job", job: job(id, changed), at: now }),
+    /** What was done since it was asked last, of these. */
+    done: (...names) => did.splice(0).filter((one) => names.includes(one.split(" ")[0])),
+    wait(ms) {
+      now += ms;
+      context.mock.timers.tick(ms);
+    },
+    changeGraph: () => listeners.forEach((listener) => listener()),
+    listeners,
+    go: (id) => (workflow = id),
+  };
+}
+
+const later = (minute) => `2026-01-01T00:0${minute}:00Z`;
+const READ = ["params", "events", "telemetry"];
+
+test("a tab reads what it shows when the job is opened and when the tab is chosen", (context) => {
+  const { tell, dispatch, done } = effects(context);
+  tell("a", { state: "paused" });
+  dispatch({ type: "open", job_id: "a" });
+  assert.deepEqual(done(...READ), ["params a"]);
+  for (const [tab, read] of Object.entries({ log: "events", chart: "telemetry", breakpoints: "params" })) {
+    dispatch({ type: "tray", tab });
+    assert.deepEqual(done(...READ), [`${read} a`], tab);
+  }
+  dispatch({ type: "tray", top: 5 });
+  dispatch({ type: "open", job_id: null });
+  assert.deepEqual(done(...READ), []);
+});
+
+test("what is open is read again when the job pauses, is edited or moved, and not at each step", (context) => {
+  const { tell, dispatch, done } = effects(context);
+  tell("a", { step: 1 });
+  dispatch({ type: "open", job_id: "a", tab: "log" });
+  done();
+  tell("a", { step: 2, updated_at: later(2) });
+  assert.deepEqual(done(...READ), []);
+  tell("a", { step: 2, state: "paused", updated_at: later(3) });
+  assert.deepEqual(done(...READ), ["events a"]);
+  tell("a", { step: 1, state: "paused", updated_at: later(4) });
+  assert.deepEqual(done(...READ), ["events a"], "after a rewind");
+  const modified_params = { 3: { cfg: { from: 7, to: 8, from_step: null } } };
+  tell("a", { step: 1, state: "paused", modified_params, updated_at: later(5) });
+  assert.deepEqual(done(...READ), ["events a"]);
+});
+
+test("time goes on while a job runs, and stops with the last one", (context) => {
+  const { tell, store, done, wait } = effects(context);
+  wait(3000);
+  assert.equal(store.get().now, 0);
+  tell("a", {});
+  done();
+  wait(1000);
+  assert.equal(store.get().now, 5000);
+  assert.deepEqual(done("poll"), ["poll"]);
+  tell("a", { state: "completed", updated_at: later(2) });
+  wait(5000);
+  assert.equal(store.get().now, 5000);
+});
+
+test("the canvas is compared while a job of its workflow stands, once it was left alone", (context) => {
+  const { tell, done, wait, changeGraph, listeners, go, graphChanged } = effects(context);
+  tell("a", {});
+  assert.equal(listeners.size, 0);
+  tell("a", { state: "paused", updated_at: later(2) });
+  assert.equal(listeners.size, 1);
+  wait(200);
+  changeGraph();
+  wait(200);
+  assert.deepEqual(done("compareCanvas"), []);
+  wait(100);
+  assert.deepEqual(done("compareCanvas"), ["compareCanvas a"]);
+  go("other");
+  graphChanged();
+  changeGraph();
+  wait(1000);
+  assert.deepEqual([listeners.size, done("compareCanvas")], [0, []]);
+});
+
+test("the nodes that differ have badges until another graph is on screen", (context) => {
+  const { tell, dispatch, done, go, graphChanged, store } = effects(context);
+  tell("a", { state: "paused" });
+  const changes = [{ node_id: "3", input: "cfg", title: "", from: 1, to: 2 }];
+  dispatch({ type: "canvas", job_id: "a", changes });
+  assert.deepEqual(done("badges"), ["badges 1"]);
+  go("other");
+  graphChanged();
+  assert.deepEqual([done("badges"), store.get().canvas], [[], {}]);
+});
+
+test("the user is told of a job that paused by itself or failed, and not of one that was asked to", (context) => {
+  const { tell, done } = effects(context);
+  tell("a", {});
+  tell("a", { state: "paused", pause_reason: "user", updated_at: later(2) });
+  assert.deepEqual(done("toast", "title").at(-1), "title true");
+  tell("a", { updated_at: later(3) });
+  assert.deepEqual(done("toast", "title"), ["title false"]);
+  tell("a", { state: "paused", pause_reason: "nan", updated_at: later(4) });
+  tell("a", { updated_at: later(5) });
+  tell("a", { state: "failed", updated_at: later(6) });
+  assert.deepEqual(
+    done("toast").map((one) => one.split(" ")[1]),
+    ["warn", "error"],
+  );
+});
+
+test("the next page is read near the end of the list, and only there", async (context) => {
+  const { dispatch, trayDrawn, done } = effects(context);
+  const jobs = Array.from({ length: 100 }, (_, at) => job(`j${at}`));
+  dispatch({ type: "jobs", jobs, next: "more", first: true, since: 0, at: 1 });
+  dispatch({ type: "tray", shown: true, top: 0, height: 600 });
+  trayDrawn();
+  await null;
+  assert.deepEqual(done("more"), []);
+  dispatch({ type: "tray", top: 80 * 92 });
+  trayDrawn();
+  await null;
+  assert.deepEqual(done("more"), ["more"]);
+});
+
+test("dialogs have their place while one is open, and a reload reads the pictures of each sampler once", (context) => {
+  const { tell, dispatch, done } = effects(context);
+  tell("a", { sampler_nodes: ["3", "4"], preview_url: "p" });
+  tell("a", { sampler_nodes: ["3", "4"], preview_url: "q", updated_at: later(2) });
+  assert.deepEqual(done("previews"), ["previews a"]);
+  dispatch({ type: "abortDialog", job_id: "a" });
+  assert.deepEqual(done("overlays"), ["overlays true"]);
+  dispatch({ type: "abortDialog", job_id: null });
+  assert.deepEqual(done("overlays"), ["overlays false"]);
+});
+
+test("what is wanted for a while starts once and stops once", () => {
+  const did = [];
+  const wanted = whileWanted(() => (did.push("start"), () => did.push("stop")));
+  for (const now of [false, true, true, false, false, true]) wanted(now);
+  assert.deepEqual(did, ["start", "stop", "start"]);
+});
+
+test("what is asked for often is done once: soon after the first time, or once it is quiet", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const did = [];
+  const first = soon(100, () => did.push("soon"));
+  const last = whenQuiet(100, () => did.push("quiet"));
+  for (let at = 0; at < 3; at += 1) {
+    first();
+    last.ask();
+    context.mock.timers.tick(60);
+  }
+  assert.deepEqual(did, ["soon"]);
+  context.mock.timers.tick(60);
+  assert.deepEqual(did, ["soon", "soon", "quiet"]);
+  last.ask();
+  last.cancel();
+  context.mock.timers.tick(1000);
+  assert.equal(did.filter((one) => one === "quiet").length, 1);
+});

@@ -1,0 +1,79 @@
+// Commands for the palette, the menu and the keyboard. Keys that neither the frontend nor browsers use.
+import { jobForCommand } from "../model/select.js";
+/** @import { Job } from "../model/types.js" */
+/** @import { Actions } from "../server/actions.js" */
+/** @import { Store } from "../model/action_types.js" */
+
+export const keybindings = [
+  { commandId: "Midrun.PauseOrResume", combo: { key: "F8" } },
+  { commandId: "Midrun.Step", combo: { key: "F9" } },
+  { commandId: "Midrun.Abort", combo: { key: "F8", shift: true } },
+  { commandId: "Midrun.TogglePanel", combo: { key: "F4" } },
+];
+
+export const menuCommands = [
+  {
+    path: ["Midrun"],
+    commands: [
+      "Midrun.PauseOrResume",
+      "Midrun.Pause",
+      "Midrun.Resume",
+      "Midrun.Step",
+      "Midrun.Edit",
+      "Midrun.View",
+      "Midrun.Abort",
+      "Midrun.ToggleBreakpoint",
+      "Midrun.TogglePanel",
+    ],
+  },
+];
+
+const RESUMABLE = ["paused", "pausing", "failed"];
+const PAUSABLE = ["running", "queued"];
+const IN_FRONT = ["running", "pausing", "paused", "failed", "queued"]; // what the user sees going on comes first
+
+/**
+ * @param {Store} store
+ * @param {Actions} actions
+ * @param {{ selected: () => any[] }} page
+ * @param {{ jobOf: (node: any) => Job | null }} widgets
+ * @param {{ toggle: (node: any) => void }} breakpoints of nodes
+ * @param {() => any} togglePanel
+ */
+export function createCommands(store, actions, page, widgets, breakpoints, togglePanel) {
+  /** @param {string[]} states @param {(id: string) => any} act */
+  const on = (states, act) => () => {
+    const selected = page
+      .selected()
+      .map((node) => widgets.jobOf(node)?.job_id)
+      .find((id) => id !== undefined);
+    const id = jobForCommand(store.get(), states, selected ?? null);
+    if (id !== null) return act(id);
+  };
+  const pauseOrResume = (/** @type {string} */ id) =>
+    PAUSABLE.includes(store.get().jobs[id].state) ? actions.pause(id) : actions.resume(id);
+  const command = (
+    /** @type {string} */ id,
+    /** @type {string} */ label,
+    /** @type {string} */ icon,
+    /** @type {() => any} */ act,
+  ) => ({ id: `Midrun.${id}`, label, icon, function: act });
+  return [
+    command("PauseOrResume", "Midrun: Pause or resume", "icon-[lucide--play]", on(IN_FRONT, pauseOrResume)),
+    command("Pause", "Midrun: Pause", "icon-[lucide--pause]", on(PAUSABLE, actions.pause)),
+    command("Resume", "Midrun: Resume", "icon-[lucide--play]", on(RESUMABLE, actions.resume)),
+    command("Step", "Midrun: Step", "icon-[lucide--step-forward]", on(["paused", "failed"], actions.step)),
+    command("Edit", "Midrun: Edit parameters", "icon-[lucide--wrench]", on(IN_FRONT, actions.editFromNode)),
+    command(
+      "View",
+      "Midrun: View the picture",
+      "icon-[lucide--eye]",
+      on([...IN_FRONT, "aborted", "completed"], (id) => actions.view(id)),
+    ),
+    command("Abort", "Midrun: Abort…", "icon-[lucide--square]", on(IN_FRONT, actions.askToAbort)),
+    command("ToggleBreakpoint", "Midrun: Pause before the selected nodes", "icon-[lucide--target]", () =>
+      page.selected().forEach(breakpoints.toggle),
+    ),
+    command("TogglePanel", "Midrun: Toggle panel", "icon-[lucide--history]", togglePanel),
+  ];
+}

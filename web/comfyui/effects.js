@@ -1,0 +1,150 @@
+// What follows from a change of the model, beside drawing: reading more, notifications, timers.
+import { ACTIVE, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
+import { comparedWith, comparisonOf } from "../model/select_compare.js";
+import { previewsOf } from "../model/select_pictures.js";
+import { same } from "../ui/records.js";
+import { soon, whileWanted } from "../ui/schedule.js";
+import { createCanvasWatch } from "./canvas_watch.js";
+import { notify } from "./notifications.js";
+/** @import { Store } from "../model/action_types.js" */
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Actions } from "../server/actions.js" */
+/** @import { Badges } from "./badges.js" */
+/** @import { NodeWidgets } from "./node_widgets.js" */
+/** @import { Page } from "./page.js" */
+
+const TICK_MS = 1000;
+const SETTLE_MS = 250;
+
+/**
+ * @param {{
+ *   store: Store, actions: Actions, page: Page, widgets: Pick<NodeWidgets, "follow">, badges: Pick<Badges, "show">,
+ *   overlays: (wanted: boolean) => void, markTitle: (wanted: boolean) => void,
+ *   readTab: (actions: Actions, id: string, tab: string) => void,
+ * }} parts  overlays: shows or hides the dialogs; readTab: asks for what a tab of a job shows
+ */
+export function createEffects({ store, actions, page, widgets, badges, overlays, markTitle, readTab }) {
+  const canvas = createCanvasWatch(store, actions, page, badges);
+  const refreshSoon = soon(SETTLE_MS, () => void actions.refresh());
+  const refreshUsageSoon = soon(SETTLE_MS, () => void actions.usage());
+  const clock = whileWanted(() => {
+    const ticker = setInterval(tick, TICK_MS);
+    return () => clearInterval(ticker);
+  });
+  /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
+  let frame = ""; // of the film strip, that was scrolled to
+
+  const showTime = () => store.dispatch({ type: "tick", at: page.clock() });
+
+  function tick() {
+    showTime();
+    if (!page.isHidden() && somethingRuns(store.get())) void actions.poll();
+  }
+
+  /** Time goes on only while there is something to see of it. @param {Model} model */
+  const keepTime = (model) => clock(somethingRuns(model) || (model.tray.shown && somethingIsPaused(model)));
+
+  /** Each node of several that sample shows its own pictures, also after a reload. @param {Model} model */
+  function readPictures(model) {
+    const job = ofWorkflow(model, page.ports.workflowId());
+    if (job === null || job.job_id in model.previews || read.has(job.job_id)) return;
+    if (job.sampler_nodes.length < 2 || !job.preview_url) return;
+    read.add(job.job_id);
+    void actions.previews(job.job_id);
+  }
+
+  /** What is open is read again when its job became another. @param {Model} model @param {Model} before */
+  function readAgain(model, before) {
+    const ended = model.abort?.sent ? model.abort.job_id : null;
+    if (ended !== null && model.jobs[ended] !== before.jobs[ended]) void actions.events(ended);
+    const id = model.tray.open ?? model.viewer?.job_id;
+    if (!id) return;
+    const [job, was] = [model.jobs[id], before.jobs[id]];
+    if (!job || !was || job === was) return;
+    const shown = previewsOf(model, id).some((one) => one.url === job.preview_url);
+    if (job.preview_url !== was.preview_url && !shown) void actions.previews(id); // another client's job
+    if (isElsewhere(job, was)) readTab(actions, id, model.tray.tab);
+  }
+
+  /** What differs is read anew at each step. @param {Model} model */
+  function compareAgain(model) {
+    const wanted = model.viewer && comparedWith(model, model.viewer);
+    if (model.viewer && wanted && comparisonOf(model, model.viewer)?.step !== wanted.step)
+      void actions.compareJobs(model.viewer.job_id, wanted.job, wanted.step);
+  }
+
+  /** The workflow on screen has a name only here. @param {Model} model @param {Model} before */
+  function nameJobs(model, before) {
+    const added = model.order.some((id) => !(id in before.jobs) && model.jobs[id].state === "queued");
+    store.dispatch({ type: "names", names: added ? page.names() : page.storedNames() });
+  }
+
+  /** @param {Model} model @param {Model} before */
+  function jobsChanged(model, before) {
+    markTitle(somethingIsPaused(model));
+    widgets.follow();
+    notify(model, before, page.t, page.toast);
+    readAgain(model, before);
+    readPictures(model);
+    if (model.tray.shown && (model.order !== before.order || someStopped(model, before))) refreshUsageSoon();
+  }
+
+  return {
+    /** @param {Model} model @param {Model} before */
+    changed(model, before) {
+      const [jobs, { open, tab, shown }] = [model.jobs !== before.jobs, model.tray];
+      if (model.order.length) page.needTexts(showTime);
+      if (model.order !== before.order) nameJobs(model, before);
+      if (jobs) jobsChanged(model, before);
+      if (jobs || shown !== before.tray.shown) keepTime(model);
+      if (open !== null && (open !== before.tray.open || tab !== before.tray.tab))
+        readTab(actions, open, tab);
+      if (jobs || model.canvas !== before.canvas) canvas.look(model);
+      if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
+      overlays([model.viewer, model.abort, model.confirm, model.fork].some((one) => one !== null));
+    },
+
+    /** Another graph is on screen. */
+    graphChanged() {
+      for (const id of Object.keys(store.get().canvas))
+        store.dispatch({ type: "canvas", job_id: id, changes: [] });
+      if (!store.get().order.length) return;
+      widgets.follow();
+      canvas.lookAnew();
+      readPictures(store.get());
+    },
+
+    /** Jobs of other clients are not told to this page, but that the queue changed is. */
+    refreshSoon,
+
+    /** The next page is read when the end of the list comes near. */
+    trayDrawn() {
+      if (needsMore(store.get())) queueMicrotask(() => void actions.more());
+    },
+
+    /** @param {Element} host */
+    overlaysDrawn(host) {
+      const current = host.querySelector(".midrun-frame[aria-current]");
+      const label = current?.getAttribute("aria-label") ?? "";
+      if (label !== frame) current?.scrollIntoView({ block: "nearest", inline: "center" });
+      frame = label;
+    },
+  };
+}
+
+/** Whether what is read of a job besides itself may be another now. @param {Job} job @param {Job} was */
+function isElsewhere(job, was) {
+  const edited = !same(job.modified_params, was.modified_params);
+  const moved = job.state === "paused" && (job.step !== was.step || job.take?.step !== was.take?.step);
+  return edited || moved || job.state !== was.state || job.node_id !== was.node_id;
+}
+
+/** Whether a job came to a stand or to its end. @param {Model} model @param {Model} before */
+function someStopped(model, before) {
+  return model.order.some((id) => {
+    const was = before.jobs[id];
+    return (
+      was !== model.jobs[id] && was && ACTIVE.includes(was.state) && !ACTIVE.includes(model.jobs[id].state)
+    );
+  });
+}

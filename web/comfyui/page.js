@@ -1,0 +1,147 @@
+// What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version.
+import { pathKey } from "../model/reducer_editor.js";
+import { nodesOf, prefixes } from "./graph.js";
+import { translator } from "../ui/i18n.js";
+/** @import { Translate } from "../ui/i18n.js" */
+/** @import { Toast } from "./notifications.js" */
+
+const NAMES = "Midrun.WorkflowNames"; // in the browser's storage: workflow id -> name
+const MOST_NAMES = 200;
+const EXAMPLE = "Pause and edit"; // of example_workflows
+
+/** @param {any} app @param {any} api @param {string} here URL of index.js */
+export function createPage(app, api, here) {
+  /** @type {Record<string, any> | null} */ let texts = null;
+  /** @type {Promise<void> | null} */ let loading = null;
+  /** @type {Set<() => void>} */ const wanting = new Set();
+  /** @type {Translate} */ let translate = (key) => key;
+  const t = (/** @type {string} */ key, /** @type {any} */ values) => translate(key, values);
+  const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
+  const root = () => app.rootGraph ?? app.graph ?? null;
+  const workflowId = () => root()?.id ?? null;
+
+  function choose() {
+    if (texts !== null) translate = translator(texts, setting("Comfy.Locale") ?? "en");
+    for (const then of [...wanting]) then();
+  }
+
+  return {
+    t,
+    root,
+    clock: () => Date.now(),
+    hasTexts: () => texts !== null,
+    /** Read the texts once, when the first is wanted. @param {() => void} then now, and in another language; the same function each time */
+    needTexts(then) {
+      wanting.add(then);
+      loading ??= api
+        .fetchApi("/i18n")
+        .then((/** @type {Response} */ response) => response.json())
+        .catch(() => ({}))
+        .then((/** @type {any} */ found) => {
+          texts = found;
+          choose();
+          app.ui.settings.addEventListener("Comfy.Locale.change", choose);
+        });
+    },
+    style() {
+      const link = document.createElement("link");
+      link.rel = "stylesheet";
+      link.href = new URL("./midrun.css", here).href;
+      document.head.append(link);
+    },
+    dirty: () => root()?.setDirtyCanvas?.(true, true),
+    /** @param {string} text @param {{ fgColor: string, bgColor: string }} [colours] */
+    badge(text, colours = { fgColor: "#1c1400", bgColor: "#eab308" }) {
+      const Badge = /** @type {any} */ (globalThis).LGraphBadge;
+      return Badge ? new Badge({ text, ...colours }) : null;
+    },
+    isHidden: () => document.hidden,
+    hasNoMouse: () => matchMedia("(hover: none)").matches,
+    inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),
+    /** The graph that is shown, which may be inside a subgraph node. */
+    shownGraph: () => app.canvas?.graph ?? root(),
+    onGraphShown: (/** @type {() => void} */ listener) =>
+      app.canvas?.canvas?.addEventListener("litegraph:set-graph", listener),
+    /** @type {Toast} */
+    toast(severity, summary, detail) {
+      const toast = app.extensionManager.toast;
+      if (typeof toast.warning === "function")
+        toast[severity === "warn" ? "warning" : severity](summary, { description: detail, duration: 8000 });
+      else toast.add({ severity, summary, detail, life: 8000 });
+    },
+    /** The nodes that are selected on the canvas. @returns {any[]} */
+    selected: () => [...(app.canvas?.selectedItems ?? [])].filter((item) => item.comfyClass !== undefined),
+    /** Calls at each change of the graph on screen. @param {() => void} listener @returns {() => void} */
+    onGraphChanged(listener) {
+      api.addEventListener("graphChanged", listener);
+      return () => api.removeEventListener("graphChanged", listener);
+    },
+    /** The name of the workflow on screen, kept for the jobs that are queued from it. */
+    names() {
+      const known = storedNames();
+      const id = workflowId();
+      const name = app.extensionManager.workflow?.activeWorkflow?.filename;
+      if (typeof name === "string" && id !== null && known[id] !== name) {
+        const { [id]: _, ...rest } = known;
+        const kept = Object.fromEntries([...Object.entries(rest), [id, name]].slice(-MOST_NAMES));
+        try {
+          localStorage.setItem(NAMES, JSON.stringify(kept));
+        } catch {
+          // the browser's storage is full or closed: then until the page is left
+        }
+        return kept;
+      }
+      return known;
+    },
+    storedNames,
+    ports: {
+      t,
+      clock: () => Date.now(),
+      setting,
+      setSetting: (/** @type {string} */ id, /** @type {any} */ value) =>
+        app.extensionManager.setting.set(id, value),
+      workflowId,
+      async canvas() {
+        return { prompt: (await app.graphToPrompt()).output, automatic: automatic(root()) };
+      },
+      async insertExample() {
+        const pack = decodeURIComponent(new URL(here).pathname.split("/").at(-2) ?? "");
+        const packs = await (await api.fetchApi("/workflow_templates")).json();
+        const names = packs[pack] ?? [];
+        const name = names.includes(EXAMPLE) ? EXAMPLE : names[0];
+        if (name === undefined) return;
+        const route = `/workflow_templates/${encodeURIComponent(pack)}/${encodeURIComponent(name)}.json`;
+        await app.loadGraphData(await (await api.fetchApi(route)).json(), true, true, name);
+      },
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof createPage>} Page */
+
+/** @returns {Record<string, string>} */
+function storedNames() {
+  try {
+    const found = JSON.parse(localStorage.getItem(NAMES) ?? "{}");
+    return found && typeof found === "object" ? found : {};
+  } catch {
+    return {};
+  }
+}
+
+/** What the frontend changes by itself: widgets with a "control after generate" that is not "fixed". @param {any} root */
+function automatic(root) {
+  /** @type {Set<string>} */ const found = new Set();
+  for (const [graph, places] of root ? prefixes(root) : []) {
+    for (const node of nodesOf(graph)) {
+      for (const widget of node.widgets ?? []) {
+        const controls = (widget.linkedWidgets ?? []).filter(
+          (/** @type {any} */ one) => one.name === "control_after_generate",
+        );
+        if (!controls.some((/** @type {any} */ one) => one.value !== "fixed")) continue;
+        for (const place of places) found.add(pathKey(`${place}${node.id}`, widget.name));
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,227 @@
+// What the page knows, and the one pure function that changes it. No DOM, no requests, no clock.
+import { onEditor } from "./reducer_editor.js";
+import { keep, same, without } from "../ui/records.js";
+import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
+/** @import { Action, Reducers } from "./action_types.js" */
+/** @import { Job, Model, Preview } from "./types.js" */
+
+/** @type {Model} */
+export const initial = Object.freeze({
+  jobs: {}, // job_id -> Job
+  order: [], // job_ids, newest first
+  byPrompt: {}, // any prompt_id -> job_id
+  received: {}, // job_id -> when it was last heard of, by `now`
+  stepsByNode: {}, // job_id -> node_id -> steps it was seen to have done
+  next: undefined, // cursor of the next page; null: there is none; undefined: nothing was read yet
+  loading: false,
+  offline: false,
+  now: 0, // milliseconds
+  usage: null,
+  previews: {},
+  editors: {},
+  events: {},
+  requests: {}, // job_id -> verb that is under way
+  refusals: {}, // job_id -> why its last request was refused
+  names: {}, // workflow id -> name, as far as this browser knows it
+  canvas: {}, // job_id -> what differs on the canvas
+  canvasBaselines: {}, // job_id -> pathKey -> value that the canvas had when it was sent last
+  tray: {
+    filter: "all",
+    open: null,
+    left: null, // was open before
+    tab: "parameters",
+    search: "",
+    top: 0,
+    height: 0,
+    shown: false,
+    step: null,
+    pointed: null,
+    focused: null,
+    touch: false,
+  },
+  abort: null,
+  viewer: null,
+  confirm: null,
+  removing: null,
+  ...initialTravel,
+});
+
+/** @type {Reducers} */
+const on = {
+  // -- from the server -----------------------------------------------------------------------------------
+  job: (model, { job, at }) => withJobs(model, [job], at),
+
+  jobs(model, { jobs, next, first, at, since }) {
+    let known = model;
+    if (first) {
+      const oldest = next === null ? "" : (jobs.at(-1)?.created_at ?? "");
+      const there = new Set(jobs.map((job) => job.job_id));
+      for (const id of model.order) {
+        const gone = !there.has(id) && model.jobs[id].created_at >= oldest && model.received[id] < since;
+        if (gone) known = withoutJob(known, id);
+      }
+    }
+    const further = first && known.next !== undefined && known.next !== null && jobs.length > 0;
+    return { ...withJobs(known, jobs, at), next: further ? known.next : next, loading: false };
+  },
+
+  loading: (model) => ({ ...model, loading: true }),
+  loadingFailed: (model) => ({ ...model, loading: false }),
+
+  preview(model, { preview }) {
+    const jobId = model.byPrompt[preview.job_id] ?? preview.job_id;
+    // Later ones are of an earlier call of the node, or of what was computed before a rewind.
+    const known = (model.previews[jobId] ?? []).filter(
+      (one) => one.node_id !== preview.node_id || one.step <= preview.step,
+    );
+    return { ...model, previews: { ...model.previews, [jobId]: merged(known, [preview]) } };
+  },
+
+  previews(model, { job_id, previews }) {
+    const steps = previews.filter((one) => one.kind !== "source");
+    const kept = newerThan(model.previews[job_id] ?? [], steps);
+    return { ...model, previews: { ...model.previews, [job_id]: merged(kept, steps) } };
+  },
+
+  events: (model, { job_id, events }) => ({ ...model, events: { ...model.events, [job_id]: events } }),
+  usage: (model, { usage }) => ({ ...model, usage }),
+
+  gone: (model, { job_id }) => withoutJob(model, job_id),
+  offline: (model, { offline }) => (model.offline === offline ? model : { ...model, offline }),
+  tick: (model, { at }) => ({ ...model, now: at }),
+
+  // -- asked for by the user ------------------------------------------------------------------------------
+  ask: (model, { job_id, verb }) => ({
+    ...model,
+    requests: { ...model.requests, [job_id]: verb },
+    refusals: without(model.refusals, job_id),
+  }),
+  answered: (model, { job_id }) => ({ ...model, requests: without(model.requests, job_id) }),
+  refused: (model, { job_id, message }) => ({
+    ...model,
+    requests: without(model.requests, job_id),
+    refusals: { ...model.refusals, [job_id]: message },
+  }),
+
+  // -- the canvas -----------------------------------------------------------------------------------------
+  names: (model, { names }) => ({ ...model, names: { ...model.names, ...names } }),
+  canvas: (model, { job_id, changes }) =>
+    same(model.canvas[job_id] ?? [], changes)
+      ? model
+      : {
+          ...model,
+          canvas: changes.length ? { ...model.canvas, [job_id]: changes } : without(model.canvas, job_id),
+        },
+  canvasSent: (model, { job_id, values }) => ({
+    ...model,
+    canvasBaselines: { ...model.canvasBaselines, [job_id]: { ...model.canvasBaselines[job_id], ...values } },
+    canvas: without(model.canvas, job_id),
+    confirm: null,
+  }),
+  confirm: (model, { job_id }) => ({ ...model, confirm: job_id }),
+
+  // -- the tray, the dialogs, the viewer ------------------------------------------------------------------
+  tray: (model, { type: _, ...changed }) => ({ ...model, tray: { ...model.tray, ...changed } }),
+  open: (model, { job_id, tab = "parameters" }) => ({
+    ...model,
+    tray: { ...model.tray, open: job_id, left: model.tray.open, tab, search: "", step: null },
+  }),
+  remove: (model, { job_id }) => ({ ...model, removing: job_id }),
+  abortDialog: (model, { job_id }) => ({
+    ...model,
+    abort: job_id === null ? null : { job_id, mode: "stop", reason: "", reasons: [], sent: false },
+  }),
+  abort: (model, { type: _, ...changed }) =>
+    model.abort === null ? model : { ...model, abort: { ...model.abort, ...changed } },
+  view: (model, { job_id, node_id = null, step = null }) => ({
+    ...model,
+    viewer: job_id === null ? null : { job_id, node_id, step, compare: null, split: 0.5, zoom: 0 },
+  }),
+  viewer: (model, { type: _, ...changed }) =>
+    model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
+
+  ...onEditor,
+  ...onTravel,
+};
+
+/** @param {Model} model @param {Action} action @returns {Model} */
+export function reduce(model, action) {
+  const change = Object.hasOwn(on, action.type) ? on[action.type] : undefined;
+  if (change === undefined) throw new Error(`Midrun: unknown action ${action.type}`);
+  return change(model, /** @type {never} */ (action)); // its own, by its type
+}
+
+// -- parts --------------------------------------------------------------------------------------------------
+
+/** @param {Model} model @param {Job[]} jobs @param {number} at @returns {Model} */
+function withJobs(model, jobs, at) {
+  const fresh = jobs.filter((job) => !(model.jobs[job.job_id]?.updated_at > job.updated_at));
+  if (!fresh.length) return model;
+  const next = {
+    ...model,
+    jobs: { ...model.jobs },
+    received: { ...model.received },
+    stepsByNode: { ...model.stepsByNode },
+  };
+  let [order, byPrompt] = [model.order, model.byPrompt];
+  for (const job of fresh) {
+    const before = model.jobs[job.job_id];
+    next.jobs[job.job_id] = job;
+    next.received[job.job_id] = at;
+    for (const id of [job.node_id, job.display_node_id])
+      if (id !== null && next.stepsByNode[job.job_id]?.[id] !== job.step)
+        next.stepsByNode[job.job_id] = { ...next.stepsByNode[job.job_id], [id]: job.step };
+    if (before === undefined) order = [...order, job.job_id];
+    if (before?.prompt_ids.length !== job.prompt_ids.length)
+      byPrompt = { ...byPrompt, ...Object.fromEntries(job.prompt_ids.map((id) => [id, job.job_id])) };
+  }
+  if (order !== model.order)
+    order = [...order].sort((a, b) => (next.jobs[a].created_at < next.jobs[b].created_at ? 1 : -1));
+  const all = { ...next, order, byPrompt, now: Math.max(model.now, at) };
+  return fresh.reduce((known, job) => withTravel(known, job, model.jobs[job.job_id]), all);
+}
+
+/** @param {Model} model @param {string} id @returns {Model} */
+function withoutJob(model, id) {
+  const byPrompt = keep(model.byPrompt, (_, jobId) => jobId !== id);
+  const next = { ...model, byPrompt, order: model.order.filter((known) => known !== id) };
+  for (const name of /** @type {const} */ ([
+    "jobs",
+    "received",
+    "stepsByNode",
+    "previews",
+    "editors",
+    "events",
+    "requests",
+    "refusals",
+    "canvas",
+    "canvasBaselines",
+    "telemetry",
+  ]))
+    /** @type {any} */ (next)[name] = without(/** @type {any} */ (model[name]), id);
+  if (model.tray.open === id) next.tray = { ...model.tray, open: null };
+  if (model.viewer?.job_id === id) next.viewer = null;
+  if (model.abort?.job_id === id) next.abort = null;
+  if (model.removing === id) next.removing = null;
+  if (model.confirm === id) next.confirm = null;
+  if (model.fork?.job_id === id) next.fork = null;
+  if (model.comparison?.job_id === id || model.comparison?.with === id) next.comparison = null;
+  return next;
+}
+
+/** What came while the list was on its way. @param {Preview[]} known @param {Preview[]} list */
+function newerThan(known, list) {
+  const newest = list.reduce((latest, { created_at }) => (created_at > latest ? created_at : latest), "");
+  return known.filter((preview) => preview.created_at > newest);
+}
+
+/** One a node and step: the later. By nodes as they were first seen, then by step. @param {Preview[]} known @param {Preview[]} more */
+function merged(known, more) {
+  const all = new Map([...known, ...more].map((preview) => [`${preview.node_id} ${preview.step}`, preview]));
+  /** @type {Record<string, string>} */ const began = {};
+  for (const { node_id, created_at } of all.values())
+    if (!(began[node_id] < created_at)) began[node_id] = created_at;
+  const order = (/** @type {Preview} */ a, /** @type {Preview} */ b) =>
+    a.node_id === b.node_id ? a.step - b.step : began[a.node_id] < began[b.node_id] ? -1 : 1;
+  return [...all.values()].sort(order);
+}

@@ -1,0 +1,181 @@
+// What the views want to know of the model. Pure functions.
+import { remembering } from "../ui/records.js";
+/** @import { Translate } from "../ui/i18n.js" */
+/** @import { Job, Model } from "./types.js" */
+
+export const ACTIVE = ["queued", "running", "pausing"];
+export const ALIVE = [...ACTIVE, "paused", "failed"];
+
+/** @param {Job} job */
+export const hasEnded = (job) => job.state === "completed" || job.state === "aborted";
+/** @type {Record<string, string[]>} */
+export const FILTERS = {
+  all: [],
+  running: ACTIVE,
+  paused: ["paused"],
+  failed: ["failed", "aborted"],
+  done: ["completed"],
+};
+
+/**
+ * The job that a node of the graph on screen shows: the newest of its workflow that samples there.
+ * @param {Model} model
+ * @param {string | null} workflowId
+ * @param {string[]} executionIds the node's, in each instance of its subgraph
+ * @param {boolean} always also jobs that ended
+ * @returns {Job | null}
+ */
+export function jobOfNode(model, workflowId, executionIds, always) {
+  for (const id of model.order) {
+    const job = model.jobs[id];
+    if (job.workflow.id !== workflowId || workflowId === null) continue;
+    if (!always && !ALIVE.includes(job.state)) continue;
+    if (job.display_node_id !== null && executionIds.includes(job.display_node_id)) return job;
+    if (job.sampler_nodes.some((node) => executionIds.includes(node))) return job;
+  }
+  return null;
+}
+
+/** The newest job of a workflow. @param {Model} model @param {string | null} workflowId @returns {Job | null} */
+export function ofWorkflow(model, workflowId) {
+  const id = model.order.find((one) => model.jobs[one].workflow.id === workflowId);
+  return id === undefined ? null : model.jobs[id];
+}
+
+/** The nodes that sample, of jobs that are alive, of that workflow. @param {Model} model @param {string | null} workflowId */
+export function liveNodes(model, workflowId) {
+  const jobs = model.order.map((id) => model.jobs[id]);
+  const alive = jobs.filter(
+    (job) => workflowId !== null && job.workflow.id === workflowId && ALIVE.includes(job.state),
+  );
+  return new Set(alive.map((job) => job.display_node_id).filter((id) => id !== null));
+}
+
+/**
+ * What a command is about: of those that can take it the one in front.
+ * @param {Model} model @param {string[]} states @param {string | null} [selected] job_id of the selected node
+ */
+export function jobForCommand(model, states, selected = null) {
+  const can = (/** @type {string | null} */ id) => id !== null && states.includes(model.jobs[id]?.state);
+  if (can(selected)) return selected;
+  if (can(model.tray.open)) return model.tray.open;
+  for (const state of states) {
+    const found = model.order.find((id) => model.jobs[id].state === state);
+    if (found !== undefined) return found;
+  }
+  return null;
+}
+
+/** What may be asked of a job in its state. @param {Job} job */
+export function verbs(job) {
+  const { state } = job;
+  const alive = ALIVE.includes(state);
+  return {
+    pause: state === "queued" || state === "running",
+    resume: state === "pausing" || state === "paused" || state === "failed",
+    step: state === "paused" || state === "failed",
+    edit: alive,
+    abort: alive,
+    remove: ["completed", "aborted", "failed"].includes(state) || (state === "paused" && !job.held),
+  };
+}
+
+/** Times as they are now, between what the server tells. @param {Model} model @param {Job} job */
+export function timing(model, job) {
+  const since = Math.max(0, (model.now - (model.received[job.job_id] ?? model.now)) / 1000);
+  const { active_s, paused_s, eta_s } = job.timing;
+  const runs = (job.state === "running" || job.state === "pausing") && job.node_id !== null;
+  return {
+    active: runs ? active_s + since : active_s,
+    paused: job.state === "paused" ? paused_s + since : paused_s,
+    eta: runs && eta_s !== null ? Math.max(0, eta_s - since) : eta_s,
+  };
+}
+
+/** @param {Job} job @returns {number} from 0 to 1 */
+export function progress(job) {
+  if (job.state === "completed") return 1;
+  return job.total_steps ? Math.min(1, job.step / job.total_steps) : 0;
+}
+
+/** Where edits took effect, from 0 to 1. @param {Job} job @returns {number[]} */
+export function editMarks(job) {
+  const steps = Object.values(job.modified_params).flatMap((named) =>
+    Object.values(named).map((edit) => edit.from_step),
+  );
+  const total = job.total_steps;
+  if (!total) return [];
+  return [...new Set(steps)].filter((step) => step !== null).map((step) => Math.min(1, step / total));
+}
+
+/** @param {Job} job @returns {{ pending: number, applied: number }} */
+export function editCounts(job) {
+  const edits = Object.values(job.modified_params).flatMap((named) => Object.values(named));
+  const pending = edits.filter((edit) => edit.from_step === null).length;
+  return { pending, applied: edits.length - pending };
+}
+
+/**
+ * Why it stands: a key of the texts and its values.
+ * @param {Job} job @returns {[string, Record<string, string | number>]}
+ */
+export function sentence(job) {
+  const step = job.paused_at_step ?? job.step;
+  if (job.state === "failed") return ["why.failed", { step: job.step, error: job.error?.message ?? "" }];
+  if (job.state === "aborted")
+    return job.abort_reason
+      ? ["why.aborted", { step: job.step, reason: job.abort_reason }]
+      : ["why.abortedPlain", { step: job.step }];
+  if (job.state === "paused" && job.error && job.pause_reason === "breakpoint")
+    return ["why.exception", { step, error: job.error.message }];
+  if (job.state === "paused" && job.paused_because)
+    return ["why.because", { step, because: job.paused_because }];
+  if (job.state === "paused" && job.paused_before) return ["why.beforeNode", { node: job.paused_before }];
+  if (job.state === "paused" && job.error) return ["why.setBack", { step, error: job.error.message }];
+  if (job.state === "paused") return [`why.${job.pause_reason ?? "user"}`, { step }];
+  if (job.warnings.length) return ["why.warning", { message: job.warnings[0].message }];
+  if (job.state === "running" && job.node_id === null) return ["why.beforeSampling", {}];
+  return [`why.${job.state}`, { step }];
+}
+
+/** @param {Model} model @param {Job} job */
+export function nameOf(model, job) {
+  return job.workflow.name ?? (job.workflow.id !== null ? model.names[job.workflow.id] : undefined) ?? null;
+}
+
+/** Its name, or one made of its id. @param {Translate} t @param {Model} model @param {Job} job */
+export const titleOf = (t, model, job) =>
+  nameOf(model, job) ?? t("tray.unnamed", { id: job.job_id.slice(0, 8) });
+
+const filteredOf = remembering(
+  (/** @type {Model["jobs"]} */ jobs, /** @type {string[]} */ order, /** @type {string[]} */ wanted) =>
+    wanted.length ? order.filter((id) => wanted.includes(jobs[id].state)) : order,
+);
+
+/** @param {Model} model @returns {string[]} */
+export const filtered = (model) =>
+  filteredOf(model.jobs, model.order, FILTERS[model.tray.filter] ?? FILTERS.all);
+
+/** @param {Model} model */
+export const somethingIsPaused = (model) => model.order.some((id) => model.jobs[id].state === "paused");
+
+/** Whether time has to go on by itself. @param {Model} model */
+export const somethingRuns = (model) => model.order.some((id) => ACTIVE.includes(model.jobs[id].state));
+
+export const ROW = 92; // pixels of a row of the list
+const AROUND = 2; // rows drawn beyond what is in sight
+const NEAR_THE_END = 20; // rows
+
+/** The rows of so many that are drawn. @param {Model} model @param {number} count */
+export function rowsInSight({ tray }, count) {
+  const first = Math.max(0, Math.floor(tray.top / ROW) - AROUND);
+  const last = Math.min(count, Math.ceil((tray.top + (tray.height || 600)) / ROW) + AROUND);
+  return { first, last, inSight: first ? first + AROUND : 0 };
+}
+
+/** Whether the list is scrolled so far that it needs its next page. @param {Model} model */
+export function needsMore(model) {
+  const { tray, next, loading } = model;
+  if (tray.open !== null || loading || next === null || next === undefined) return false;
+  return (tray.top + tray.height) / ROW > filtered(model).length - NEAR_THE_END;
+}

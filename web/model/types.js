@@ -1,0 +1,99 @@
+// What the page knows of the server and of itself, as types. The actions that change it are in action_types.js.
+
+/**
+ * -- from the server -------------------------------------------------------------------------------------
+ * @typedef {{ id: string | null, name: string | null }} Workflow
+ * @typedef {{ from: any, to: any, from_step: number | null }} Edit
+ * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null }} Timing
+ * @typedef {"queued" | "running" | "pausing" | "paused" | "completed" | "aborted" | "failed"} State
+ * @typedef {{
+ *   job_id: string, prompt_id: string, prompt_ids: string[], workflow: Workflow, sampler_nodes: string[],
+ *   state: State, held: boolean, pause_reason: string | null, node_id: string | null,
+ *   display_node_id: string | null, iteration: number | null,
+ *   step: number, total_steps: number | null, evaluations: number, sigma: number | null,
+ *   paused_at_step: number | null, modified_params: Record<string, Record<string, Edit>>,
+ *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
+ *   gpu_released: boolean, queue_policy: string, timing: Timing,
+ *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
+ *   take: { node_id: string | null, step: number } | null,
+ *   parent: { job_id: string, step: number } | null, grid: string | null,
+ *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
+ *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
+ *   breakpoints: Breakpoint[], telemetry?: Omit<Measured, "node_id"> | null,
+ *   created_at: string, updated_at: string,
+ * }} Job
+ * @typedef {{
+ *   job_id?: string, node_id: string, display_node_id: string, iteration: number | null, step: number,
+ *   sigma: number | null, url: string, width: number,
+ *   height: number, kind?: string, frames?: number, method: string, label: string, created_at: string,
+ * }} Preview
+ * @typedef {{ jobs: Record<string, number>, bytes: number, free: number }} Usage
+ * @typedef {{ node_id: string, step: number }} Rewind  after which an input can be edited
+ * @typedef {{
+ *   value: any, original: any, modified: boolean, verdict: string, reason: string, rewind?: Rewind | null,
+ *   type: string, min: number | null, max: number | null, step: number | null, options: any[] | null,
+ *   multiline: boolean,
+ * }} Input
+ * @typedef {{ class_type: string, title: string, inputs: Record<string, Input> }} ParamNode
+ * @typedef {{ node_id: string, input: string, reason: string, rewind?: Rewind | null }} Rejected  an edit
+ * @typedef {"step" | "every" | "sigma_below" | "change_below" | "nan" | "exception" | "node" | "time" | "heat"} Kind
+ * @typedef {{
+ *   id: string, kind: Kind, value: number | null, node_id: string | null, enabled: boolean, log_only: boolean,
+ *   iteration?: number | null, hits: number, from?: string, to?: string, above?: number, below?: number,
+ * }} Breakpoint  the last four: hours of the day, degrees of the GPU
+ * @typedef {{
+ *   node_id: string, step: number, sigma: number | null, change: number | null, norm: number | null,
+ *   seconds: number | null, memory: number | null,
+ * }} Measured  what was measured in a step
+ * @typedef {{ node_id: string, title: string, class_type: string, input: string, values: [any, any] }} Difference
+ */
+
+/**
+ * -- the page's own ----------------------------------------------------------------------------------------
+ * @typedef {{ node_id: string, input: string, title: string, from: any, to: any }} CanvasChange
+ * @typedef {{ raw: string | boolean, value: any }} Draft  value undefined: what was typed is no value yet
+ * @typedef {{
+ *   nodes: Record<string, ParamNode> | null, drafts: Record<string, Draft>, refused: Record<string, string>,
+ * }} Editor  drafts and refused by `pathKey`
+ * @typedef {{
+ *   job_id: string, mode: "stop" | "finish", reason: string, reasons: string[], sent: boolean,
+ * }} AbortDialog  sent: then it shows what is left
+ * @typedef {{
+ *   job_id: string, node_id: string | null, step: number | null,
+ *   compare: null | "source" | number | { job: string }, split: number, zoom: number,
+ * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
+ * @typedef {{
+ *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
+ *   height: number, shown: boolean, step: number | null, pointed: string | null,
+ *   focused: string | null, touch: boolean,
+ * }} Tray  left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
+ * @typedef {{
+ *   kind: Kind, value: string, until: string, node_id: string, iteration: string, log_only: boolean,
+ *   refused: string | null,
+ * }} BreakpointForm  as typed; time goes from value to until, heat from above value to below until
+ * @typedef {{ key: string, text: string }} Axis  an input by `pathKey`, "" for none, and its values as typed
+ * @typedef {{
+ *   job_id: string, node_id: string | null, step: number, axes: [Axis, Axis], refused: Record<string, string>,
+ *   message: string | null, sent: boolean,
+ * }} ForkDialog  refused: by `pathKey`; sent: the server makes them
+ * @typedef {{
+ *   job_id: string, with: string, step: number, other: string | null, differences: Difference[],
+ *   message: string | null,
+ * }} Comparison  other: URL of the other job's picture; message: why there is none
+ * @typedef {{
+ *   fork: ForkDialog | null, breakpointForm: BreakpointForm, telemetry: Record<string, Measured[]>, chart: string,
+ *   comparison: Comparison | null, watching: boolean,
+ * }} TravelModel
+ * @typedef {TravelModel & {
+ *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
+ *   received: Record<string, number>, stepsByNode: Record<string, Record<string, number>>,
+ *   next: string | null | undefined, loading: boolean, offline: boolean, now: number, usage: Usage | null,
+ *   previews: Record<string, Preview[]>, events: Record<string, any[]>, editors: Record<string, Editor>,
+ *   requests: Record<string, string>, refusals: Record<string, string>, names: Record<string, string>,
+ *   canvas: Record<string, CanvasChange[]>, canvasBaselines: Record<string, Record<string, any>>,
+ *   tray: Tray, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
+ *   removing: string | null,
+ * }} Model
+ */
+
+export {};

@@ -1,0 +1,59 @@
+// What the list of jobs asks for: its pages, what the jobs take on the disk, and jobs of other clients.
+import { ACTIVE } from "../model/select.js";
+import { Refused } from "./client.js";
+/** @import { Store } from "../model/action_types.js" */
+/** @import { Client } from "./client.js" */
+/** @import { Ports, Requests } from "./requests.js" */
+
+const PAGE = 200;
+const STALE_MS = 2500;
+
+/** @param {Client} client @param {Store} store @param {Pick<Ports, "clock">} ports @param {Requests} requests */
+export function createListActions(client, store, ports, { quietly }) {
+  const { dispatch } = store;
+
+  /** @param {boolean} first */
+  async function readPage(first) {
+    const { loading, next } = store.get();
+    if (!first && (loading || next === null)) return;
+    dispatch({ type: "loading" });
+    const since = ports.clock();
+    try {
+      const page = await client.jobs(first ? {} : { limit: PAGE, before: next ?? undefined });
+      dispatch({ type: "jobs", ...page, first, since, at: ports.clock() });
+      dispatch({ type: "offline", offline: false });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      dispatch({ type: "loadingFailed" });
+    }
+  }
+
+  const list = {
+    /** The newest jobs, and those that this page believes to be unfinished. */
+    async refresh() {
+      await readPage(true);
+      await list.poll(0);
+    },
+    more: () => readPage(false),
+    async usage() {
+      await quietly("", async () => dispatch({ type: "usage", usage: await client.usage() }));
+    },
+    /** Ask for unfinished jobs of which nothing was heard: another client's, whose events go elsewhere. */
+    async poll(stale = STALE_MS) {
+      const { jobs, order, received } = store.get();
+      const now = ports.clock();
+      const old = order.filter((id) => ACTIVE.includes(jobs[id].state) && now - received[id] >= stale);
+      if (!old.length) return;
+      await quietly("", async () => {
+        const page = await client.jobs({ state: ACTIVE, limit: PAGE });
+        for (const job of page.jobs) dispatch({ type: "job", job, at: ports.clock() });
+        const there = new Set(page.jobs.map((job) => job.job_id));
+        const left = old.filter((id) => !there.has(id)).slice(0, 10);
+        await Promise.all(left.map((id) => list.read(id)));
+      });
+    },
+    read: (/** @type {string} */ id) =>
+      quietly(id, async () => dispatch({ type: "job", job: await client.job(id), at: ports.clock() })),
+  };
+  return list;
+}

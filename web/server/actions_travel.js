@@ -1,0 +1,145 @@
+// What a user can ask for of time travel, breakpoints and comparing.
+import { Refused } from "./client.js";
+import { editorOf, pathKey } from "../model/reducer_editor.js";
+import { forkPlan } from "../model/select_fork.js";
+import { breakpointOf } from "../model/select_travel.js";
+/** @import { Breakpoint } from "../model/types.js" */
+/** @import { Store } from "../model/action_types.js" */
+/** @import { Client } from "./client.js" */
+/** @import { Ports, Requests } from "./requests.js" */
+
+/**
+ * @param {Client} client @param {Store} store @param {Ports} ports @param {Requests} requests
+ * @param {(id: string) => Promise<void>} readParams
+ */
+export function createTravelActions(client, store, ports, { ask, quietly, messageOf }, readParams) {
+  const { dispatch } = store;
+
+  /** Where the job now is, is what is shown. */
+  const showNewest = () => {
+    dispatch({ type: "tray", step: null });
+    dispatch({ type: "viewer", step: null });
+  };
+
+  const known = (/** @type {string} */ id) => store.get().jobs[id]?.breakpoints ?? [];
+
+  /** @param {string} id @param {(known: Breakpoint[]) => any[]} change of those that it has when its turn comes */
+  const setBreakpoints = (id, change) =>
+    ask(id, "breakpoints", async () => {
+      const { breakpoints } = await client.setBreakpoints(id, change(known(id)));
+      dispatch({ type: "breakpoints", job_id: id, breakpoints });
+    });
+
+  /** The same, shown before the server agrees. @param {string} id @param {(known: Breakpoint[]) => Breakpoint[]} change that may be made twice */
+  async function changeAtOnce(id, change) {
+    dispatch({ type: "breakpoints", job_id: id, breakpoints: change(known(id)) });
+    const done = await setBreakpoints(id, change);
+    if (!done)
+      await quietly(id, async () => dispatch({ type: "job", job: await client.job(id), at: ports.clock() }));
+    return done;
+  }
+
+  return {
+    // -- back and forth ----------------------------------------------------------------------------------
+    async rewind(
+      /** @type {string} */ id,
+      /** @type {number} */ step,
+      /** @type {string | null} */ node = null,
+    ) {
+      const done = await ask(id, "rewind", () => client.rewind(id, step, node));
+      if (done) showNewest();
+      return done;
+    },
+    /** To where an input can be edited, with what was typed into it. */
+    async rewindWithEdit(/** @type {string} */ id, /** @type {string} */ node, /** @type {string} */ input) {
+      const { nodes, drafts } = editorOf(store.get(), id);
+      const [rewind, draft] = [nodes?.[node]?.inputs[input]?.rewind, drafts[pathKey(node, input)]];
+      if (!rewind || draft?.value === undefined) return false;
+      const params = { [node]: { [input]: draft.value } };
+      const done = await ask(id, "rewind", () => client.rewind(id, rewind.step, rewind.node_id, params));
+      if (done) {
+        showNewest();
+        dispatch({ type: "saved", job_id: id, drafts: { [pathKey(node, input)]: draft } });
+        await readParams(id);
+      }
+      return done;
+    },
+    async undoRewind(/** @type {string} */ id) {
+      const done = await ask(id, "restore", () => client.restore(id));
+      if (done) showNewest();
+      return done;
+    },
+
+    // -- forks -------------------------------------------------------------------------------------------
+    /** The first input to vary is the sampler's cfg, where it has one. */
+    async askToFork(
+      /** @type {string} */ id,
+      /** @type {number} */ step,
+      /** @type {string | null} */ node = null,
+    ) {
+      await readParams(id);
+      const { editors, jobs } = store.get();
+      const at = node ?? jobs[id]?.node_id ?? null;
+      const cfg = at !== null && editors[id]?.nodes?.[at]?.inputs.cfg;
+      const key = cfg ? pathKey(at, "cfg") : "";
+      dispatch({ type: "forkDialog", job_id: id, node_id: at, step, key });
+    },
+    /** As the dialog says now: what was typed last may not have been drawn yet. */
+    async forkAsAsked() {
+      const { fork } = store.get();
+      if (fork === null || fork.sent) return;
+      const plan = forkPlan(store.get(), fork);
+      if (!plan.ready) return;
+      dispatch({ type: "forkAsked" });
+      const node = fork.node_id === null ? {} : { node_id: fork.node_id };
+      try {
+        const { jobs } = await client.fork(fork.job_id, { step: fork.step, vary: plan.vary, ...node });
+        for (const job of jobs) dispatch({ type: "job", job, at: ports.clock() });
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        const message = messageOf(error);
+        return dispatch({ type: "forkRefused", message, rejected: error.rejected });
+      }
+      dispatch({ type: "forkDialog", job_id: null });
+      if (store.get().tray.open === fork.job_id) dispatch({ type: "open", job_id: null });
+      dispatch({ type: "tray", filter: "all" });
+    },
+
+    // -- breakpoints -------------------------------------------------------------------------------------
+    addBreakpoint(/** @type {string} */ id) {
+      const form = store.get().breakpointForm;
+      const added = breakpointOf(form);
+      if (added === null)
+        return dispatch({ type: "breakpointForm", refused: ports.t(`breakpoint.needs.${form.kind}`) });
+      dispatch({ type: "breakpointAdded" });
+      return setBreakpoints(id, (all) => [...all, added]);
+    },
+    changeBreakpoint: (
+      /** @type {string} */ id,
+      /** @type {string} */ which,
+      /** @type {Partial<Breakpoint>} */ more,
+    ) => changeAtOnce(id, (all) => all.map((one) => (one.id === which ? { ...one, ...more } : one))),
+    removeBreakpoint: (/** @type {string} */ id, /** @type {string} */ which) =>
+      changeAtOnce(id, (all) => all.filter((one) => one.id !== which)),
+    watchEverything: (/** @type {boolean} */ on) => ports.setSetting("Midrun.WatchEverything", on),
+
+    // -- what was measured, and what differs -------------------------------------------------------------
+    telemetry: (/** @type {string} */ id) =>
+      quietly(id, async () => dispatch({ type: "telemetry", job_id: id, ...(await client.telemetry(id)) })),
+    /** Read what differs between two jobs after a step. */
+    async compareJobs(/** @type {string} */ id, /** @type {string} */ other, /** @type {number} */ step) {
+      const comparison = { job_id: id, with: other, step, other: null, differences: [], message: null };
+      dispatch({ type: "comparison", comparison });
+      /** @type {any} */ let found;
+      try {
+        const answer = await client.compare(id, other, step);
+        found = { other: answer.jobs[1]?.preview_url ?? null, differences: answer.differences };
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        found = { message: messageOf(error) };
+      }
+      if (store.get().comparison === comparison)
+        dispatch({ type: "comparison", comparison: { ...comparison, ...found } });
+    },
+  };
+}

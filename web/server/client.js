@@ -1,0 +1,135 @@
+// Midrun's REST API and events, over the frontend's own `api`. No state, no DOM.
+/** @import { Action } from "../model/action_types.js" */
+/** @import { Job } from "../model/types.js" */
+
+/**
+ * @typedef {{
+ *   fetchApi: (route: string, options?: RequestInit) => Promise<Response>,
+ *   apiURL: (route: string) => string,
+ *   addEventListener: (type: string, listener: (event: any) => void) => void,
+ *   removeEventListener: (type: string, listener: (event: any) => void) => void,
+ * }} Api  what is used of ComfyUI's `api`
+ */
+
+/** The server refused, or (code "offline") did not answer. */
+export class Refused extends Error {
+  /** @param {number} status @param {{ code: string, message: string, rejected?: any[] }} error */
+  constructor(status, error) {
+    super(error.message);
+    this.name = "Refused";
+    this.status = status;
+    this.code = error.code;
+    this.rejected = error.rejected ?? [];
+  }
+}
+
+/** @param {Api} api */
+export function createClient(api) {
+  /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<any>} */
+  async function call(method, path, body) {
+    /** @type {RequestInit} */ const options = { method, cache: "no-store" };
+    if (body !== undefined) {
+      options.body = JSON.stringify(body);
+      options.headers = { "Content-Type": "application/json" };
+    }
+    /** @type {Response} */ let response;
+    try {
+      response = await api.fetchApi(path, options);
+    } catch (error) {
+      throw new Refused(0, { code: "offline", message: String(error) });
+    }
+    if (response.status === 204) return null;
+    const answer = await response.json().catch(() => null);
+    if (response.ok && answer !== null) return answer;
+    const error = answer?.error;
+    const known = error && typeof error === "object" && typeof error.message === "string";
+    throw new Refused(
+      response.status,
+      known ? error : { code: "offline", message: `${response.status} ${response.statusText}` },
+    );
+  }
+
+  const of = (/** @type {string} */ id, more = "") => `/midrun/jobs/${encodeURIComponent(id)}${more}`;
+
+  return {
+    /** @param {{ state?: string[], limit?: number, before?: string }} [query] @returns {Promise<{ jobs: Job[], next: string | null }>} */
+    jobs({ state = [], limit = 50, before } = {}) {
+      const query = new URLSearchParams({ limit: String(limit) });
+      if (state.length) query.set("state", state.join(","));
+      if (before !== undefined) query.set("before", before);
+      return call("GET", `/midrun/jobs?${query}`);
+    },
+    job: (/** @type {string} */ id) => call("GET", of(id)),
+    pause: (/** @type {string} */ id) => call("POST", of(id, "/pause"), {}),
+    resume: (/** @type {string} */ id, /** @type {any} */ prompt = undefined) =>
+      call("POST", of(id, "/resume"), prompt === undefined ? {} : { prompt }),
+    step: (/** @type {string} */ id, count = 1) => call("POST", of(id, "/step"), { count }),
+    abort: (/** @type {string} */ id, /** @type {string | null} */ reason, /** @type {string} */ mode) =>
+      call("POST", of(id, "/abort"), { reason, mode }),
+    params: (/** @type {string} */ id) => call("GET", of(id, "/params")),
+    edit: (
+      /** @type {string} */ id,
+      /** @type {any} */ edits,
+      /** @type {"resume" | "next_step"} */ apply = "resume",
+    ) => call("PUT", of(id, `/params?apply=${apply}`), edits),
+    undoAll: (/** @type {string} */ id) => call("DELETE", of(id, "/params")),
+    undo: (/** @type {string} */ id, /** @type {string} */ node, /** @type {string} */ input) =>
+      call("DELETE", of(id, `/params/${encodeURIComponent(node)}/${encodeURIComponent(input)}`)),
+    previews: (/** @type {string} */ id) => call("GET", of(id, "/previews")),
+    events: (/** @type {string} */ id) => call("GET", of(id, "/events")),
+    /** @param {string} id @param {number} step @param {string | null} node @param {Record<string, Record<string, any>> | null} params */
+    rewind: (id, step, node, params = null) =>
+      call("POST", of(id, "/rewind"), {
+        step,
+        ...(node === null ? {} : { node_id: node }),
+        ...(params === null ? {} : { params }),
+      }),
+    restore: (/** @type {string} */ id) => call("DELETE", of(id, "/rewind")),
+    /** @param {string} id @param {{ step: number, node_id?: string, vary: Record<string, Record<string, any[]>> }} fork */
+    fork: (id, fork) => call("POST", of(id, "/fork"), fork),
+    setBreakpoints: (/** @type {string} */ id, /** @type {any[]} */ breakpoints) =>
+      call("PUT", of(id, "/breakpoints"), { breakpoints }),
+    telemetry: (/** @type {string} */ id) => call("GET", of(id, "/telemetry")),
+    /** Two jobs after the same step. */
+    /** With another job, or with what a rewind of this one left over. */
+    compare: (/** @type {string} */ id, /** @type {string} */ other, /** @type {number} */ step) =>
+      call(
+        "GET",
+        of(id, `/compare?${id === other ? "take=true" : `with=${encodeURIComponent(other)}`}&step=${step}`),
+      ),
+    remove: (/** @type {string} */ id) => call("DELETE", of(id)),
+    failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
+    usage: () => call("GET", "/midrun/usage"),
+    /** Where the newest latent is. */
+    latentUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/latent")),
+    csvUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/telemetry?format=csv")),
+    /** Where the pictures of a fork's grid are, side by side. */
+    sheetUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/sheet")),
+    /** A URL that the server gave, as the page has to ask for it. */
+    url: (/** @type {string} */ url) => api.apiURL(url),
+  };
+}
+
+/** @typedef {ReturnType<typeof createClient>} Client */
+
+/**
+ * Turn what the server sends into actions.
+ * @param {Api} api
+ * @param {(action: Action) => void} dispatch
+ * @param {() => void} reconnected after the connection was lost and is back
+ * @param {() => number} clock milliseconds
+ * @returns {() => void} stops it
+ */
+export function listen(api, dispatch, reconnected, clock) {
+  /** @type {[string, (event: any) => void][]} */
+  const listeners = [
+    ["midrun.job", ({ detail }) => dispatch({ type: "job", job: detail, at: clock() })],
+    ["midrun.preview", ({ detail }) => dispatch({ type: "preview", preview: detail })],
+    ["reconnecting", () => dispatch({ type: "offline", offline: true })],
+    ["reconnected", () => reconnected()],
+  ];
+  for (const [type, listener] of listeners) api.addEventListener(type, listener);
+  return () => {
+    for (const [type, listener] of listeners) api.removeEventListener(type, listener);
+  };
+}

@@ -1,0 +1,68 @@
+// The picture of a job in the panel, with its steps.
+import { h } from "../ui/dom.js";
+import { isLeftOver } from "../model/reducer_travel.js";
+import { chosenFrame, shownUrl } from "../model/select_pictures.js";
+import { frameLabel } from "./parts.js";
+import { takeNote, travelButtons } from "./travel.js";
+/** @import { Frame } from "../model/select_pictures.js" */
+/** @import { Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
+
+/** @param {Tools} tools @param {Model} model @param {Job} job */
+export function stageView(tools, model, job) {
+  const { t } = tools;
+  const frames = chosenFrame(model, job, job.node_id, model.tray.step);
+  const { all, shown } = frames;
+  const src = shownUrl(model, job, shown, model.tray.step !== null);
+  if (!src && all.length < 2)
+    return h("div", { key: "pictures", class: "midrun-stage midrun-empty" }, t("picture.none"));
+  const label = frameLabel(tools, job, shown);
+  const left = shown !== undefined && isLeftOver(job, shown);
+  return h(
+    "div",
+    { key: "pictures", class: "midrun-stage", "data-left-over": left ? "" : undefined },
+    picture(tools, model, job, shown, src, label),
+    all.length > 1 && slider(tools, frames, label),
+    h("div", { class: "midrun-label", title: label }, left ? `${t("travel.leftOver")} · ${label}` : label),
+    travelButtons(tools, model, job, shown),
+    takeNote(tools, model, job),
+  );
+}
+
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {Frame | undefined} shown @param {string | null} src @param {string} label */
+function picture({ t, url, actions }, model, job, shown, src, label) {
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "midrun-picture",
+      "data-verb": "view",
+      title: t("picture.open"),
+      onClick: () => actions.view(job.job_id, job.node_id, model.tray.step),
+    },
+    src
+      ? h("img", {
+          src: url(src),
+          alt: label,
+          draggable: "false",
+          onLoad: () => shown?.made === null && actions.previews(job.job_id),
+        })
+      : h("span", { class: "midrun-empty" }, t("picture.none")),
+  );
+}
+
+/** @param {Tools} tools @param {{ all: Frame[], newest: number, at: number }} frames @param {string} label */
+function slider({ t, dispatch }, { all, newest, at }, label) {
+  return h("input", {
+    type: "range",
+    min: 0,
+    max: all.length - 1,
+    value: at,
+    "aria-label": t("picture.slider"),
+    "aria-valuetext": label,
+    onInput: (/** @type {Event} */ _, /** @type {HTMLInputElement} */ input) => {
+      const index = Number(input.value);
+      dispatch({ type: "tray", step: index === newest ? null : all[index].step });
+    },
+  });
+}
