@@ -6,6 +6,8 @@ import threading
 import time
 from collections import defaultdict
 
+midrun_remembers = False  # clocks: what is measured is a model without a patch
+
 PARTS = {
     "nodes.engine.call": {
         "copies to the host": ("host_copy",),
