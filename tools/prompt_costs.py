@@ -87,7 +87,7 @@ class _Browser:
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self._socket.shutdown()
+        self._socket.abort()  # which wakes the thread that reads
         self._thread.join()
 
     def _read(self) -> None:

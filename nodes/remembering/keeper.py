@@ -20,7 +20,7 @@ from .decoding import Decoder
 from .encoding import Encoder, Unkeepable
 from .kinds import PartKind, kind_of
 from .parts import Kept, OnHost, Writing, is_worn, worn
-from .picture import Looking, Snapshot, fill, is_same, marks_of, set_generator
+from .picture import Looking, Place, Snapshot, fill, is_same, marks_of, set_generator
 from .places import drop, put, slots_of
 from .roots import Roots
 
@@ -43,6 +43,7 @@ class Keeper:
         self._began = self._looking.look()
         self._copies = self._copied()
         self._kept: dict[int, Kept] = {}
+        self._as_began: dict[int, Place] = {}  # steady places in which nothing ever changed
         self._before: Changes = {}  # of all slots that ever changed, how the call began
         self.opaque: list[str] = []
         self._own: dict[str, torch.Tensor] = {}  # tensors of the beginning that are on record
@@ -96,6 +97,8 @@ class Keeper:
         changes: Changes = {}
         grown = False
         for key, place in now.places.items():
+            if self._as_began.get(key) is place:
+                continue
             began = self._began.places.get(key)
             if began is None:
                 continue  # made since: it is written out where it is held
@@ -119,6 +122,8 @@ class Keeper:
                 if told == LOST and not self.opaque:
                     self.opaque.append(f"{type(new).__name__} at {began.address}")
                     grown = True
+            if place.steady and began.address not in self._before:
+                self._as_began[key] = place
         if grown:
             self._remember_beginning()
         return changes

@@ -18,6 +18,8 @@ from .kinds import PartKind, kind_of
 from .places import led_to, slots_of, wrapped_in
 
 MOST_PLACES = 50_000
+HOOKS = ("_forward_hooks", "_forward_pre_hooks")  # of a module; empty in most, and then left alone
+UNSTEADY = (PartKind.TENSOR, PartKind.ARRAY, PartKind.RANDOM, PartKind.WRAPPING)  # what is in it may change
 COLUMNS = 4096
 _factors = torch.randint(1, 2**31, (COLUMNS,), generator=torch.Generator().manual_seed(1), dtype=torch.int64)
 
@@ -28,11 +30,15 @@ class TooMuch(Exception):
 
 @dataclass
 class Place:
-    """Something that holds values, at its address. slots: what it held"""
+    """Something that holds values, at its address. slots: what it held
+
+    steady: whoever finds the same object again knows that it holds the very same, unchanged
+    """
 
     address: str
     what: Any
     slots: dict[Any, Any]
+    steady: bool = False
 
 
 @dataclass
@@ -77,7 +83,7 @@ class Looking:
 
     def __init__(self, roots: dict[str, Any]) -> None:
         self._roots = roots
-        self._modules: dict[int, tuple[list[Any], dict[Any, Any], list[tuple[str, Any]]]] = {}
+        self._modules: dict[int, tuple[list[Any], Place, list[tuple[str, Any]]]] = {}
 
     def look(self, content: bool = True) -> Snapshot:
         """Raises TooMuch. content: with marks of the tensors' contents"""
@@ -110,24 +116,31 @@ class Looking:
 
     def _place(self, picture: Snapshot, address: str, value: Any, todo: list[tuple[str, Any]]) -> None:
         if isinstance(value, torch.nn.Module):
-            slots, inner = self._of_module(value)
-            todo += [(address + name, one) for name, one in inner]
+            place, inner = self._of_module(address, value)
+            todo += inner
         else:
-            slots = slots_of(value)
-            todo += [(f"{address}{_name(slot)}", one) for slot, one in slots.items() if _leads_on(one)]
+            place = Place(address, value, slots_of(value))
+            todo += [(f"{address}{_name(slot)}", one) for slot, one in place.slots.items() if _leads_on(one)]
             todo += [(address + name, one) for name, one in led_to(value)]
-        picture.places[id(value)] = Place(address, value, slots)
+        picture.places[id(value)] = place
 
-    def _of_module(self, module: torch.nn.Module) -> tuple[dict[Any, Any], list[tuple[str, Any]]]:
+    def _of_module(self, address: str, module: torch.nn.Module) -> tuple[Place, list[tuple[str, Any]]]:
         """Of a module that holds the very same as when it was looked at last, what was found then."""
-        now = list(vars(module).values())
+        hooks = [vars(module).get(name) for name in HOOKS]
+        now = [*vars(module).values(), *map(bool, hooks)]
         known = self._modules.get(id(module))
-        if known is not None and len(known[0]) == len(now) and all(map(operator.is_, known[0], now)):
+        if known is not None and known[1].address == address and _are_the_same(known[0], now):
             return known[1], known[2]
-        slots = slots_of(module)
-        inner = [(f".{name}", one) for name, one in slots.items() if _leads_on(one)] + list(led_to(module))
-        self._modules[id(module)] = now, slots, inner
-        return slots, inner
+        slots = {name: one for name, one in slots_of(module).items() if name not in HOOKS or one}
+        inner = [(f"{address}.{name}", one) for name, one in slots.items() if _leads_on(one)]
+        inner += [(address + name, one) for name, one in led_to(module)]
+        steady = not any(kind_of(one) in UNSTEADY for one in slots.values())
+        self._modules[id(module)] = now, Place(address, module, slots, steady), inner
+        return self._modules[id(module)][1:]
+
+
+def _are_the_same(then: list[Any], now: list[Any]) -> bool:
+    return len(then) == len(now) and all(map(operator.is_, then, now))
 
 
 def _leads_on(value: Any) -> bool:

@@ -52,6 +52,9 @@ class TestPreviewBench:
         return {"ui": told}
 
 
+midrun_remembers = False  # what works here stands for a model without a patch
+
+
 class TestWork:
     """A model whose evaluations compute on all threads of torch, for `seconds` when nothing else runs."""
 

@@ -338,3 +338,16 @@ def test_a_pack_may_declare_that_it_remembers_nothing(monkeypatch: pytest.Monkey
     remember, _ = closure()
     monkeypatch.setattr(sys.modules[__name__], "midrun_remembers", False, raising=False)
     assert not is_foreign(remember)
+
+
+def test_a_module_that_changed_nothing_is_not_compared_again_until_it_does() -> None:
+    recording, block = in_memory(), torch.nn.Linear(1, 1)
+    keeper = keeper_of(recording, block=block)
+    answered(keeper, 1)
+    assert list(keeper._as_began.values()) == [keeper._looking.look(content=False).places[id(block)]]
+    block.step = 1
+    answered(keeper, 2)
+    assert recording.memories() == [0, 2]
+    block.register_forward_hook(lambda *given: None)
+    answered(keeper, 3)
+    assert recording.memories() == [0, 2, 3]
