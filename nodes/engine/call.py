@@ -214,10 +214,10 @@ class SamplingCall:
         """Its answer, the same on the host, and the seconds it took; left where the job is to be paused."""
         if self.job.call.begin_evaluation() is not Directive.GO:
             raise Unwound
-        self.journal.note(self.entries.model_works)
-        self.journal.hand_over()  # from here to the model nothing lets the threads in that get work now
         outcome, seconds = Outcome.RAISED, 0.0
         try:
+            self.journal.note(self.entries.model_works)
+            self.journal.hand_over()  # from here to the model nothing lets the threads in that get work now
             answer = model()
             kept = host_copy(answer)  # waits for the device: the evaluation ends when the GPU is done
             outcome = Outcome.ANSWERED
