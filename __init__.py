@@ -203,17 +203,17 @@ class _Midrun:
 
     def end_in_order(self) -> None:
         """Whatever ends the server, what is in memory is written before it goes."""
-        from .state.services.ending import LONGEST_S, before_the_end
+        from .state.services.ending import JOURNAL_S, LONGEST_S, before_the_end
 
         async def close(_: object) -> None:
             await asyncio.to_thread(self.previews.thread.close)
-            await asyncio.to_thread(self.journal.flush, LONGEST_S)
+            await asyncio.to_thread(self.journal.flush, JOURNAL_S)
             await asyncio.to_thread(self.recordings.writer.close)
             await asyncio.to_thread(self.store.close)
             self.home.close()  # another server may use it from now on
 
         def write() -> None:
-            self.journal.flush(LONGEST_S)
+            self.journal.flush(JOURNAL_S)
             self.recordings.save()
             self.registry.save()
             self.files.save_all()

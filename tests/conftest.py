@@ -22,7 +22,7 @@ LONGEST = tuple(
     f"test_{name}.py"
     for name in ("browser", "samplers", "browser_travel", "endurance", "browser_details", "browser_places")
 )
-STARTED = frozenset({"comfy", "newest", "browser"})  # fixtures
+STARTED = frozenset({"comfy", "newest_server", "browser"})  # fixtures
 
 
 def is_unit(path: Path) -> bool:
@@ -86,9 +86,15 @@ def browser() -> Iterator[Any]:
         launched.close()
 
 
+@pytest.fixture
+def newest(newest_server: Comfy) -> Iterator[Comfy]:
+    """A server with the newest frontend, for what is the same in all; no job of another test stands there."""
+    yield newest_server
+    newest_server.clear()
+
+
 @pytest.fixture(scope="session")
-def newest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """A server with the newest frontend, for what is the same in all."""
+def newest_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     from browser import FRONTENDS, frontend_root
 
     root = ("--front-end-root", str(frontend_root(FRONTENDS[-1])))

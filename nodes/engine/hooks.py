@@ -30,7 +30,7 @@ from ...state.workflow.verdicts import ancestors
 from ..comfyui.executing import loop_ends, prompt_that_runs
 from ..comfyui.queue import ComfyQueue
 from ..previews.previews import Previews
-from ..remembering.session import wishes_of
+from ..remembering.session import Wishes, wishes_of
 from .brownian import Draws
 from .call import SamplingCall
 from .call_services import CallServices
@@ -50,13 +50,15 @@ class Options:
     pause_at_step: int = 0
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     previews: PreviewOptions = PreviewOptions()
+    wishes: Wishes = Wishes()
 
     def settled(self, settings: dict[str, Any]) -> Options:
         """What the node leaves at its default is as the user's settings say."""
         policy, wished = self.queue_policy, settings.get("Midrun.QueuePolicy")
         if policy is QueuePolicy.AUTO and wished in ("hold", "park"):
             policy = QueuePolicy(wished)
-        return replace(self, queue_policy=policy, previews=settled(self.previews, settings))
+        previews = settled(self.previews, settings)
+        return replace(self, queue_policy=policy, previews=previews, wishes=wishes_of(settings))
 
 
 @dataclass(frozen=True)
@@ -278,8 +280,7 @@ def _prepare(
     shown = services.previews.call(job, watch.ordinal, inputs, options.previews)
     keep_draws = partial(services.draws.serve, (job.job_id, watch.here.node.node_id, watch.ordinal))
     pause_at = options.pause_at_step if watch.ordinal == 0 else 0
-    wishes = wishes_of(services.settings())
-    beside = CallServices(shown, services.holding, keep_draws, services.later, wishes)
+    beside = CallServices(shown, services.holding, keep_draws, services.later, options.wishes)
     return SamplingCall(job, guider, tape, callback, pause_at, beside)
 
 

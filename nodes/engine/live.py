@@ -34,10 +34,10 @@ def ask_live(
         journal.settle()
     if job.call.begin_evaluation() is not Directive.GO:
         raise Unwound
-    journal.note(entries.model_works)
-    journal.hand_over()  # from here to the model nothing lets the threads in that get work now
     outcome, seconds = Outcome.RAISED, 0.0
     try:
+        journal.note(entries.model_works)
+        journal.hand_over()  # from here to the model nothing lets the threads in that get work now
         answer = ask()
         outcome = Outcome.ANSWERED
     except mm.InterruptProcessingException:

@@ -1,6 +1,7 @@
 """What encoding.py wrote down, as values of the present run. ComfyUI's worker thread.
 
-A class is looked up among what is loaded, and its instances are made without calling anything of it.
+A class is looked up among what is loaded, and its instances are made without calling anything of it. What is
+made may hold any function that is loaded: a recording that somebody else wrote must not get here.
 """
 
 from __future__ import annotations

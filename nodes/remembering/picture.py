@@ -18,7 +18,6 @@ from .kinds import PartKind, kind_of
 from .places import led_to, slots_of, wrapped_in
 
 MOST_PLACES = 50_000
-HOOKS = ("_forward_hooks", "_forward_pre_hooks")  # of a module; empty in most, and then left alone
 UNSTEADY = (PartKind.TENSOR, PartKind.ARRAY, PartKind.RANDOM, PartKind.WRAPPING)  # what is in it may change
 COLUMNS = 4096
 _factors = torch.randint(1, 2**31, (COLUMNS,), generator=torch.Generator().manual_seed(1), dtype=torch.int64)
@@ -126,12 +125,11 @@ class Looking:
 
     def _of_module(self, address: str, module: torch.nn.Module) -> tuple[Place, list[tuple[str, Any]]]:
         """Of a module that holds the very same as when it was looked at last, what was found then."""
-        hooks = [vars(module).get(name) for name in HOOKS]
-        now = [*vars(module).values(), *map(bool, hooks)]
+        now = list(vars(module).values())
         known = self._modules.get(id(module))
         if known is not None and known[1].address == address and _are_the_same(known[0], now):
             return known[1], known[2]
-        slots = {name: one for name, one in slots_of(module).items() if name not in HOOKS or one}
+        slots = slots_of(module)
         inner = [(f"{address}.{name}", one) for name, one in slots.items() if _leads_on(one)]
         inner += [(address + name, one) for name, one in led_to(module)]
         steady = not any(kind_of(one) in UNSTEADY for one in slots.values())

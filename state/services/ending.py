@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 LONGEST_S = 5.0  # that the end is put off
+JOURNAL_S = 1.0  # of these, for what the sampling threads noted and nobody entered yet
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 

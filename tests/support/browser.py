@@ -223,16 +223,10 @@ def screen(
         shown.check()
     except BaseException:
         shown.picture(f"failed-{renderer}-{os.getpid()}")
-        _free(comfy)
+        comfy.clear()
         raise
     finally:
         opened.close()
-
-
-def _free(comfy: Comfy) -> None:
-    """Leave nothing of a test that failed in the way of the next."""
-    for job in comfy.get("/midrun/jobs?state=queued,running,pausing,paused")["jobs"]:
-        comfy.verb(job["job_id"], "abort")
 
 
 def wait_until_ready(page: Page) -> None:

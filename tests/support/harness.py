@@ -201,6 +201,13 @@ class Comfy:
             every_s = max(every_s, min(SELDOM_S, every_s * 1.2))
         raise AssertionError(f"waited {timeout} s for {told}\n{self.tail()}")
 
+    def clear(self) -> None:
+        """Leave no job of a test in the way of the next."""
+        alive = "/midrun/jobs?limit=500&state=queued,running,pausing,paused"
+        for job in self.get(alive)["jobs"]:
+            self.verb(job["job_id"], "abort")
+        self.until(lambda: not self.get(alive)["jobs"], "every job to end")
+
     def wait_ended(self, prompt_id: str, timeout: float = 90, every_s: float = 0.01) -> dict[str, Any]:
         """Poll ComfyUI's history until the prompt is in it."""
 

@@ -66,7 +66,7 @@ HELP = sorted((ROOT / "web" / "docs").glob("*.md"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *HELP]
 
 
-WINGS = {path.name for path in ROOT.iterdir() if path.is_dir()}
+WINGS = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
 
 
 def pictures(page: Path) -> set[Path]:

@@ -67,7 +67,7 @@ test("every state and reason has a sentence, and every language the same texts",
     Object.entries(tree).flatMap(([key, value]) =>
       typeof value === "object" ? keys(value, `${path}${key}.`) : [path + key],
     );
-  for (const language of await readdir(LOCALES)) {
+  for (const { name: language } of (await readdir(LOCALES, { withFileTypes: true })).filter((one) => one.isDirectory())) {
     const texts = await read(language);
     assert.deepEqual(keys(texts.midrun), keys(english.midrun), language);
     const t = translator({ en: english, [language]: texts }, language);
