@@ -98,7 +98,9 @@ class _Midrun:
         from .nodes.comfyui.interrupt_flag import ProcessingFlag
         from .nodes.comfyui.node_definitions import Definitions
         from .nodes.comfyui.queue import ComfyQueue
+        from .nodes.comfyui.surroundings import ComfySurroundings
         from .nodes.previews.partial_results import Results
+        from .state.bundles.file_hashes import FileHashes
         from .state.job.warnings import NOT_ON_DISK
         from .state.recording.disk import DiskRecordings
         from .state.services.control import Control
@@ -119,6 +121,7 @@ class _Midrun:
         instruments = Instruments(self.definitions, self.settings.watches_everything)
         self.control = Control(self.registry, self.queue, instruments)
         self.results = Results(self.recordings)
+        self.around = ComfySurroundings(self.definitions, FileHashes(home.path / "model-hashes.json"))
 
     def sample(self) -> None:
         """What sampling calls meet."""
@@ -179,9 +182,7 @@ class _Midrun:
         from .state.services.settings import keeps_history
         from .state.services.time_travel import TimeTravel
 
-        def keeps(request: Any) -> bool:
-            return keeps_history(self.server.user_manager.settings.get_settings(request))
-
+        keeps = lambda request: keeps_history(self.server.user_manager.settings.get_settings(request))  # noqa: E731
         control, registry = self.control, self.registry
         gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
         editing = Editing(control, self.definitions)
@@ -195,11 +196,29 @@ class _Midrun:
             BreakpointRoutes(registry),
             CompareRoutes(registry, comparing, gallery),
             TelemetryRoutes(registry),
+            self._bundles(),
         )
         _route(self.server, table(handlers))
         listener = PromptListener(control, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
         self.server.add_on_prompt_handler(listener.on_prompt)
         self.server.app.on_response_prepare.append(listener.on_response)
+
+    def _bundles(self) -> Any:
+        from .nodes.comfyui import input_files
+        from .routes.bundles import BundleRoutes
+        from .state.services.differing import Differing
+        from .state.services.exporting import Exporting
+        from .state.services.importing import Importing
+        from .state.services.settings import limits_of_bundles
+
+        differing = Differing(self.around)
+        self.registry.look_around = differing.look
+        parts = self.registry, self.recordings, self.files
+        limits = lambda: limits_of_bundles(self.settings.read())  # noqa: E731
+        return BundleRoutes(
+            Exporting(*parts, self.around, self.home.path / "exports"),
+            Importing(*parts, differing, input_files, self.home.path / "imports", limits),
+        )
 
     def end_in_order(self) -> None:
         """Whatever ends the server, what is in memory is written before it goes."""

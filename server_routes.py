@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from .routes.breakpoints import BreakpointRoutes
+from .routes.bundles import BundleRoutes
 from .routes.compare import CompareRoutes
 from .routes.edits import EditRoutes
 from .routes.errors import guarded
@@ -31,11 +32,13 @@ class Handlers:
     breakpoints: BreakpointRoutes
     compare: CompareRoutes
     telemetry: TelemetryRoutes
+    bundles: BundleRoutes
 
 
 def table(to: Handlers) -> list[web.RouteDef]:
     routes = (
         ("GET", "/midrun/jobs", to.jobs.list),
+        ("POST", "/midrun/jobs/import", to.bundles.take_in),
         ("GET", JOB, to.jobs.get),
         ("DELETE", JOB, to.jobs.delete),
         ("POST", f"{JOB}/pause", to.jobs.pause),
@@ -58,6 +61,7 @@ def table(to: Handlers) -> list[web.RouteDef]:
         ("DELETE", f"{JOB}/breakpoints", to.breakpoints.clear),
         ("GET", f"{JOB}/compare", to.compare.compare),
         ("GET", f"{JOB}/sheet", to.compare.sheet),
+        ("GET", f"{JOB}/bundle", to.bundles.export),
         ("GET", f"{JOB}/telemetry", to.telemetry.read),
         ("GET", "/midrun/failures", to.jobs.failures),
         ("GET", "/midrun/usage", to.jobs.usage),

@@ -23,6 +23,7 @@ STATUS = {
     "illegal_transition": 409,
     "too_large": 413,
     "invalid_params": 422,
+    "bad_bundle": 422,
     "unavailable": 503,
 }
 

@@ -43,7 +43,8 @@ class JobRoutes:
         return web.json_response({"jobs": [view.to_json() for _, view in page], "next": following})
 
     async def get(self, request: web.Request) -> web.Response:
-        job = await self._control.registry.load(parsing.job_id(request))
+        registry = self._control.registry
+        job = await registry.look_around(await registry.load(parsing.job_id(request)))
         return web.json_response(job.view().to_json())
 
     async def delete(self, request: web.Request) -> web.Response:

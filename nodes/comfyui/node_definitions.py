@@ -62,9 +62,9 @@ def _definition(spec: Any) -> Definition:
         kind = "COMBO"
     chosen = tuple(options) if kind == "COMBO" and isinstance(options, (list, tuple)) else None
     limits = {name: _limit(more.get(name)) for name in ("min", "max", "step")}
-    return Definition(
-        str(kind), chosen, **limits, multiline=more.get("multiline") is True, lazy=more.get("lazy") is True
-    )
+    said = {name: more.get(name) is True for name in ("multiline", "lazy")}
+    upload = any(str(name).endswith("_upload") and value is True for name, value in more.items())
+    return Definition(str(kind), chosen, **limits, **said, upload=upload)
 
 
 def _limit(value: Any) -> float | None:

@@ -22,7 +22,7 @@ from ...state.job.job import Job
 from ...state.job.transitions import Directive
 from ...state.recording.items import Approach, Evaluation, Segment
 from ..comfyui import gpu
-from ..remembering.session import Session
+from ..remembering.session import Otherwise, Session
 from .call_services import CallServices
 from .entries import Done, Entries
 from .guider import KEY, OWN_POST_CFG, copy_conds, put_first, tapped
@@ -216,12 +216,12 @@ class SamplingCall:
 
     def _again(
         self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, index: int
-    ) -> float:
-        """Ask the model once more what is on record; by how much it answers otherwise."""
+    ) -> Otherwise:
+        """Ask the model once more what is on record."""
         recording = self.tape.recording
         recorded, approach = recording.read(index), recording.approach(index)
         if approach is None:
-            return math.inf
+            return Otherwise(math.inf)
         rng = capture_rng(x.device)
         before = recording.read(index - 1).rng if index else recording.inputs and recording.inputs.rng
         if before is not None:
@@ -229,7 +229,8 @@ class SamplingCall:
         level = torch.full_like(timestep, approach.sigma)
         _, kept, _ = self._ask(partial(executor, approach.x.to(x.device, copy=True), level, options, seed))
         restore_rng(rng, x.device)
-        return float((kept.double() - recorded.main.double()).abs().max())
+        then = recorded.main.double()
+        return Otherwise(float((kept.double() - then).abs().max()), float(then.abs().max()))
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""

@@ -11,6 +11,7 @@ from ..breakpoints.breakpoints import AT_STEPS, BreakpointKind, Observation, met
 from ..exactness import Exactness
 from ..node import Node, itself
 from ..states import PauseReason, QueuePolicy, State
+from ..surroundings import Checked
 from ..telemetry import Telemetry
 from .in_flight import Outcome
 from .machine import Machine
@@ -124,6 +125,15 @@ class CallSide:
         """What a resume will be like; of an earlier call than the job has come to, nothing is told."""
         if self._replayed is None:
             self._machine.tell_exactness(exactness)
+
+    def tell_checked(self, checked: Checked) -> None:
+        """A recorded evaluation was asked once more; of a job from a bundle, the first time counts."""
+        m = self._machine
+        with m.lock:
+            imported = m.view.imported
+            if imported is not None and imported.wants_check:
+                m.set(imported=replace(imported, checked=checked))
+            m.note("verified", asdict(checked))
 
     def recorded(self, evaluations: int, sigma: float, live: bool, seconds: float = 0.0) -> None:
         """So many evaluations of this call have been answered; the newest was at noise level `sigma`.

@@ -5,8 +5,11 @@ On ComfyUI's event loop; `start` on the worker thread as well. Standard library 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..node import Node, itself
 from ..states import AbortMode, State
+from ..surroundings import Difference
 from ..workflow.edits import Edits, applied, audit
 from .machine import Machine
 from .request import Request
@@ -64,6 +67,15 @@ class Runs:
         """ComfyUI did not accept the run: the job stays what it was."""
         with self._machine.lock:
             self._machine.next_run = None
+
+    def tell_differences(self, found: tuple[Difference, ...]) -> None:
+        """What is otherwise here than where the job was computed."""
+        m = self._machine
+        with m.lock:
+            imported = m.view.imported
+            if imported is not None and imported.differences != found:
+                told = {"differences": [one.message for one in found]}
+                m.note("differences", told, imported=replace(imported, differences=found))
 
     # -- the present run -------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from ..exactness import Exactness
 from ..node import Loops, Node
 from ..pictures.previews import InForce
 from ..states import AbortMode, PauseReason, QueuePolicy, State
+from ..surroundings import Imported
 from ..telemetry import Telemetry
 from ..workflow.edits import History, summary
 from ..workflow.kept import Kept
@@ -146,6 +147,7 @@ class JobView:
     breakpoints: Breakpoints = ()
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
     exactness: Exactness = Exactness()  # of a resume
+    imported: Imported | None = None  # where it came in a bundle
     auto_resume: AutoResume | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
@@ -209,6 +211,7 @@ class JobView:
             "paused_before": self.paused_before.display_id if self.paused_before else None,
             "paused_because": self.auto_resume.because if self.auto_resume else None,
             "exactness": self.exactness.to_json(),
+            "imported": self.imported.to_json() if self.imported else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,
             "source_url": self.source_url,

@@ -86,6 +86,12 @@ NOT_AS_RECORDED: Warning = (
     "The model was asked once more what is on record, and answered otherwise, by {} at most. Something that "
     "Midrun does not know of changed it; the steps from here on may differ from an uninterrupted run.",
 )
+OTHERWISE_HERE: Warning = (
+    "answers_otherwise",
+    "Here the model answers evaluation {} otherwise than where it was recorded, by {} at most; the largest "
+    "value of that answer is {}. What is on record stays as it is; the steps from here on differ about as "
+    "much from those of the other machine.",
+)
 OTHER_THREAD: Warning = (
     "loop_on_other_thread",
     "{} samples on a thread of its own, where Midrun does not see it: it can be neither paused nor resumed.",
@@ -118,4 +124,5 @@ OF_A_RUN = (
     REMEMBERS,
     MEMORY_LOST,
     NOT_AS_RECORDED,
+    OTHERWISE_HERE,
 )

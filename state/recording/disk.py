@@ -73,6 +73,30 @@ class DiskRecordings:
 
         self.writer.submit(link_all).result()
 
+    def copy(self, job_id: str, place: Path) -> None:
+        """What there is of the job now, below `place`, by hard links: a state that a crash could leave.
+
+        Waits for what is on its way to the disk. Raises OSError.
+        """
+        with self._lock:
+            opened = list(self._open.get(job_id, {}).values())
+        for recording in opened:
+            recording.save()
+
+        def link_all() -> None:
+            for directory in _directories(self.of_job(job_id)):
+                target = place / directory.name
+                target.mkdir(parents=True)
+                for file in directory.glob("*" + SUFFIX):
+                    link(file, target / file.name)
+
+        self.writer.submit(link_all).result()
+
+    def lying_in(self, place: Path) -> dict[Call, Recording]:
+        """Recordings that are no job's, or not yet."""
+        found = (_call_of(directory.name) for directory in _directories(place))
+        return {call: self._lying(place, call) for call in found if call is not None}
+
     def find(self, job_id: str, name: str, iteration: int | None = None) -> DiskRecording | None:
         with self._lock:
             calls = dict(self._open.get(job_id, {}))
@@ -132,11 +156,8 @@ class DiskRecordings:
     def _known(self, job_id: str) -> set[Call]:
         with self._lock:
             calls = set(self._open.get(job_id, ()))
-        for name in file_names(self.of_job(job_id)):
-            node, _, number = name.rpartition(".")
-            if number.isdigit():
-                calls.add((node, int(number)))
-        return calls
+        found = (_call_of(name) for name in file_names(self.of_job(job_id)))
+        return calls | {call for call in found if call is not None}
 
     def _opened(self, job_id: str, call: Call) -> DiskRecording:
         with self._lock:
@@ -146,9 +167,22 @@ class DiskRecordings:
             return calls[call]
 
     def _recording(self, job_id: str, call: Call) -> DiskRecording:
-        place = self.of_job(job_id) / f"{call[0]}.{call[1]}"
-        shelf = DiskShelf(place, self.writer, partial(self._trouble, job_id), self._reserve)
-        return ShelvedRecording(shelf)
+        return self._lying(self.of_job(job_id), call, partial(self._trouble, job_id))
+
+    def _lying(
+        self, place: Path, call: Call, trouble: Callable[[str | None], None] = lambda told: None
+    ) -> DiskRecording:
+        directory = place / f"{call[0]}.{call[1]}"
+        return ShelvedRecording(DiskShelf(directory, self.writer, trouble, self._reserve))
+
+
+def _call_of(name: str) -> Call | None:
+    node, _, number = name.rpartition(".")
+    return (node, int(number)) if number.isdigit() else None
+
+
+def _directories(place: Path) -> list[Path]:
+    return [place / name for name in file_names(place) if (place / name).is_dir()]
 
 
 def link(file: Path, target: Path) -> None:

@@ -106,6 +106,33 @@ class PreviewFiles:
                     listed.put(preview)
             self._save(with_id, listed)
 
+    def copy(self, job_id: str, place: Path) -> list[Preview]:
+        """Below `place`, by hard links, as they lie here; which there are. Raises OSError."""
+        with self._lock:
+            copied = []
+            for preview in self._of(job_id).previews.values():
+                files = [self._file(job_id, preview, still) for still in (False, True)]
+                for file in files:
+                    if file.is_file():
+                        target = place / file.relative_to(self._of_job(job_id))
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        link(file, target)
+                copied += [preview] if files[0].is_file() else []
+            return copied
+
+    def take_in(self, job_id: str, place: Path, previews: list[Preview]) -> list[Preview]:
+        """What `copy` put below `place`, as those of that job; which there are. Raises OSError."""
+        taken = []
+        for preview in previews:
+            for still in (False, True):
+                file = self._file(job_id, preview, still)
+                given = place / file.relative_to(self._of_job(job_id))
+                if given.is_file():
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    given.replace(file)
+            taken += [preview] if self._file(job_id, preview, False).is_file() else []
+        return taken
+
     def save(self, job_id: str) -> None:
         """Store the list as it is; `add` does so only now and then."""
         with self._lock:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +18,6 @@ from ..breakpoints.breakpoints import DEFAULT, Breakpoints, of_workflow
 from ..errors import UnknownJob
 from ..job.in_flight import InterruptFlag
 from ..job.job import Job
-from ..job.machine import utc
 from ..job.request import Request
 from ..job.transitions import ENDED
 from ..job.view import Change, JobView
@@ -29,6 +28,7 @@ from ..store.store import Store, StoredJob
 from ..workflow import graph
 from ..workflow.edits import Edits
 from ..workflow.kept import Kept
+from .new_job import TakenIds, queued
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Job, JobView, Change | None], None]
@@ -53,10 +53,11 @@ class Registry:
         self._make_job = partial(Job, flag=flag, listener=self._changed)
         self._lock = threading.Lock()
         self._by_prompt: dict[str, Job] = {}
-        self._taken = store.prompt_ids()  # by every job there is, in memory or stored
+        self.taken = TakenIds(store.prompt_ids())  # by every job there is, in memory or stored
         self._listeners: list[Listener] = []
         self._saved: dict[str, float] = {}  # job_id -> when its row was written, by the clock
         self._forgotten = 0  # how many jobs were let go of
+        self.look_around: Callable[[Job], Awaitable[Job]] = _as_it_is  # for what is otherwise for it by now
         self.look: Callable[[], None] = lambda: None  # at ComfyUI's queue, before anybody is told of a job
         store.database.trouble = partial(self.trouble, NOT_IN_DATABASE)
 
@@ -64,28 +65,16 @@ class Registry:
 
     def add(self, prompt_id: str, request: Request, policy: QueuePolicy) -> Job | None:
         """A watched prompt is on its way to the queue. None when that id is taken by an earlier job."""
-        now = utc(time.time())
-        trouble = self.store.database.trouble_at_start
-        warnings = {NOT_IN_DATABASE[0]: NOT_IN_DATABASE[1].format(trouble)} if trouble else {}
-        view = JobView(
-            prompt_id,
-            (prompt_id,),
-            State.QUEUED,
-            now,
-            now,
-            queue_policy=policy,
-            warnings=warnings,
-            breakpoints=(*self._breakpoints(), *of_workflow(request.extra_data)),
-        )
+        breakpoints = (*self._breakpoints(), *of_workflow(request.extra_data))
+        view = queued(prompt_id, policy, breakpoints, self.store.database.trouble_at_start)
         job = self._make_job(view, request)
+        if not self.taken.claim(prompt_id):
+            return None
+        self.recordings.set_aside(prompt_id)  # of a job that the database does not know
         with self._lock:
-            if prompt_id in self._taken:
-                return None
-            self.recordings.set_aside(prompt_id)  # of a job that the database does not know
-            self._taken.add(prompt_id)
             self._by_prompt[prompt_id] = job
         self.store.add(view, request)
-        self._changed(job, view, Change("queued", State.QUEUED, State.QUEUED, 0, now))
+        self._changed(job, view, Change("queued", State.QUEUED, State.QUEUED, 0, view.created_at))
         return job
 
     def draft(self, view: JobView, request: Request) -> Job:
@@ -96,18 +85,21 @@ class Registry:
 
     def add_draft(self, job: Job, change: Change) -> None:
         """A draft becomes a job like any other."""
-        view = job.view()
+        self.store.add(job.view(), job.request)
+        self.add_stored(job, change)
+
+    def add_stored(self, job: Job, change: Change) -> None:
+        """The same of one whose row is there already."""
+        self.taken.claim(job.job_id)
         with self._lock:
-            self._taken.add(job.job_id)
             self._by_prompt[job.job_id] = job
-        self.store.add(view, job.request)
-        self._changed(job, view, change)
+        self._changed(job, job.view(), change)
 
     def keep_loaded(self, job: Job) -> Job:
         """Keep a job that ended at hand again; the one that is, where another was quicker."""
         prompt_ids = job.view().prompt_ids
         with self._lock:
-            if job.job_id not in self._taken:
+            if job.job_id not in self.taken:
                 raise UnknownJob(job.job_id)
             known = self._by_prompt.setdefault(job.job_id, job)
             self._by_prompt |= dict.fromkeys(prompt_ids, known)
@@ -136,8 +128,8 @@ class Registry:
         job.runs.queue(prompt_id, request, taken)
         if taken or request is not None:
             self.store.save_request(job.job_id, job.request)
+        self.taken.claim(prompt_id)
         with self._lock:
-            self._taken.add(prompt_id)
             self._by_prompt[prompt_id] = job
 
     def delete(self, job: Job) -> None:
@@ -263,7 +255,7 @@ class Registry:
         job = self._make_job(stored.view, stored.request)
         job.cursor = stored.cursor
         with self._lock:
-            if job.job_id not in self._taken:
+            if job.job_id not in self.taken:
                 raise UnknownJob(job.job_id)  # deleted since it was read
             if stored.view.state in ENDED:
                 return job
@@ -283,8 +275,7 @@ class Registry:
     def _release(self, job: Job) -> None:
         """Its ids are free again."""
         self._forget(job)
-        with self._lock:
-            self._taken.difference_update(job.view().prompt_ids)
+        self.taken.free(*job.view().prompt_ids)
 
     def _forget(self, job: Job) -> None:
         prompt_ids = job.view().prompt_ids
@@ -294,3 +285,7 @@ class Registry:
                     del self._by_prompt[prompt_id]
             self._forgotten += 1
         self._saved.pop(job.job_id, None)
+
+
+async def _as_it_is(job: Job) -> Job:
+    return job

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..breakpoints.breakpoints import DEFAULT, Breakpoints, of_setting
+from ..bundles.layout import Limits
 
 
 class Settings:
@@ -39,3 +40,11 @@ class Settings:
 def keeps_history(settings: dict[str, Any]) -> bool:
     """Whether runs that were interrupted stay in ComfyUI's history."""
     return settings.get("Midrun.KeepInterruptedHistory") is True
+
+
+def limits_of_bundles(settings: dict[str, Any]) -> Limits:
+    """How large a bundle may be that is imported."""
+    size = settings.get("Midrun.BundleSize")
+    if isinstance(size, (int, float)) and not isinstance(size, bool) and 0 < size < 10**6:
+        return Limits(bytes=int(size * 1000**3))
+    return Limits()

@@ -236,14 +236,7 @@ class TimeTravel:
             now,
             now,
             pause_reason=PauseReason.USER,
-            node_id=moment.node_id,
-            call=moment.call,
-            display_node_id=moment.display_node_id,
-            loops=moment.loops,
-            step=moment.step,
-            total_steps=moment.total_steps,
-            evaluations=moment.evaluations,
-            sigma=moment.sigma,
+            **asdict(moment),
             telemetry=measured,
             paused_at_step=moment.step,
             edits=view.edits,
@@ -255,6 +248,7 @@ class TimeTravel:
             preview_url=step_url(job_id, moment.node_id, moment.step),
             source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,
             exactness=exactness,
+            imported=view.imported,
             breakpoints=tuple(replace(breakpoint, hits=0) for breakpoint in view.breakpoints),
         )
         return self._registry.draft(fork, there.request)

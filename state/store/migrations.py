@@ -184,3 +184,9 @@ def m0010_exactness(db: Database) -> None:
     """What a resume of a job will be like, where the model's patches remember."""
     exact = '{"kind": "exact", "evaluations": 0, "seconds": null, "because": null}'
     _run(db, f"ALTER TABLE job_debug_state ADD COLUMN exactness_json TEXT NOT NULL DEFAULT '{exact}'")
+
+
+@migrations()
+def m0011_bundles(db: Database) -> None:
+    """Where a job came from a bundle: what it was computed with there, and what is otherwise here."""
+    _run(db, "ALTER TABLE job_debug_state ADD COLUMN imported_json TEXT")

@@ -17,6 +17,7 @@ from ..job.warnings import UNREADABLE
 from ..node import loops_of, node_of
 from ..pictures.previews import Preview, newest_step, preview_of, source_url, step_url
 from ..states import AbortMode, PauseReason, QueuePolicy, State
+from ..surroundings import imported_of
 from ..workflow.edits import from_json, to_json
 from ..workflow.kept import Kept, kept_of
 
@@ -79,6 +80,7 @@ def _columns(view: JobView) -> dict[str, Any]:
         "paused_before": json.dumps(view.paused_before.to_json()) if view.paused_before else None,
         "has_source": int(view.source_url is not None),
         "exactness_json": json.dumps(view.exactness.to_json()),
+        "imported_json": json.dumps(view.imported.to_row()) if view.imported else None,
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
     }
@@ -151,6 +153,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
         paused_before=read("paused_before", _optional(lambda told: node_of(json.loads(told)))),
         exactness=read("exactness_json", lambda told: exactness_of(json.loads(told)), Exactness()),
+        imported=read("imported_json", _optional(lambda told: imported_of(json.loads(told)))),
         breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
         **{name: row[name] for name in PLAIN},
         **_preview_urls(row),

@@ -50,6 +50,17 @@ class StoredJob:
     secret_keys: list[str]
 
 
+@dataclass(frozen=True)
+class WholeJob:
+    """All that the database has of a job."""
+
+    view: JobView
+    request: Request
+    events: list[Change]
+    telemetry: list[Telemetry]
+    previews: list[Preview]
+
+
 class Store:
     """Open with a path; raises OSError or sqlite3.Error when that is impossible."""
 
@@ -64,6 +75,21 @@ class Store:
 
     def add(self, view: JobView, request: Request) -> None:
         self.database.write(view.job_id, lambda db: _insert(db, view, request))
+
+    def add_whole(self, stored: WholeJob) -> Future[None]:
+        """A job with its past, all or nothing. Raises sqlite3.Error."""
+
+        def add(db: Database) -> None:
+            with db.atomic():
+                job_id = stored.view.job_id
+                _insert(db, stored.view, stored.request)
+                for change in stored.events:
+                    db.table("job_events").insert(event_columns(job_id, change))
+                telemetry_rows.insert(db, job_id, stored.telemetry)
+                sql = "UPDATE job_debug_state SET intermediate_previews_json = ? WHERE job_id = ?"
+                db.execute(sql, [previews_column(stored.previews), job_id])
+
+        return self.database.read(add)
 
     def save(self, view: JobView, change: Change | None) -> None:
         """Bring the job's row up to date, with a line of its audit trail."""

@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Definition:
-    """An input as its node declares it. type: ComfyUI's, COMBO for a choice; None limits are no limits."""
+    """An input as its node declares it. type: ComfyUI's, COMBO for a choice; None limits are no limits.
+
+    upload: it names a file that a user uploads, such as a picture
+    """
 
     type: str
     options: tuple[Any, ...] | None = None
@@ -18,6 +21,7 @@ class Definition:
     step: float | None = None
     multiline: bool = False
     lazy: bool = False
+    upload: bool = False
 
     @property
     def editable(self) -> bool:

@@ -11,6 +11,7 @@ import yaml
 
 from midrun import server_routes
 from midrun.routes.breakpoints import BreakpointRoutes
+from midrun.routes.bundles import BundleRoutes
 from midrun.routes.compare import CompareRoutes
 from midrun.routes.edits import EditRoutes
 from midrun.routes.jobs import JobRoutes
@@ -29,6 +30,7 @@ ROOMS = (  # from the top: a module imports nothing of a room above its own, and
     "nodes/previews",
     "nodes/comfyui",
     "state/services",
+    "state/bundles",
     "state/store",
     "state/job",
     "state/recording",
@@ -129,6 +131,7 @@ def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
         BreakpointRoutes(None),  # type: ignore[arg-type]
         CompareRoutes(None, None, None),  # type: ignore[arg-type]
         TelemetryRoutes(None),  # type: ignore[arg-type]
+        BundleRoutes(None, None),  # type: ignore[arg-type]
     )
     registered = {(route.method, route.path) for route in server_routes.table(handlers)}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]

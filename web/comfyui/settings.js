@@ -109,4 +109,12 @@ export const settings = [
     defaultValue: 30,
     attrs: { min: 1, max: 3650 },
   },
+  {
+    id: "Midrun.BundleSize",
+    category: ["Midrun", "Disk", "BundleSize"],
+    name: "Largest bundle that is imported, in GB",
+    type: "number",
+    defaultValue: 20,
+    attrs: { min: 0.001, max: 100000 },
+  },
 ];

@@ -1,0 +1,209 @@
+"""A job in one file, for another server: what is gathered, and in which state. ComfyUI's event loop.
+
+Of a job that runs, its state as of the newest evaluation on disk: what a crash at that moment would leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..bundles.job_file import ALLOWED, Carried, Sent, to_json
+from ..bundles.layout import FORMAT, INPUTS, JOB, PREVIEWS, RECORDING, SUFFIX
+from ..bundles.writing import Part, bag, file_part, text_part
+from ..errors import IllegalTransition
+from ..job.job import Job
+from ..job.view import Change, JobView
+from ..job.warnings import WITHOUT_SECRETS
+from ..recording.disk import DiskRecordings, link
+from ..recording.recording import Recording
+from ..server_directory import directory_name
+from ..states import PauseReason, State
+from ..surroundings import Surroundings
+from ..telemetry import Telemetry
+from ..workflow.edits import pending, with_edits
+from ..workflow.graph import Prompt
+from .preview_files import PreviewFiles
+from .recovery import corrected, missing
+from .registry import Registry
+
+
+class Found(Protocol):
+    """A file of the input folder that a graph loads. path: None where it is not there"""
+
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def input(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def path(self) -> Path | None: ...
+
+
+class Around(Protocol):
+    """What this ComfyUI computes with. May read large files."""
+
+    def describe(self, prompts: list[Prompt]) -> Surroundings: ...
+    def files(self, prompt: Prompt) -> Sequence[Found]: ...
+    def bare_name(self, value: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Export:
+    """name: of the file; pieces: to be taken one after the other, each may wait for the disk
+
+    place: a directory that is to be deleted afterwards
+    """
+
+    name: str
+    pieces: Iterator[bytes]
+    place: Path
+
+    def close(self) -> None:
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
+class Exporting:
+    """directory: for what is copied, by hard links, as long as a bundle is being sent"""
+
+    def __init__(
+        self,
+        registry: Registry,
+        recordings: DiskRecordings,
+        pictures: PreviewFiles,
+        around: Around,
+        directory: Path,
+    ) -> None:
+        self._registry = registry
+        self._recordings = recordings
+        self._pictures = pictures
+        self._around = around
+        self._directory = directory
+        self._beside = ThreadPoolExecutor(1, "midrun-bundles")  # reads models while recordings are sent
+        shutil.rmtree(directory, ignore_errors=True)
+
+    async def export(self, any_id: str) -> Export:
+        """The job as it is now. Raises UnknownJob or OSError; the caller closes the export."""
+        job = await self._registry.load(any_id)
+        view, request = job.view(), job.request
+        if view.unreadable:
+            because = "its row has something that this version of Midrun cannot read."
+            raise IllegalTransition("export", job.job_id, view.state, because)
+        self._registry.save_telemetry(job)
+        store = self._registry.store
+        events = await asyncio.wrap_future(store.events(job.job_id))
+        telemetry = await asyncio.wrap_future(store.telemetry(job.job_id))
+        place = self._directory / uuid.uuid4().hex
+        try:
+            copied = await asyncio.to_thread(self._copy, job, view, place)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+        calls = self._recordings.lying_in(place / RECORDING)
+        now = await asyncio.to_thread(_as_on_disk, view, calls)
+        measured = [*telemetry, *await asyncio.to_thread(missing, telemetry, calls)]
+        signed_in = bool(request.secrets) or WITHOUT_SECRETS[0] in view.warnings
+        sent = Sent(
+            now,
+            request,
+            tuple(_change(event) for event in events),
+            tuple(_up_to(measured, now)),
+            inputs=copied.inputs,
+            lost=copied.lost,
+            previews=copied.previews,
+            signed_in=signed_in,
+            was=view.state,
+        )
+        surroundings = self._beside.submit(self._around.describe, _prompts(job))
+        name = f"midrun-{directory_name(job.job_id).lstrip('=')}{SUFFIX}"
+        return Export(name, bag(_parts(place, sent, surroundings), _about(sent)), place)
+
+    # -- on a thread that may wait ---------------------------------------------------------------------
+
+    def _copy(self, job: Job, view: JobView, place: Path) -> _Copied:
+        (place / RECORDING).mkdir(parents=True)
+        self._recordings.copy(job.job_id, place / RECORDING)
+        previews = self._pictures.copy(job.job_id, place / PREVIEWS)
+        if view.take is None:
+            shown = [one for one in previews if one.node_id != view.node_id or one.step <= view.step]
+        else:
+            shown = previews
+        inputs, lost = self._copy_inputs(_prompts(job), place / INPUTS)
+        return _Copied(tuple(shown), inputs, lost)
+
+    def _copy_inputs(self, prompts: list[Prompt], place: Path) -> tuple[tuple[Carried, ...], tuple[str, ...]]:
+        found: dict[str, Carried] = {}
+        lost: dict[str, None] = {}
+        for one in (one for prompt in prompts for one in self._around.files(prompt)):
+            if one.path is None:
+                lost[one.value] = None
+                continue
+            name = self._around.bare_name(one.value)
+            file = f"{len(found) + 1:04}{one.path.suffix.lower()}"
+            known = found.get(one.value) or Carried(file, one.value, name)
+            if one.value not in found:
+                place.mkdir(exist_ok=True)
+                link(one.path, place / file)
+            at = (*known.at, (one.node_id, one.input))
+            found[one.value] = replace(known, at=tuple(dict.fromkeys(at)))
+        return tuple(found.values()), tuple(lost)
+
+
+@dataclass(frozen=True)
+class _Copied:
+    previews: tuple[Any, ...]
+    inputs: tuple[Carried, ...]
+    lost: tuple[str, ...]
+
+
+def _prompts(job: Job) -> list[Prompt]:
+    """All graphs that the job may run: with what is pending, and as it was before a rewind."""
+    view, prompt = job.view(), job.request.prompt
+    edited = pending(view.edits)
+    more = [with_edits(prompt, edited)] if edited else []
+    return [prompt, *more, *([view.take.prompt] if view.take else [])]
+
+
+def _as_on_disk(view: JobView, calls: dict[Any, Recording]) -> JobView:
+    """A job that can go on elsewhere: nowhere in a queue, where its recording ends."""
+    if view.state in (State.COMPLETED, State.ABORTED):
+        return replace(view, held=False)
+    at_rest = view if view.state in ALLOWED else replace(view, state=State.PAUSED, pause_reason=_STOPPED)
+    found = corrected(replace(at_rest, held=False, gpu_released=True), calls)
+    return replace(found, paused_at_step=found.step)
+
+
+_STOPPED = PauseReason.USER
+
+
+def _up_to(measured: list[Telemetry], view: JobView) -> list[Telemetry]:
+    """Of a job that runs, more may be in the database than on its copied record."""
+    last = [at for at, one in enumerate(measured) if (one.node_id, one.step) == (view.node_id, view.step)]
+    return measured[: last[-1] + 1] if last and view.take is None else measured
+
+
+def _parts(place: Path, sent: Sent, surroundings: Future[Surroundings]) -> Iterator[Part]:
+    for file in sorted(path for path in (place / "data").rglob("*") if path.is_file()):
+        yield file_part(file.relative_to(place).as_posix(), file)
+    whole = replace(sent, then=surroundings.result())
+    yield text_part(JOB, json.dumps(to_json(whole), indent=1).encode())
+
+
+def _about(sent: Sent) -> dict[str, str]:
+    told = f"{sent.was.value}; as of step {sent.view.step}, {sent.view.evaluations} evaluations"
+    at = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    return {"Bagging-Date": at, "Midrun-Format": FORMAT, "Midrun-Job-State": told}
+
+
+def _change(told: dict[str, Any]) -> Change:
+    states = State(told["state_from"]), State(told["state_to"])
+    return Change(told["kind"], *states, told["step"], told["at"], told["detail"])
