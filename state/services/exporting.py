@@ -22,7 +22,6 @@ from ..bundles.writing import Part, bag, file_part, text_part
 from ..errors import IllegalTransition
 from ..job.job import Job
 from ..job.view import Change, JobView
-from ..job.warnings import WITHOUT_SECRETS
 from ..recording.disk import DiskRecordings, link
 from ..recording.recording import Recording
 from ..server_directory import directory_name
@@ -111,7 +110,9 @@ class Exporting:
         calls = self._recordings.lying_in(place / RECORDING)
         now = await asyncio.to_thread(_as_on_disk, view, calls)
         measured = [*telemetry, *await asyncio.to_thread(missing, telemetry, calls)]
-        signed_in = bool(request.secrets) or WITHOUT_SECRETS[0] in view.warnings
+        stored = await asyncio.wrap_future(store.find(job.job_id))
+        had_secrets = stored is not None and bool(stored.secret_keys)
+        signed_in = had_secrets or (view.imported is not None and view.imported.signed_in)
         sent = Sent(
             now,
             request,

@@ -23,7 +23,7 @@ from ..exactness import Exactness
 from ..job.job import Job
 from ..job.machine import utc
 from ..job.view import Change, JobView
-from ..pictures.previews import source_url, step_url
+from ..pictures.previews import source_url
 from ..recording.disk import DiskRecordings
 from ..recording.header import Unsound
 from ..recording.items import Damaged
@@ -180,6 +180,8 @@ class Importing:
         view = self._view(sent, job_id)
         past = WholeJob(view, sent.request, list(sent.events), list(sent.telemetry), list(sent.previews))
         await asyncio.wrap_future(self._registry.store.add_whole(past))
+        stored = await asyncio.wrap_future(self._registry.store.find(job_id))
+        view = view if stored is None else stored.view  # as a restart would tell it
         told: dict[str, Any] = {"was": sent.was.value, "id": checked.sent.view.job_id}
         told["inputs"] = {old: name for old, name in names.items() if old != name}
         at = view.state, view.state, view.step, view.updated_at
@@ -190,7 +192,6 @@ class Importing:
     def _view(self, sent: Sent, job_id: str) -> JobView:
         view, now = sent.view, utc(time.time())
         parent = view.parent_id if view.parent_id and view.parent_id in self._registry.taken else None
-        shown = step_url(job_id, view.node_id, view.step) if sent.previews else None
         source = source_url(job_id, view.node_id) if view.source_url and view.node_id else None
         return replace(
             view,
@@ -201,7 +202,6 @@ class Importing:
             gpu_released=True,
             parent_id=parent,
             parent_step=view.parent_step if parent else None,
-            preview_url=shown,
             source_url=source,
             imported=Imported(now, sent.then, sent.lost, sent.signed_in),
         )

@@ -51,13 +51,13 @@ NAMES = (
 )
 
 
-def hostile(bundle: bytes, call: str = CALL) -> Iterator[Hostile]:
-    """call: where one is recorded whose second evaluation can be another"""
+def hostile(bundle: bytes) -> Iterator[Hostile]:
+    """bundle: of two_homes"""
     files = files_in(bundle)
     for made in (_cut_off, _changed, _named, _unlisted, _as_zips, _ends):
         yield from made(bundle, files)
     yield from _of_jobs(files)
-    yield from _of_recordings(files) if call == CALL else ()
+    yield from _of_recordings(files)
 
 
 def _cut_off(bundle: bytes, files: Files) -> Iterator[Hostile]:
