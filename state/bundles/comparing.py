@@ -15,7 +15,6 @@ TOLD = {  # value -> how a person calls it; a difference in one of these may cha
 }
 BESIDE = {"midrun": "Midrun", "python": "Python"}  # which change nothing of that
 ON_CPU = ("threads", "cpu")
-CHECKED = "The first evaluation after the resume is checked against the recording."
 ADVICE = {
     "torch": "For an exact result, resume with the same version.",
     "device": "For an exact result, resume on the same kind of device.",
@@ -71,9 +70,9 @@ def _of_models(then: Surroundings, now: Surroundings) -> list[Difference]:
             found.append(Difference("model_missing", name, model.sha256, None, told))
         elif not _is_same(model, other):
             told = f"The model {name} is another file here ({_size(other)}{_sha(other)}) than where the job "
-            told += f"was computed ({_size(model)}{_sha(model)}). Replace it, unless that is what you want. "
+            told += f"was computed ({_size(model)}{_sha(model)}). Replace it, unless that is what you want."
             then_, now_ = model.sha256 or model.samples, other.sha256 or other.samples
-            found.append(Difference("model", name, then_, now_, told + CHECKED, True))
+            found.append(Difference("model", name, then_, now_, told, True))
     return found
 
 
@@ -94,7 +93,7 @@ def _of_values(then: dict[str, str], now: dict[str, str]) -> list[Difference]:
             continue
         sentence = f"{told} is {is_} here and was {was} where the job was computed."
         matters = name in TOLD
-        more = f" {CHECKED} {ADVICE[name]}" if matters else " That changes nothing of the result."
+        more = f" {ADVICE[name]}" if matters else " That changes nothing of the result."
         found.append(Difference(name, told, was, is_, sentence + more, matters))
     return found
 
@@ -107,7 +106,7 @@ def _of_packs(then: Surroundings, now: Surroundings) -> list[Difference]:
         if other is None or other.version == pack.version or None in (other.version, pack.version):
             continue
         told = f"The node pack {pack.name} is {other.version} here and was {pack.version} where the job was "
-        told += f"computed. {CHECKED} For an exact result, install that version."
+        told += "computed. For an exact result, install that version."
         found.append(Difference("node_pack", pack.name, pack.version, other.version, told, True))
     return found
 

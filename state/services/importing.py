@@ -183,6 +183,7 @@ class Importing:
         stored = await asyncio.wrap_future(self._registry.store.find(job_id))
         view = view if stored is None else stored.view  # as a restart would tell it
         told: dict[str, Any] = {"was": sent.was.value, "id": checked.sent.view.job_id}
+        told["created_at"] = checked.sent.view.created_at
         told["inputs"] = {old: name for old, name in names.items() if old != name}
         at = view.state, view.state, view.step, view.updated_at
         job = self._registry.draft(view, sent.request)
@@ -197,6 +198,7 @@ class Importing:
             view,
             job_id=job_id,
             prompt_ids=(job_id,),
+            created_at=now,
             updated_at=now,
             held=False,
             gpu_released=True,

@@ -38,6 +38,8 @@ export const initial = Object.freeze({
     pointed: null,
     focused: null,
     touch: false,
+    over: false,
+    incoming: null,
   },
   abort: null,
   viewer: null,

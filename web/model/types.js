@@ -17,11 +17,17 @@
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null,
  *   parent: { job_id: string, step: number } | null, grid: string | null,
+ *   imported?: Imported | null,
  *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
  *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
  *   breakpoints: Breakpoint[], telemetry?: Omit<Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,
  * }} Job
+ * @typedef {{ evaluation: number, difference: number | null, largest: number | null }} Checked
+ * @typedef {{
+ *   at: string, wants_check: boolean, checked: Checked | null,
+ *   differences: { code: string, name: string, message: string, arithmetic: boolean }[],
+ * }} Imported  of a job that came in a bundle
  * @typedef {{
  *   job_id?: string, node_id: string, display_node_id: string, iteration: number | null, step: number,
  *   sigma: number | null, url: string, width: number,
@@ -65,8 +71,9 @@
  * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
  *   height: number, shown: boolean, step: number | null, pointed: string | null,
- *   focused: string | null, touch: boolean,
- * }} Tray  left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
+ *   focused: string | null, touch: boolean, over: boolean,
+ *   incoming: { name: string, refused: string | null } | null,
+ * }} Tray  over: a file is held over it; incoming: a file that is on its way in, or was refused; left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
  * @typedef {{
  *   kind: Kind, value: string, until: string, node_id: string, iteration: string, log_only: boolean,
  *   refused: string | null,

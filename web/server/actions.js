@@ -47,6 +47,7 @@ export function createActions(client, store, ports) {
       dispatch({ type: "open", job_id: id, tab });
       if (id === null) return;
       void actions.previews(id);
+      if (store.get().jobs[id]?.imported) void actions.read(id); // what is otherwise for it by now
       const parent = store.get().jobs[id]?.parent?.job_id;
       if (parent && !(parent in store.get().jobs)) void actions.read(parent);
     },

@@ -9,7 +9,7 @@ const PAGE = 200;
 const STALE_MS = 2500;
 
 /** @param {Client} client @param {Store} store @param {Pick<Ports, "clock">} ports @param {Requests} requests */
-export function createListActions(client, store, ports, { quietly }) {
+export function createListActions(client, store, ports, { quietly, messageOf }) {
   const { dispatch } = store;
 
   /** @param {boolean} first */
@@ -51,6 +51,23 @@ export function createListActions(client, store, ports, { quietly }) {
         const left = old.filter((id) => !there.has(id)).slice(0, 10);
         await Promise.all(left.map((id) => list.read(id)));
       });
+    },
+    /** Bundles, one after the other; the last job that came in is opened. @param {File[]} files */
+    async importFiles(files) {
+      for (const file of files) {
+        dispatch({ type: "tray", incoming: { name: file.name, refused: null } });
+        try {
+          const job = await client.importBundle(file);
+          dispatch({ type: "job", job, at: ports.clock() });
+          dispatch({ type: "tray", incoming: null });
+          dispatch({ type: "open", job_id: job.job_id });
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error;
+          dispatch({ type: "tray", incoming: { name: file.name, refused: messageOf(error) } });
+          return;
+        }
+      }
+      await list.usage();
     },
     read: (/** @type {string} */ id) =>
       quietly(id, async () => dispatch({ type: "job", job: await client.job(id), at: ports.clock() })),

@@ -28,7 +28,10 @@ export function createClient(api) {
   /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<any>} */
   async function call(method, path, body) {
     /** @type {RequestInit} */ const options = { method, cache: "no-store" };
-    if (body !== undefined) {
+    if (body instanceof Blob) {
+      options.body = body; // as it is, read from the disk while it is sent
+      options.headers = { "Content-Type": "application/octet-stream" };
+    } else if (body !== undefined) {
       options.body = JSON.stringify(body);
       options.headers = { "Content-Type": "application/json" };
     }
@@ -97,12 +100,16 @@ export function createClient(api) {
         "GET",
         of(id, `/compare?${id === other ? "take=true" : `with=${encodeURIComponent(other)}`}&step=${step}`),
       ),
+    /** A job in a file that another server gave. */
+    importBundle: (/** @type {Blob} */ file) => call("POST", "/midrun/jobs/import", file),
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),
     /** Where the newest latent is. */
     latentUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/latent")),
     csvUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/telemetry?format=csv")),
+    /** Where the job is in one file, to go on elsewhere. */
+    bundleUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/bundle")),
     /** Where the pictures of a fork's grid are, side by side. */
     sheetUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/sheet")),
     /** A URL that the server gave, as the page has to ask for it. */

@@ -33,3 +33,6 @@ export function short(value, longest = 60) {
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
   return text.length <= longest ? text : `${text.slice(0, longest)}…`;
 }
+
+/** @param {number} value @returns {string} three digits, however small: 0.000512, 5.1e-9 */
+export const digits = (value) => String(Number(value.toPrecision(3)));

@@ -2,6 +2,7 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { sentence, timing, titleOf, verbs } from "../model/select.js";
+import { differencesView, exportLink } from "./bundles.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
 import { progressBar, removal, stepText, toolbar } from "./parts.js";
@@ -41,6 +42,7 @@ function header(tools, model, job) {
       icon("back"),
     ),
     h("h2", { title }, title),
+    exportLink(tools, job),
     verbs(job).remove && removal(tools, model, job.job_id),
   );
 }
@@ -66,6 +68,7 @@ function summary(tools, model, job) {
       exactnessWord(tools, job),
     ),
     why(tools, model, job),
+    differencesView(tools, job),
     lineage(tools, model, job),
     progressBar(tools, job),
     h("div", { class: "midrun-times" }, times.filter(Boolean).join(" · ")),

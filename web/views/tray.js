@@ -3,6 +3,7 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { FILTERS, ROW, filtered, rowsInSight } from "../model/select.js";
 import { asTrees } from "../model/select_family.js";
+import { dropping, importButton, incomingView } from "./bundles.js";
 import { card } from "./card.js";
 import { detailView } from "./detail.js";
 /** @import { Model } from "../model/types.js" */
@@ -11,13 +12,20 @@ import { detailView } from "./detail.js";
 /** @param {Tools} tools @param {Model} model */
 export function trayView(tools, model) {
   const open = model.tray.open === null ? undefined : model.jobs[model.tray.open];
+  const drop = { ...dropping(tools), "data-over": model.tray.over };
   if (open)
-    return [h("div", { key: "detail", class: "midrun-tray midrun-detail" }, detailView(tools, model, open))];
+    return [
+      h("div", { key: "detail", class: "midrun-tray midrun-detail", ...drop }, [
+        incomingView(tools, model),
+        ...detailView(tools, model, open),
+      ]),
+    ];
   return [
     h(
       "div",
-      { key: "list", class: "midrun-tray" },
+      { key: "list", class: "midrun-tray", ...drop },
       header(tools, model),
+      incomingView(tools, model),
       list(tools, model),
       footer(tools, model),
     ),
@@ -43,7 +51,7 @@ function header(tools, model) {
   return h(
     "header",
     { class: "midrun-header" },
-    h("div", { class: "midrun-top" }, h("h2", null, "Midrun"), watchSwitch(tools, model)),
+    h("div", { class: "midrun-top" }, h("h2", null, "Midrun"), importButton(tools), watchSwitch(tools, model)),
     h(
       "div",
       { class: "midrun-chips", role: "group", "aria-label": t("filter.label") },
