@@ -6,7 +6,8 @@ import asyncio
 
 from aiohttp import web
 
-from ..state.errors import BadRequest
+from ..state.errors import BadRequest, Unavailable
+from ..state.job.view import JobView
 from ..state.services.exporting import Exporting
 from ..state.services.importing import Importing
 from . import parsing
@@ -21,7 +22,10 @@ class BundleRoutes:
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         parsing.only(request.query, set())
-        export = await self._exporting.export(parsing.job_id(request))
+        try:
+            export = await self._exporting.export(parsing.job_id(request))
+        except OSError as error:
+            raise Unavailable(f"The job cannot be exported: its files cannot be read ({error}).") from error
         disposition = f'attachment; filename="{export.name}"'
         headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
@@ -38,6 +42,12 @@ class BundleRoutes:
     async def take_in(self, request: web.Request) -> web.Response:
         """The body is the bundle itself."""
         parsing.only(request.query, set())
+        try:
+            return web.json_response((await self._taken_in(request)).to_json(), status=201)
+        except OSError as error:
+            raise Unavailable(f"Nothing was imported: the disk does not take it ({error}).") from error
+
+    async def _taken_in(self, request: web.Request) -> JobView:
         incoming = await asyncio.to_thread(self._importing.begin)
         try:
             incoming.check(request.content_length or 0)
@@ -51,7 +61,6 @@ class BundleRoutes:
             await asyncio.to_thread(incoming.ended)
             if not incoming.size:
                 raise BadRequest("The body must be a bundle: a file that GET /midrun/jobs/{id}/bundle gave.")
-            view = await self._importing.take_in(incoming)
+            return await self._importing.take_in(incoming)
         finally:
             await asyncio.shield(asyncio.to_thread(incoming.close))
-        return web.json_response(view.to_json(), status=201)

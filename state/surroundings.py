@@ -78,6 +78,7 @@ class Imported:
     """Of a job that came in a bundle. then: what it was computed with
 
     lost: files that the graph names and the bundle did not carry; signed_in: it was queued with a token
+    own_loop: a node of it has a sampling loop of its own, which compares its questions by itself
     checked: what the first resume found where the arithmetic may differ
     """
 
@@ -85,13 +86,14 @@ class Imported:
     then: Surroundings
     lost: tuple[str, ...] = ()
     signed_in: bool = False
+    own_loop: bool = False
     differences: tuple[Difference, ...] = ()
     checked: Checked | None = None
 
     @property
     def wants_check(self) -> bool:
         """Whether a resume is to ask the newest recorded evaluation once more."""
-        return self.checked is None and any(one.arithmetic for one in self.differences)
+        return self.checked is None and not self.own_loop and any(one.arithmetic for one in self.differences)
 
     def to_json(self) -> dict[str, Any]:
         """For the REST API."""
@@ -124,6 +126,7 @@ def imported_of(stored: dict[str, Any]) -> Imported:
         surroundings_of(stored["then"]),
         tuple(stored["lost"]),
         stored["signed_in"],
+        stored["own_loop"],
         tuple(Difference(**one) for one in stored["differences"]),
         None if checked is None else Checked(**checked),
     )

@@ -62,7 +62,9 @@ def capture_rng(device: torch.device) -> RngState:
 def restore_rng(state: RngState, device: torch.device) -> None:
     torch.set_rng_state(state.cpu)
     module = _generators(device)
-    if module is not None and state.device is not None:
+    if module is None or state.device is None:
+        return
+    if state.device.shape == module.get_rng_state(*_where(device)).shape:  # else of another kind of device
         module.set_rng_state(state.device, *_where(device))
 
 

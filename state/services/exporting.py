@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import threading
 import uuid
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,7 +89,6 @@ class Exporting:
         self._pictures = pictures
         self._around = around
         self._directory = directory
-        self._beside = ThreadPoolExecutor(1, "midrun-bundles")  # reads models while recordings are sent
         shutil.rmtree(directory, ignore_errors=True)
 
     async def export(self, any_id: str) -> Export:
@@ -124,7 +125,7 @@ class Exporting:
             signed_in=signed_in,
             was=view.state,
         )
-        surroundings = self._beside.submit(self._around.describe, _prompts(job))
+        surroundings = _beside(partial(self._around.describe, _prompts(job)))
         name = f"midrun-{directory_name(job.job_id).lstrip('=')}{SUFFIX}"
         return Export(name, bag(_parts(place, sent, surroundings), _about(sent)), place)
 
@@ -157,6 +158,21 @@ class Exporting:
             at = (*known.at, (one.node_id, one.input))
             found[one.value] = replace(known, at=tuple(dict.fromkeys(at)))
         return tuple(found.values()), tuple(lost)
+
+
+def _beside(work: Callable[[], Surroundings]) -> Future[Surroundings]:
+    """While recordings are sent; on a thread for which no server waits when it ends."""
+    future: Future[Surroundings] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(error)
+            raise
+
+    threading.Thread(target=run, name="midrun-bundle", daemon=True).start()
+    return future
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class _Checked:
 
     sent: Sent
     place: Path
+    own_loop: bool  # whether a node of it has a sampling loop of its own
 
 
 class Importing:
@@ -119,8 +120,10 @@ class Importing:
             raise BadBundle(f"its recording makes no sense: {error}.") from error
         _check_pictures(place / PREVIEWS)
         self._check_inputs(place / INPUTS, sent.inputs)
-        view = self._as_recorded(sent.view, self._recordings.lying_in(place / RECORDING))
-        return _Checked(replace(sent, view=view), place)
+        calls = self._recordings.lying_in(place / RECORDING)
+        origins = [recording.origin for recording in calls.values()]
+        own_loop = any(origin is not None and origin.own_loop for origin in origins)
+        return _Checked(replace(sent, view=self._as_recorded(sent.view, calls)), place, own_loop)
 
     def _check_inputs(self, place: Path, carried: tuple[Carried, ...]) -> None:
         there = {file.name for file in place.glob("*")}
@@ -177,7 +180,7 @@ class Importing:
         sent, place = checked.sent, checked.place
         names = await asyncio.to_thread(self._put_inputs, place / INPUTS, sent.inputs, new)
         sent = await asyncio.to_thread(self._move, place, job_id, renamed_in(sent, names))
-        view = self._view(sent, job_id)
+        view = self._view(sent, job_id, checked.own_loop)
         past = WholeJob(view, sent.request, list(sent.events), list(sent.telemetry), list(sent.previews))
         await asyncio.wrap_future(self._registry.store.add_whole(past))
         stored = await asyncio.wrap_future(self._registry.store.find(job_id))
@@ -190,7 +193,7 @@ class Importing:
         self._registry.add_stored(job, Change("imported", *at, told))
         return job
 
-    def _view(self, sent: Sent, job_id: str) -> JobView:
+    def _view(self, sent: Sent, job_id: str, own_loop: bool) -> JobView:
         view, now = sent.view, utc(time.time())
         parent = view.parent_id if view.parent_id and view.parent_id in self._registry.taken else None
         source = source_url(job_id, view.node_id) if view.source_url and view.node_id else None
@@ -205,7 +208,7 @@ class Importing:
             parent_id=parent,
             parent_step=view.parent_step if parent else None,
             source_url=source,
-            imported=Imported(now, sent.then, sent.lost, sent.signed_in),
+            imported=Imported(now, sent.then, sent.lost, sent.signed_in, own_loop),
         )
 
 

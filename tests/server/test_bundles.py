@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hostile_bundles import hostile
 from resuming import latent
 from test_control import expected, kinds, pause_at, start
 from test_editing import put
+from test_loops_of_others import loop
 from test_surviving import home, warnings, written
 from two_homes import a_bundle
 
@@ -156,6 +158,48 @@ def test_a_fork_goes_on_elsewhere(comfy: Comfy, other: Comfy) -> None:
     ended = comfy.wait_for(fork, "completed")
     assert torch.equal(got, latent(comfy, ended["prompt_id"]))
     assert job["modified_params"]["sampler"]["cfg"]["from_step"] == 3
+
+
+def test_a_job_that_was_rewound_takes_what_is_left_over_along(comfy: Comfy, other: Comfy) -> None:
+    job_id = start(comfy, "bundle-take", "6", steps=8)
+    pause_at(comfy, job_id, "bundle-take", 6)
+    comfy.verb(job_id, "rewind", {"step": 2})
+    here = imported(other, exported(comfy, job_id))
+    assert (here["step"], here["take"]["step"]) == (2, 5)
+    status, back = other.call("DELETE", f"/midrun/jobs/{job_id}/rewind")
+    assert (status, back["step"], back["evaluations"]) == (200, 5, 5)
+    assert torch.equal(goes_on(other, job_id, "bundle-take")[0], expected(comfy, steps=8))
+    assert other.probe("bundle-take")["done"] == 3
+    comfy.verb(job_id, "abort")
+
+
+def test_a_completed_job_is_rewound_where_it_is_imported(comfy: Comfy, other: Comfy) -> None:
+    job_id = start(comfy, "bundle-done")
+    comfy.wait_for(job_id, "completed")
+    assert imported(other, exported(comfy, job_id))["state"] == "completed"
+    status, told = other.verb(job_id, "rewind", {"step": 4})
+    assert (status, told["state"], told["step"]) == (200, "paused", 4)
+    assert torch.equal(goes_on(other, job_id, "bundle-done")[0], latent(comfy, job_id))
+    assert other.probe("bundle-done")["done"] == 2
+
+
+def test_a_loop_of_its_own_goes_on_elsewhere(comfy: Comfy, other: Comfy) -> None:
+    job_id = comfy.queue(loop("bundle-loop", gates="5"))
+    pause_at(comfy, job_id, "bundle-loop", 5)
+    assert imported(other, exported(comfy, job_id))["evaluations"] == 4
+    got, _ = goes_on(other, job_id, "bundle-loop")
+    comfy.verb(job_id, "resume")
+    ended = comfy.wait_for(job_id, "completed")
+    assert torch.equal(got, latent(comfy, ended["prompt_id"])) and other.probe("bundle-loop")["done"] == 4
+
+
+def test_no_class_is_made_of_what_a_bundle_names(comfy: Comfy, other: Comfy) -> None:
+    job_id = comfy.queue(loop("bundle-class", gates="3", answers="dataclass"))
+    pause_at(comfy, job_id, "bundle-class", 3)
+    status, told = other.call("POST", "/midrun/jobs/import", exported(comfy, job_id))
+    assert (status, told["error"]["code"]) == (422, "bad_bundle")
+    assert "which is made of this server's own recordings only" in told["error"]["message"]
+    comfy.verb(job_id, "abort")
 
 
 def test_an_input_picture_travels_and_takes_no_other_pictures_place(comfy: Comfy, other: Comfy) -> None:
@@ -345,6 +389,37 @@ def test_hostile_bundles_leave_nothing_on_a_server(other: Comfy) -> None:
     assert other.get("/midrun/usage")["jobs"] == jobs and len(made) > 20
     assert other.call("POST", "/midrun/jobs/import", b"")[0] == 400
     assert other.call("GET", "/midrun/jobs/nobody/bundle")[0] == 404
+
+
+def test_a_graph_leads_to_no_file_outside_of_comfyuis_folders(comfy: Comfy, other: Comfy) -> None:
+    Image.new("RGB", (8, 8)).save(other.base / "secret.png")
+    job_id = start(comfy, "bundle-outside", "4")
+    pause_at(comfy, job_id, "bundle-outside", 4)
+
+    def elsewhere(told: dict[str, Any]) -> None:
+        for name, value in (("a", "../secret.png"), ("b", str(other.base / "secret.png"))):
+            node = {"class_type": "LoadImage", "inputs": {"image": value}}
+            told["job"]["prompt"][name] = node
+
+    imported(other, zipped(sealed(with_job(files_in(exported(comfy, job_id)), elsewhere))))
+    told = job_in(exported(other, job_id))
+    assert told["inputs"] == [] and sorted(told["lost"]) == ["../secret.png", str(other.base / "secret.png")]
+    for server in (comfy, other):
+        server.verb(job_id, "abort")
+
+
+def test_a_connection_that_is_cut_leaves_nothing(comfy: Comfy, other: Comfy) -> None:
+    job_id = start(comfy, "bundle-cut", "4")
+    pause_at(comfy, job_id, "bundle-cut", 4)
+    bundle = exported(comfy, job_id)
+    head = f"POST /midrun/jobs/import HTTP/1.1\r\nHost: x\r\nContent-Length: {len(bundle)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", other.port)) as connection:
+        connection.sendall(head.encode() + bundle[: len(bundle) // 2])
+        other.until(lambda: list((home(other) / "imports").glob("*")), "the import to begin")
+    other.until(lambda: not list((home(other) / "imports").glob("*")), "it to be forgotten")
+    assert other.call("GET", f"/midrun/jobs/{job_id}")[0] == 404
+    assert not list((home(comfy) / "exports").glob("*"))
+    comfy.verb(job_id, "abort")
 
 
 def test_an_imported_job_survives_a_restart_and_tells_what_is_otherwise_then(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ class Around:
         target = self.inputs / name
         if target.exists():
             target = self.inputs / f"other-{name}"
-        target.write_bytes(file.read_bytes())
+        shutil.copyfile(file, target)
         return target.name, True
 
     def take_away(self, name: str) -> None:

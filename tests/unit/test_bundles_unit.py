@@ -18,7 +18,8 @@ from midrun.state.bundles.reading import unpacked
 from midrun.state.bundles.scrubbing import without_paths
 from midrun.state.bundles.writing import Part, bag, text_part
 from midrun.state.errors import MidrunError, TooLarge, Unavailable
-from midrun.state.states import State
+from midrun.state.job.request import Request
+from midrun.state.states import QueuePolicy, State
 from two_homes import EXTRA, JOB, THERE, Home, a_bundle
 
 CALL = "data/recording/3.0"
@@ -113,6 +114,19 @@ def test_an_input_file_overwrites_none_and_the_graph_follows(home: Home, bundle:
     workflow = stored.request.extra_data["extra_pnginfo"]["workflow"]
     assert workflow["nodes"][0]["widgets_values"] == ["other-cat.png", "image"]
     assert EXTRA["extra_pnginfo"]["workflow"]["nodes"][0]["widgets_values"][0] == "cat.png"
+
+
+def test_a_job_that_never_sampled_travels_too(home: Home, tmp_path: Path) -> None:
+    there = Home(tmp_path / "there")
+    job = there.registry.add(
+        JOB, Request({"3": {"class_type": "MidrunKSampler", "inputs": {}}}, {}), QueuePolicy.AUTO
+    )
+    assert job is not None
+    made = there.exported()
+    there.close()
+    assert not [name for name in files_in(made) if name.startswith("data/recording")]
+    view = home.imported(made)
+    assert (view.state, view.step, view.evaluations, view.node_id) == (State.PAUSED, 0, 0, None)
 
 
 def test_an_imported_job_can_be_exported_again(home: Home, bundle: bytes, tmp_path: Path) -> None:
