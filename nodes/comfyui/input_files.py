@@ -14,6 +14,8 @@ from pathlib import Path
 import folder_paths
 
 from ...state.workflow.graph import Prompt, class_type, inputs
+from ...state.workflow.input_values import Definition
+from .model_folders import folder_of
 from .node_definitions import Definitions
 
 FOLDER = re.compile(r"\s*\[(input|output|temp)\]$")
@@ -44,9 +46,13 @@ def files_of(prompt: Prompt, definitions: Definitions) -> Iterator[InputFile]:
             if definition is None or type(value) is not str or not value or value == "none":
                 continue
             path = _path_of(value)
-            chosen = path is not None and "." in value and value in (definition.options or ())
-            if definition.upload or chosen:
+            if definition.upload or (path is not None and _is_chosen(value, definition)):
                 yield InputFile(node_id, name, value, path)
+
+
+def _is_chosen(value: str, definition: Definition) -> bool:
+    """Whether it is one of the files that a node offers, and not of a folder of models."""
+    return "." in value and value in (definition.options or ()) and folder_of(value) is None
 
 
 def bare_name(value: str) -> str:

@@ -21,9 +21,9 @@ from ...state.surroundings import ModelFile, Pack, Surroundings
 from ...state.workflow.graph import Prompt, class_type, inputs
 from .comfy_nodes import node_class
 from .input_files import InputFile, bare_name, files_of
+from .model_folders import folder_of, path_of
 from .node_definitions import Definitions
 
-NO_MODELS = frozenset({"custom_nodes"})
 VERSION = re.compile(r'^version\s*=\s*"([^"\n]{1,60})"', re.MULTILINE)
 CUSTOM = "custom_nodes."
 OWN = Path(__file__).resolve().parents[2]
@@ -72,12 +72,12 @@ class ComfySurroundings:
             for name, value in inputs(prompt, node).items():
                 definition = declared.get(name)
                 if type(value) is str and definition is not None and value in (definition.options or ()):
-                    folder = _folder_of(value)
+                    folder = folder_of(value)
                     if folder is not None:
                         yield folder, value
 
     def _model(self, folder: str, name: str, deadline: Deadline | None) -> ModelFile:
-        path = _path_of(folder, name)
+        path = path_of(folder, name)
         if path is None:
             return ModelFile(folder, name)
         try:
@@ -85,21 +85,6 @@ class ComfySurroundings:
         except OSError as error:
             return ModelFile(folder, name, why=f"the file cannot be read: {error.strerror}")
         return ModelFile(folder, name, hashed.size, hashed.sha256, hashed.samples, hashed.why)
-
-
-def _folder_of(name: str) -> str | None:
-    if "." not in name:  # no file that a model comes in
-        return None
-    folders = (folder for folder in folder_paths.folder_names_and_paths if folder not in NO_MODELS)
-    return next((folder for folder in folders if _path_of(folder, name) is not None), None)
-
-
-def _path_of(folder: str, name: str) -> Path | None:
-    """None where there is no such file in the folder; a name does not lead out of it."""
-    if folder in NO_MODELS or folder not in folder_paths.folder_names_and_paths:
-        return None
-    found = folder_paths.get_full_path(folder, name)
-    return None if found is None else Path(found)
 
 
 def _values() -> dict[str, str]:

@@ -40,6 +40,8 @@ from .preview_files import PreviewFiles
 from .recovery import corrected
 from .registry import Registry
 
+MORE = "You can raise the limit in ComfyUI's settings, under Midrun."
+
 
 class InputFolder(Protocol):
     """ComfyUI's."""
@@ -95,12 +97,14 @@ class Importing:
         try:
             job = await self._admit(checked, job_id, new)
         except BaseException as error:
+            self._registry.store.delete(job_id)
             await asyncio.to_thread(self._remove, job_id, new)
             self._registry.taken.free(job_id)
             if isinstance(error, (OSError, sqlite3.Error)):
                 raise Unavailable(f"Nothing was imported: the disk does not take it ({error}).") from error
             raise
         await self._differing.look(job, thoroughly=True)
+        self._registry.settle(job)
         return job.view()
 
     # -- on a thread that may wait ---------------------------------------------------------------------
@@ -239,7 +243,7 @@ class Incoming:
         """Whether a bundle of so many bytes is taken."""
         if size > self._limits.bytes:
             limit = f"{self._limits.bytes / 1000**3:g} GB"
-            raise TooLarge(f"Nothing was imported: the bundle is larger than {limit}, which a setting says.")
+            raise TooLarge(f"Nothing was imported: the bundle is larger than {limit}. {MORE}")
 
     def ended(self) -> None:
         self._opened.close()

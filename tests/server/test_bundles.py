@@ -323,6 +323,23 @@ def test_a_difference_is_told_in_numbers(comfy: Comfy, other: Comfy) -> None:
     comfy.verb(job_id, "abort")
 
 
+def test_where_the_job_was_edited_nothing_is_compared(comfy: Comfy, other: Comfy) -> None:
+    job_id = start(comfy, "bundle-unchecked", "4")
+    pause_at(comfy, job_id, "bundle-unchecked", 4)
+    assert put(comfy, job_id, ("sampler", "cfg", 7.0))[0] == 200
+
+    def elsewhere(told: dict[str, Any]) -> None:
+        told["surroundings"]["values"]["torch"] = "1.0"
+
+    here = imported(other, zipped(sealed(with_job(files_in(exported(comfy, job_id)), elsewhere))))
+    assert here["imported"]["wants_check"]
+    got, job = goes_on(other, job_id, "bundle-unchecked")
+    assert job["imported"]["checked"] == {"evaluation": 3, "difference": None, "largest": None}
+    assert not job["imported"]["wants_check"] and job["warnings"] == []
+    assert other.probe("bundle-unchecked")["done"] == 3
+    assert torch.equal(got, goes_on(comfy, job_id, "bundle-unchecked")[0])
+
+
 def test_another_number_of_threads_is_told_and_checked(comfy: Comfy, tmp_path: Path) -> None:
     two = Comfy(tmp_path, environ={"OMP_NUM_THREADS": "2"})
     two.originals = ()  # a process of its own

@@ -169,7 +169,7 @@ def test_a_bundle_over_the_limit_is_refused_before_all_of_it_came(tmp_path: Path
     small = Home(tmp_path / "small", Limits(bytes=1000))
     incoming = small.importing.begin()
     incoming.write(bundle[:1000])
-    with pytest.raises(TooLarge, match="which a setting says"):
+    with pytest.raises(TooLarge, match="raise the limit in ComfyUI's settings"):
         incoming.write(bundle[1000:])
     incoming.close()
     assert small.kept() == []
@@ -182,7 +182,13 @@ def test_a_disk_that_is_full_keeps_nothing(
     def fails(*given: Any) -> Any:
         raise OSError("no space left")
 
-    for place, name in ((home.files, "take_in"), (home.store, "add_whole"), (home.around, "put_there")):
+    steps = (
+        (home.files, "take_in"),
+        (home.store, "add_whole"),
+        (home.store, "find"),
+        (home.around, "put_there"),
+    )
+    for place, name in steps:
         with monkeypatch.context() as patch:
             patch.setattr(place, name, fails)
             with pytest.raises(Unavailable, match="Nothing was imported: .*no space left"):
