@@ -88,9 +88,14 @@ class Importing:
         """A bundle is on its way. Raises OSError; the caller closes it."""
         return Incoming(self._directory / uuid.uuid4().hex, self.limits(), self._reserve)
 
-    async def take_in(self, incoming: Incoming) -> JobView:
-        """The job that the bundle has, from now on one of this server. Raises BadBundle."""
+    async def take_in(self, incoming: Incoming, client_id: str | None = None) -> JobView:
+        """The job that the bundle has, from now on one of this server. Raises BadBundle.
+
+        client_id: of the page to which ComfyUI is to tell of its runs
+        """
         checked = await asyncio.to_thread(self._check, incoming)
+        if client_id is not None:
+            checked = replace(checked, sent=_for_client(checked.sent, client_id))
         job_id = self._registry.taken.reserve(checked.sent.view.job_id)
         self._recordings.set_aside(job_id)
         new: list[str] = []
@@ -252,6 +257,11 @@ class Incoming:
         """Nothing of it is left."""
         self._opened.close()
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+def _for_client(sent: Sent, client_id: str) -> Sent:
+    extra = {**sent.request.extra_data, "client_id": client_id}
+    return replace(sent, request=replace(sent.request, extra_data=extra))
 
 
 def renamed_in(sent: Sent, names: dict[str, str]) -> Sent:

@@ -72,6 +72,8 @@ def test_a_job_is_exported_imported_and_goes_on(
         expect(panel.locator(".midrun-elsewhere")).to_contain_text("is asked once more and compared")
         expect(panel.locator('[data-difference="torch"]')).to_contain_text("was 2.4.1+cu124 where the job")
         other = shown_job(panel)
+        client = shown.page.evaluate("app.api.clientId")
+        assert f"POST {newest.url}/api/midrun/jobs/import?client_id={client}" in shown.requests
         assert other != job_id and newest.job(other)["imported"]["wants_check"]
         shown.picture(f"differences-{renderer}")
         shown.verb("primary", panel).click()

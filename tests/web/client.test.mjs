@@ -205,3 +205,17 @@ test("aborting asks first, with the reasons of earlier aborts, unless the user d
   await direct.actions.askToAbort("a");
   assert.deepEqual(direct.api.asked, ['POST /midrun/jobs/a/abort {"reason":null,"mode":"stop"}']);
 });
+
+test("bundles are taken in one after the other, until one is refused", async () => {
+  const answers = { "POST /midrun/jobs/import": [201, job("in")], "GET /midrun/usage": {} };
+  const { actions, get, api } = page(answers);
+  const file = (name) => Object.assign(new Blob(["x"]), { name });
+  await actions.importFiles([file("a.midrun"), file("b.midrun")]);
+  assert.equal(get().tray.open, "in");
+  assert.equal(get().tray.incoming, null);
+  assert.equal(api.asked.filter((one) => one.startsWith("POST /midrun/jobs/import")).length, 2);
+  answers["POST /midrun/jobs/import"] = [422, { error: { code: "bad_bundle", message: "no bundle" } }];
+  await actions.importFiles([file("c.midrun"), file("d.midrun")]);
+  assert.deepEqual(get().tray.incoming, { name: "c.midrun", refused: "no bundle" });
+  assert.equal(api.asked.filter((one) => one.startsWith("POST /midrun/jobs/import")).length, 3);
+});

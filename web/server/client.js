@@ -6,6 +6,7 @@
  * @typedef {{
  *   fetchApi: (route: string, options?: RequestInit) => Promise<Response>,
  *   apiURL: (route: string) => string,
+ *   clientId?: string,
  *   addEventListener: (type: string, listener: (event: any) => void) => void,
  *   removeEventListener: (type: string, listener: (event: any) => void) => void,
  * }} Api  what is used of ComfyUI's `api`
@@ -101,7 +102,10 @@ export function createClient(api) {
         of(id, `/compare?${id === other ? "take=true" : `with=${encodeURIComponent(other)}`}&step=${step}`),
       ),
     /** A job in a file that another server gave. */
-    importBundle: (/** @type {Blob} */ file) => call("POST", "/midrun/jobs/import", file),
+    importBundle(/** @type {Blob} */ file) {
+      const query = api.clientId ? `?${new URLSearchParams({ client_id: api.clientId })}` : "";
+      return call("POST", `/midrun/jobs/import${query}`, file);
+    },
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),
