@@ -405,6 +405,10 @@ def test_hostile_bundles_leave_nothing_on_a_server(other: Comfy) -> None:
     assert sorted(path for path in home(other).rglob("*") if path.is_file()) == before
     assert other.get("/midrun/usage")["jobs"] == jobs and len(made) > 20
     assert other.call("POST", "/midrun/jobs/import", b"")[0] == 400
+    other.post("/api/settings", {"Midrun.BundleSize": 0.001})
+    status, told = other.call("POST", "/midrun/jobs/import", bytes(2_000_000))
+    other.post("/api/settings", {"Midrun.BundleSize": 20})
+    assert (status, told["error"]["code"]) == (413, "too_large") and "0.001 GB" in told["error"]["message"]
     assert other.call("GET", "/midrun/jobs/nobody/bundle")[0] == 404
 
 
