@@ -53,7 +53,7 @@ def digest_of(tree: Tree) -> str:
     digest = hashlib.blake2b(json.dumps(tree.skeleton).encode(), digest_size=16)
     for name, tensor in tree.tensors.items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(memoryview(raw(tensor.contiguous()).numpy()))
+        digest.update(raw(tensor.contiguous()).numpy().data)
     return digest.hexdigest()
 
 
