@@ -81,7 +81,7 @@ class Loop:
             return ask()
         device = first_device(args, kwargs) or gpu.device()
         try:
-            return self._answer(call, Asked(*question, ask, device))
+            return self._answer(call, Asked(network, *question, ask, device))
         except InputsChanged as error:
             self._set_back(error)
             raise
@@ -91,6 +91,7 @@ class Loop:
             raise
         except Unrecordable as unknown:
             self.job.warn(UNRECORDABLE, self._name, unknown)
+            call.let_be()
             self.end(done=False)
             return unknown.given
 
@@ -103,6 +104,7 @@ class Loop:
 
     def _pause(self, call: LoopCall) -> None:
         """Returns where the job goes on at once; else the prompt ends here."""
+        call.left()
         call.journal.settle()
         call.tape.recording.save()
         directive = self.job.worker.directive()
@@ -169,7 +171,7 @@ class Loop:
         job.call.begin(Moment(*where, node.display_id, node.loops))
         tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
         shown = runtime.previews.call(job, ordinal, inputs, self.options.previews)
-        services = CallServices(shown, runtime.holding, _draws_again, runtime.later)
+        services = CallServices(shown, runtime.holding, _draws_again, runtime.later, self.options.wishes)
         pause_at = self.options.pause_at_step if ordinal == 0 else 0
         return LoopCall(job, tape, inputs, pause_at, services)
 

@@ -16,17 +16,13 @@ import torch
 
 from ...state.recording.items import Damaged, Remembered
 from ...state.recording.recording import Recording
-from .decoding import Decoder
 from .encoding import Encoder, Unkeepable
-from .kinds import PartKind, kind_of
+from .giving_back import LOST, NOTHING, give_back, put_back
 from .parts import Kept, OnHost, Writing, is_worn, worn
-from .picture import Looking, Place, Snapshot, fill, is_same, marks_of, set_generator
-from .places import drop, put, slots_of
+from .picture import Looking, Place, Snapshot, is_same, marks_of
 from .roots import Roots
 
 Changes = dict[str, dict[str, Any]]  # address -> slot -> value
-NOTHING = object()
-LOST = ["lost"]
 
 
 class Keeper:
@@ -41,7 +37,10 @@ class Keeper:
         self._conds, self._device = roots.conds, device
         self._looking = Looking(roots.places)
         self._began = self._looking.look()
-        self._copies = self._copied()
+        self._room = limit  # for copies of what there was
+        self._copies = self._copied(self._began)
+        self._now = self._began
+        self._noticed = False
         self._kept: dict[int, Kept] = {}
         self._as_began: dict[int, Place] = {}  # steady places in which nothing ever changed
         self._before: Changes = {}  # of all slots that ever changed, how the call began
@@ -66,12 +65,31 @@ class Keeper:
         now = self._looking.look(content=False).opaque
         return [f"{type(one).__name__} at {at}" for at, one in now.items() if is_worn(one)]
 
+    def join(self, roots: Roots) -> None:
+        """More of them, of which nothing was asked yet. Raises TooMuch."""
+        began = self._looking.add(roots.places)
+        began.marks = marks_of(began.tensors)
+        self.names = tuple(dict.fromkeys([*self.names, *roots.names]))
+        self._copies |= self._copied(self._began.take_in(began))
+        if began.opaque and not self.opaque:
+            self.opaque = [f"{type(one).__name__} at {at}" for at, one in began.opaque.items()]
+            self._remember_beginning()
+
     # -- keeping ---------------------------------------------------------------------------------------
+
+    def notices(self) -> bool:
+        """Look once. Whether there is anything to keep."""
+        before, self._now = self._now, self._looking.look()
+        worn(self._now.opaque)
+        self._noticed = True
+        same = self._now.places is before.places and self._now.marks == before.marks
+        return bool(self._before) or not same
 
     def keep(self, evaluations: int) -> None:
         """Put on record what the patches remember now, if anything changed since the call began."""
-        now = self._looking.look()
-        worn(now.opaque)
+        if not self._noticed and not self.notices():
+            return
+        now, self._noticed = self._now, False
         writing = Writing(evaluations)
         self._at = evaluations
         changes = self._changes(now, writing)
@@ -176,13 +194,12 @@ class Keeper:
         }
         self.recording.remember(Remembered(0, copy.deepcopy(told), dict(self._own)))
 
-    def _copied(self) -> dict[int, Any]:
+    def _copied(self, began: Snapshot) -> dict[int, Any]:
         """Of what could be written into, as far as there is room."""
         copies: dict[int, Any] = {}
-        left = self.limit
-        for key, value in self._began.tensors.items():
-            if isinstance(value, (torch.Tensor, numpy.ndarray)) and value.nbytes <= left:
-                left -= value.nbytes
+        for key, value in began.tensors.items():
+            if isinstance(value, (torch.Tensor, numpy.ndarray)) and value.nbytes <= self._room:
+                self._room -= value.nbytes
                 array = isinstance(value, numpy.ndarray)
                 copies[key] = value.copy() if array else value.detach().to("cpu", copy=True)
         return copies
@@ -209,71 +226,13 @@ class Keeper:
         except (Damaged, KeyError):
             self._only_newest = True  # nobody knows how much there is
 
-    def give_back(self, evaluations: int) -> None:
-        """Make it what it was after so many. Raises Unkeepable or Damaged; then nothing is changed."""
-        items: dict[int, Remembered] = {}
+    def give_back(self, evaluations: int, only: str = "") -> None:
+        """Make it what it was after so many. Raises Unkeepable or Damaged; then nothing is changed.
 
-        def item(number: int) -> Remembered:
-            if number not in items:
-                try:
-                    items[number] = self.recording.remembered(number)
-                except KeyError as error:
-                    raise Damaged(f"what was remembered after {number} evaluations is gone") from error
-            return items[number]
-
-        def tensor(name: str) -> torch.Tensor:
-            found = item(int(name.partition(".")[0])).tensors.get(name)
-            if found is None:
-                raise Damaged(f"the tensor {name} is gone")
-            return found
-
-        decoder = Decoder(self._began, tensor, self._conds, self._device)
-        wanted: dict[tuple[str, str], Any] = {}
-        for address, slots in item(0).told["before"].items():
-            wanted |= {(address, name): told for name, told in slots.items()}
-        as_it_began = evaluations < (item(0).told["first"] or 1)
-        for address, change in ({} if as_it_began else item(evaluations).told["changes"]).items():
-            wanted |= {(address, name): told for name, told in change.items()}
-        todo = []
-        for (address, name), told in wanted.items():
-            if told == LOST:
-                continue
-            place = decoder.make_at(address)
-            slot = decoder.slot(json.loads(name))
-            todo.append((place, slot, NOTHING if told is None else decoder.value(told)))
-        for place, slot, value in todo:
-            drop(place, slot) if value is NOTHING else put(place, slot, value)
+        only: the network that it is given back to
+        """
+        give_back(self.recording, self._began, self._conds, self._device, evaluations, only)
 
     def put_back(self) -> list[str]:
         """Make it what it was when the attempt began. The addresses of what could not be put back."""
-        for place in self._began.places.values():
-            now = slots_of(place.what)
-            for slot in [*place.slots, *(one for one in now if one not in place.slots)]:
-                then = place.slots.get(slot, NOTHING)
-                if then is now.get(slot, NOTHING) or _both_equal(then, now.get(slot, NOTHING)):
-                    continue
-                if isinstance(then, OnHost):
-                    put(place.what, slot, then.content.to(then.device, copy=True))
-                else:
-                    drop(place.what, slot) if then is NOTHING else put(place.what, slot, then)
-        return self._write_back()
-
-    def _write_back(self) -> list[str]:
-        marks, lost = marks_of(self._began.tensors), []
-        for key, value in self._began.tensors.items():
-            if marks.get(key) == self._began.marks.get(key):
-                continue
-            if kind_of(value) is PartKind.RANDOM:
-                set_generator(value, self._began.marks[key])
-            elif key in self._copies:
-                fill(value, self._copies[key])
-            else:
-                lost.append(self._began.addresses[key])
-        return lost
-
-
-def _both_equal(then: Any, now: Any) -> bool:
-    """Of the one slot of a list, which is a tuple that is made anew at each look."""
-    if not (isinstance(then, tuple) and isinstance(now, tuple)) or len(then) != len(now):
-        return False
-    return all(one is other for one, other in zip(then, now, strict=True))
+        return put_back(self._began, self._copies)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy
@@ -16,8 +16,10 @@ import torch
 
 from .kinds import PartKind, kind_of
 from .places import led_to, slots_of, wrapped_in
+from .still import Still, can_tell
 
 MOST_PLACES = 50_000
+MOST_CHANGES = 2  # after which it is no use to ask first whether there are any
 UNSTEADY = (PartKind.TENSOR, PartKind.ARRAY, PartKind.RANDOM, PartKind.WRAPPING)  # what is in it may change
 COLUMNS = 4096
 _factors = torch.randint(1, 2**31, (COLUMNS,), generator=torch.Generator().manual_seed(1), dtype=torch.int64)
@@ -51,6 +53,15 @@ class Snapshot:
     marks: dict[int, Any] = field(default_factory=dict)  # of what is in them
     opaque: dict[str, Any] = field(default_factory=dict)
 
+    def take_in(self, other: Snapshot) -> Snapshot:
+        """What another shows that this one does not is in it from here on, and is answered."""
+        new = Snapshot()
+        for name in ("places", "addresses", "tensors", "marks", "opaque", "at"):
+            mine, more = getattr(self, name), getattr(other, name)
+            setattr(new, name, {key: value for key, value in more.items() if key not in mine})
+            mine |= getattr(new, name)
+        return new
+
     def forget(self, value: Any) -> None:
         """That it was met: it may leave the memory."""
         address = self.addresses.pop(id(value), None)
@@ -81,13 +92,39 @@ class Looking:
     """Takes pictures of the same roots, again and again."""
 
     def __init__(self, roots: dict[str, Any]) -> None:
-        self._roots = roots
+        self._roots = dict(roots)
         self._modules: dict[int, tuple[list[Any], Place, list[tuple[str, Any]]]] = {}
+        self._newest: Snapshot | None = None
+        self._still: Still | None = None  # whether that is how it is now
+        self._changes = 0
+
+    def add(self, roots: dict[str, Any]) -> Snapshot:
+        """More roots. A picture of what they lead to."""
+        self._roots |= roots
+        self._newest = self._still = None
+        return self._look(roots)
 
     def look(self, content: bool = True) -> Snapshot:
-        """Raises TooMuch. content: with marks of the tensors' contents"""
+        """Raises TooMuch. content: with marks of the tensors' contents
+
+        Where no place has changed, it is that of the time before with its very places.
+        """
+        newest = self._newest
+        if newest is not None and self._still is not None and self._still.holds():
+            picture = replace(newest, marks={})
+        else:
+            self._changes += self._still is not None
+            picture = self._newest = self._look(self._roots)
+            places = picture.places.values()
+            worth_it = self._changes < MOST_CHANGES and all(can_tell(place.what) for place in places)
+            self._still = Still((place.what, place.slots) for place in places) if worth_it else None
+        if content:
+            picture.marks = marks_of(picture.tensors)
+        return picture
+
+    def _look(self, roots: dict[str, Any]) -> Snapshot:
         picture = Snapshot()
-        todo: list[tuple[str, Any]] = list(reversed(self._roots.items()))
+        todo: list[tuple[str, Any]] = list(reversed(roots.items()))
         while todo:
             address, value = todo.pop()
             if id(value) in picture.addresses:
@@ -109,8 +146,6 @@ class Looking:
                 picture.opaque[address] = value
             if len(picture.at) > MOST_PLACES:
                 raise TooMuch(f"more than {MOST_PLACES} objects are reachable from {address}")
-        if content:
-            picture.marks = marks_of(picture.tensors)
         return picture
 
     def _place(self, picture: Snapshot, address: str, value: Any, todo: list[tuple[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from ...state.recording.remembered import start_of, would_be
 from .encoding import Unkeepable
 from .keeper import Keeper
 from .picture import TooMuch
-from .roots import roots_of
+from .roots import Roots
 
 Again = Callable[[int], float]  # asks the model what is on record once more; by how much it answers otherwise
 
@@ -53,12 +53,13 @@ class Session:
     def __init__(self, job: Job, recording: Recording, wishes: Wishes, device: torch.device) -> None:
         self._job, self._recording, self._wishes, self._device = job, recording, wishes, device
         self._keeper: Keeper | None = None
+        self._roots: Roots | None = None
         self._is_ready = False
+        self._start: int | None = None  # from which evaluation on a loop of others asks again
 
-    def begin(self, options: dict[str, Any], guider: Any, own_key: str, own_post_cfg: list[Any]) -> None:
-        """An attempt comes to its first evaluation."""
-        roots = roots_of(options, guider, own_key, own_post_cfg)
-        self._is_ready, self._keeper = False, None
+    def begin(self, roots: Roots | None) -> None:
+        """An attempt comes to its first evaluation. None: nothing could remember anything."""
+        self._is_ready, self._keeper, self._roots, self._start = False, None, roots, None
         if roots is None:
             return
         try:
@@ -68,20 +69,77 @@ class Session:
             return
         self._tell()
 
+    def join(self, roots: Roots) -> None:
+        """A network that was not asked before is about to be."""
+        if self._roots is None:
+            self.begin(roots)
+            return
+        self._roots = self._roots.and_those(roots)
+        if self._keeper is None:
+            return
+        try:
+            self._keeper.join(roots)
+        except TooMuch as much:
+            self._give_up(str(much))
+            return
+        for network in roots.places:
+            self._give_back(0, network)
+
+    def begin_again(self) -> None:
+        """The attempt was left within an evaluation, and goes on with that one."""
+        self.begin(self._roots)
+
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do for any evaluation of this attempt."""
         return self._keeper is None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether something is known to be remembered."""
+        return self._keeper is not None and self._keeper.remembers
 
     def replayed(self) -> None:
         """All that is on record was replayed: what the patches remember is as it was then.
 
         For whoever comes after this call, too, where nothing of it is live.
         """
-        if self._keeper is not None and not self._wishes.verify:
+        if self._keeper is not None and (not self._wishes.verify or self._start is not None):
             end = len(self._recording)
             if start_of(self._recording)[0] == end:
                 self._is_ready = self._give_back(end)
+            elif self._start is not None:
+                if self._start == end:  # the quick way
+                    self._give_back((self._recording.memories() or [0])[-1])
+                self._is_ready = True
+
+    def asks_again(self, index: int) -> bool:
+        """Whether evaluation `index`, from 0, that is about to be replayed, is to be asked again as well.
+
+        For a loop that nobody but itself can make ask. What is remembered is as it was before that one.
+        """
+        if self._keeper is None or self._is_ready:
+            return False
+        if self._start is None:
+            self._start = self._first_again()
+        if index == self._start:
+            if not self._give_back(index):
+                self._is_ready = True
+                return False
+            start, names = start_of(self._recording)
+            if start < len(self._recording):
+                told = {"evaluations": len(self._recording) - start, "because": names}
+                self._job.note("recomputes", told)
+        return index >= self._start
+
+    def asked_again(self, index: int, difference: float) -> None:
+        """What it answered, and by how much that is not what is on record."""
+        end = len(self._recording)
+        if start_of(self._recording)[0] == end:
+            self._job.note("verified", {"evaluation": end, "difference": difference})
+        elif index == self._start:
+            self._tell_stale()
+        self._compare(difference)
 
     def before_live(self, again: Again) -> None:
         """An evaluation that is not on record is about to be asked."""
@@ -89,6 +147,9 @@ class Session:
             return
         end = len(self._recording)
         start, names = start_of(self._recording)
+        if self._start is not None and start < end:  # it was asked again, as far as it could be
+            self._is_ready = True
+            return
         if self._wishes.quick and start < end:
             self._give_back((self._recording.memories() or [0])[-1])
             self._is_ready = True
@@ -105,6 +166,14 @@ class Session:
             self._compare(max(self._again(again, index, index == start) for index in range(start, end)))
         self._is_ready = True
 
+    def notices(self) -> bool:
+        """Whether there is something to keep, now that another evaluation was answered."""
+        try:
+            return self._keeper is not None and self._keeper.notices()
+        except TooMuch as much:
+            self._give_up(str(much))
+            return False
+
     def answered(self, evaluations: int) -> None:
         """So many are answered; the newest is about to be recorded."""
         if self._keeper is None:
@@ -112,8 +181,7 @@ class Session:
         try:
             self._keeper.keep(evaluations)
         except TooMuch as much:
-            keeper, self._keeper = self._keeper, None
-            self._lose(keeper.names, str(much))
+            self._give_up(str(much))
 
     def recorded(self) -> None:
         """It is on record."""
@@ -126,14 +194,31 @@ class Session:
         if keeper is not None and (lost := keeper.put_back()):
             self._lose(keeper.names, f"{', '.join(lost)} was written into")
 
+    def let_be(self) -> None:
+        """The sampler goes on, but nobody watches it any more."""
+        self._keeper = None
+
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _give_back(self, evaluations: int) -> bool:
+    def _first_again(self) -> int:
+        """As many as are on record, where none is to be asked again."""
+        end = len(self._recording)
+        start, _ = start_of(self._recording)
+        if start == end:
+            return end - self._wishes.verify
+        return end if self._wishes.quick else start
+
+    def _give_up(self, because: str) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            self._lose(keeper.names, because)
+
+    def _give_back(self, evaluations: int, only: str = "") -> bool:
         """Whether it is what it was after so many."""
         if self._keeper is None or 0 not in self._recording.memories():
             return True
         try:
-            self._keeper.give_back(evaluations)
+            self._keeper.give_back(evaluations, only)
         except (Unkeepable, Damaged) as lost:
             if not self._job.worker.taken():  # an edit may have taken the patch away
                 self._lose(self._keeper.names, str(lost))
@@ -142,9 +227,13 @@ class Session:
 
     def _again(self, again: Again, index: int, is_first: bool) -> float:
         difference = float(again(index))
-        if is_first and self._keeper is not None and (stale := self._keeper.stale()):
-            self._lose(self._keeper.names, f"{', '.join(stale)} cannot be made anew in this run of ComfyUI")
+        if is_first:
+            self._tell_stale()
         return difference
+
+    def _tell_stale(self) -> None:
+        if self._keeper is not None and (stale := self._keeper.stale()):
+            self._lose(self._keeper.names, f"{', '.join(stale)} cannot be made anew in this run of ComfyUI")
 
     def _compare(self, difference: float) -> None:
         """With what is on record. Where the model was edited, it is to answer otherwise."""

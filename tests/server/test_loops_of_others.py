@@ -25,13 +25,14 @@ def loop(
     fail_at: int = 0,
     answers: str = "tensor",
     draws: bool = False,
+    keeps: str = "nothing",
+    two: bool = False,
     between: bool = False,
     **inputs: Any,
 ) -> graphs.Graph:
-    """A loop with a network of its own; `between`: with a node on the way that passes on the model."""
-    model = graphs.node(
-        "TestLoopModel", seed=1, key=key, gates=gates, fail_at=fail_at, answers=answers, draws=draws
-    )
+    """A loop with a network of its own, or `two`; `between`: with a node on the way that passes it on."""
+    of_network = {"answers": answers, "draws": draws, "keeps": keeps, "two": two}
+    model = graphs.node("TestLoopModel", seed=1, key=key, gates=gates, fail_at=fail_at, **of_network)
     attach = graphs.node("MidrunAttach", model=["model", 0])
     source = "attach" if watched else "model"
     more = {"scale": graphs.node("TestLoopScale", model=[source, 0])} if between else {}

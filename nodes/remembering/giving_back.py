@@ -1,0 +1,117 @@
+"""Making what is remembered what it was: after so many evaluations, or when the attempt began.
+
+ComfyUI's worker thread.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import torch
+
+from ...state.recording.items import Damaged, Remembered
+from ...state.recording.recording import Recording
+from .decoding import Decoder
+from .kinds import PartKind, kind_of
+from .parts import OnHost
+from .picture import Snapshot, fill, marks_of, set_generator
+from .places import drop, put, slots_of
+from .roots import NETWORK
+
+NOTHING = object()  # where there is no such slot
+LOST = ["lost"]  # a value that cannot be told
+
+
+def give_back(
+    recording: Recording,
+    present: Snapshot,
+    conds: dict[Any, str],
+    device: torch.device,
+    evaluations: int,
+    only: str = "",
+) -> None:
+    """As it was after so many. Raises Unkeepable or Damaged; then nothing is changed.
+
+    present: what there is now; conds: name of each by its uuid; device: of the model
+    only: the network to which it is given back, else to all that were asked
+    """
+    items: dict[int, Remembered] = {}
+
+    def item(number: int) -> Remembered:
+        if number not in items:
+            try:
+                items[number] = recording.remembered(number)
+            except KeyError as error:
+                raise Damaged(f"what was remembered after {number} evaluations is gone") from error
+        return items[number]
+
+    def tensor(name: str) -> torch.Tensor:
+        found = item(int(name.partition(".")[0])).tensors.get(name)
+        if found is None:
+            raise Damaged(f"the tensor {name} is gone")
+        return found
+
+    decoder = Decoder(present, tensor, conds, device)
+    wanted: dict[tuple[str, str], Any] = {}
+    for address, slots in item(0).told["before"].items():
+        wanted |= {(address, name): told for name, told in slots.items()}
+    as_it_began = evaluations < (item(0).told["first"] or 1)
+    for address, change in ({} if as_it_began else item(evaluations).told["changes"]).items():
+        wanted |= {(address, name): told for name, told in change.items()}
+    todo = []
+    for (address, name), told in wanted.items():
+        network = _network_of(address)
+        if told == LOST or (network and network not in present.at) or (only and network != only):
+            continue
+        place = decoder.make_at(address)
+        slot = decoder.slot(json.loads(name))
+        todo.append((place, slot, NOTHING if told is None else decoder.value(told)))
+    for place, slot, value in todo:
+        drop(place, slot) if value is NOTHING else put(place, slot, value)
+
+
+def _network_of(address: str) -> str:
+    """Its address, where it is of a node with a loop of its own; else nothing."""
+    found = re.match(rf"{NETWORK}\d+", address)
+    return "" if found is None else found.group()
+
+
+def put_back(began: Snapshot, copies: dict[int, Any]) -> list[str]:
+    """As it was when the attempt began. The addresses of what could not be put back.
+
+    copies: by identity, of what could be written into
+    """
+    for place in began.places.values():
+        now = slots_of(place.what)
+        for slot in [*place.slots, *(one for one in now if one not in place.slots)]:
+            then = place.slots.get(slot, NOTHING)
+            if then is now.get(slot, NOTHING) or _both_equal(then, now.get(slot, NOTHING)):
+                continue
+            if isinstance(then, OnHost):
+                put(place.what, slot, then.content.to(then.device, copy=True))
+            else:
+                drop(place.what, slot) if then is NOTHING else put(place.what, slot, then)
+    return _write_back(began, copies)
+
+
+def _write_back(began: Snapshot, copies: dict[int, Any]) -> list[str]:
+    marks, lost = marks_of(began.tensors), []
+    for key, value in began.tensors.items():
+        if marks.get(key) == began.marks.get(key):
+            continue
+        if kind_of(value) is PartKind.RANDOM:
+            set_generator(value, began.marks[key])
+        elif key in copies:
+            fill(value, copies[key])
+        else:
+            lost.append(began.addresses[key])
+    return lost
+
+
+def _both_equal(then: Any, now: Any) -> bool:
+    """Of the one slot of a list, which is a tuple that is made anew at each look."""
+    if not (isinstance(then, tuple) and isinstance(now, tuple)) or len(then) != len(now):
+        return False
+    return all(one is other for one, other in zip(then, now, strict=True))
