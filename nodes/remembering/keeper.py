@@ -78,12 +78,12 @@ class Keeper:
     # -- keeping ---------------------------------------------------------------------------------------
 
     def notices(self) -> bool:
-        """Look once. Whether there is anything to keep."""
+        """Look once. Whether there is anything to keep or to tell."""
         before, self._now = self._now, self._looking.look()
         worn(self._now.opaque)
         self._noticed = True
         same = self._now.places is before.places and self._now.marks == before.marks
-        return bool(self._before) or not same
+        return self.remembers or not same
 
     def keep(self, evaluations: int) -> None:
         """Put on record what the patches remember now, if anything changed since the call began."""

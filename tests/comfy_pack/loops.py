@@ -101,14 +101,16 @@ class Network(torch.nn.Module):
             self.numbers = itertools.count()  # nobody can see how far it is, but who takes the next one
 
     def forward(self, x, timestep, words=None):
+        first = self.layers[0]
+        if self.keeps == "attribute":  # one of another module
+            first.asked = getattr(first, "asked", 0) + 1
         if self.keeps == "residuals":
             h = self._with_residuals(x, timestep, "uncond" if words == 0.0 else "cond")
         else:
             h = self._through(self.layers, x, timestep)
         h = h + words
-        if self.keeps == "attribute":  # one of another module
-            self.layers[0].asked = getattr(self.layers[0], "asked", 0) + 1
-            h = self._through(self.layers[:5], h * (1 + 0.1 * self.layers[0].asked), timestep)
+        if self.keeps == "attribute":
+            h = h * (1 + 0.1 * first.asked)
         if self.keeps == "hidden":
             h = h * (1 + 0.1 * next(self.numbers))
         if self.draws:

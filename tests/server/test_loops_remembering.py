@@ -92,8 +92,7 @@ def test_it_survives_a_crash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keeps", KEEPS)
-def test_it_is_there_after_a_failure_and_a_cancel(comfy: Comfy, keeps: str) -> None:
-    """Also for the next node that asks the same network, unwatched."""
+def test_it_is_there_after_a_failure(comfy: Comfy, keeps: str) -> None:
     key = f"keeps-fails-{keeps}"
     whole = expected(comfy, key, keeps=keeps)
     graph = loop(key, fail_at=6, how="seeded", keeps=keeps)
