@@ -87,9 +87,10 @@ class Keeper:
 
     def keep(self, evaluations: int) -> None:
         """Put on record what the patches remember now, if anything changed since the call began."""
-        if not self._noticed and not self.notices():
-            return
+        is_new = self._noticed or self.notices()
         now, self._noticed = self._now, False
+        if not is_new:
+            return
         writing = Writing(evaluations)
         self._at = evaluations
         changes = self._changes(now, writing)

@@ -341,13 +341,14 @@ def test_a_pack_may_declare_that_it_remembers_nothing(monkeypatch: pytest.Monkey
 
 
 def test_a_module_that_changed_nothing_is_not_compared_again_until_it_does() -> None:
-    recording, block = in_memory(), torch.nn.Linear(1, 1)
-    keeper = keeper_of(recording, block=block)
+    recording, block, steady = in_memory(), torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    keeper = keeper_of(recording, block=block, steady=steady)
     answered(keeper, 1)
-    assert keeper._as_began[id(block)] is keeper._looking.look(content=False).places[id(block)]
+    assert recording.memories() == []
     block.step = 1
     answered(keeper, 2)
     assert recording.memories() == [0, 2]
+    assert keeper._as_began[id(steady)] is keeper._looking.look(content=False).places[id(steady)]
     block.register_forward_hook(lambda *given: None)
     answered(keeper, 3)
     assert recording.memories() == [0, 2, 3]

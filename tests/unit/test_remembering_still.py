@@ -1,0 +1,113 @@
+"""A network in which nothing changed is looked at in a tenth of the time; every change is seen all the same."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from midrun.nodes.remembering.keeper import Keeper
+from midrun.nodes.remembering.picture import MOST_CHANGES, Looking
+from midrun.nodes.remembering.places import Part
+from midrun.nodes.remembering.roots import of_network
+from midrun.state.recording.items import Evaluation
+from midrun.state.recording.memory import in_memory
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
+class Sized:
+    def __init__(self) -> None:
+        self.value = 0
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Config(dict):  # type: ignore[type-arg]
+    """As diffusers has them."""
+
+
+def network() -> Any:
+    """One that holds something of every kind."""
+    made: Any = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    made.number, made.nothing = 0, None
+    made.plain, made.ordered = {"a": None}, OrderedDict(a=1)
+    made.default, made.config = defaultdict(list, a=[1]), Config(a=1)
+    made.config.more = 0
+    made.list, made.set, made.deque = [1, 2], {1}, deque([1], maxlen=3)
+    made.slotted, made.sized, made.space = Slotted(), Sized(), SimpleNamespace(value=0)
+    made.tensor = torch.zeros(2)
+    made.nested = (made.space, [3])
+    made.part = Part({"a": 1, "b": 2}, only=frozenset("a"))
+    return made
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "an attribute": lambda made: setattr(made, "number", 1),
+    "another attribute": lambda made: setattr(made, "more", 1),
+    "an attribute for another": lambda made: (delattr(made, "nothing"), setattr(made, "other", None)),
+    "a part's attribute": lambda made: setattr(made[1], "number", 1),
+    "a hook": lambda made: made[0].register_forward_hook(lambda *given: None),
+    "an item": lambda made: made.plain.update(a=1),
+    "a key for another": lambda made: (made.plain.pop("a"), made.plain.update(b=None)),
+    "a default": lambda made: (made.default.pop("a"), made.default["b"]),
+    "an ordered item": lambda made: made.ordered.update(b=1),
+    "an item of a subclass": lambda made: made.config.update(a=2),
+    "an attribute of a subclass": lambda made: setattr(made.config, "more", 1),
+    "a list": lambda made: made.list.append(3),
+    "a list's item": lambda made: made.list.__setitem__(0, 3),
+    "a set": lambda made: made.set.add(3),
+    "a deque": lambda made: made.deque.append(3),
+    "a slot": lambda made: setattr(made.slotted, "value", 1),
+    "what has a length": lambda made: setattr(made.sized, "value", 1),
+    "a namespace": lambda made: setattr(made.space, "value", 1),
+    "what is written into": lambda made: made.tensor.add_(1),
+    "another tensor": lambda made: setattr(made, "tensor", torch.zeros(2)),
+    "a list in a tuple": lambda made: made.nested[1].append(4),
+    "a variable": lambda made: made.part.values.update(a=2),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("inference", [False, True])
+def test_every_change_is_seen_and_put_back(name: str, inference: bool) -> None:
+    recording = in_memory()
+    with torch.inference_mode(inference):
+        made = network()
+        keeper = Keeper(recording, of_network(made, 0), torch.device("cpu"), 10**9)
+        assert not keeper.notices() and keeper._looking._still is not None
+        CHANGES[name](made)
+        assert keeper.notices()
+        keeper.keep(1)
+        recording.append(Evaluation(torch.zeros(1)))
+        assert recording.memories() == [0, 1] and keeper.remembers
+        assert keeper.put_back() == []
+        again = Keeper(in_memory(), of_network(made, 0), torch.device("cpu"), 10**9)
+        assert not again.notices()
+
+
+def test_nothing_is_made_anew_where_nothing_changed() -> None:
+    looking = Looking({"network": network()})
+    first = looking.look()
+    assert looking.look().places is first.places
+
+
+def test_it_is_not_tried_for_what_changes_each_time() -> None:
+    made = network()
+    looking = Looking({"network": made})
+    for number in range(MOST_CHANGES):
+        looking.look()
+        assert looking._still is not None
+        made.number = number + 1
+    looking.look()
+    assert looking._still is None
