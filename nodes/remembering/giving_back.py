@@ -14,6 +14,7 @@ import torch
 from ...state.recording.items import Damaged, Remembered
 from ...state.recording.recording import Recording
 from .decoding import Decoder
+from .encoding import Unkeepable
 from .kinds import PartKind, kind_of
 from .parts import OnHost
 from .picture import Snapshot, fill, marks_of, set_generator
@@ -65,9 +66,11 @@ def give_back(
         network = _network_of(address)
         if told == LOST or (network and network not in present.at) or (only and network != only):
             continue
-        place = decoder.make_at(address)
-        slot = decoder.slot(json.loads(name))
-        todo.append((place, slot, NOTHING if told is None else decoder.value(told)))
+        try:
+            place, slot = decoder.make_at(address), decoder.slot(json.loads(name))
+            todo.append((place, slot, NOTHING if told is None else decoder.value(told)))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # of a class that is odd
+            raise Unkeepable(f"what was at {address} ({type(error).__name__}: {error})") from error
     for place, slot, value in todo:
         drop(place, slot) if value is NOTHING else put(place, slot, value)
 

@@ -139,6 +139,20 @@ def test_a_value_in_a_closure_comes_back_in_another_run(recording: Recording, na
     assert same(held(), make())
 
 
+def test_an_attribute_comes_back_that_has_the_name_of_a_property() -> None:
+    """As those of the polynomials with which TeaCache scales."""
+    recording, holder = in_memory(), Cache(newest=numpy.poly1d([1.0, 2.0]))
+    keeper = keeper_of(recording, holder=holder)
+    holder.newest = numpy.poly1d([3.0, 4.0])
+    answered(keeper, 1)
+    again = Cache(newest=numpy.poly1d([1.0, 2.0]))
+    keeper = keeper_of(recording, holder=again)
+    keeper.give_back(1)
+    assert again.newest(2.0) == 10.0 and keeper.opaque == []
+    keeper.put_back()
+    assert again.newest(2.0) == 4.0
+
+
 def test_every_place_is_looked_into() -> None:
     def patched() -> dict[str, Any]:
         remember, held = closure()

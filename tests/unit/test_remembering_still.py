@@ -1,4 +1,4 @@
-"""A network in which nothing changed is looked at in a tenth of the time; every change is seen all the same."""
+"""A network in which nothing changed is looked at in a tenth of the time; every change is seen."""
 
 from __future__ import annotations
 
