@@ -41,6 +41,8 @@ class Keeper:
         self._copies = self._copied(self._began)
         self._now = self._began
         self._noticed = False
+        self._newest: Changes = {}  # that were kept
+        self._is_as_kept = True  # nothing changed since then
         self._kept: dict[int, Kept] = {}
         self._as_began: dict[int, Place] = {}  # steady places in which nothing ever changed
         self._before: Changes = {}  # of all slots that ever changed, how the call began
@@ -71,6 +73,7 @@ class Keeper:
         began.marks = marks_of(began.tensors)
         self.names = tuple(dict.fromkeys([*self.names, *roots.names]))
         self._copies |= self._copied(self._began.take_in(began))
+        self._is_as_kept = False
         if began.opaque and not self.opaque:
             self.opaque = [f"{type(one).__name__} at {at}" for at, one in began.opaque.items()]
             self._remember_beginning()
@@ -82,8 +85,8 @@ class Keeper:
         before, self._now = self._now, self._looking.look()
         worn(self._now.opaque)
         self._noticed = True
-        same = self._now.places is before.places and self._now.marks == before.marks
-        return self.remembers or not same
+        self._is_as_kept &= self._now.places is before.places and self._now.marks == before.marks
+        return self.remembers or not self._is_as_kept
 
     def keep(self, evaluations: int) -> None:
         """Put on record what the patches remember now, if anything changed since the call began."""
@@ -93,7 +96,9 @@ class Keeper:
             return
         writing = Writing(evaluations)
         self._at = evaluations
-        changes = self._changes(now, writing)
+        if not self._is_as_kept or self._only_newest:
+            self._newest, self._is_as_kept = self._changes(now, writing), True
+        changes = self._newest
         if not self._before:
             return
         size = sum(tensor.nbytes for tensor in writing.tensors.values())
@@ -102,7 +107,7 @@ class Keeper:
         if self._only_newest:
             self._kept.clear()  # the newest is to be whole
             writing = Writing(evaluations)
-            changes = self._changes(now, writing)
+            changes = self._newest = self._changes(now, writing)
         self._size += size
         told = {"changes": changes, "size": self._size}
         self.recording.remember(Remembered(evaluations, told, writing.tensors))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import operator
 import types
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ import torch
 from .places import Part, is_of_others, slots_of
 
 MISSING = object()
+PLAIN = (int, float, str, bytes)
 
 
 class Still:
@@ -32,21 +33,29 @@ class Still:
         self._values: list[Any] = []
         self._others: list[tuple[Any, dict[Any, Any]]] = []
         for what, slots in held:
-            found = _dict_of(what)
+            found = _dicts_of(what)
             if found is None:
                 self._others.append((what, slots))
                 continue
-            self._dicts.append(found)
-            self._sizes.append(len(found))
-            self._holders += repeat(found, len(slots))
-            self._names += (slot[1] if _is_attribute(slot) else slot for slot in slots)
-            self._values += slots.values()
+            items, attributes = found
+            own = {slot: value for slot, value in slots.items() if not _is_attribute(slot)}
+            self._add(items, own)
+            self._add(attributes, {slot[1]: slots[slot] for slot in slots.keys() - own.keys()})
+
+    def _add(self, holder: dict[Any, Any] | None, held: dict[Any, Any]) -> None:
+        if holder is not None:
+            self._dicts.append(holder)
+            self._sizes.append(dict.__len__(holder))
+            self._holders += repeat(holder, len(held))
+            self._names += held
+            self._values += held.values()
 
     def holds(self) -> bool:
-        if list(map(len, self._dicts)) != self._sizes:
+        if list(map(dict.__len__, self._dicts)) != self._sizes:
             return False
-        now = map(dict.get, self._holders, self._names, repeat(MISSING))
-        if not all(map(operator.is_, now, self._values)):
+        now = list(map(dict.get, self._holders, self._names, repeat(MISSING)))
+        others = compress(zip(self._values, now, strict=True), map(operator.is_not, now, self._values))
+        if not all(_is_equal(value, other) for value, other in others):
             return False
         return all(_is_the_same(slots, slots_of(what)) for what, slots in self._others)
 
@@ -56,21 +65,31 @@ def can_tell(what: Any) -> bool:
     return not (isinstance(what, types.FunctionType) and is_of_others(what))
 
 
-def _dict_of(what: Any) -> dict[Any, Any] | None:
-    """The one in which it holds everything; None where there is more than that."""
+def _dicts_of(what: Any) -> tuple[dict[Any, Any] | None, dict[Any, Any] | None] | None:
+    """The one with its items and the one with its attributes; None where it holds more than these."""
     if isinstance(what, torch.nn.Module):
-        return vars(what)
+        return vars(what), None
     if type(what) in (dict, OrderedDict, defaultdict):
-        return what
-    if isinstance(what, (Part, types.FunctionType, types.CellType)) or hasattr(what, "__len__"):
+        return what, None
+    if isinstance(what, (Part, types.FunctionType, types.CellType, list, set, deque)):
         return None
     if any(kind.__dict__.get("__slots__") for kind in type(what).__mro__):
         return None
-    return getattr(what, "__dict__", None)
+    attributes = getattr(what, "__dict__", None)
+    return (what, attributes) if isinstance(what, dict) else (None, attributes)
 
 
 def _is_attribute(slot: Any) -> bool:
     return isinstance(slot, tuple) and len(slot) == 2 and slot[0] == ""
+
+
+def _is_equal(value: Any, other: Any) -> bool:
+    """Many set a number or a shape anew each time that is the same as ever."""
+    if type(value) is not type(other):
+        return False
+    if isinstance(value, tuple):
+        return len(value) == len(other) and all(map(_is_equal, value, other))
+    return isinstance(value, PLAIN) and value == other
 
 
 def _is_the_same(then: dict[Any, Any], now: dict[Any, Any]) -> bool:

@@ -102,6 +102,30 @@ def test_nothing_is_made_anew_where_nothing_changed() -> None:
     assert looking.look().places is first.places
 
 
+def test_an_equal_number_is_no_change() -> None:
+    looking = Looking({"network": (made := network())})
+    made.number, made.shape = int("1000"), (int("1000"), 2)
+    first = looking.look()
+    made.number, made.shape = int("1000"), (int("1000"), 2)
+    assert looking.look().places is first.places
+    made.shape = (1001, 2)
+    assert looking.look().places is not first.places
+
+
+def test_what_changed_once_is_on_record_after_each_evaluation() -> None:
+    recording, made = in_memory(), network()
+    keeper = Keeper(recording, of_network(made, 0), torch.device("cpu"), 10**9)
+    for number in range(1, 4):
+        made.more, made.tensor = 1000 * 1000, made.tensor if number > 1 else torch.ones(2)
+        assert keeper.notices()
+        keeper.keep(number)
+        recording.append(Evaluation(torch.zeros(1)))
+    assert recording.memories() == [0, 1, 2, 3]
+    again = network()
+    Keeper(recording, of_network(again, 0), torch.device("cpu"), 10**9).give_back(3)
+    assert again.more == 1000 * 1000 and torch.equal(again.tensor, torch.ones(2))
+
+
 def test_it_is_not_tried_for_what_changes_each_time() -> None:
     made = network()
     looking = Looking({"network": made})
