@@ -25,6 +25,30 @@ NOTHING = object()  # where there is no such slot
 LOST = ["lost"]  # a value that cannot be told
 
 
+class _Items:
+    """What was remembered, by the number of evaluations."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._read: dict[int, Remembered] = {}
+
+    def at(self, number: int) -> Remembered:
+        """Raises Damaged."""
+        if number not in self._read:
+            try:
+                self._read[number] = self._recording.remembered(number)
+            except KeyError as error:
+                raise Damaged(f"what was remembered after {number} evaluations is gone") from error
+        return self._read[number]
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """Raises Damaged."""
+        found = self.at(int(name.partition(".")[0])).tensors.get(name)
+        if found is None:
+            raise Damaged(f"the tensor {name} is gone")
+        return found
+
+
 def give_back(
     recording: Recording,
     present: Snapshot,
@@ -38,31 +62,10 @@ def give_back(
     present: what there is now; conds: name of each by its uuid; device: of the model
     only: the network to which it is given back, else to all that were asked
     """
-    items: dict[int, Remembered] = {}
-
-    def item(number: int) -> Remembered:
-        if number not in items:
-            try:
-                items[number] = recording.remembered(number)
-            except KeyError as error:
-                raise Damaged(f"what was remembered after {number} evaluations is gone") from error
-        return items[number]
-
-    def tensor(name: str) -> torch.Tensor:
-        found = item(int(name.partition(".")[0])).tensors.get(name)
-        if found is None:
-            raise Damaged(f"the tensor {name} is gone")
-        return found
-
-    decoder = Decoder(present, tensor, conds, device)
-    wanted: dict[tuple[str, str], Any] = {}
-    for address, slots in item(0).told["before"].items():
-        wanted |= {(address, name): told for name, told in slots.items()}
-    as_it_began = evaluations < (item(0).told["first"] or 1)
-    for address, change in ({} if as_it_began else item(evaluations).told["changes"]).items():
-        wanted |= {(address, name): told for name, told in change.items()}
+    items = _Items(recording)
+    decoder = Decoder(present, items.tensor, conds, device)
     todo = []
-    for (address, name), told in wanted.items():
+    for (address, name), told in _wanted(items, evaluations).items():
         network = _network_of(address)
         if told == LOST or (network and network not in present.at) or (only and network != only):
             continue
@@ -73,6 +76,21 @@ def give_back(
             raise Unkeepable(f"what was at {address} ({type(error).__name__}: {error})") from error
     for place, slot, value in todo:
         drop(place, slot) if value is NOTHING else put(place, slot, value)
+
+
+def _wanted(items: _Items, evaluations: int) -> dict[tuple[str, str], Any]:
+    """(address, slot) -> value, as they are told.
+
+    What changed comes first, in the order in which it was written down: it names things by what came before.
+    """
+    before = items.at(0).told["before"]
+    as_it_began = evaluations < (items.at(0).told["first"] or 1)
+    wanted: dict[tuple[str, str], Any] = {}
+    for told in ({} if as_it_began else items.at(evaluations).told["changes"], before):
+        for address, slots in told.items():
+            for name, value in slots.items():
+                wanted.setdefault((address, name), value)
+    return wanted
 
 
 def _network_of(address: str) -> str:

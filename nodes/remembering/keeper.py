@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import numpy
@@ -18,8 +19,9 @@ from ...state.recording.items import Damaged, Remembered
 from ...state.recording.recording import Recording
 from .encoding import Encoder, Unkeepable
 from .giving_back import LOST, NOTHING, give_back, put_back
+from .kinds import PartKind, kind_of
 from .parts import Kept, OnHost, Writing, is_worn, worn
-from .picture import Looking, Place, Snapshot, is_same, marks_of
+from .picture import Looking, Snapshot, is_same, leads_on
 from .roots import Roots
 
 Changes = dict[str, dict[str, Any]]  # address -> slot -> value
@@ -36,18 +38,17 @@ class Keeper:
         self.names = roots.names
         self._conds, self._device = roots.conds, device
         self._looking = Looking(roots.places)
-        self._began = self._looking.look()
+        self._began = self._looking.first
         self._room = limit  # for copies of what there was
         self._copies = self._copied(self._began)
         self._now = self._began
         self._noticed = False
-        self._newest: Changes = {}  # that were kept
-        self._is_as_kept = True  # nothing changed since then
+        self._unsteady = _unsteady(self._began)
         self._kept: dict[int, Kept] = {}
-        self._as_began: dict[int, Place] = {}  # steady places in which nothing ever changed
         self._before: Changes = {}  # of all slots that ever changed, how the call began
         self.opaque: list[str] = []
         self._own: dict[str, torch.Tensor] = {}  # tensors of the beginning that are on record
+        self._known: set[int] = set()  # the places of these
         self._first: int | None = None  # the evaluation after which something was not as it began
         self._at = 0
         self._size = 0
@@ -70,10 +71,10 @@ class Keeper:
     def join(self, roots: Roots) -> None:
         """More of them, of which nothing was asked yet. Raises TooMuch."""
         began = self._looking.add(roots.places)
-        began.marks = marks_of(began.tensors)
         self.names = tuple(dict.fromkeys([*self.names, *roots.names]))
-        self._copies |= self._copied(self._began.take_in(began))
-        self._is_as_kept = False
+        self._copies |= self._copied(began)
+        self._unsteady |= _unsteady(began)
+        self._know(self._before)
         if began.opaque and not self.opaque:
             self.opaque = [f"{type(one).__name__} at {at}" for at, one in began.opaque.items()]
             self._remember_beginning()
@@ -82,11 +83,10 @@ class Keeper:
 
     def notices(self) -> bool:
         """Look once. Whether there is anything to keep or to tell."""
-        before, self._now = self._now, self._looking.look()
+        self._now = self._looking.look()
         worn(self._now.opaque)
         self._noticed = True
-        self._is_as_kept &= self._now.places is before.places and self._now.marks == before.marks
-        return self.remembers or not self._is_as_kept
+        return self.remembers or bool(self._now.changed) or self._now.marks != self._began.marks
 
     def keep(self, evaluations: int) -> None:
         """Put on record what the patches remember now, if anything changed since the call began."""
@@ -96,9 +96,7 @@ class Keeper:
             return
         writing = Writing(evaluations)
         self._at = evaluations
-        if not self._is_as_kept or self._only_newest:
-            self._newest, self._is_as_kept = self._changes(now, writing), True
-        changes = self._newest
+        changes = self._changes(now, writing)
         if not self._before:
             return
         size = sum(tensor.nbytes for tensor in writing.tensors.values())
@@ -107,7 +105,7 @@ class Keeper:
         if self._only_newest:
             self._kept.clear()  # the newest is to be whole
             writing = Writing(evaluations)
-            changes = self._newest = self._changes(now, writing)
+            changes = self._changes(now, writing)
         self._size += size
         told = {"changes": changes, "size": self._size}
         self.recording.remember(Remembered(evaluations, told, writing.tensors))
@@ -120,12 +118,8 @@ class Keeper:
         encoder = Encoder(self._began, lambda key, tensor: self._name(key, tensor, now, writing), self._conds)
         changes: Changes = {}
         grown = False
-        for key, place in now.places.items():
-            if self._as_began.get(key) is place:
-                continue
-            began = self._began.places.get(key)
-            if began is None:
-                continue  # made since: it is written out where it is held
+        for key in {*now.changed, *self._unsteady, *self._known}:
+            began, place = self._began.places[key], now.places[key]
             changed = self._before.get(began.address)
             for slot in [*began.slots, *(one for one in place.slots if one not in began.slots)]:
                 then, new = began.slots.get(slot, NOTHING), place.slots.get(slot, NOTHING)
@@ -140,17 +134,21 @@ class Keeper:
                     changed = self._before.setdefault(began.address, {})
                     changed[name] = self._told(then, self._beginning)
                     grown = True
+                    self._known.add(key)
                     self._release(began, slot, then)
                 told = self._told(new, encoder)
                 changes.setdefault(began.address, {})[name] = told
                 if told == LOST and not self.opaque:
                     self.opaque.append(f"{type(new).__name__} at {began.address}")
                     grown = True
-            if place.steady and began.address not in self._before:
-                self._as_began[key] = place
         if grown:
             self._remember_beginning()
         return changes
+
+    def _know(self, addresses: Iterable[str]) -> None:
+        """What is there changed in an earlier attempt."""
+        found = (id(self._began.at[address]) for address in addresses if address in self._began.at)
+        self._known.update(key for key in found if key in self._began.places)
 
     def _name(self, key: int, tensor: torch.Tensor, now: Snapshot, writing: Writing) -> str:
         """Of a tensor on the host: that under which it is on record, or a new one."""
@@ -187,7 +185,7 @@ class Keeper:
         """A tensor that was replaced may leave the device."""
         if isinstance(then, torch.Tensor) and id(then) in self._copies:
             began.slots[slot] = OnHost(self._copies[id(then)], then.device)
-            self._began.forget(then)
+            self._looking.forget(then)
 
     def _remember_beginning(self) -> None:
         if self._first is None and self._before:
@@ -227,6 +225,7 @@ class Keeper:
         told = copy.deepcopy(beginning.told)
         self._before, self.opaque, self._own = told["before"], told["opaque"], dict(beginning.tensors)
         self._first = told["first"]
+        self._know(self._before)
         try:
             self._size = self.recording.remembered(known[-1]).told.get("size", 0)
         except (Damaged, KeyError):
@@ -242,3 +241,16 @@ class Keeper:
     def put_back(self) -> list[str]:
         """Make it what it was when the attempt began. The addresses of what could not be put back."""
         return put_back(self._began, self._copies)
+
+
+def _unsteady(picture: Snapshot) -> set[int]:
+    """The places that hold something into which may be written."""
+    places = picture.places.items()
+    return {key for key, place in places if any(map(_may_be_written_into, place.slots.values()))}
+
+
+def _may_be_written_into(value: Any) -> bool:
+    kind = kind_of(value)
+    if kind is PartKind.WRAPPING:
+        return leads_on(value)
+    return kind in (PartKind.TENSOR, PartKind.ARRAY, PartKind.RANDOM)

@@ -1,4 +1,4 @@
-"""Whether everything in a picture still holds the very same. ComfyUI's worker thread.
+"""Which places of a picture do not hold the very same any more. ComfyUI's worker thread.
 
 A network has thousands of places, and most networks remember nothing: to compare identities takes a tenth of
 the time that another picture takes. Marks of what is in tensors are not looked at here.
@@ -15,54 +15,67 @@ from typing import Any
 
 import torch
 
-from .places import Part, is_of_others, slots_of
+from .places import Part, is_of_others, led_to, slots_of
 
 MISSING = object()
 PLAIN = (int, float, str, bytes)
 
 
 class Still:
-    """Of the places that hold things in dictionaries, by their items; of all others, by their slots."""
+    """Of places that hold things in dictionaries, by their items; of all others, by their slots."""
 
-    def __init__(self, held: Iterable[tuple[Any, dict[Any, Any]]]) -> None:
-        """held: of each place, what it held"""
+    def __init__(self, places: Iterable[tuple[int, str, Any, dict[Any, Any]]]) -> None:
+        """Of each the identity, the address, it itself, and what it held."""
         self._dicts: list[dict[Any, Any]] = []
         self._sizes: list[int] = []
+        self._of_dicts: list[int] = []  # the place that has it
         self._holders: list[dict[Any, Any]] = []  # as often as each has items
         self._names: list[Any] = []
         self._values: list[Any] = []
-        self._others: list[tuple[Any, dict[Any, Any]]] = []
-        for what, slots in held:
+        self._of_values: list[int] = []
+        self._others: list[tuple[int, Any, dict[Any, Any]]] = []
+        self._functions: list[tuple[str, Any]] = []
+        for key, address, what, slots in places:
+            if isinstance(what, types.FunctionType) and is_of_others(what):
+                self._functions.append((address, what))
             found = _dicts_of(what)
             if found is None:
-                self._others.append((what, slots))
+                self._others.append((key, what, slots))
                 continue
             items, attributes = found
             own = {slot: value for slot, value in slots.items() if not _is_attribute(slot)}
-            self._add(items, own)
-            self._add(attributes, {slot[1]: slots[slot] for slot in slots.keys() - own.keys()})
+            self._add(key, items, own)
+            self._add(key, attributes, {slot[1]: slots[slot] for slot in slots.keys() - own.keys()})
 
-    def _add(self, holder: dict[Any, Any] | None, held: dict[Any, Any]) -> None:
-        if holder is not None:
-            self._dicts.append(holder)
-            self._sizes.append(dict.__len__(holder))
-            self._holders += repeat(holder, len(held))
-            self._names += held
-            self._values += held.values()
+    def _add(self, key: int, holder: dict[Any, Any] | None, held: dict[Any, Any]) -> None:
+        if holder is None:
+            return
+        self._dicts.append(holder)
+        self._sizes.append(dict.__len__(holder))
+        self._of_dicts.append(key)
+        self._holders += repeat(holder, len(held))
+        self._names += held
+        self._values += held.values()
+        self._of_values += repeat(key, len(held))
 
-    def holds(self) -> bool:
-        if list(map(dict.__len__, self._dicts)) != self._sizes:
-            return False
+    def changed(self) -> set[int]:
+        """The identities of the places that hold something else."""
+        sizes = map(operator.ne, map(dict.__len__, self._dicts), self._sizes)
+        found = set(compress(self._of_dicts, sizes))
         now = list(map(dict.get, self._holders, self._names, repeat(MISSING)))
-        others = compress(zip(self._values, now, strict=True), map(operator.is_not, now, self._values))
-        if not all(_is_equal(value, other) for value, other in others):
-            return False
-        return all(_is_the_same(slots, slots_of(what)) for what, slots in self._others)
+        differ = map(operator.is_not, now, self._values)
+        suspects = compress(zip(self._of_values, self._values, now, strict=True), differ)
+        found.update(key for key, value, other in suspects if not _is_equal(value, other))
+        others = (key for key, what, slots in self._others if not _is_the_same(slots, slots_of(what)))
+        return found.union(others)
 
+    def leads_to(self) -> list[tuple[str, Any]]:
+        """What the variables around functions of others hold by now: they may come to more."""
+        return [(address + name, one) for address, what in self._functions for name, one in led_to(what)]
 
-def can_tell(what: Any) -> bool:
-    """Whether its slots lead to all that it reaches: the variables around a function may come to."""
-    return not (isinstance(what, types.FunctionType) and is_of_others(what))
+    def forget(self, value: Any) -> None:
+        """It may leave the memory: whatever held it counts as changed."""
+        self._values = [MISSING if one is value else one for one in self._values]
 
 
 def _dicts_of(what: Any) -> tuple[dict[Any, Any] | None, dict[Any, Any] | None] | None:

@@ -362,7 +362,7 @@ def test_a_module_that_changed_nothing_is_not_compared_again_until_it_does() -> 
     block.step = 1
     answered(keeper, 2)
     assert recording.memories() == [0, 2]
-    assert keeper._as_began[id(steady)] is keeper._looking.look(content=False).places[id(steady)]
+    assert keeper._looking.look().changed == (id(block),)
     block.register_forward_hook(lambda *given: None)
     answered(keeper, 3)
     assert recording.memories() == [0, 2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -11,11 +12,18 @@ import pytest
 import torch
 
 from midrun.nodes.remembering.keeper import Keeper
-from midrun.nodes.remembering.picture import MOST_CHANGES, Looking
+from midrun.nodes.remembering.picture import Looking
 from midrun.nodes.remembering.places import Part
 from midrun.nodes.remembering.roots import of_network
 from midrun.state.recording.items import Evaluation
 from midrun.state.recording.memory import in_memory
+
+variable: Any = None
+
+
+def remembers_in_a_variable(value: Any) -> None:
+    global variable
+    variable = value
 
 
 class Slotted:
@@ -33,8 +41,10 @@ class Sized:
         return 0
 
 
-class Config(dict):  # type: ignore[type-arg]
+class Config(dict[str, int]):
     """As diffusers has them."""
+
+    more = 0
 
 
 def network() -> Any:
@@ -85,7 +95,7 @@ def test_every_change_is_seen_and_put_back(name: str, inference: bool) -> None:
     with torch.inference_mode(inference):
         made = network()
         keeper = Keeper(recording, of_network(made, 0), torch.device("cpu"), 10**9)
-        assert not keeper.notices() and keeper._looking._still is not None
+        assert not keeper.notices()
         CHANGES[name](made)
         assert keeper.notices()
         keeper.keep(1)
@@ -99,17 +109,17 @@ def test_every_change_is_seen_and_put_back(name: str, inference: bool) -> None:
 def test_nothing_is_made_anew_where_nothing_changed() -> None:
     looking = Looking({"network": network()})
     first = looking.look()
-    assert looking.look().places is first.places
+    assert first.places is looking.first.places and looking.look().places is first.places
 
 
 def test_an_equal_number_is_no_change() -> None:
-    looking = Looking({"network": (made := network())})
+    made = network()
     made.number, made.shape = int("1000"), (int("1000"), 2)
-    first = looking.look()
+    looking = Looking({"network": made})
     made.number, made.shape = int("1000"), (int("1000"), 2)
-    assert looking.look().places is first.places
+    assert looking.look().changed == ()
     made.shape = (1001, 2)
-    assert looking.look().places is not first.places
+    assert looking.look().changed == (id(made),)
 
 
 def test_what_changed_once_is_on_record_after_each_evaluation() -> None:
@@ -126,12 +136,48 @@ def test_what_changed_once_is_on_record_after_each_evaluation() -> None:
     assert again.more == 1000 * 1000 and torch.equal(again.tensor, torch.ones(2))
 
 
-def test_it_is_not_tried_for_what_changes_each_time() -> None:
-    made = network()
-    looking = Looking({"network": made})
-    for number in range(MOST_CHANGES):
-        looking.look()
-        assert looking._still is not None
-        made.number = number + 1
-    looking.look()
-    assert looking._still is None
+def test_what_was_replaced_may_leave_the_memory() -> None:
+    recording, made = in_memory(), network()
+    keeper = Keeper(recording, of_network(made, 0), torch.device("cpu"), 10**9)
+    gone = [weakref.ref(made.tensor)]
+    for number in range(1, 4):
+        made.tensor = torch.full((2,), float(number))
+        keeper.keep(number)
+        recording.append(Evaluation(torch.zeros(1)))
+        gone.append(weakref.ref(made.tensor))
+    assert [one() for one in gone[:-1]] == [None, None, None]
+    keeper.give_back(2)
+    assert made.tensor.tolist() == [2.0, 2.0]
+    assert keeper.put_back() == [] and made.tensor.tolist() == [0.0, 0.0]
+
+
+def test_what_is_made_since_and_shared_is_one_thing_again() -> None:
+    """Whichever of its places changed first."""
+    recording, made = in_memory(), network()
+    keeper = Keeper(recording, of_network(made, 0), torch.device("cpu"), 10**9)
+    shared = [1]
+    made.space.value = shared
+    keeper.keep(1)
+    recording.append(Evaluation(torch.zeros(1)))
+    made.plain["a"] = made[1].held = shared
+    keeper.keep(2)
+    recording.append(Evaluation(torch.zeros(1)))
+    again = network()
+    Keeper(recording, of_network(again, 0), torch.device("cpu"), 10**9).give_back(2)
+    assert again.plain["a"] is again.space.value is again[1].held
+    assert again.space.value == [1]
+
+
+def test_the_variables_of_a_patch_may_come_to_more() -> None:
+    recording, made = in_memory(), network()
+    made.forward = remembers_in_a_variable
+    keeper = Keeper(recording, of_network(made, 0), torch.device("cpu"), 10**9)
+    assert not keeper.notices()
+    remembers_in_a_variable(5)
+    assert keeper.notices()
+    keeper.keep(1)
+    recording.append(Evaluation(torch.zeros(1)))
+    remembers_in_a_variable(6)
+    keeper.give_back(1)
+    assert variable == 5
+    assert keeper.put_back() == [] and variable is None
