@@ -136,6 +136,7 @@ class LoopCall:
 
         def ask() -> tuple[Any, Tree | Unrecordable]:
             given = asked.ask()
+            self.memory.glance()
             try:
                 return given, tree_of(given)  # waits for the device
             except Unrecordable as unknown:

@@ -81,6 +81,10 @@ class Keeper:
 
     # -- keeping ---------------------------------------------------------------------------------------
 
+    def glance(self) -> None:
+        """The device may be at work still; `notices` follows, and nothing changes until then."""
+        self._looking.glance()
+
     def notices(self) -> bool:
         """Look once. Whether there is anything to keep or to tell."""
         self._now = self._looking.look()

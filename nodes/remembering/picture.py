@@ -94,6 +94,7 @@ class Looking:
         _walk(self.first, list(roots.items()))
         self.first.marks = marks_of(self.first.tensors)
         self._still = _still(self.first)
+        self._seen: set[int] | None = None
 
     def add(self, roots: dict[str, Any]) -> Snapshot:
         """More roots: what they lead to is in the first picture, too, and answered. Raises TooMuch."""
@@ -109,13 +110,18 @@ class Looking:
         self.first.forget(value)
         self._still.forget(value)
 
+    def glance(self) -> None:
+        """Find what changed, for the look that follows. The device may be at work meanwhile."""
+        self._seen = self._still.changed()
+
     def look(self, content: bool = True) -> Snapshot:
         """Raises TooMuch. What nothing leads to any more is still shown.
 
         content: with marks of the tensors' contents
         """
         first, todo = self.first, self._still.leads_to()
-        changed = {key: self._again(first.places[key], todo) for key in self._still.changed()}
+        seen, self._seen = self._still.changed() if self._seen is None else self._seen, None
+        changed = {key: self._again(first.places[key], todo) for key in seen}
         todo = [(address, one) for address, one in todo if id(one) not in first.addresses]
         if changed or todo:
             picture = replace(

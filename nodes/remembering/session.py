@@ -166,6 +166,11 @@ class Session:
             self._compare(max(self._again(again, index, index == start) for index in range(start, end)))
         self._is_ready = True
 
+    def glance(self) -> None:
+        """An evaluation was asked, and the device may be at work still. `notices` follows at once."""
+        if self._keeper is not None:
+            self._keeper.glance()
+
     def notices(self) -> bool:
         """Whether there is something to keep, now that another evaluation was answered."""
         try:

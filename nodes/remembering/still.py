@@ -19,6 +19,7 @@ from .places import Part, is_of_others, led_to, slots_of
 
 MISSING = object()
 PLAIN = (int, float, str, bytes)
+HOOKS = ("_forward_hooks", "_forward_pre_hooks")  # of each module; nobody puts another dictionary there
 
 
 class Still:
@@ -43,9 +44,11 @@ class Still:
                 self._others.append((key, what, slots))
                 continue
             items, attributes = found
-            own = {slot: value for slot, value in slots.items() if not _is_attribute(slot)}
+            hooks = HOOKS if isinstance(what, torch.nn.Module) else ()
+            named = {slot[1]: value for slot, value in slots.items() if _is_attribute(slot)}
+            own = {slot: one for slot, one in slots.items() if not (_is_attribute(slot) or slot in hooks)}
             self._add(key, items, own)
-            self._add(key, attributes, {slot[1]: slots[slot] for slot in slots.keys() - own.keys()})
+            self._add(key, attributes, named)
 
     def _add(self, key: int, holder: dict[Any, Any] | None, held: dict[Any, Any]) -> None:
         if holder is None:
