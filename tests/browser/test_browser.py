@@ -33,7 +33,7 @@ pytestmark = needs_chromium
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     """A server with that frontend."""
     if request.param == FRONTENDS[-1]:
-        yield request.getfixturevalue("newest")
+        yield request.getfixturevalue("newest_server")
         return
     root = ("--front-end-root", str(frontend_root(request.param)))
     server = Comfy(tmp_path_factory.mktemp("browser"), args=root).start()
