@@ -84,9 +84,11 @@ class Seam:
 
         Those of ComfyUI look at its flag by themselves; the flag is read without its lock, as it is down.
         """
-        seam, of_comfyui = self, vars(mm)
+        seam, of_comfyui, is_traced = self, vars(mm), torch.compiler.is_dynamo_compiling
 
         def called(module: Module, *args: Any, **kwargs: Any) -> Any:
+            if is_traced():  # a module that the node itself compiles has this one for its call
+                return of_torch(module, *args, **kwargs)
             if seam._at_work:
                 if of_comfyui.get("interrupt_processing", True) and threading.get_ident() == thread:
                     mm.throw_exception_if_processing_interrupted()
