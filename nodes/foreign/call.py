@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ...state.job.job import Job
+from ...state.job.warnings import NOT_SHOWN
 from ...state.recording.items import Evaluation, Inputs
 from ...state.recording.tree import Tree
 from ..comfyui import gpu
@@ -183,6 +184,8 @@ class LoopCall:
         newest = self.answer
         if not self.steps.ended(self.tape.position, len(self.tape.recording), time) or newest is None:
             return
+        if x0 is None and newest.live and self.steps.number == 1:  # of which ComfyUI is always told
+            self.job.warn(NOT_SHOWN, f"Node {self.inputs.display_id}")
         measured = newest.kept.main if x0 is None else x0
         memory = self.allocated() if newest.live else None
         known = self.steps.number, self.tape.position, newest.sigma, newest.live

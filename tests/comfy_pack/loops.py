@@ -3,6 +3,7 @@
 import itertools
 import random
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from server import PromptServer
 from .probes import AT_GATE, BEGAN, DONE, EVIDENCE, LOCK, OPENED, _leave_evidence, _let_midrun_note
 
 TORCHS = torch.nn.Module.__call__  # before anybody put something in its place
+CALLED = defaultdict(set)  # key -> whether it was torch's own when a layer with that key was called
 
 
 @dataclass
@@ -76,6 +78,7 @@ class Count(torch.nn.Module):
         self.key = key
 
     def forward(self, x):
+        CALLED[self.key].add(torch.nn.Module.__call__ is TORCHS)
         with LOCK:
             DONE[self.key] += 1
         return x
@@ -214,6 +217,7 @@ class TestLoop:
                 "other_words": ("FLOAT", {"default": 0.0}),
                 "other_cfg": ("FLOAT", {"default": 0.0}),
                 "from_call": ("INT", {"default": 0}),
+                "after": ("LATENT", {"tooltip": "a node that is to run before"}),
             },
         }
 
@@ -222,7 +226,18 @@ class TestLoop:
     CATEGORY = "_for_testing"
 
     def sample(
-        self, loop_model, words, seed, steps, cfg, how, key, other_words=0.0, other_cfg=0.0, from_call=0
+        self,
+        loop_model,
+        words,
+        seed,
+        steps,
+        cfg,
+        how,
+        key,
+        other_words=0.0,
+        other_cfg=0.0,
+        from_call=0,
+        after=None,
     ):
         """`other_...` from that call on: what an edit comes to. `seeded` draws from no global generator,
         `otherwise` guides in a way of its own."""
@@ -272,7 +287,8 @@ class TestLoop:
 
 @PromptServer.instance.routes.get("/midrun_test/seam")
 async def seam(request):
-    return web.json_response({"torchs": torch.nn.Module.__call__ is TORCHS})
+    called = list(CALLED.get(request.query.get("key"), ()))
+    return web.json_response({"torchs": torch.nn.Module.__call__ is TORCHS, "called": called})
 
 
 NODES = (TestLoopModel, TestLoopScale, TestLoop)
