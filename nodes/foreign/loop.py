@@ -64,7 +64,8 @@ class Loop:
             self.whereabouts = self.at_work = Whereabouts(())  # nobody is kept from unloading them
             call, self.call = self.call, None
             if call is not None:
-                call.end(done)
+                with torch.inference_mode():  # else what was made in it cannot be written into
+                    call.end(done)
 
     def moved(self, value: float, total: float) -> None:
         """The node moved its progress bar."""

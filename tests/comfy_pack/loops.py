@@ -100,6 +100,8 @@ class Network(torch.nn.Module):
         layers = [torch.nn.Linear(16, 16) for _ in range(9)]
         self.layers = torch.nn.ModuleList([*layers[:4], Gate(key, gates, fail_at), *layers[4:], Count(key)])
         self.answers, self.draws, self.keeps = answers, draws, keeps
+        if keeps == "average":
+            self.average = torch.zeros(16)
         if keeps == "hidden":
             self.numbers = itertools.count()  # nobody can see how far it is, but who takes the next one
 
@@ -114,6 +116,8 @@ class Network(torch.nn.Module):
         h = h + words
         if self.keeps == "attribute":
             h = h * (1 + 0.1 * first.asked)
+        if self.keeps == "average":  # written into
+            h = h + self.average.mul_(0.5).add_(h.mean(dim=(0, 1, 2)))
         if self.keeps == "hidden":
             h = h * (1 + 0.1 * next(self.numbers))
         if self.draws:
@@ -169,7 +173,7 @@ class TestLoopModel:
                 "draws": ("BOOLEAN", {"default": False}),
             },
             "optional": {
-                "keeps": (["nothing", "attribute", "residuals", "hidden"],),
+                "keeps": (["nothing", "attribute", "residuals", "average", "hidden"],),
                 "two": ("BOOLEAN", {"default": False, "tooltip": "another network for the second half"}),
             },
         }

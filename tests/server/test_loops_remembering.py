@@ -15,7 +15,7 @@ from test_loops_of_others import CALLS, disturbed, loop
 from test_remembering import codes, rewind, with_settings
 from test_surviving import written
 
-KEEPS = ("attribute", "residuals")
+KEEPS = ("attribute", "residuals", "average")
 
 
 def expected(comfy: Comfy, key: str, **made: Any) -> torch.Tensor:
