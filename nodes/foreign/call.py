@@ -112,8 +112,7 @@ class LoopCall:
         if recorded.rng is not None:
             generators.restore(recorded.rng, gpu.device())
         self.tape.passed()
-        if self.tape.position == len(self.tape.recording):
-            self.memory.replayed()
+        self.memory.replayed_to(self.tape.position)
         self.journal.note(partial(self.job.call.recorded, self.tape.position, sigma, False))
         self.answer = Answer(shown, sigma, False)
         return given

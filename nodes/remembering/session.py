@@ -113,24 +113,25 @@ class Session:
                     self._give_back((self._recording.memories() or [0])[-1])
                 self._is_ready = True
 
-    def asks_again(self, index: int) -> bool:
-        """Whether evaluation `index`, from 0, that is about to be replayed, is to be asked again as well.
+    def replayed_to(self, evaluations: int) -> None:
+        """A loop that nobody but itself can make ask has so many, and is about to go on."""
+        if evaluations == len(self._recording):
+            self.replayed()
+        elif evaluations == self._start:
+            self._begin_again_at(evaluations)
 
-        For a loop that nobody but itself can make ask. What is remembered is as it was before that one.
+    def asks_again(self, index: int) -> bool:
+        """Whether evaluation `index`, from 0, that such a loop has replayed, is to be asked again as well.
+
+        What is remembered is as it was before that one.
         """
         if self._keeper is None or self._is_ready:
             return False
         if self._start is None:
             self._start = self._first_again()
-        if index == self._start:
-            if not self._give_back(index):
-                self._is_ready = True
-                return False
-            start, names = start_of(self._recording)
-            if start < len(self._recording):
-                told = {"evaluations": len(self._recording) - start, "because": names}
-                self._job.note("recomputes", told)
-        return index >= self._start
+            if self._start == 0:
+                self._begin_again_at(0)
+        return not self._is_ready and index >= self._start
 
     def asked_again(self, index: int, difference: float) -> None:
         """What it answered, and by how much that is not what is on record."""
@@ -212,6 +213,15 @@ class Session:
         if start == end:
             return end - self._wishes.verify
         return end if self._wishes.quick else start
+
+    def _begin_again_at(self, evaluations: int) -> None:
+        if not self._give_back(evaluations):
+            self._is_ready = True
+            return
+        start, names = start_of(self._recording)
+        if start < len(self._recording):
+            told = {"evaluations": len(self._recording) - start, "because": names}
+            self._job.note("recomputes", told)
 
     def _give_up(self, because: str) -> None:
         keeper, self._keeper = self._keeper, None

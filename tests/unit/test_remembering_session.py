@@ -83,7 +83,7 @@ def replayed(session: Session, recording: MemoryRecording, network: Network) -> 
             network(1)
             session.asked_again(index, 0.0)
             again.append(index)
-    session.replayed()
+        session.replayed_to(index + 1)
     return again
 
 
@@ -115,9 +115,11 @@ def test_all_that_networks_remember_is_there_after_a_replay_in_another_process()
     session = session_of(recording, told)
     session.join(of_network(again, 0))
     assert not session.asks_again(0)
+    session.replayed_to(1)
     session.join(of_network(later, 1))
-    assert not session.asks_again(1) and not session.asks_again(2)
-    session.replayed()
+    for number in (1, 2):
+        assert not session.asks_again(number)
+        session.replayed_to(number + 1)
     assert again.state == first.state and later.state == second.state
     session.before_live(cannot)
 
@@ -173,6 +175,28 @@ def test_the_newest_is_asked_again_where_the_user_wants_a_resume_verified() -> N
     assert replayed(session, recording, again) == [2] and told.noted == ["verified"]
     session.before_live(cannot)
     assert again.state == network.state and told.warned == []
+
+
+def test_what_the_node_itself_sets_between_is_not_undone() -> None:
+    """As FramePack begins each section with counters of its own."""
+    recording, told, network = in_memory(), Told(), Network()
+    session = session_of(recording, told, verify=True)
+    session.join(of_network(network, 0))
+    for _ in range(2):
+        live(session, recording, network)
+    network.count = 7
+    live(session, recording, network)
+    again = Network()
+    session = session_of(recording, told, verify=True)
+    session.join(of_network(again, 0))
+    for index in range(3):
+        if index == 2:
+            again.count = 7
+        if session.asks_again(index):
+            assert again.state == (7, [2.0, 2.0], 2.0)
+            again(1)
+        session.replayed_to(index + 1)
+    assert again.state == network.state == (8, [3.0, 3.0], 8.0)
 
 
 def test_one_that_goes_on_unwatched_is_left_as_it_is() -> None:
