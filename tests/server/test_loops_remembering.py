@@ -91,14 +91,15 @@ def test_it_survives_a_crash(tmp_path: Path) -> None:
         comfy.stop()
 
 
+@pytest.mark.parametrize("number", [1, 6])
 @pytest.mark.parametrize("keeps", KEEPS)
-def test_it_is_there_after_a_failure(comfy: Comfy, keeps: str) -> None:
-    key = f"keeps-fails-{keeps}"
+def test_it_is_there_after_a_failure(comfy: Comfy, keeps: str, number: int) -> None:
+    key = f"keeps-fails-{keeps}-{number}"
     whole = expected(comfy, key, keeps=keeps)
-    graph = loop(key, fail_at=6, how="seeded", keeps=keeps)
+    graph = loop(key, fail_at=number, how="seeded", keeps=keeps)
     job_id = comfy.queue(graph)
     job = comfy.wait_for(job_id, "failed")
-    assert job["evaluations"] == 5
+    assert job["evaluations"] == number - 1
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS
