@@ -89,8 +89,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def newest(newest_server: Comfy) -> Iterator[Comfy]:
     """A server with the newest frontend, for what is the same in all; no job of another test stands there."""
-    yield newest_server
     newest_server.clear()
+    yield newest_server
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,9 @@ from ...state.job.job import Job
 from ...state.job.transitions import Directive
 from ...state.recording.items import Approach, Evaluation, Segment
 from ..comfyui import gpu
-from ..remembering.session import Otherwise, Session
+from ..remembering.checking import Otherwise
+from ..remembering.roots import roots_of
+from ..remembering.session import Session
 from .call_services import CallServices
 from .entries import Done, Entries
 from .guider import KEY, OWN_POST_CFG, copy_conds, put_first, tapped
@@ -151,7 +153,7 @@ class SamplingCall:
         own = options.get(OWN_POST_CFG, [])[self.shared_post_cfg :]
         if self.tape.position == self.tape.first:
             self.services.keep_draws(sys._getframe())
-            self.memory.begin(options, self.guider, KEY, own)
+            self.memory.begin(roots_of(options, self.guider, KEY, own))
         recorded = self.tape.next()
         sigma = first_of(timestep)
         if recorded is None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from ...state.job.job import Job
+from ...state.job.warnings import NOT_SHOWN
 from ...state.recording.items import Evaluation, Inputs
 from ...state.recording.tree import Tree
 from ..comfyui import gpu
@@ -21,11 +22,14 @@ from ..engine.entries import Done, Entries
 from ..engine.journal import Journal
 from ..engine.live import ask_live
 from ..engine.tape import InputsChanged, Tape, first_of
+from ..remembering.roots import of_network
+from ..remembering.session import Session
 from . import generators
 from .guidance import Guidance
+from .networks import uncompiled
 from .showing import estimate
 from .steps import Steps
-from .trees import Unrecordable, digest_of, question_of, tree_of, value_of
+from .trees import Unrecordable, difference, digest_of, question_of, tree_of, value_of
 
 
 class OffTrack(InputsChanged):
@@ -36,6 +40,7 @@ class OffTrack(InputsChanged):
 class Asked:
     """One question: ask() has it answered; device: where answers are that are not on the CPU."""
 
+    network: torch.nn.Module
     sample: Any
     time: Any
     ask: Callable[[], Any]
@@ -63,6 +68,8 @@ class LoopCall:
         self.answer: Answer | None = None
         self.allocated = gpu.counter()
         self.guidance = Guidance(recording, job.view(), job.request.prompt, inputs.display_id)
+        self.memory = Session(job, recording, services.wishes, gpu.device())
+        self.networks: list[torch.nn.Module] = []  # that were asked
         self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended
 
@@ -70,13 +77,19 @@ class LoopCall:
         """Raises Unwound where the job is not to go on, InputsChanged where it cannot, and Unrecordable."""
         put, time = question_of((asked.sample, asked.time)), question_of((None, asked.time))
         self.end_step(digest_of(time))
+        self._look_into(uncompiled(asked.network))
         recorded = self.tape.next()
         if recorded is not None:
-            recorded = self.guidance.answer(self.tape.position, recorded)
-            return self._replayed(recorded, put, _number(time), asked.device)
+            return self._replayed(recorded, asked, put, _number(time))
         return self._live(asked, put, _number(time))
 
-    def _replayed(self, recorded: Evaluation, put: Tree, sigma: float, device: torch.device) -> Any:
+    def _look_into(self, network: torch.nn.Module) -> None:
+        """It may keep something from one evaluation to the next."""
+        if not any(network is one for one in self.networks):
+            self.memory.join(of_network(network, len(self.networks)))
+            self.networks.append(network)
+
+    def _replayed(self, recorded: Evaluation, asked: Asked, put: Tree, sigma: float) -> Any:
         name = self.inputs.display_id
         if not isinstance(recorded.answer, Tree) or recorded.question != digest_of(put):
             raise OffTrack(
@@ -85,31 +98,53 @@ class LoopCall:
                 "steps that are done, or the node does not do the same twice. Nothing is lost: take the "
                 "change back and resume, or rewind to step 0."
             )
+        shown = self.guidance.answer(self.tape.position, recorded).answer
+        assert isinstance(shown, Tree)
         try:
-            given = value_of(recorded.answer, device)
+            given = value_of(shown, asked.device)
         except Unrecordable as unknown:
             raise InputsChanged(
                 f"Midrun cannot go on with node {name}: its network answered with {unknown}, which nobody "
                 "knows now. Nothing is lost: restore what changed and resume, or rewind to step 0."
             ) from unknown
+        if self.memory.asks_again(self.tape.position):
+            self._ask_again(asked, recorded.answer)
         if recorded.rng is not None:
             generators.restore(recorded.rng, gpu.device())
         self.tape.passed()
+        self.memory.replayed_to(self.tape.position)
         self.journal.note(partial(self.job.call.recorded, self.tape.position, sigma, False))
-        self.answer = Answer(recorded.answer, sigma, False)
+        self.answer = Answer(shown, sigma, False)
         return given
+
+    def _ask_again(self, asked: Asked, recorded: Tree) -> None:
+        """For what the network remembers. What it answers is compared with what is on record."""
+
+        def ask() -> Tree | None:
+            try:
+                return tree_of(asked.ask())
+            except Unrecordable:
+                return None
+
+        self.before = generators.see(gpu.device())
+        answer, _ = ask_live(self.job, self.journal, self.entries, ask, at_once=True)
+        generators.restore(generators.state_of(self.before), gpu.device())
+        self.memory.asked_again(self.tape.position, difference(answer, recorded))
 
     def _live(self, asked: Asked, put: Tree, sigma: float) -> Any:
         before = self.before = generators.see(gpu.device())
 
         def ask() -> tuple[Any, Tree | Unrecordable]:
             given = asked.ask()
+            self.memory.glance()
             try:
                 return given, tree_of(given)  # waits for the device
             except Unrecordable as unknown:
                 return given, unknown
 
-        at_once = self.answer is None or not self.answer.live or self.job.call.may_stop_at(self.pause_at)
+        at_once = self.answer is None or not self.answer.live or self.memory.remembers
+        at_once = at_once or self.job.call.may_stop_at(self.pause_at)
+        self.memory.before_live(self._cannot)
         (given, kept), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
         if isinstance(kept, Unrecordable):
             kept.given = given
@@ -118,7 +153,13 @@ class LoopCall:
         after = generators.see(gpu.device())
         rng = None if generators.is_same(before, after) else generators.state_of(after)
         evaluation = Evaluation(kept, (), rng)
+        remembers = self.memory.notices()
+        if remembers:
+            self.journal.settle()
+            self.memory.answered(self.tape.position)
         self.journal.note(partial(self._enter, evaluation, put, self.tape.position, sigma, seconds))
+        if remembers:
+            self.journal.note(self.memory.recorded)
         self.answer = Answer(kept, sigma, True)
         return given
 
@@ -142,6 +183,8 @@ class LoopCall:
         newest = self.answer
         if not self.steps.ended(self.tape.position, len(self.tape.recording), time) or newest is None:
             return
+        if x0 is None and newest.live and self.steps.number == 1:  # of which ComfyUI is always told
+            self.job.warn(NOT_SHOWN, f"Node {self.inputs.display_id}")
         measured = newest.kept.main if x0 is None else x0
         memory = self.allocated() if newest.live else None
         known = self.steps.number, self.tape.position, newest.sigma, newest.live
@@ -150,18 +193,37 @@ class LoopCall:
 
     # -- ways out --------------------------------------------------------------------------------------
 
+    def left(self) -> None:
+        """An evaluation was dropped."""
+        self.memory.left()
+
     def again(self) -> None:
-        """The evaluation that was dropped is asked once more."""
+        """The evaluation that was dropped is asked once more. Raises InputsChanged."""
+        if self.tape.position < len(self.tape.recording):
+            self._cannot(self.tape.position)  # it was asked again for what the network remembers
+        self.memory.begin_again()
         if self.before is not None:
             generators.restore(generators.state_of(self.before), gpu.device())
         if self.answer is not None:
             self.answer = replace(self.answer, live=False)
+
+    def _cannot(self, evaluation: int) -> NoReturn:
+        raise InputsChanged(
+            f"Midrun cannot go on with node {self.inputs.display_id} in this run: what its network remembers "
+            "has to be computed anew, for which the node has to run again. Resume the job again."
+        )
+
+    def let_be(self) -> None:
+        """The node goes on unwatched."""
+        self.memory.let_be()
 
     def end(self, done: bool) -> None:
         """The node is over; done: it came to its end."""
         try:
             if done:
                 self.end_step(None)
+            else:
+                self.memory.left()
             self.journal.settle()
             if done and self.steps.number:
                 self.job.call.reschedule(self.steps.number, self.steps.number)

@@ -64,7 +64,8 @@ class Loop:
             self.whereabouts = self.at_work = Whereabouts(())  # nobody is kept from unloading them
             call, self.call = self.call, None
             if call is not None:
-                call.end(done)
+                with torch.inference_mode():  # else what was made in it cannot be written into
+                    call.end(done)
 
     def moved(self, value: float, total: float) -> None:
         """The node moved its progress bar."""
@@ -81,7 +82,7 @@ class Loop:
             return ask()
         device = first_device(args, kwargs) or gpu.device()
         try:
-            return self._answer(call, Asked(*question, ask, device))
+            return self._answer(call, Asked(network, *question, ask, device))
         except InputsChanged as error:
             self._set_back(error)
             raise
@@ -91,6 +92,7 @@ class Loop:
             raise
         except Unrecordable as unknown:
             self.job.warn(UNRECORDABLE, self._name, unknown)
+            call.let_be()
             self.end(done=False)
             return unknown.given
 
@@ -103,6 +105,7 @@ class Loop:
 
     def _pause(self, call: LoopCall) -> None:
         """Returns where the job goes on at once; else the prompt ends here."""
+        call.left()
         call.journal.settle()
         call.tape.recording.save()
         directive = self.job.worker.directive()
@@ -169,7 +172,7 @@ class Loop:
         job.call.begin(Moment(*where, node.display_id, node.loops))
         tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
         shown = runtime.previews.call(job, ordinal, inputs, self.options.previews)
-        services = CallServices(shown, runtime.holding, _draws_again, runtime.later)
+        services = CallServices(shown, runtime.holding, _draws_again, runtime.later, self.options.wishes)
         pause_at = self.options.pause_at_step if ordinal == 0 else 0
         return LoopCall(job, tape, inputs, pause_at, services)
 

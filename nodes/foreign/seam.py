@@ -22,27 +22,29 @@ Ask = Callable[[Module, tuple[Any, ...], dict[str, Any]], Any]
 
 
 class Seam:
-    """Between one node and the networks that it asks; in place from `put` to `take_back`."""
+    """Between one node and the networks that it asks; in place from `put` to `take_back`.
+
+    It stays there while a network is at work, and lets its layers through: to put another function on a class
+    that has a thousand subclasses takes longer than all else that Midrun does for an evaluation.
+    """
 
     def __init__(self, ask: Ask, elsewhere: Callable[[Module], object]) -> None:
         """`ask` answers for a network; `elsewhere` is told of one that another thread asks."""
         self._ask = ask
         self._elsewhere = elsewhere
-        self._thread = 0
         self._of_torch: Any = None  # while ours is in its place
-        self._watching: Any = None
-        self._stopping: Any = None
+        self._ours: Any = None
+        self._at_work = False  # a network is, on the node's thread
         self._compiled: WeakKeyDictionary[Module, bool] = WeakKeyDictionary()
 
     def put(self) -> None:
-        self._thread = threading.get_ident()
         self._of_torch = Module.__call__
-        self._watching, self._stopping = self._watch(), _stopping(self._of_torch, self._thread)
-        Module.__call__ = self._watching
+        self._ours = self._watch(self._of_torch, threading.get_ident())
+        Module.__call__ = self._ours
 
     def take_back(self) -> None:
         """Whoever put something around ours meanwhile finds that it only passes on."""
-        if self._of_torch is not None and Module.__call__ in (self._watching, self._stopping):
+        if self._of_torch is not None and Module.__call__ is self._ours:
             Module.__call__ = self._of_torch
         self._of_torch = None
 
@@ -51,29 +53,46 @@ class Seam:
         return self._of_torch is not None
 
     def as_ever(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What torch answers, with its own call in place, or one that looks whether it is to stop."""
+        """What torch answers; each layer looks whether it is to stop, but for what torch compiled."""
         if not self.in_place:  # it was taken back since the module was called
             return module(*args, **kwargs)
         if module not in self._compiled:
             self._compiled[module] = has_compiled_parts(module)
-        with self._instead(self._of_torch if self._compiled[module] else self._stopping):
-            return module(*args, **kwargs)
+        if self._compiled[module]:
+            with self._torchs_own():
+                return module(*args, **kwargs)
+        self._at_work = True
+        try:
+            return self._of_torch(module, *args, **kwargs)
+        finally:
+            self._at_work = False
 
     # -- inside ----------------------------------------------------------------------------------------
 
     @contextmanager
-    def _instead(self, call: Any) -> Iterator[None]:
-        before, Module.__call__ = Module.__call__, call
+    def _torchs_own(self) -> Iterator[None]:
+        """In its place: torch traces what a compiled module calls."""
+        before, Module.__call__ = Module.__call__, self._of_torch
         try:
             yield
         finally:
             if self.in_place:
                 Module.__call__ = before
 
-    def _watch(self) -> Any:
-        of_torch, thread, seam = self._of_torch, self._thread, self
+    def _watch(self, of_torch: Any, thread: int) -> Any:
+        """What is called in the place of torch's. A network has a thousand layers: for them it is quick.
+
+        Those of ComfyUI look at its flag by themselves; the flag is read without its lock, as it is down.
+        """
+        seam, of_comfyui, is_traced = self, vars(mm), torch.compiler.is_dynamo_compiling
 
         def called(module: Module, *args: Any, **kwargs: Any) -> Any:
+            if is_traced():  # a module that the node itself compiles has this one for its call
+                return of_torch(module, *args, **kwargs)
+            if seam._at_work:
+                if of_comfyui.get("interrupt_processing", True) and threading.get_ident() == thread:
+                    mm.throw_exception_if_processing_interrupted()
+                return of_torch(module, *args, **kwargs)
             if not seam.in_place:
                 return of_torch(module, *args, **kwargs)
             if threading.get_ident() != thread:
@@ -83,23 +102,8 @@ class Seam:
             if is_network(module):
                 return seam._ask(module, args, kwargs)
             if is_compiled(module):
-                with seam._instead(of_torch):
+                with seam._torchs_own():
                     return of_torch(module, *args, **kwargs)
             return of_torch(module, *args, **kwargs)
 
         return called
-
-
-def _stopping(of_torch: Any, thread: int) -> Any:
-    """Inside a network: each of its layers looks at ComfyUI's flag, as those of ComfyUI do by themselves.
-
-    Without its lock first: a network has a thousand layers, and the flag is down.
-    """
-    of_comfyui = vars(mm)
-
-    def called(module: Module, *args: Any, **kwargs: Any) -> Any:
-        if of_comfyui.get("interrupt_processing", True) and threading.get_ident() == thread:
-            mm.throw_exception_if_processing_interrupted()
-        return of_torch(module, *args, **kwargs)
-
-    return called

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -53,8 +54,22 @@ def digest_of(tree: Tree) -> str:
     digest = hashlib.blake2b(json.dumps(tree.skeleton).encode(), digest_size=16)
     for name, tensor in tree.tensors.items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(memoryview(raw(tensor.contiguous()).numpy()))
+        digest.update(raw(tensor.contiguous()).numpy().data)
     return digest.hexdigest()
+
+
+def difference(one: Tree | None, other: Tree) -> float:
+    """The greatest between numbers of the same place; infinite where they are not alike."""
+    if one is None or one.skeleton != other.skeleton or one.tensors.keys() != other.tensors.keys():
+        return math.inf
+    most = 0.0
+    for name, tensor in one.tensors.items():
+        beside = other.tensors[name]
+        if tensor.shape != beside.shape:
+            return math.inf
+        if tensor.numel() and not torch.equal(tensor, beside):
+            most = max(most, float((tensor.to(torch.complex128) - beside.to(torch.complex128)).abs().max()))
+    return most
 
 
 def question_of(asked: tuple[Any, Any]) -> Tree:

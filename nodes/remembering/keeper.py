@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import numpy
@@ -16,17 +17,14 @@ import torch
 
 from ...state.recording.items import Damaged, Remembered
 from ...state.recording.recording import Recording
-from .decoding import Decoder
 from .encoding import Encoder, Unkeepable
+from .giving_back import LOST, NOTHING, give_back, put_back
 from .kinds import PartKind, kind_of
 from .parts import Kept, OnHost, Writing, is_worn, worn
-from .picture import Looking, Place, Snapshot, fill, is_same, marks_of, set_generator
-from .places import drop, put, slots_of
+from .picture import Looking, Snapshot, is_same, leads_on
 from .roots import Roots
 
 Changes = dict[str, dict[str, Any]]  # address -> slot -> value
-NOTHING = object()
-LOST = ["lost"]
 
 
 class Keeper:
@@ -40,13 +38,17 @@ class Keeper:
         self.names = roots.names
         self._conds, self._device = roots.conds, device
         self._looking = Looking(roots.places)
-        self._began = self._looking.look()
-        self._copies = self._copied()
+        self._began = self._looking.first
+        self._room = limit  # for copies of what there was
+        self._copies = self._copied(self._began)
+        self._now = self._began
+        self._noticed = False
+        self._unsteady = _unsteady(self._began)
         self._kept: dict[int, Kept] = {}
-        self._as_began: dict[int, Place] = {}  # steady places in which nothing ever changed
         self._before: Changes = {}  # of all slots that ever changed, how the call began
         self.opaque: list[str] = []
         self._own: dict[str, torch.Tensor] = {}  # tensors of the beginning that are on record
+        self._known: set[int] = set()  # the places of these
         self._first: int | None = None  # the evaluation after which something was not as it began
         self._at = 0
         self._size = 0
@@ -66,12 +68,36 @@ class Keeper:
         now = self._looking.look(content=False).opaque
         return [f"{type(one).__name__} at {at}" for at, one in now.items() if is_worn(one)]
 
+    def join(self, roots: Roots) -> None:
+        """More of them, of which nothing was asked yet. Raises TooMuch."""
+        began = self._looking.add(roots.places)
+        self.names = tuple(dict.fromkeys([*self.names, *roots.names]))
+        self._copies |= self._copied(began)
+        self._unsteady |= _unsteady(began)
+        self._know(self._before)
+        if began.opaque and not self.opaque:
+            self.opaque = [f"{type(one).__name__} at {at}" for at, one in began.opaque.items()]
+            self._remember_beginning()
+
     # -- keeping ---------------------------------------------------------------------------------------
+
+    def glance(self) -> None:
+        """The device may be at work still; `notices` follows, and nothing changes until then."""
+        self._looking.glance()
+
+    def notices(self) -> bool:
+        """Look once. Whether there is anything to keep or to tell."""
+        self._now = self._looking.look()
+        worn(self._now.opaque)
+        self._noticed = True
+        return self.remembers or bool(self._now.changed) or self._now.marks != self._began.marks
 
     def keep(self, evaluations: int) -> None:
         """Put on record what the patches remember now, if anything changed since the call began."""
-        now = self._looking.look()
-        worn(now.opaque)
+        is_new = self._noticed or self.notices()
+        now, self._noticed = self._now, False
+        if not is_new:
+            return
         writing = Writing(evaluations)
         self._at = evaluations
         changes = self._changes(now, writing)
@@ -96,12 +122,8 @@ class Keeper:
         encoder = Encoder(self._began, lambda key, tensor: self._name(key, tensor, now, writing), self._conds)
         changes: Changes = {}
         grown = False
-        for key, place in now.places.items():
-            if self._as_began.get(key) is place:
-                continue
-            began = self._began.places.get(key)
-            if began is None:
-                continue  # made since: it is written out where it is held
+        for key in {*now.changed, *self._unsteady, *self._known}:
+            began, place = self._began.places[key], now.places[key]
             changed = self._before.get(began.address)
             for slot in [*began.slots, *(one for one in place.slots if one not in began.slots)]:
                 then, new = began.slots.get(slot, NOTHING), place.slots.get(slot, NOTHING)
@@ -116,17 +138,21 @@ class Keeper:
                     changed = self._before.setdefault(began.address, {})
                     changed[name] = self._told(then, self._beginning)
                     grown = True
+                    self._known.add(key)
                     self._release(began, slot, then)
                 told = self._told(new, encoder)
                 changes.setdefault(began.address, {})[name] = told
                 if told == LOST and not self.opaque:
                     self.opaque.append(f"{type(new).__name__} at {began.address}")
                     grown = True
-            if place.steady and began.address not in self._before:
-                self._as_began[key] = place
         if grown:
             self._remember_beginning()
         return changes
+
+    def _know(self, addresses: Iterable[str]) -> None:
+        """What is there changed in an earlier attempt."""
+        found = (id(self._began.at[address]) for address in addresses if address in self._began.at)
+        self._known.update(key for key in found if key in self._began.places)
 
     def _name(self, key: int, tensor: torch.Tensor, now: Snapshot, writing: Writing) -> str:
         """Of a tensor on the host: that under which it is on record, or a new one."""
@@ -163,7 +189,7 @@ class Keeper:
         """A tensor that was replaced may leave the device."""
         if isinstance(then, torch.Tensor) and id(then) in self._copies:
             began.slots[slot] = OnHost(self._copies[id(then)], then.device)
-            self._began.forget(then)
+            self._looking.forget(then)
 
     def _remember_beginning(self) -> None:
         if self._first is None and self._before:
@@ -176,13 +202,12 @@ class Keeper:
         }
         self.recording.remember(Remembered(0, copy.deepcopy(told), dict(self._own)))
 
-    def _copied(self) -> dict[int, Any]:
+    def _copied(self, began: Snapshot) -> dict[int, Any]:
         """Of what could be written into, as far as there is room."""
         copies: dict[int, Any] = {}
-        left = self.limit
-        for key, value in self._began.tensors.items():
-            if isinstance(value, (torch.Tensor, numpy.ndarray)) and value.nbytes <= left:
-                left -= value.nbytes
+        for key, value in began.tensors.items():
+            if isinstance(value, (torch.Tensor, numpy.ndarray)) and value.nbytes <= self._room:
+                self._room -= value.nbytes
                 array = isinstance(value, numpy.ndarray)
                 copies[key] = value.copy() if array else value.detach().to("cpu", copy=True)
         return copies
@@ -204,76 +229,32 @@ class Keeper:
         told = copy.deepcopy(beginning.told)
         self._before, self.opaque, self._own = told["before"], told["opaque"], dict(beginning.tensors)
         self._first = told["first"]
+        self._know(self._before)
         try:
             self._size = self.recording.remembered(known[-1]).told.get("size", 0)
         except (Damaged, KeyError):
             self._only_newest = True  # nobody knows how much there is
 
-    def give_back(self, evaluations: int) -> None:
-        """Make it what it was after so many. Raises Unkeepable or Damaged; then nothing is changed."""
-        items: dict[int, Remembered] = {}
+    def give_back(self, evaluations: int, only: str = "") -> None:
+        """Make it what it was after so many. Raises Unkeepable or Damaged; then nothing is changed.
 
-        def item(number: int) -> Remembered:
-            if number not in items:
-                try:
-                    items[number] = self.recording.remembered(number)
-                except KeyError as error:
-                    raise Damaged(f"what was remembered after {number} evaluations is gone") from error
-            return items[number]
-
-        def tensor(name: str) -> torch.Tensor:
-            found = item(int(name.partition(".")[0])).tensors.get(name)
-            if found is None:
-                raise Damaged(f"the tensor {name} is gone")
-            return found
-
-        decoder = Decoder(self._began, tensor, self._conds, self._device)
-        wanted: dict[tuple[str, str], Any] = {}
-        for address, slots in item(0).told["before"].items():
-            wanted |= {(address, name): told for name, told in slots.items()}
-        as_it_began = evaluations < (item(0).told["first"] or 1)
-        for address, change in ({} if as_it_began else item(evaluations).told["changes"]).items():
-            wanted |= {(address, name): told for name, told in change.items()}
-        todo = []
-        for (address, name), told in wanted.items():
-            if told == LOST:
-                continue
-            place = decoder.make_at(address)
-            slot = decoder.slot(json.loads(name))
-            todo.append((place, slot, NOTHING if told is None else decoder.value(told)))
-        for place, slot, value in todo:
-            drop(place, slot) if value is NOTHING else put(place, slot, value)
+        only: the network that it is given back to
+        """
+        give_back(self.recording, self._began, self._conds, self._device, evaluations, only)
 
     def put_back(self) -> list[str]:
         """Make it what it was when the attempt began. The addresses of what could not be put back."""
-        for place in self._began.places.values():
-            now = slots_of(place.what)
-            for slot in [*place.slots, *(one for one in now if one not in place.slots)]:
-                then = place.slots.get(slot, NOTHING)
-                if then is now.get(slot, NOTHING) or _both_equal(then, now.get(slot, NOTHING)):
-                    continue
-                if isinstance(then, OnHost):
-                    put(place.what, slot, then.content.to(then.device, copy=True))
-                else:
-                    drop(place.what, slot) if then is NOTHING else put(place.what, slot, then)
-        return self._write_back()
-
-    def _write_back(self) -> list[str]:
-        marks, lost = marks_of(self._began.tensors), []
-        for key, value in self._began.tensors.items():
-            if marks.get(key) == self._began.marks.get(key):
-                continue
-            if kind_of(value) is PartKind.RANDOM:
-                set_generator(value, self._began.marks[key])
-            elif key in self._copies:
-                fill(value, self._copies[key])
-            else:
-                lost.append(self._began.addresses[key])
-        return lost
+        return put_back(self._began, self._copies)
 
 
-def _both_equal(then: Any, now: Any) -> bool:
-    """Of the one slot of a list, which is a tuple that is made anew at each look."""
-    if not (isinstance(then, tuple) and isinstance(now, tuple)) or len(then) != len(now):
-        return False
-    return all(one is other for one, other in zip(then, now, strict=True))
+def _unsteady(picture: Snapshot) -> set[int]:
+    """The places that hold something into which may be written."""
+    places = picture.places.items()
+    return {key for key, place in places if any(map(_may_be_written_into, place.slots.values()))}
+
+
+def _may_be_written_into(value: Any) -> bool:
+    kind = kind_of(value)
+    if kind is PartKind.WRAPPING:
+        return leads_on(value)
+    return kind in (PartKind.TENSOR, PartKind.ARRAY, PartKind.RANDOM)

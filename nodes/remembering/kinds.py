@@ -48,7 +48,7 @@ PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type
 PLAIN += (PurePath, slice, range, numpy.generic, numpy.dtype, torch.Size)
 PLAIN += (torch.dtype, torch.device, torch.layout, torch.memory_format)
 RANDOM = (torch.Generator, random.Random, numpy.random.Generator)
-PLACES = (dict, list, set, deque, types.FunctionType, types.CellType, types.SimpleNamespace)
+PLACES = (dict, list, set, deque, types.FunctionType, types.CellType, types.SimpleNamespace, numpy.poly1d)
 WRAPPING = (tuple, frozenset, types.MethodType, functools.partial)
 FIXED = (
     type,

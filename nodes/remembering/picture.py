@@ -6,9 +6,8 @@ its version, or by a checksum where it has none (as in inference mode). ComfyUI'
 
 from __future__ import annotations
 
-import operator
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy
@@ -16,9 +15,9 @@ import torch
 
 from .kinds import PartKind, kind_of
 from .places import led_to, slots_of, wrapped_in
+from .still import Still
 
 MOST_PLACES = 50_000
-UNSTEADY = (PartKind.TENSOR, PartKind.ARRAY, PartKind.RANDOM, PartKind.WRAPPING)  # what is in it may change
 COLUMNS = 4096
 _factors = torch.randint(1, 2**31, (COLUMNS,), generator=torch.Generator().manual_seed(1), dtype=torch.int64)
 
@@ -29,20 +28,19 @@ class TooMuch(Exception):
 
 @dataclass
 class Place:
-    """Something that holds values, at its address. slots: what it held
-
-    steady: whoever finds the same object again knows that it holds the very same, unchanged
-    """
+    """Something that holds values, at its address. slots: what it held"""
 
     address: str
     what: Any
     slots: dict[Any, Any]
-    steady: bool = False
 
 
 @dataclass
 class Snapshot:
-    """places: by identity; at: by address; opaque: address -> what cannot be seen into"""
+    """places: by identity; at: by address; opaque: address -> what cannot be seen into
+
+    changed: the identities of places that held something else in the first picture
+    """
 
     places: dict[int, Place] = field(default_factory=dict)
     at: dict[str, Any] = field(default_factory=dict)
@@ -50,6 +48,16 @@ class Snapshot:
     tensors: dict[int, Any] = field(default_factory=dict)  # arrays and generators, too
     marks: dict[int, Any] = field(default_factory=dict)  # of what is in them
     opaque: dict[str, Any] = field(default_factory=dict)
+    changed: tuple[int, ...] = ()
+
+    def take_in(self, other: Snapshot) -> Snapshot:
+        """What another shows that this one does not is in it from here on, and is answered."""
+        new = Snapshot()
+        for name in ("places", "addresses", "tensors", "marks", "opaque", "at"):
+            mine, more = getattr(self, name), getattr(other, name)
+            setattr(new, name, {key: value for key, value in more.items() if key not in mine})
+            mine |= getattr(new, name)
+        return new
 
     def forget(self, value: Any) -> None:
         """That it was met: it may leave the memory."""
@@ -78,77 +86,116 @@ def is_same(then: Any, before: Snapshot, now: Any, after: Snapshot) -> bool:
 
 
 class Looking:
-    """Takes pictures of the same roots, again and again."""
+    """Takes pictures of the same roots, again and again: of what is not as it was in the first one."""
 
     def __init__(self, roots: dict[str, Any]) -> None:
-        self._roots = roots
-        self._modules: dict[int, tuple[list[Any], Place, list[tuple[str, Any]]]] = {}
+        """Raises TooMuch."""
+        self.first = Snapshot()
+        _walk(self.first, list(roots.items()))
+        self.first.marks = marks_of(self.first.tensors)
+        self._still = _still(self.first)
+        self._seen: set[int] | None = None
+
+    def add(self, roots: dict[str, Any]) -> Snapshot:
+        """More roots: what they lead to is in the first picture, too, and answered. Raises TooMuch."""
+        more = Snapshot()
+        _walk(more, list(roots.items()))
+        more.marks = marks_of(more.tensors)
+        more = self.first.take_in(more)
+        self._still = _still(self.first)
+        return more
+
+    def forget(self, value: Any) -> None:
+        """Something of the first picture, which may leave the memory."""
+        self.first.forget(value)
+        self._still.forget(value)
+
+    def glance(self) -> None:
+        """Find what changed, for the look that follows. The device may be at work meanwhile."""
+        self._seen = self._still.changed()
 
     def look(self, content: bool = True) -> Snapshot:
-        """Raises TooMuch. content: with marks of the tensors' contents"""
-        picture = Snapshot()
-        todo: list[tuple[str, Any]] = list(reversed(self._roots.items()))
-        while todo:
-            address, value = todo.pop()
-            if id(value) in picture.addresses:
-                continue
-            kind = kind_of(value)
-            if kind is PartKind.PLAIN:
-                continue
-            picture.addresses[id(value)] = address
-            picture.at[address] = value
-            if kind is PartKind.WRAPPING:
-                todo += [(address + name, one) for name, one in wrapped_in(value)]
-            elif kind is PartKind.PLACE:
-                self._place(picture, address, value, todo)
-            elif kind in (PartKind.TENSOR, PartKind.RANDOM) or (
-                kind is PartKind.ARRAY and not value.dtype.hasobject
-            ):
-                picture.tensors[id(value)] = value
-            elif kind in (PartKind.OPAQUE, PartKind.ARRAY):
-                picture.opaque[address] = value
-            if len(picture.at) > MOST_PLACES:
-                raise TooMuch(f"more than {MOST_PLACES} objects are reachable from {address}")
+        """Raises TooMuch. What nothing leads to any more is still shown.
+
+        content: with marks of the tensors' contents
+        """
+        first, todo = self.first, self._still.leads_to()
+        seen, self._seen = self._still.changed() if self._seen is None else self._seen, None
+        changed = {key: self._again(first.places[key], todo) for key in seen}
+        todo = [(address, one) for address, one in todo if id(one) not in first.addresses]
+        if changed or todo:
+            picture = replace(
+                first,
+                places=first.places | changed,
+                at=dict(first.at),
+                addresses=dict(first.addresses),
+                tensors=dict(first.tensors),
+                opaque=dict(first.opaque),
+                changed=tuple(changed),
+            )
+            _walk(picture, todo)
+        else:
+            picture = replace(first, marks={})
         if content:
             picture.marks = marks_of(picture.tensors)
         return picture
 
-    def _place(self, picture: Snapshot, address: str, value: Any, todo: list[tuple[str, Any]]) -> None:
-        if isinstance(value, torch.nn.Module):
-            place, inner = self._of_module(address, value)
+    def _again(self, place: Place, todo: list[tuple[str, Any]]) -> Place:
+        found, inner = _place(place.address, place.what)
+        todo += inner
+        return found
+
+
+def _still(picture: Snapshot) -> Still:
+    return Still((key, place.address, place.what, place.slots) for key, place in picture.places.items())
+
+
+def _walk(picture: Snapshot, todo: list[tuple[str, Any]]) -> None:
+    """Take up all that these lead to. Raises TooMuch."""
+    todo.reverse()
+    while todo:
+        address, value = todo.pop()
+        if id(value) in picture.addresses:
+            continue
+        kind = kind_of(value)
+        if kind is PartKind.PLAIN:
+            continue
+        picture.addresses[id(value)] = address
+        picture.at[address] = value
+        if kind is PartKind.WRAPPING:
+            todo += [(address + name, one) for name, one in wrapped_in(value)]
+        elif kind is PartKind.PLACE:
+            picture.places[id(value)], inner = _place(address, value)
             todo += inner
-        else:
-            place = Place(address, value, slots_of(value))
-            todo += [(f"{address}{_name(slot)}", one) for slot, one in place.slots.items() if _leads_on(one)]
-            todo += [(address + name, one) for name, one in led_to(value)]
-        picture.places[id(value)] = place
-
-    def _of_module(self, address: str, module: torch.nn.Module) -> tuple[Place, list[tuple[str, Any]]]:
-        """Of a module that holds the very same as when it was looked at last, what was found then."""
-        now = list(vars(module).values())
-        known = self._modules.get(id(module))
-        if known is not None and known[1].address == address and _are_the_same(known[0], now):
-            return known[1], known[2]
-        slots = slots_of(module)
-        inner = [(f"{address}.{name}", one) for name, one in slots.items() if _leads_on(one)]
-        inner += [(address + name, one) for name, one in led_to(module)]
-        steady = not any(kind_of(one) in UNSTEADY for one in slots.values())
-        self._modules[id(module)] = now, Place(address, module, slots, steady), inner
-        return self._modules[id(module)][1:]
+        elif kind in (PartKind.TENSOR, PartKind.RANDOM) or (
+            kind is PartKind.ARRAY and not value.dtype.hasobject
+        ):
+            picture.tensors[id(value)] = value
+        elif kind in (PartKind.OPAQUE, PartKind.ARRAY):
+            picture.opaque[address] = value
+        if len(picture.at) > MOST_PLACES:
+            raise TooMuch(f"more than {MOST_PLACES} objects are reachable from {address}")
 
 
-def _are_the_same(then: list[Any], now: list[Any]) -> bool:
-    return len(then) == len(now) and all(map(operator.is_, then, now))
+def _place(address: str, value: Any) -> tuple[Place, list[tuple[str, Any]]]:
+    """It, and what it leads to."""
+    slots = slots_of(value)
+    inner = [(f"{address}{_name(slot, value)}", one) for slot, one in slots.items() if leads_on(one)]
+    inner += [(address + name, one) for name, one in led_to(value)]
+    return Place(address, value, slots), inner
 
 
-def _leads_on(value: Any) -> bool:
+def leads_on(value: Any) -> bool:
+    """Whether it is, or holds for good, something that may be other than it was, though it is the same."""
     kind = kind_of(value)
     if kind is PartKind.WRAPPING and isinstance(value, (tuple, frozenset)):
-        return any(_leads_on(one) for one in value)
+        return any(leads_on(one) for one in value)
     return kind is not PartKind.PLAIN
 
 
-def _name(slot: Any) -> str:
+def _name(slot: Any, of: Any) -> str:
+    if isinstance(of, torch.nn.Module):
+        return f".{slot}"
     return f".{slot[1]}" if isinstance(slot, tuple) and len(slot) == 2 and slot[0] == "" else f"[{slot!r}]"
 
 

@@ -71,13 +71,25 @@ def attributes_of(place: Any) -> dict[str, Any]:
     return found
 
 
+def _is_in_its_dict(place: Any, name: str) -> bool:
+    """And not in one of its slots."""
+    if not isinstance(getattr(place, "__dict__", None), dict):
+        return False
+    return not any(
+        isinstance(vars(kind).get(name), types.MemberDescriptorType) for kind in type(place).__mro__
+    )
+
+
 def put(place: Any, slot: Any, value: Any) -> None:
     if isinstance(place, Part):
         place.values[slot] = value
     elif isinstance(place, types.CellType):
         place.cell_contents = value
     elif isinstance(slot, tuple) and len(slot) == 2 and slot[0] == "":
-        object.__setattr__(place, slot[1], value)
+        if _is_in_its_dict(place, slot[1]):
+            place.__dict__[slot[1]] = value  # a property may have the same name, as in numpy.poly1d
+        else:
+            object.__setattr__(place, slot[1], value)
     elif isinstance(place, torch.nn.Module):
         place.__dict__[str(slot)] = value
     elif isinstance(place, dict):
@@ -94,7 +106,9 @@ def drop(place: Any, slot: Any) -> None:
     elif isinstance(place, types.CellType):
         del place.cell_contents
     elif isinstance(slot, tuple) and len(slot) == 2 and slot[0] == "":
-        if slot[1] in attributes_of(place):
+        if _is_in_its_dict(place, slot[1]):
+            place.__dict__.pop(slot[1], None)
+        elif slot[1] in attributes_of(place):
             object.__delattr__(place, slot[1])
     elif isinstance(place, torch.nn.Module):
         place.__dict__.pop(str(slot), None)

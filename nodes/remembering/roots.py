@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from .kinds import is_foreign, name_of
 from .places import Part
 
@@ -20,6 +22,7 @@ NESTED = ("wrappers", "callbacks")
 OF_A_GUIDER = frozenset(
     {"conds", "original_conds", "inner_model", "model_patcher", "model_options", "loaded_models"}
 )
+NETWORK = "network "  # followed by a number: the address of one that a node with a loop of its own asks
 FORWARDS = ("forward", "_forward", "forward_orig")
 PARTS = ("callbacks", "injections", "attachments")  # of a ModelPatcher
 
@@ -31,6 +34,10 @@ class Roots:
     places: dict[str, Any]
     names: tuple[str, ...]
     conds: dict[Any, str]
+
+    def and_those(self, others: Roots) -> Roots:
+        names = tuple(dict.fromkeys([*self.names, *others.names]))
+        return Roots(self.places | others.places, names, self.conds | others.conds)
 
 
 def roots_of(options: dict[str, Any], guider: Any, own_key: str, own_post_cfg: list[Any]) -> Roots | None:
@@ -60,6 +67,11 @@ def roots_of(options: dict[str, Any], guider: Any, own_key: str, own_post_cfg: l
     places |= found | {"model": network}
     names = dict.fromkeys([*(name_of(one) for one in patches), *(name.split(" ")[0] for name in found)])
     return Roots(places, tuple(names), _conds(guider))
+
+
+def of_network(network: torch.nn.Module, number: int) -> Roots:
+    """Of the network that a node with a loop of its own asked after so many others."""
+    return Roots({f"{NETWORK}{number}": network}, (name_of(network),), {})
 
 
 def _without(own_key: str, table: dict[str, Any]) -> dict[str, Any]:

@@ -105,6 +105,10 @@ NEVER_HELD: Warning = (
     "{} has a sampling loop of its own, which cannot wait in place: when the job pauses, it makes way for "
     "others, whatever its queue policy says.",
 )
+NOT_SHOWN: Warning = (
+    "steps_not_shown",
+    "{} gives ComfyUI no preview of its steps, so there are no pictures of them.",
+)
 
 # Told anew if still true.
 OF_A_RUN = (
@@ -121,6 +125,7 @@ OF_A_RUN = (
     OTHER_THREAD,
     UNRECORDABLE,
     NEVER_HELD,
+    NOT_SHOWN,
     REMEMBERS,
     MEMORY_LOST,
     NOT_AS_RECORDED,

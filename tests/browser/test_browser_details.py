@@ -318,9 +318,15 @@ def test_inside_a_subgraph_after_a_reload_and_with_another_tab_open(
         shown.step_inside()
         shown.state("paused")
         assert shown.page.locator(".midrun-node").count() == 1
+        assert shown.page.evaluate(WIDGETS) == ["midrun"]
         shown.verb("primary").click()
         newest.wait_for(job_id, "completed")
         shown.state("completed")
+
+
+# Those of ours that the sampler on screen has.
+WIDGETS = """() => app.canvas.graph._nodes.find(node => node.type === "MidrunKSampler")
+    .widgets.map(widget => widget.name).filter(name => name.startsWith("midrun"))"""
 
 
 def test_the_panel_filters_deletes_and_speaks_french(newest: Comfy, browser: Browser) -> None:

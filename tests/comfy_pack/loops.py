@@ -3,6 +3,7 @@
 import itertools
 import random
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from server import PromptServer
 from .probes import AT_GATE, BEGAN, DONE, EVIDENCE, LOCK, OPENED, _leave_evidence, _let_midrun_note
 
 TORCHS = torch.nn.Module.__call__  # before anybody put something in its place
+CALLED = defaultdict(set)  # key -> whether it was torch's own when a layer with that key was called
 
 
 @dataclass
@@ -76,26 +78,48 @@ class Count(torch.nn.Module):
         self.key = key
 
     def forward(self, x):
+        CALLED[self.key].add(torch.nn.Module.__call__ is TORCHS)
         with LOCK:
             DONE[self.key] += 1
         return x
 
 
-class Network(torch.nn.Module):
-    """Asked at a time step for what is left of the noise."""
+class Residuals:
+    """As TeaCache keeps them: what the layers added the last time, of cond and of uncond."""
 
-    def __init__(self, seed, key, gates, fail_at, answers, draws):
+    def __init__(self):
+        self.count, self.of, self.skipped = 0, {}, []
+
+
+class Network(torch.nn.Module):
+    """Asked at a time step for what is left of the noise. keeps: what from one evaluation to the next"""
+
+    def __init__(self, seed, key, gates, fail_at, answers, draws, keeps="nothing"):
         super().__init__()
         torch.manual_seed(seed)
         layers = [torch.nn.Linear(16, 16) for _ in range(9)]
         self.layers = torch.nn.ModuleList([*layers[:4], Gate(key, gates, fail_at), *layers[4:], Count(key)])
-        self.answers, self.draws = answers, draws
+        self.answers, self.draws, self.keeps = answers, draws, keeps
+        if keeps == "average":
+            self.average = torch.zeros(16)
+        if keeps == "hidden":
+            self.numbers = itertools.count()  # nobody can see how far it is, but who takes the next one
 
     def forward(self, x, timestep, words=None):
-        h = x
-        for layer in self.layers:
-            h = torch.tanh(layer(h)) + x * torch.as_tensor(timestep / 10.0, dtype=x.dtype)
+        first = self.layers[0]
+        if self.keeps == "attribute":  # one of another module
+            first.asked = getattr(first, "asked", 0) + 1
+        if self.keeps == "residuals":
+            h = self._with_residuals(x, timestep, "uncond" if words == 0.0 else "cond")
+        else:
+            h = self._through(self.layers, x, timestep)
         h = h + words
+        if self.keeps == "attribute":
+            h = h * (1 + 0.1 * first.asked)
+        if self.keeps == "average":  # written into
+            h = h + self.average.mul_(0.5).add_(h.mean(dim=(0, 1, 2)))
+        if self.keeps == "hidden":
+            h = h * (1 + 0.1 * next(self.numbers))
         if self.draws:
             h = h + 1e-3 * torch.randn_like(h)
         if self.answers == "dataclass":
@@ -103,6 +127,23 @@ class Network(torch.nn.Module):
         if self.answers == "nested":
             return [h], {"scale": torch.ones(2), "again": h}
         return Unkept(h) if self.answers == "unkept" else h
+
+    def _through(self, layers, x, timestep):
+        h = x
+        for layer in layers:
+            h = torch.tanh(layer(h)) + x * torch.as_tensor(timestep / 10.0, dtype=x.dtype)
+        return h
+
+    def _with_residuals(self, x, timestep, which):
+        kept = self.residuals
+        kept.count += 1
+        if kept.count % 3 == 0 and which in kept.of:
+            kept.skipped.append(kept.count)
+            self._through([self.layers[4], self.layers[-1]], x, timestep)
+            return x + kept.of[which]
+        h = self._through(self.layers, x, timestep)
+        kept.of[which] = h - x
+        return h
 
 
 def _sample(answer):
@@ -130,15 +171,20 @@ class TestLoopModel:
                 "fail_at": ("INT", {"default": 0}),
                 "answers": (["tensor", "dataclass", "nested", "unkept"],),
                 "draws": ("BOOLEAN", {"default": False}),
-            }
+            },
+            "optional": {
+                "keeps": (["nothing", "attribute", "residuals", "average", "hidden"],),
+                "two": ("BOOLEAN", {"default": False, "tooltip": "another network for the second half"}),
+            },
         }
 
     RETURN_TYPES = ("TEST_LOOP_MODEL",)
     FUNCTION = "load"
     CATEGORY = "_for_testing"
 
-    def load(self, **given):
-        return ({"network": Network(**given)},)
+    def load(self, seed, two=False, **given):
+        network = Network(seed, **given)
+        return ({"network": network, "second": Network(seed + 1, **given) if two else network},)
 
 
 class TestLoopScale:
@@ -175,6 +221,7 @@ class TestLoop:
                 "other_words": ("FLOAT", {"default": 0.0}),
                 "other_cfg": ("FLOAT", {"default": 0.0}),
                 "from_call": ("INT", {"default": 0}),
+                "after": ("LATENT", {"tooltip": "a node that is to run before"}),
             },
         }
 
@@ -183,13 +230,28 @@ class TestLoop:
     CATEGORY = "_for_testing"
 
     def sample(
-        self, loop_model, words, seed, steps, cfg, how, key, other_words=0.0, other_cfg=0.0, from_call=0
+        self,
+        loop_model,
+        words,
+        seed,
+        steps,
+        cfg,
+        how,
+        key,
+        other_words=0.0,
+        other_cfg=0.0,
+        from_call=0,
+        after=None,
     ):
         """`other_...` from that call on: what an edit comes to. `seeded` draws from no global generator,
         `otherwise` guides in a way of its own."""
-        network, calls = loop_model["network"], itertools.count(1)
+        calls = itertools.count(1)
+        for network in loop_model.values():
+            if network.keeps == "residuals":
+                network.residuals = Residuals()
 
         def ask(x, at, is_cond):
+            network = loop_model["network" if at > 0.5 else "second"]
             said = other_words if other_words and 0 < from_call <= next(calls) else words
             return _sample(network(x, timestep=at, words=said if is_cond else 0.0))
 
@@ -229,7 +291,8 @@ class TestLoop:
 
 @PromptServer.instance.routes.get("/midrun_test/seam")
 async def seam(request):
-    return web.json_response({"torchs": torch.nn.Module.__call__ is TORCHS})
+    called = list(CALLED.get(request.query.get("key"), ()))
+    return web.json_response({"torchs": torch.nn.Module.__call__ is TORCHS, "called": called})
 
 
 NODES = (TestLoopModel, TestLoopScale, TestLoop)

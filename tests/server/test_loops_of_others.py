@@ -25,13 +25,14 @@ def loop(
     fail_at: int = 0,
     answers: str = "tensor",
     draws: bool = False,
+    keeps: str = "nothing",
+    two: bool = False,
     between: bool = False,
     **inputs: Any,
 ) -> graphs.Graph:
-    """A loop with a network of its own; `between`: with a node on the way that passes on the model."""
-    model = graphs.node(
-        "TestLoopModel", seed=1, key=key, gates=gates, fail_at=fail_at, answers=answers, draws=draws
-    )
+    """A loop with a network of its own, or `two`; `between`: with a node on the way that passes it on."""
+    of_network = {"answers": answers, "draws": draws, "keeps": keeps, "two": two}
+    model = graphs.node("TestLoopModel", seed=1, key=key, gates=gates, fail_at=fail_at, **of_network)
     attach = graphs.node("MidrunAttach", model=["model", 0])
     source = "attach" if watched else "model"
     more = {"scale": graphs.node("TestLoopScale", model=[source, 0])} if between else {}
@@ -239,6 +240,27 @@ def test_unwatched_it_runs_as_ever(comfy: Comfy) -> None:
     assert comfy.probe(key)["done"] == CALLS and seam_is_torchs(comfy)
 
 
+@pytest.mark.parametrize("first", ["watched", "unwatched"])
+def test_an_unwatched_node_of_the_same_prompt_runs_as_ever(comfy: Comfy, first: str) -> None:
+    """Whichever of them runs first. The other one takes the other's latent, which it has no use for."""
+    key = f"loop-beside-{first}"
+    expected = latent(comfy, comfy.queue(loop(f"{key}-stock", watched=False, how="seeded")))
+    both, beside = loop(key, how="seeded"), loop(f"{key}-beside", watched=False, how="seeded")
+    both |= {f"beside-{name}": node for name, node in beside.items() if name != "model"}
+    both["beside-model"] = beside["model"]
+    both["beside-sampler"]["inputs"]["loop_model"] = ["beside-model", 0]
+    both["beside-save"]["inputs"]["samples"] = ["beside-sampler", 0]
+    later, earlier = ("beside-sampler", "sampler") if first == "watched" else ("sampler", "beside-sampler")
+    both[later]["inputs"]["after"] = [earlier, 0]
+    job_id = comfy.queue(both)
+    job = comfy.wait_for(job_id, "completed")
+    assert (job["display_node_id"], job["evaluations"]) == ("sampler", CALLS)
+    assert comfy.get(f"/midrun_test/seam?key={key}-beside")["called"] == [True], "by torch's own call"
+    assert comfy.get(f"/midrun_test/seam?key={key}")["called"] == [False]
+    for node in ("save", "beside-save"):
+        assert torch.equal(latent(comfy, job["prompt_id"], node), expected)
+
+
 def test_what_a_loop_cannot_do_is_refused_with_a_reason(comfy: Comfy) -> None:
     key = "loop-refuses"
     graph = loop(key, gates="6")
@@ -274,6 +296,7 @@ def test_its_steps_are_told_and_shown_as_far_as_the_node_does(comfy: Comfy, how:
     status = comfy.fetch(f"/midrun/jobs/{job_id}/preview?step=1")[0]
     assert status == (200 if how == "callback" else 404)
     assert comfy.fetch(f"/midrun/jobs/{job_id}/latent?step=1")[0] == status
+    assert ("steps_not_shown" in warnings(comfy.job(job_id))) is (how != "callback")
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert (job["step"], job["total_steps"]) == (STEPS, STEPS)

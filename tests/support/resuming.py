@@ -14,8 +14,8 @@ from harness import Comfy
 Make = Callable[[bool, str, str, str], graphs.Graph]  # (watched, key, gates, queue_policy)
 
 
-def latent(comfy: Comfy, prompt_id: str) -> torch.Tensor:
-    return load_file(comfy.output(prompt_id))["latent_tensor"]
+def latent(comfy: Comfy, prompt_id: str, node_id: str = "save") -> torch.Tensor:
+    return load_file(comfy.output(prompt_id, node_id))["latent_tensor"]
 
 
 def interruption_points(evaluations: int) -> list[int]:

@@ -139,6 +139,20 @@ def test_a_value_in_a_closure_comes_back_in_another_run(recording: Recording, na
     assert same(held(), make())
 
 
+def test_an_attribute_comes_back_that_has_the_name_of_a_property() -> None:
+    """As those of the polynomials with which TeaCache scales."""
+    recording, holder = in_memory(), Cache(newest=numpy.poly1d([1.0, 2.0]))
+    keeper = keeper_of(recording, holder=holder)
+    holder.newest = numpy.poly1d([3.0, 4.0])
+    answered(keeper, 1)
+    again = Cache(newest=numpy.poly1d([1.0, 2.0]))
+    keeper = keeper_of(recording, holder=again)
+    keeper.give_back(1)
+    assert again.newest(2.0) == 10.0 and keeper.opaque == []
+    keeper.put_back()
+    assert again.newest(2.0) == 4.0
+
+
 def test_every_place_is_looked_into() -> None:
     def patched() -> dict[str, Any]:
         remember, held = closure()
@@ -341,13 +355,14 @@ def test_a_pack_may_declare_that_it_remembers_nothing(monkeypatch: pytest.Monkey
 
 
 def test_a_module_that_changed_nothing_is_not_compared_again_until_it_does() -> None:
-    recording, block = in_memory(), torch.nn.Linear(1, 1)
-    keeper = keeper_of(recording, block=block)
+    recording, block, steady = in_memory(), torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    keeper = keeper_of(recording, block=block, steady=steady)
     answered(keeper, 1)
-    assert keeper._as_began[id(block)] is keeper._looking.look(content=False).places[id(block)]
+    assert recording.memories() == []
     block.step = 1
     answered(keeper, 2)
     assert recording.memories() == [0, 2]
+    assert keeper._looking.look().changed == (id(block),)
     block.register_forward_hook(lambda *given: None)
     answered(keeper, 3)
     assert recording.memories() == [0, 2, 3]

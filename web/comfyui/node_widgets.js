@@ -102,6 +102,7 @@ export function createNodeWidgets(page, store, screen, tools) {
     },
     /** Forget the nodes of graphs that are not there any more: onRemoved is not always called. */
     sweep() {
+      places = null; // what was found while the graph came to be is not all of it
       const there = places_();
       for (const node of held.keys())
         if (!node.graph || !there.has(node.graph) || !nodesOf(node.graph).includes(node)) drop(node, false);
