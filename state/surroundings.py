@@ -65,7 +65,7 @@ class Difference:
 class Checked:
     """The newest evaluation on record was asked once more. difference: the largest of all elements
 
-    largest: of the recorded answer, for comparison; both None where it could not be compared
+    largest: of the recorded answer, for comparison, where it is known; None, too, is what was not compared
     """
 
     evaluation: int
@@ -78,7 +78,6 @@ class Imported:
     """Of a job that came in a bundle. then: what it was computed with
 
     lost: files that the graph names and the bundle did not carry; signed_in: it was queued with a token
-    own_loop: a node of it has a sampling loop of its own, which compares its questions by itself
     checked: what the first resume found where the arithmetic may differ
     """
 
@@ -86,14 +85,13 @@ class Imported:
     then: Surroundings
     lost: tuple[str, ...] = ()
     signed_in: bool = False
-    own_loop: bool = False
     differences: tuple[Difference, ...] = ()
     checked: Checked | None = None
 
     @property
     def wants_check(self) -> bool:
         """Whether a resume is to ask the newest recorded evaluation once more."""
-        return self.checked is None and not self.own_loop and any(one.arithmetic for one in self.differences)
+        return self.checked is None and any(one.arithmetic for one in self.differences)
 
     def to_json(self) -> dict[str, Any]:
         """For the REST API."""
@@ -126,7 +124,6 @@ def imported_of(stored: dict[str, Any]) -> Imported:
         surroundings_of(stored["then"]),
         tuple(stored["lost"]),
         stored["signed_in"],
-        stored["own_loop"],
         tuple(Difference(**one) for one in stored["differences"]),
         None if checked is None else Checked(**checked),
     )

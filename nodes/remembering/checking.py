@@ -17,11 +17,11 @@ from ...state.surroundings import Checked
 class Otherwise:
     """By how much an answer differs from the recorded one, at most; largest: of the recorded one's values.
 
-    Infinite where nobody knows any more what was asked.
+    Infinite where nobody knows any more what was asked; largest: None where nobody looked.
     """
 
     difference: float
-    largest: float = 0.0
+    largest: float | None = None
 
 
 class Checking:
@@ -59,13 +59,19 @@ class Checking:
             self._job.call.tell_checked(checked)
         self.wanted = False
 
+    def pass_by(self, end: int) -> None:
+        """All is replayed, and none was asked again."""
+        if self.wanted and not self._job.call.replays():
+            self.tell(end, None)
+
     def warn(self, end: int, otherwise: Otherwise) -> None:
         """If it is answered otherwise although nobody edited the model."""
         if otherwise.difference == 0.0 or self._edited:
             return
         difference = f"{otherwise.difference:.3g}"
         if self.wanted:
-            self._job.warn(OTHERWISE_HERE, end, difference, f"{otherwise.largest:.3g}")
+            largest = "not known" if otherwise.largest is None else f"{otherwise.largest:.3g}"
+            self._job.warn(OTHERWISE_HERE, end, difference, largest)
         else:
             self._job.warn(NOT_AS_RECORDED, difference)
 

@@ -115,6 +115,8 @@ class Session:
                 if self._start == end:  # the quick way
                     self._give_back((self._recording.memories() or [0])[-1])
                 self._is_ready = True
+        if self._start is not None:
+            self._checking.pass_by(len(self._recording))
 
     def replayed_to(self, evaluations: int) -> None:
         """A loop that nobody but itself can make ask has so many, and is about to go on."""
@@ -138,12 +140,13 @@ class Session:
 
     def asked_again(self, index: int, difference: float) -> None:
         """What it answered, and by how much that is not what is on record."""
-        end = len(self._recording)
-        if start_of(self._recording)[0] == end:
-            self._job.note("verified", {"evaluation": end, "difference": difference})
-        elif index == self._start:
+        end, otherwise = len(self._recording), Otherwise(difference)
+        if index == self._start and start_of(self._recording)[0] < end:
             self._tell_stale()
-        self._checking.warn(end, Otherwise(difference))
+        if index < end - 1:
+            self._checking.warn(end, otherwise)
+        else:
+            self._checking.tell(end, otherwise, recomputed=start_of(self._recording)[0] < end)
 
     def before_live(self, again: Again) -> None:
         """An evaluation that is not on record is about to be asked."""
@@ -220,7 +223,7 @@ class Session:
         end = len(self._recording)
         start, _ = start_of(self._recording)
         if start == end:
-            return end - self._wishes.verify
+            return end - (self._checking.verifies and self._checking.may_compare)
         return end if self._wishes.quick else start
 
     def _begin_again_at(self, evaluations: int) -> None:

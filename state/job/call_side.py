@@ -133,7 +133,7 @@ class CallSide:
             imported = m.view.imported
             if imported is not None and imported.wants_check:
                 m.set(imported=replace(imported, checked=checked))
-            m.note("verified", asdict(checked))
+            m.note("verified", {name: told for name, told in asdict(checked).items() if told is not None})
 
     def recorded(self, evaluations: int, sigma: float, live: bool, seconds: float = 0.0) -> None:
         """So many evaluations of this call have been answered; the newest was at noise level `sigma`.

@@ -57,7 +57,6 @@ class _Checked:
 
     sent: Sent
     place: Path
-    own_loop: bool  # whether a node of it has a sampling loop of its own
 
 
 class Importing:
@@ -130,9 +129,7 @@ class Importing:
         _check_pictures(place / PREVIEWS)
         self._check_inputs(place / INPUTS, sent.inputs)
         calls = self._recordings.lying_in(place / RECORDING)
-        origins = [recording.origin for recording in calls.values()]
-        own_loop = any(origin is not None and origin.own_loop for origin in origins)
-        return _Checked(replace(sent, view=self._as_recorded(sent.view, calls)), place, own_loop)
+        return _Checked(replace(sent, view=self._as_recorded(sent.view, calls)), place)
 
     def _check_inputs(self, place: Path, carried: tuple[Carried, ...]) -> None:
         there = {file.name for file in place.glob("*")}
@@ -189,7 +186,7 @@ class Importing:
         sent, place = checked.sent, checked.place
         names = await asyncio.to_thread(self._put_inputs, place / INPUTS, sent.inputs, new)
         sent = await asyncio.to_thread(self._move, place, job_id, renamed_in(sent, names))
-        view = self._view(sent, job_id, checked.own_loop)
+        view = self._view(sent, job_id)
         past = WholeJob(view, sent.request, list(sent.events), list(sent.telemetry), list(sent.previews))
         await asyncio.wrap_future(self._registry.store.add_whole(past))
         stored = await asyncio.wrap_future(self._registry.store.find(job_id))
@@ -202,7 +199,7 @@ class Importing:
         self._registry.add_stored(job, Change("imported", *at, told))
         return job
 
-    def _view(self, sent: Sent, job_id: str, own_loop: bool) -> JobView:
+    def _view(self, sent: Sent, job_id: str) -> JobView:
         view, now = sent.view, utc(time.time())
         parent = view.parent_id if view.parent_id and view.parent_id in self._registry.taken else None
         source = source_url(job_id, view.node_id) if view.source_url and view.node_id else None
@@ -217,7 +214,7 @@ class Importing:
             parent_id=parent,
             parent_step=view.parent_step if parent else None,
             source_url=source,
-            imported=Imported(now, sent.then, sent.lost, sent.signed_in, own_loop),
+            imported=Imported(now, sent.then, sent.lost, sent.signed_in),
         )
 
 

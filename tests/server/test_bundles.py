@@ -193,6 +193,21 @@ def test_a_loop_of_its_own_goes_on_elsewhere(comfy: Comfy, other: Comfy) -> None
     assert torch.equal(got, latent(comfy, ended["prompt_id"])) and other.probe("bundle-loop")["done"] == 4
 
 
+def test_a_loop_of_its_own_is_checked_where_the_arithmetic_may_differ(comfy: Comfy, other: Comfy) -> None:
+    job_id = comfy.queue(loop("bundle-loop-odd", gates="5"))
+    pause_at(comfy, job_id, "bundle-loop-odd", 5)
+
+    def elsewhere(told: dict[str, Any]) -> None:
+        told["surroundings"]["values"]["torch"] = "1.0"
+
+    here = imported(other, zipped(sealed(with_job(files_in(exported(comfy, job_id)), elsewhere))))
+    assert here["imported"]["wants_check"]
+    _, job = goes_on(other, job_id, "bundle-loop-odd")
+    assert job["imported"]["checked"] == {"evaluation": 4, "difference": 0.0, "largest": None}
+    assert other.probe("bundle-loop-odd")["done"] == 4 + 1 and "answers_otherwise" not in warnings(job)
+    comfy.verb(job_id, "abort")
+
+
 def test_no_class_is_made_of_what_a_bundle_names(comfy: Comfy, other: Comfy) -> None:
     job_id = comfy.queue(loop("bundle-class", gates="3", answers="dataclass"))
     pause_at(comfy, job_id, "bundle-class", 3)

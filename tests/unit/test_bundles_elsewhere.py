@@ -93,9 +93,7 @@ def test_packs_and_files_that_are_missing_say_what_to_do() -> None:
 
 def test_what_is_stored_of_an_import_is_read_back() -> None:
     found = differences(THERE, replace(THERE, values={}, models=(ModelFile("loras", "x.safetensors"),)), ())
-    imported = Imported(
-        "2026-01-01T00:00:00.000Z", THERE, ("cat.png",), True, False, found, Checked(3, 0.5, 2.0)
-    )
+    imported = Imported("2026-01-01T00:00:00.000Z", THERE, ("cat.png",), True, found, Checked(3, 0.5, 2.0))
     assert imported_of(imported.to_row()) == imported and surroundings_of(THERE.to_json()) == THERE
     assert not imported.wants_check and not replace(imported, checked=None).wants_check
     for odd in ({}, imported.to_row() | {"more": 1}):

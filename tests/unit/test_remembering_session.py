@@ -16,6 +16,7 @@ from midrun.state.job.view import JobView
 from midrun.state.recording.items import Evaluation
 from midrun.state.recording.memory import MemoryRecording, in_memory
 from midrun.state.states import State
+from midrun.state.surroundings import Checked
 
 
 class Told:
@@ -39,6 +40,9 @@ class Told:
 
     def taken(self) -> bool:
         return False
+
+    def tell_checked(self, checked: Checked) -> None:
+        self.noted.append("verified")
 
     def view(self) -> JobView:
         return JobView("", ("",), State.RUNNING, "", "")

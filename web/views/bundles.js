@@ -129,7 +129,8 @@ export function differencesView({ t }, job) {
   function sentenceOf({ evaluation, difference, largest }) {
     if (difference === null) return t("bundle.notChecked");
     if (difference === 0) return t("bundle.checkedSame", { evaluation });
-    const numbers = { difference: format.digits(difference), largest: format.digits(largest ?? 0) };
-    return t("bundle.checked", { evaluation, ...numbers });
+    const told = { evaluation, difference: format.digits(difference) };
+    if (largest === null) return t("bundle.checkedAlone", told);
+    return t("bundle.checked", { ...told, largest: format.digits(largest) });
   }
 }
