@@ -9,6 +9,7 @@ import struct
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -115,9 +116,40 @@ def _as_zips(bundle: bytes, files: Files) -> Iterator[Hostile]:
             archive.writestr(f"{BAG}/{name}", one)
     yield "two files have one name", content.getvalue()
     yield "a file is encrypted", _patched(bundle, 8, struct.pack("<H", 0x1))
+    yield "a file lies within another", _one_in_another(files)
     yield "files overlap", _patched(bundle, 42, struct.pack("<L", 0))
     yield "a file begins behind the end", _patched(bundle, 42, struct.pack("<L", 2**31))
     yield "a file is larger than all", _patched(bundle, 20, struct.pack("<LL", 2**31, 2**31))
+
+
+def _one_in_another(files: Files) -> bytes:
+    """A preview lies within an input file: bytes that count twice."""
+    inner, outer = "data/previews/3/step-000003.webp", "data/inputs/0001.png"
+    within = _local_header(inner, files[inner]) + files[inner]
+    body, listed = b"", b""
+    whole = sealed({**files, outer: within})
+    for name, content in whole.items():
+        at = len(body)
+        if name == inner:
+            continue
+        body += _local_header(name, content) + content
+        listed += _listing(name, content, at)
+        if name == outer:
+            listed += _listing(inner, files[inner], at + len(_local_header(name, content)))
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, len(whole), len(whole), len(listed), len(body), 0)
+    return body + listed + end
+
+
+def _local_header(name: str, content: bytes) -> bytes:
+    named = f"{BAG}/{name}".encode()
+    sizes = zlib.crc32(content), len(content), len(content), len(named), 0
+    return struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 33, *sizes) + named
+
+
+def _listing(name: str, content: bytes, at: int) -> bytes:
+    named = f"{BAG}/{name}".encode()
+    sizes = zlib.crc32(content), len(content), len(content), len(named), 0, 0, 0, 0, 0, at
+    return struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 33, *sizes) + named
 
 
 def _mode(info: zipfile.ZipInfo, mode: int) -> None:
@@ -269,6 +301,8 @@ def _of_recordings(files: Files) -> Iterator[Hostile]:
     yield "the inputs are another node's", _with(files, f"{CALL}/inputs.safetensors", of_another)
     for name, skeleton in (
         ("a class of this process", {"class": ["subprocess", "CompletedProcess"], "fields": []}),
+        ("an answer of another library", {"class": ["subprocess", "SomeOutput"], "fields": []}),
+        ("no answer of its library", {"class": ["diffusers.x", "Pipeline"], "fields": []}),
         ("a nested class", {"class": ["diffusers.x", "A.BOutput"], "fields": []}),
         ("nested deeply", _nested(80)),
         ("of no tensor", {"tensor": "9", "aside": True}),
