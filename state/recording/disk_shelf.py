@@ -1,6 +1,7 @@
 """The files of one recording: put now, written and flushed by the two threads of writer.py.
 
-What cannot be written stays in memory, and is tried again with what follows.
+What cannot be written stays in memory and is tried again with what follows; what cannot be flushed is written
+again at once, too.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class DiskShelf:
         self._unflushed: dict[str, Item] = {}  # in a file that a power failure would take
         self._size = 0  # bytes put since the last save
         self._in_trouble = False
+        self._again = False  # what could not be flushed is being written once more
         self._free: int | None = None  # bytes on the disk, on the writer's thread
 
     def stems(self) -> set[str]:
@@ -115,10 +117,14 @@ class DiskShelf:
         try:
             tensor_file.flush(self._file(name) for name in written)
         except OSError as error:
-            with self._lock:  # it is written once more, with what follows
+            with self._lock:
                 self._todo.extendleft(reversed(written.items()))
             self._report(str(error))
+            self._again = not self._again
+            if self._again:  # perhaps nothing follows
+                self.save_now()
             return
+        self._again = False
         with self._lock:
             for name, item in written.items():
                 if self._unwritten.get(name) is item:

@@ -314,8 +314,8 @@ def test_what_is_deleted_meanwhile_does_not_keep_the_use_from_being_told(tmp_pat
         thread.join()
 
 
-def test_files_that_could_not_be_flushed_are_written_again(
-    recordings: DiskRecordings, monkeypatch: pytest.MonkeyPatch
+def test_files_that_could_not_be_flushed_are_written_again_though_nothing_follows(
+    recordings: DiskRecordings, troubles: Troubles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushes: list[list[str]] = []
 
@@ -329,11 +329,30 @@ def test_files_that_could_not_be_flushed_are_written_again(
     recording.append(Evaluation(torch.zeros(4)))
     recording.save()
     recordings.writer.flush()
-    assert recording.shelf._unwritten and torch.equal(recording.read(0).answer, torch.zeros(4))
-    recording.append(Evaluation(torch.ones(4)))
+    assert torch.equal(recording.read(0).answer, torch.zeros(4))
+    recordings.writer.flush()  # what was put by the one before
+    assert flushes[:2] == [["000000"], ["000000"]] and recording.shelf._unwritten == {}
+    assert troubles == [(JOB, "the disk does not answer"), (JOB, None)]
+
+
+def test_a_disk_that_never_flushes_is_not_asked_for_ever(
+    recordings: DiskRecordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes: list[list[str]] = []
+
+    def flush(paths: Iterable[Path]) -> None:
+        flushes.append([path.stem for path in paths])
+        if flushes[-1]:
+            raise OSError("the disk does not answer")
+
+    monkeypatch.setattr("midrun.state.recording.tensor_file.flush", flush)
+    recording = recordings.open(JOB, "3", 0)
+    recording.append(Evaluation(torch.zeros(4)))
     recording.save()
-    recordings.writer.flush()
-    assert flushes == [["000000"], ["000000", "000001"]] and recording.shelf._unwritten == {}
+    for _ in range(4):
+        recordings.writer.flush()
+    assert flushes == [["000000"], ["000000"]]
+    assert torch.equal(recording.read(0).answer, torch.zeros(4))
 
 
 def test_directories_that_no_job_has_go_first_and_not_before_a_day(
