@@ -122,6 +122,7 @@ class _Midrun:
         self.control = Control(self.registry, self.queue, instruments)
         self.results = Results(self.recordings)
         self.around = ComfySurroundings(self.definitions, FileHashes(home.path / "model-hashes.json"))
+        self.retries = self._retries()
 
     def sample(self) -> None:
         """What sampling calls meet."""
@@ -220,6 +221,14 @@ class _Midrun:
             Importing(*parts, differing, input_files, self.home.path / "imports", limits),
         )
 
+    def _retries(self) -> Any:
+        from .state.sharing.retries import Retries
+
+        later = lambda work: asyncio.run_coroutine_threadsafe(work, self._loop)  # noqa: E731
+        found = Retries(self.registry, self.recordings, self.around, self.settings.resumes_retries, later)
+        self.registry.listen(found.on_change)
+        return found
+
     def end_in_order(self) -> None:
         """Whatever ends the server, what is in memory is written before it goes."""
         from .state.services.ending import JOURNAL_S, LONGEST_S, before_the_end
@@ -259,6 +268,8 @@ class _Midrun:
         if job is None:
             job = self.control.adopt(prompt_id)
             self._loop.call_soon_threadsafe(self.control.follow)
+        if job is not None:
+            self.retries.take_up(job)
         return job
 
     def _keep(self, job_id: str) -> bool:

@@ -21,6 +21,10 @@ class PauseReason(str, Enum):
     BREAKPOINT = "breakpoint"
     NAN = "nan"
     SERVER_RESTART = "server_restart"
+    DRAIN = "drain"  # the server was told that it is about to end
+
+
+LEFT_BEHIND = (PauseReason.SERVER_RESTART, PauseReason.DRAIN)  # by a server, and by no person
 
 
 class AbortMode(str, Enum):

@@ -55,6 +55,11 @@ class ComfySurroundings:
         """Of the input folder, that the graph loads."""
         return list(files_of(prompt, self._definitions))
 
+    def paths(self, prompt: Prompt) -> Iterator[Path]:
+        """Of all files that the graph names and that are there: models and what it loads."""
+        yield from (one.path for one in self.files(prompt) if one.path is not None)
+        yield from (path for found in self._models(prompt) if (path := path_of(*found)) is not None)
+
     def bare_name(self, value: str) -> str:
         return bare_name(value)
 

@@ -37,7 +37,8 @@ from .call_services import CallServices
 from .fingerprint import sampler_digest
 from .guider import KEY, put_first
 from .hold import Holding, end_prompt
-from .inputs import CallArguments, recorded_inputs, seed_of, with_seed
+from .inputs import CallArguments, inputs_now, recorded_inputs, seed_of, with_seed
+from .retrying import drop_unless_same
 from .run_watch import Keep, follow
 from .segments import segment_for, starting_at
 from .tape import InputsChanged, Tape, capture_rng, restore_rng
@@ -246,7 +247,9 @@ def _begin(
     job, node = watch.here.job, watch.here.node
     recording = watch.here.runtime.recordings.open(job.job_id, node.node_id, watch.ordinal)
     recording.forget_begun()
-    inputs = recorded_inputs(job, node, watch.ordinal, recording, given, guider, sampler, latent_shapes)
+    now = inputs_now(node, given, guider, sampler, latent_shapes)
+    drop_unless_same(job, watch.here.runtime.recordings, recording, now)
+    inputs = recorded_inputs(job, node, watch.ordinal, recording, now)
     begins = float(inputs.sigmas[0]) if len(inputs.sigmas) else None
     steps = len(given.sigmas) - 1
     at = Moment(node.node_id, 0, len(recording), steps, begins, watch.ordinal, node.display_id, node.loops)

@@ -70,16 +70,12 @@ def recorded_inputs(
     node: Node,
     ordinal: int,
     recording: Recording,
-    given: CallArguments,
-    guider: Any,
-    sampler: Any,
-    latent_shapes: list[Any] | None,
+    now: Inputs,
 ) -> Inputs:
     """The recorded inputs of this call; what ComfyUI passes now is recorded the first time.
 
     Raises InputsChanged. What differs and still fits is told to the job.
     """
-    now = _now(node, given, guider, sampler, latent_shapes)
     view = job.view()
     stands_here = (view.node_id, view.call) == (node.node_id, ordinal)
     recorded = read_recorded(job, recording, view.evaluations if stands_here else 0)
@@ -100,9 +96,10 @@ def recorded_inputs(
     return recorded
 
 
-def _now(
+def inputs_now(
     node: Node, given: CallArguments, guider: Any, sampler: Any, latent_shapes: list[Any] | None
 ) -> Inputs:
+    """What ComfyUI passes to the call that begins."""
     patcher = guider.model_patcher
     mask = None if given.denoise_mask is None else host_copy(given.denoise_mask)
     return Inputs(
@@ -178,6 +175,16 @@ def _alike(recorded: Inputs, now: Inputs) -> bool:
     same_sampler = recorded.fingerprints.get(SAMPLER) == now.fingerprints.get(SAMPLER)
     same_schedule = torch.equal(recorded.sigmas, now.sigmas)
     return same_sampler and same_schedule and recorded.seed == now.seed and not _different(recorded, now)
+
+
+def differing(recorded: Inputs, now: Inputs, recording: Recording) -> list[str]:
+    """All that is not as it was recorded, by name."""
+    then, new = _in_force(recorded, recording), _conditions(now)
+    names = [
+        *_different(recorded, now),
+        *sorted(n for n in then.keys() | new.keys() if then.get(n) != new.get(n)),
+    ]
+    return names if _alike(recorded, now) else [*names, "sampler, schedule or seed"]
 
 
 def _different(recorded: Inputs, now: Inputs) -> list[str]:

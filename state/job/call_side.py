@@ -74,6 +74,20 @@ class CallSide:
             m.set(total_steps=_total(at.total_steps, m.view.step))
             m.publish()
 
+    @property
+    def is_retry(self) -> bool:
+        """Whether this run is the first of a job that began with what another had computed."""
+        with self._machine.lock:
+            view = self._machine.view
+            return view.retried is not None and len(view.prompt_ids) == 1
+
+    def begin_afresh(self, because: list[str]) -> None:
+        """What another job had computed is not of what this one is given: nothing of it is left."""
+        m = self._machine
+        with m.lock:
+            nowhere = Moment(None, 0, 0, None, None)
+            m.note("retry_dropped", {"inputs": because}, retried=None, **asdict(nowhere), telemetry=None)
+
     def replays(self) -> bool:
         """Whether the present call is an earlier one than the job has come to."""
         with self._machine.lock:

@@ -5,9 +5,10 @@ On ComfyUI's event loop; `start` on the worker thread as well. Standard library 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from ..node import Node, itself
+from ..retried import Retried
 from ..states import AbortMode, State
 from ..surroundings import Difference
 from ..workflow.edits import Edits, applied, audit
@@ -15,7 +16,7 @@ from .machine import Machine
 from .request import Request
 from .run import Run
 from .transitions import ENDED, Event
-from .view import JobError, JobView
+from .view import JobError, JobView, Moment
 from .warnings import OF_A_RUN, WENT_ON
 
 CANCELLED = "cancelled in ComfyUI"
@@ -76,6 +77,15 @@ class Runs:
             if imported is not None and imported.differences != found:
                 told = {"differences": [one.message for one in found]}
                 m.note("differences", told, imported=replace(imported, differences=found))
+
+    def go_on_from(self, retried: Retried, to: Moment) -> None:
+        """The first run of the job begins with what another had computed of the same prompt, up to there."""
+        m = self._machine
+        with m.lock:
+            told = {"job_id": retried.job_id, "evaluations": retried.evaluations, "server": retried.server}
+            m.stopwatch.moved()
+            m.run.came_to = () if to.node is None else (to.node,)
+            m.note("retry", told | {"node_id": to.node_id, "to": to.step}, retried=retried, **asdict(to))
 
     # -- the present run -------------------------------------------------------------------------------
 

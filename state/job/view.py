@@ -9,6 +9,7 @@ from ..breakpoints.breakpoints import Breakpoints
 from ..exactness import Exactness
 from ..node import Loops, Node
 from ..pictures.previews import InForce
+from ..retried import Retried
 from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..surroundings import Imported
 from ..telemetry import Telemetry
@@ -148,6 +149,7 @@ class JobView:
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
     exactness: Exactness = Exactness()  # of a resume
     imported: Imported | None = None  # where it came in a bundle
+    retried: Retried | None = None  # where it went on from what a dead server had computed of the same prompt
     auto_resume: AutoResume | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
     preview_url: str | None = None  # of the newest
@@ -212,6 +214,7 @@ class JobView:
             "paused_because": self.auto_resume.because if self.auto_resume else None,
             "exactness": self.exactness.to_json(),
             "imported": self.imported.to_json() if self.imported else None,
+            "retry_of": self.retried.to_json() if self.retried else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,
             "source_url": self.source_url,

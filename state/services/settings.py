@@ -33,6 +33,10 @@ class Settings:
         """Whether every sampler of every prompt is to be watched."""
         return self.read().get("Midrun.WatchEverything") is True
 
+    def resumes_retries(self) -> bool:
+        """Whether a prompt that is sent again goes on from what a dead server computed of it."""
+        return self.read().get("Midrun.RetryResumes") is not False
+
     def keeps_history(self) -> bool:
         return keeps_history(self.read())
 

@@ -190,3 +190,9 @@ def m0010_exactness(db: Database) -> None:
 def m0011_bundles(db: Database) -> None:
     """Where a job came from a bundle: what it was computed with there, and what is otherwise here."""
     _run(db, "ALTER TABLE job_debug_state ADD COLUMN imported_json TEXT")
+
+
+@migrations()
+def m0012_retries(db: Database) -> None:
+    """From which job of a dead server a job of the same prompt went on."""
+    _run(db, "ALTER TABLE job_debug_state ADD COLUMN retried_json TEXT")

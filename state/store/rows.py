@@ -16,6 +16,7 @@ from ..job.view import Change, JobError, JobView, Moment, Take, Timing
 from ..job.warnings import UNREADABLE
 from ..node import loops_of, node_of
 from ..pictures.previews import Preview, newest_step, preview_of, source_url, step_url
+from ..retried import retried_of
 from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..surroundings import imported_of
 from ..workflow.edits import from_json, to_json
@@ -81,6 +82,7 @@ def _columns(view: JobView) -> dict[str, Any]:
         "has_source": int(view.source_url is not None),
         "exactness_json": json.dumps(view.exactness.to_json()),
         "imported_json": json.dumps(view.imported.to_row()) if view.imported else None,
+        "retried_json": json.dumps(view.retried.to_json()) if view.retried else None,
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
     }
@@ -154,6 +156,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         paused_before=read("paused_before", _optional(lambda told: node_of(json.loads(told)))),
         exactness=read("exactness_json", lambda told: exactness_of(json.loads(told)), Exactness()),
         imported=read("imported_json", _optional(lambda told: imported_of(json.loads(told)))),
+        retried=read("retried_json", _optional(lambda told: retried_of(json.loads(told)))),
         breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
         **{name: row[name] for name in PLAIN},
         **_preview_urls(row),

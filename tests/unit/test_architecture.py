@@ -29,6 +29,7 @@ ROOMS = (  # from the top: a module imports nothing of a room above its own, and
     "nodes/remembering",
     "nodes/previews",
     "nodes/comfyui",
+    "state/sharing",
     "state/services",
     "state/bundles",
     "state/store",

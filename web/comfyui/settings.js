@@ -93,6 +93,14 @@ export const settings = [
     tooltip: "The model is asked for the newest evaluation once more; a difference is reported.",
   },
   {
+    id: "Midrun.RetryResumes",
+    category: ["Midrun", "Jobs", "RetryResumes"],
+    name: "Go on where a server died when the same prompt is queued again",
+    type: "boolean",
+    defaultValue: true,
+    tooltip: "Only what nobody paused or edited, and of which nothing differs, is taken over.",
+  },
+  {
     id: "Midrun.RecordingsSize",
     category: ["Midrun", "Disk", "RecordingsSize"],
     name: "Disk space for the recordings of ended jobs, in GB",

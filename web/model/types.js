@@ -18,6 +18,7 @@
  *   take: { node_id: string | null, step: number } | null,
  *   parent: { job_id: string, step: number } | null, grid: string | null,
  *   imported?: Imported | null,
+ *   retry_of?: { job_id: string, evaluations: number, server: string | null } | null,
  *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
  *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
  *   breakpoints: Breakpoint[], telemetry?: Omit<Measured, "node_id"> | null,
