@@ -122,7 +122,8 @@ class _Midrun:
         self.control = Control(self.registry, self.queue, instruments)
         self.results = Results(self.recordings)
         self.around = ComfySurroundings(self.definitions, FileHashes(home.path / "model-hashes.json"))
-        self.retries = self._retries()
+        self.bundles = self._bundles()
+        self.sharing = self._sharing()
 
     def sample(self) -> None:
         """What sampling calls meet."""
@@ -169,11 +170,13 @@ class _Midrun:
         from .nodes.comfyui.queue import SECRET_KEYS
         from .nodes.previews.picture_requests import Gallery
         from .routes.breakpoints import BreakpointRoutes
+        from .routes.bundles import BundleRoutes
         from .routes.compare import CompareRoutes
         from .routes.edits import EditRoutes
         from .routes.jobs import JobRoutes
         from .routes.pictures import PictureRoutes
         from .routes.prompt_listener import PromptListener
+        from .routes.sharing import SharingRoutes
         from .routes.telemetry import TelemetryRoutes
         from .routes.time_travel import TravelRoutes
         from .server_routes import Handlers, table
@@ -197,16 +200,16 @@ class _Midrun:
             BreakpointRoutes(registry),
             CompareRoutes(registry, comparing, gallery),
             TelemetryRoutes(registry),
-            self._bundles(),
+            BundleRoutes(*self.bundles),
+            SharingRoutes(self.sharing.shared, self.sharing.draining),
         )
         _route(self.server, table(handlers))
         listener = PromptListener(control, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
         self.server.add_on_prompt_handler(listener.on_prompt)
         self.server.app.on_response_prepare.append(listener.on_response)
 
-    def _bundles(self) -> Any:
+    def _bundles(self) -> tuple[Any, Any]:
         from .nodes.comfyui import input_files
-        from .routes.bundles import BundleRoutes
         from .state.services.differing import Differing
         from .state.services.exporting import Exporting
         from .state.services.importing import Importing
@@ -216,18 +219,27 @@ class _Midrun:
         self.registry.look_around = differing.look
         parts = self.registry, self.recordings, self.files
         limits = lambda: limits_of_bundles(self.settings.read())  # noqa: E731
-        return BundleRoutes(
+        return (
             Exporting(*parts, self.around, self.home.path / "exports"),
             Importing(*parts, differing, input_files, self.home.path / "imports", limits),
         )
 
-    def _retries(self) -> Any:
-        from .state.sharing.retries import Retries
+    def _sharing(self) -> Any:
+        from .state.sharing.room import Sharing
 
         later = lambda work: asyncio.run_coroutine_threadsafe(work, self._loop)  # noqa: E731
-        found = Retries(self.registry, self.recordings, self.around, self.settings.resumes_retries, later)
-        self.registry.listen(found.on_change)
-        return found
+        parts = self.control, self.recordings, self.bundles, self.around, self.settings, self.home.path
+        return Sharing(*parts, later, self._write)
+
+    def _write(self, within_s: float) -> None:
+        """What is in memory."""
+        from .state.services.ending import JOURNAL_S
+
+        self.journal.flush(min(JOURNAL_S, within_s))
+        self.recordings.save()
+        self.registry.save()
+        self.files.save_all()
+        self.recordings.flush(within_s)
 
     def end_in_order(self) -> None:
         """Whatever ends the server, what is in memory is written before it goes."""
@@ -236,18 +248,17 @@ class _Midrun:
         async def close(_: object) -> None:
             await asyncio.to_thread(self.previews.thread.close)
             await asyncio.to_thread(self.journal.flush, JOURNAL_S)
+            await asyncio.to_thread(self.sharing.close)
             await asyncio.to_thread(self.recordings.writer.close)
             await asyncio.to_thread(self.store.close)
             self.home.close()  # another server may use it from now on
 
         def write() -> None:
-            self.journal.flush(JOURNAL_S)
-            self.recordings.save()
-            self.registry.save()
-            self.files.save_all()
-            self.recordings.flush(LONGEST_S)
+            if self.sharing.drain_s:
+                self.sharing.draining.drain(self.sharing.drain_s)
+            self._write(LONGEST_S)
 
-        before_the_end(write, self.home.close)
+        before_the_end(write, self.home.close, lambda: max(LONGEST_S, self.sharing.drain_s))
         atexit.register(self.home.close)  # by then the threads that write have ended
         self.server.app.on_cleanup.append(close)
 
@@ -269,7 +280,7 @@ class _Midrun:
             job = self.control.adopt(prompt_id)
             self._loop.call_soon_threadsafe(self.control.follow)
         if job is not None:
-            self.retries.take_up(job)
+            self.sharing.retries.take_up(job)
         return job
 
     def _keep(self, job_id: str) -> bool:

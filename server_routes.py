@@ -16,6 +16,7 @@ from .routes.edits import EditRoutes
 from .routes.errors import guarded
 from .routes.jobs import JobRoutes
 from .routes.pictures import PictureRoutes
+from .routes.sharing import SharingRoutes
 from .routes.telemetry import TelemetryRoutes
 from .routes.time_travel import TravelRoutes
 from .state.errors import Unavailable
@@ -33,6 +34,7 @@ class Handlers:
     compare: CompareRoutes
     telemetry: TelemetryRoutes
     bundles: BundleRoutes
+    sharing: SharingRoutes
 
 
 def table(to: Handlers) -> list[web.RouteDef]:
@@ -65,6 +67,9 @@ def table(to: Handlers) -> list[web.RouteDef]:
         ("GET", f"{JOB}/telemetry", to.telemetry.read),
         ("GET", "/midrun/failures", to.jobs.failures),
         ("GET", "/midrun/usage", to.jobs.usage),
+        ("GET", "/midrun/store", to.sharing.list),
+        ("POST", "/midrun/store/{key}/take", to.sharing.take),
+        ("POST", "/midrun/drain", to.sharing.drain),
     )
     return [web.route(method, path, guarded(handler)) for method, path, handler in routes]
 

@@ -21,6 +21,7 @@ STATUS = {
     "no_take": 404,
     "no_grid": 404,
     "illegal_transition": 409,
+    "taken": 409,
     "too_large": 413,
     "invalid_params": 422,
     "bad_bundle": 422,

@@ -36,9 +36,9 @@ class ComfySurroundings:
         self._definitions = definitions
         self._hashes = hashes
 
-    def describe(self, prompts: list[Prompt]) -> Surroundings:
-        """What these graphs are computed with here."""
-        deadline = Deadline()
+    def describe(self, prompts: list[Prompt], quick: bool = False) -> Surroundings:
+        """What these graphs are computed with here. quick: read no model that is not known yet"""
+        deadline = None if quick else Deadline()
         named = {found: None for prompt in prompts for found in self._models(prompt)}
         models = tuple(self._model(folder, name, deadline) for folder, name in named)
         return self._surroundings(prompts, models)

@@ -13,6 +13,16 @@ NOT_IN_DATABASE: Warning = (
     "not_in_database",
     "The state of this job cannot be stored, so it may be lost when ComfyUI restarts: {}.",
 )
+NOT_IN_STORE: Warning = (
+    "not_in_store",
+    "The shared store does not have the newest steps of this job: {}. They are on this disk, and follow as "
+    "soon as the store answers.",
+)
+TAKEN_OVER: Warning = (
+    "taken_over",
+    "The server on {} took this job over from the shared store, as this one was silent. It is paused here. "
+    "To go on here as well, fork it.",
+)
 RECORDING_GONE: Warning = (
     "recording_gone",
     "The recording of this job's {} evaluations is gone from the disk, so the job starts again from step 0.",

@@ -92,6 +92,23 @@ class DiskRecordings:
 
         self.writer.submit(link_all).result()
 
+    def listing(self, job_id: str) -> dict[str, tuple[Path, str]]:
+        """`<call>/<file>` -> where it lies, and a mark that is another once the file is another.
+
+        As a crash at that moment would leave them: on the writer's thread, between two writes.
+        """
+
+        def look() -> dict[str, tuple[Path, str]]:
+            found = {}
+            for directory in _directories(self.of_job(job_id)):
+                for file in directory.glob("*" + SUFFIX):
+                    told = file.stat()
+                    mark = f"{told.st_ino} {told.st_size} {told.st_mtime_ns}"
+                    found[f"{directory.name}/{file.name}"] = (file, mark)
+            return found
+
+        return self.writer.submit(look).result()
+
     def lying_in(self, place: Path) -> dict[Call, Recording]:
         """Recordings that are no job's, or not yet."""
         found = (_call_of(directory.name) for directory in _directories(place))

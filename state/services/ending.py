@@ -13,18 +13,20 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-LONGEST_S = 5.0  # that the end is put off
+LONGEST_S = 5.0  # that the end is put off, unless somebody wants more
 JOURNAL_S = 1.0  # of these, for what the sampling threads noted and nobody entered yet
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
-def before_the_end(write: Callable[[], None], done: Callable[[], None]) -> None:
+def before_the_end(
+    write: Callable[[], None], done: Callable[[], None], longest_s: Callable[[], float] = lambda: LONGEST_S
+) -> None:
     """Call `write` before SIGTERM, Ctrl+C or an exec ends the process; `done` where nothing follows it.
 
     Whatever handled the signals before handles them afterwards. Only the main thread may set handlers: loaded
     on another one, this does nothing for signals.
     """
-    ending = _Ending(write, done)
+    ending = _Ending(write, done, longest_s)
     write_all = ending.write_all
 
     def before_exec(event: str, arguments: object) -> None:  # a plain function: it is called very often
@@ -38,7 +40,10 @@ def before_the_end(write: Callable[[], None], done: Callable[[], None]) -> None:
 
 
 class _Ending:
-    def __init__(self, write: Callable[[], None], done: Callable[[], None]) -> None:
+    def __init__(
+        self, write: Callable[[], None], done: Callable[[], None], longest_s: Callable[[], float]
+    ) -> None:
+        self._longest_s = longest_s
         self._write = write
         self._done = done
         self._was: dict[int, Handler] = {}
@@ -68,4 +73,4 @@ class _Ending:
             return
         thread = threading.Thread(target=self._write, name="midrun-ending", daemon=True)
         thread.start()
-        thread.join(LONGEST_S)
+        thread.join(self._longest_s())

@@ -25,7 +25,7 @@ from ..errors import IllegalTransition
 from ..job.job import Job
 from ..job.view import Change, JobView
 from ..recording.disk import DiskRecordings, link
-from ..recording.recording import Recording
+from ..recording.recording import Call, Recording
 from ..server_directory import directory_name
 from ..states import PauseReason, State
 from ..surroundings import Surroundings
@@ -53,7 +53,7 @@ class Found(Protocol):
 class Around(Protocol):
     """What this ComfyUI computes with. May read large files."""
 
-    def describe(self, prompts: list[Prompt]) -> Surroundings: ...
+    def describe(self, prompts: list[Prompt], quick: bool = False) -> Surroundings: ...
     def files(self, prompt: Prompt) -> Sequence[Found]: ...
     def bare_name(self, value: str) -> str: ...
 
@@ -71,6 +71,15 @@ class Export:
 
     def close(self) -> None:
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What goes with a job's recordings. lost: files that the graph names and that are not there"""
+
+    previews: tuple[Any, ...] = ()
+    inputs: tuple[Carried, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class Exporting:
@@ -94,44 +103,53 @@ class Exporting:
     async def export(self, any_id: str) -> Export:
         """The job as it is now. Raises UnknownJob or OSError; the caller closes the export."""
         job = await self._registry.load(any_id)
-        view, request = job.view(), job.request
+        view = job.view()
         if view.unreadable:
             because = "its row has something that this version of Midrun cannot read."
             raise IllegalTransition("export", job.job_id, view.state, because)
-        self._registry.save_telemetry(job)
-        store = self._registry.store
-        events = await asyncio.wrap_future(store.events(job.job_id))
-        telemetry = await asyncio.wrap_future(store.telemetry(job.job_id))
         place = self._directory / uuid.uuid4().hex
         try:
-            copied = await asyncio.to_thread(self._copy, job, view, place)
+            sent = await asyncio.to_thread(self._gather, job, place)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
-        calls = self._recordings.lying_in(place / RECORDING)
-        now = await asyncio.to_thread(_as_on_disk, view, calls)
-        measured = [*telemetry, *await asyncio.to_thread(missing, telemetry, calls)]
-        stored = await asyncio.wrap_future(store.find(job.job_id))
-        had_secrets = stored is not None and bool(stored.secret_keys)
-        signed_in = had_secrets or (view.imported is not None and view.imported.signed_in)
-        sent = Sent(
-            now,
-            request,
-            tuple(_change(event) for event in events),
-            tuple(_up_to(measured, now)),
-            inputs=copied.inputs,
-            lost=copied.lost,
-            previews=copied.previews,
-            signed_in=signed_in,
-            was=view.state,
-        )
-        surroundings = _beside(partial(self._around.describe, _prompts(job)))
+        surroundings = _beside(partial(self.describe, job))
         name = f"midrun-{directory_name(job.job_id).lstrip('=')}{SUFFIX}"
         return Export(name, bag(_parts(place, sent, surroundings), _about(sent)), place)
 
     # -- on a thread that may wait ---------------------------------------------------------------------
 
-    def _copy(self, job: Job, view: JobView, place: Path) -> _Copied:
+    def tell(self, job: Job, view: JobView, calls: dict[Call, Recording], beside: Beside) -> Sent:
+        """The job as those recordings have it. Without what it is computed with, which may take long."""
+        self._registry.save_telemetry(job)
+        store = self._registry.store
+        events, telemetry = store.events(job.job_id).result(), store.telemetry(job.job_id).result()
+        now = _as_on_disk(view, calls)
+        measured = [*telemetry, *missing(telemetry, calls)]
+        stored = store.find(job.job_id).result()
+        had_secrets = stored is not None and bool(stored.secret_keys)
+        return Sent(
+            now,
+            job.request,
+            tuple(_change(event) for event in events),
+            tuple(_up_to(measured, now)),
+            inputs=beside.inputs,
+            lost=beside.lost,
+            previews=beside.previews,
+            signed_in=had_secrets or (view.imported is not None and view.imported.signed_in),
+            was=view.state,
+        )
+
+    def describe(self, job: Job, quick: bool = False) -> Surroundings:
+        """What the job is computed with here. May read large files, unless it has to be quick."""
+        return self._around.describe(_prompts(job), quick)
+
+    def _gather(self, job: Job, place: Path) -> Sent:
+        view = job.view()
+        copied = self._copy(job, view, place)
+        return self.tell(job, view, self._recordings.lying_in(place / RECORDING), copied)
+
+    def _copy(self, job: Job, view: JobView, place: Path) -> Beside:
         (place / RECORDING).mkdir(parents=True)
         self._recordings.copy(job.job_id, place / RECORDING)
         previews = self._pictures.copy(job.job_id, place / PREVIEWS)
@@ -139,25 +157,28 @@ class Exporting:
             shown = [one for one in previews if one.node_id != view.node_id or one.step <= view.step]
         else:
             shown = previews
-        inputs, lost = self._copy_inputs(_prompts(job), place / INPUTS)
-        return _Copied(tuple(shown), inputs, lost)
+        beside, paths = self.beside(job)
+        for file, path in paths.items():
+            (place / INPUTS).mkdir(exist_ok=True)
+            link(path, place / INPUTS / file)
+        return replace(beside, previews=tuple(shown))
 
-    def _copy_inputs(self, prompts: list[Prompt], place: Path) -> tuple[tuple[Carried, ...], tuple[str, ...]]:
+    def beside(self, job: Job) -> tuple[Beside, dict[str, Path]]:
+        """Without pictures, and where the input files lie, by their names in a bundle."""
         found: dict[str, Carried] = {}
         lost: dict[str, None] = {}
-        for one in (one for prompt in prompts for one in self._around.files(prompt)):
+        paths: dict[str, Path] = {}
+        for one in (one for prompt in _prompts(job) for one in self._around.files(prompt)):
             if one.path is None:
                 lost[one.value] = None
                 continue
             name = self._around.bare_name(one.value)
             file = f"{len(found) + 1:04}{one.path.suffix.lower()}"
             known = found.get(one.value) or Carried(file, one.value, name)
-            if one.value not in found:
-                place.mkdir(exist_ok=True)
-                link(one.path, place / file)
             at = (*known.at, (one.node_id, one.input))
             found[one.value] = replace(known, at=tuple(dict.fromkeys(at)))
-        return tuple(found.values()), tuple(lost)
+            paths[known.file] = one.path
+        return Beside((), tuple(found.values()), tuple(lost)), paths
 
 
 def _beside(work: Callable[[], Surroundings]) -> Future[Surroundings]:
@@ -175,13 +196,6 @@ def _beside(work: Callable[[], Surroundings]) -> Future[Surroundings]:
     return future
 
 
-@dataclass(frozen=True)
-class _Copied:
-    previews: tuple[Any, ...]
-    inputs: tuple[Carried, ...]
-    lost: tuple[str, ...]
-
-
 def _prompts(job: Job) -> list[Prompt]:
     """All graphs that the job may run: with what is pending, and as it was before a rewind."""
     view, prompt = job.view(), job.request.prompt
@@ -194,12 +208,10 @@ def _as_on_disk(view: JobView, calls: dict[Any, Recording]) -> JobView:
     """A job that can go on elsewhere: nowhere in a queue, where its recording ends."""
     if view.state in (State.COMPLETED, State.ABORTED):
         return replace(view, held=False)
-    at_rest = view if view.state in ALLOWED else replace(view, state=State.PAUSED, pause_reason=_STOPPED)
+    reason = PauseReason.DRAIN if view.pause_reason is PauseReason.DRAIN else PauseReason.USER
+    at_rest = view if view.state in ALLOWED else replace(view, state=State.PAUSED, pause_reason=reason)
     found = corrected(replace(at_rest, held=False, gpu_released=True), calls)
     return replace(found, paused_at_step=found.step)
-
-
-_STOPPED = PauseReason.USER
 
 
 def _up_to(measured: list[Telemetry], view: JobView) -> list[Telemetry]:

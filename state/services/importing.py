@@ -52,7 +52,7 @@ class InputFolder(Protocol):
 
 
 @dataclass(frozen=True)
-class _Checked:
+class Checked:
     """A job that makes sense, with its files below `place`."""
 
     sent: Sent
@@ -92,7 +92,7 @@ class Importing:
 
         client_id: of the page to which ComfyUI is to tell of its runs
         """
-        checked = await asyncio.to_thread(self._check, incoming)
+        checked = await asyncio.to_thread(self.check, incoming)
         if client_id is not None:
             checked = replace(checked, sent=_for_client(checked.sent, client_id))
         job_id = self._registry.taken.reserve(checked.sent.view.job_id)
@@ -113,7 +113,8 @@ class Importing:
 
     # -- on a thread that may wait ---------------------------------------------------------------------
 
-    def _check(self, incoming: Incoming) -> _Checked:
+    def check(self, incoming: Incoming) -> Checked:
+        """A bundle that came in whole. Raises BadBundle."""
         limits = self.limits()
         place = incoming.place / "bag"
         sent = sent_of(unpacked(incoming.file, place, limits, self._reserve))
@@ -129,7 +130,7 @@ class Importing:
         _check_pictures(place / PREVIEWS)
         self._check_inputs(place / INPUTS, sent.inputs)
         calls = self._recordings.lying_in(place / RECORDING)
-        return _Checked(replace(sent, view=self._as_recorded(sent.view, calls)), place)
+        return Checked(replace(sent, view=self._as_recorded(sent.view, calls)), place)
 
     def _check_inputs(self, place: Path, carried: tuple[Carried, ...]) -> None:
         there = {file.name for file in place.glob("*")}
@@ -181,7 +182,7 @@ class Importing:
 
     # -- on the event loop -----------------------------------------------------------------------------
 
-    async def _admit(self, checked: _Checked, job_id: str, new: list[str]) -> Job:
+    async def _admit(self, checked: Checked, job_id: str, new: list[str]) -> Job:
         """All of it to where the parts of a job are. new: is told of input files that were not there"""
         sent, place = checked.sent, checked.place
         names = await asyncio.to_thread(self._put_inputs, place / INPUTS, sent.inputs, new)

@@ -58,6 +58,7 @@ class Registry:
         self._saved: dict[str, float] = {}  # job_id -> when its row was written, by the clock
         self._forgotten = 0  # how many jobs were let go of
         self.look_around: Callable[[Job], Awaitable[Job]] = _as_it_is  # for what is otherwise for it by now
+        self.may_run: Callable[[Job], Awaitable[object]] = _as_it_is  # raises where a job is not to go on
         self.look: Callable[[], None] = lambda: None  # at ComfyUI's queue, before anybody is told of a job
         store.database.trouble = partial(self.trouble, NOT_IN_DATABASE)
 

@@ -5,6 +5,7 @@ On ComfyUI's worker thread, before anything of the job is sampled; listens on an
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable
@@ -19,24 +20,17 @@ from ..recording.disk import DiskRecordings
 from ..recording.items import Damaged
 from ..recording.recording import Call, Recording
 from ..retried import Retried
+from ..server_directory import directory_name
 from ..services.recovery import corrected
 from ..services.registry import Registry
 from ..states import LEFT_BEHIND, AbortMode, State
 from ..store.orphans import orphans
 from ..workflow.graph import Prompt
 from ..workflow.sameness import Sameness
+from .manifest import Made
 
 log = logging.getLogger(__name__)
 OVER = "Its prompt was sent again, went on from here as job {}, and is complete."
-
-
-@dataclass(frozen=True)
-class Made:
-    """A sampling call of a node. digest: of all that it depends on; whole: of the rest of the graph, too"""
-
-    node_id: str
-    whole: bool
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +47,13 @@ class Disk(Protocol):
     """What of this ComfyUI's folders a graph names."""
 
     def paths(self, prompt: Prompt) -> Iterable[Path]: ...
+
+
+class Elsewhere(Protocol):
+    """What other servers computed."""
+
+    def take_up(self, job: Job, same: Sameness) -> tuple[str, str] | None: ...
+    def end(self, key: str) -> None: ...
 
 
 class Retries:
@@ -74,6 +75,7 @@ class Retries:
         self._lock = threading.Lock()
         self._orphans = self._left_behind()
         self._looked: set[str] = set()  # jobs for which it was looked
+        self.elsewhere: Elsewhere | None = None
 
     def take_up(self, job: Job) -> None:
         """At the first meeting with a job that was just queued. Raises nothing; may wait for the disk."""
@@ -81,12 +83,15 @@ class Retries:
         with self._lock:
             found = sorted(self._orphans.values(), key=lambda one: -one.evaluations)
             is_new = job.job_id not in self._looked and _is_new(view)
-            if not found or not is_new or not self._enabled():
+            if not (found or self.elsewhere) or not is_new or not self._enabled():
                 return
             self._looked.add(job.job_id)
         try:
             same = Sameness(job.request.prompt)
-            next((one for one in found if self._went_on_from(job, same, one)), None)
+            if not any(self._went_on_from(job, same, one) for one in found) and self.elsewhere is not None:
+                taken = self.elsewhere.take_up(job, same)
+                if taken is not None:
+                    go_on(job, self._recordings, *taken)
         except Exception:  # noqa: BLE001  a job can always begin at its beginning
             log.exception("Midrun could not look for what was computed of job %s before", job.job_id)
 
@@ -136,6 +141,10 @@ class Retries:
 
     async def _end(self, job_id: str, by: str) -> None:
         """What went on elsewhere is complete: nothing is left to do here, nor before it."""
+        if self.elsewhere is not None:
+            await asyncio.to_thread(self.elsewhere.end, directory_name(job_id))
+        if job_id not in self._registry.taken:
+            return
         job = await self._registry.load(job_id)
         earlier = job.view().retried
         if is_orphan(job.view()):

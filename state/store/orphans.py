@@ -16,10 +16,14 @@ def orphans(db: Database) -> list[str]:
         "SELECT state_from FROM job_events WHERE job_events.job_id = job_debug_state.job_id "
         "AND kind = 'server_restart' ORDER BY job_events.id DESC LIMIT 1"
     )
+    drained = (
+        "SELECT json_extract(detail_json, '$.pause_reason') = 'drain' FROM job_events WHERE "
+        "job_events.job_id = job_debug_state.job_id AND kind = 'pause' ORDER BY job_events.id DESC LIMIT 1"
+    )
     sql = (
         f"SELECT job_id FROM job_debug_state WHERE state = 'paused' AND pause_reason IN ({marks}) "
         "AND node_id IS NOT NULL AND parent_id IS NULL AND imported_json IS NULL AND take_json IS NULL "
-        f"AND modified_params_json = '{{}}' AND COALESCE(({asked}), '') <> 'pausing' "
+        f"AND modified_params_json = '{{}}' AND (COALESCE(({asked}), '') <> 'pausing' OR ({drained})) "
         "ORDER BY id DESC LIMIT ?"
     )
     return [row[0] for row in db.execute(sql, [*(one.value for one in LEFT_BEHIND), MOST]).fetchall()]

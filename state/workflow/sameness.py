@@ -9,6 +9,8 @@ from .graph import Prompt, class_type, inputs
 from .instrument import plain
 from .verdicts import ancestors
 
+SAMPLES = frozenset({"latent_image", "sampler_name", "guider", "sigmas", "noise_seed"})
+
 
 class Sameness:
     """Digests of parts of one graph, without what Midrun put into it. Each is made once."""
@@ -16,6 +18,11 @@ class Sameness:
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = plain(prompt)
         self._known: dict[tuple[str, bool], str] = {}
+
+    def of_samplers(self, most: int) -> list[str]:
+        """Of so many nodes that may sample: by what they are given, as only ComfyUI knows what they are."""
+        nodes = [node for node in self._prompt if SAMPLES & inputs(self._prompt, node).keys()]
+        return [digest for node in nodes[:most] if (digest := self.of(node)) is not None]
 
     def of(self, node_id: str, whole: bool = False) -> str | None:
         """Of the node and all that it depends on: ids, classes and inputs, to the last character.

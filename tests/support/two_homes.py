@@ -74,7 +74,7 @@ class Around:
         self.now = THERE
         inputs.mkdir()
 
-    def describe(self, prompts: list[Any]) -> Surroundings:
+    def describe(self, prompts: list[Any], quick: bool = False) -> Surroundings:
         return self.now
 
     def again(self, then: Surroundings, prompt: Any, thoroughly: bool) -> Surroundings:

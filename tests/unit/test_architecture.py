@@ -16,6 +16,7 @@ from midrun.routes.compare import CompareRoutes
 from midrun.routes.edits import EditRoutes
 from midrun.routes.jobs import JobRoutes
 from midrun.routes.pictures import PictureRoutes
+from midrun.routes.sharing import SharingRoutes
 from midrun.routes.telemetry import TelemetryRoutes
 from midrun.routes.time_travel import TravelRoutes
 
@@ -133,6 +134,7 @@ def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
         CompareRoutes(None, None, None),  # type: ignore[arg-type]
         TelemetryRoutes(None),  # type: ignore[arg-type]
         BundleRoutes(None, None),  # type: ignore[arg-type]
+        SharingRoutes(None, None),  # type: ignore[arg-type]
     )
     registered = {(route.method, route.path) for route in server_routes.table(handlers)}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]

@@ -1,0 +1,382 @@
+"""The shared store without ComfyUI: claims, what is sent, taken over, and found by retries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from midrun.state.errors import IllegalTransition, Unavailable
+from midrun.state.job.job import Job
+from midrun.state.job.request import Request
+from midrun.state.recording.items import Evaluation
+from midrun.state.sharing.claims import Claims, Taken
+from midrun.state.sharing.draining import Draining
+from midrun.state.sharing.elsewhere import Elsewhere
+from midrun.state.sharing.mirror import Mirror
+from midrun.state.sharing.remote import Remote, Unreachable
+from midrun.state.sharing.retries import Retries
+from midrun.state.sharing.shared import Shared
+from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
+from test_job import enter
+from two_homes import GRAPH, JOB, NODE, RNG, STEPS, Home
+
+SILENT_S = 0.4
+OTHER_ID = "1c7c3f8d-6b1f-4d62-a8e7-308c4b2dae11"
+
+
+def until(what: Callable[[], Any], told: str) -> Any:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"waited for {told}")
+
+
+class Cut:
+    """A store that can be cut off."""
+
+    def __init__(self, place: Path) -> None:
+        self.remote = Remote(f"file://{place.as_posix()}")
+        self.cut = False
+        self.puts = 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.remote, name)
+        if not callable(found):
+            return found
+
+        def call(*given: Any) -> Any:
+            if self.cut:
+                raise Unreachable("the test cut it off")
+            self.puts += name == "put"
+            return found(*given)
+
+        return call
+
+
+class Server:
+    """One of several with the same store."""
+
+    def __init__(self, place: Path, store: Path, name: str) -> None:
+        self.home = Home(place)
+        self.store = Cut(store)
+        self.claims = Claims(name, SILENT_S)
+        self.mirror = Mirror(
+            lambda: self.store, self.claims, self.home.recordings, self.home.exporting, every_s=0.01
+        )
+        self.home.registry.listen(self.mirror.on_change)
+        self.draining = Draining(self.home.registry, self.mirror, lambda seconds: None)
+        self.shared = Shared("file://", self.mirror, self.home.registry, self.home.importing, self.draining)
+
+    def sent(self) -> None:
+        assert self.mirror.flush(20)
+
+    def take(self, key: str = JOB) -> Any:
+        return asyncio.run(self.shared.take(key))
+
+    def listed(self) -> list[dict[str, Any]]:
+        return asyncio.run(self.shared.listed())["jobs"]
+
+    def crash(self) -> None:
+        """Nothing is told to the store."""
+        self.store.cut = True
+
+    def close(self) -> None:
+        self.store.cut = True
+        self.mirror.end()
+        self.home.close()
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Callable[[str], Server]]:
+    made: list[Server] = []
+
+    def make(name: str) -> Server:
+        made.append(Server(tmp_path / name, tmp_path / "store", name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_what_a_dead_server_left_is_listed_taken_over_and_resumable(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    job = one.home.job()
+    one.sent()
+    with pytest.raises(Taken, match="lives"):
+        _while_beating(one, lambda: other.take())
+    one.crash()
+    told = until(lambda: [found for found in other.listed() if found["alive"] is False], "its silence")
+    assert (told[0]["job_id"], told[0]["state"], told[0]["step"]) == (JOB, "paused", 3)
+    view = other.take()
+    want = job.view()
+    assert (view.job_id, view.state, view.step, view.evaluations) == (JOB, State.PAUSED, 3, want.evaluations)
+    assert view.edits == want.edits and view.breakpoints == want.breakpoints
+    (call,) = one.home.recordings.calls(JOB)
+    for index in range(want.evaluations):
+        ours = one.home.recordings.calls(JOB)[call].read(index).answer
+        assert torch.equal(other.home.recordings.calls(JOB)[call].read(index).answer, ours)
+    assert (other.home.around.inputs / "cat.png").read_bytes() == b"a cat"
+    assert other.listed() == []
+
+
+def test_an_overtaken_owner_is_read_by_nobody_and_may_not_resume(servers: Any) -> None:
+    one, other, third = servers("one"), servers("other"), servers("third")
+    job = one.home.job()
+    one.sent()
+    one.crash()
+    other.take()
+    one.store.cut = False  # it was only frozen
+    job.note("woke", {})
+    until(lambda: "taken_over" in job.view().warnings, "it to notice")
+    with pytest.raises(IllegalTransition, match="another server took it over"):
+        asyncio.run(one.shared.may_run(job))
+    late = one.store.remote
+    late.put(f"jobs/{JOB}/claims/000001.json", b'{"format": "midrun-store-1", "job": {}, "ended": true}')
+    other.sent()
+    other.crash()
+    assert third.take().step == 3  # of the second, whatever the first wrote
+
+
+def test_of_many_at_once_one_gets_a_job(servers: Any) -> None:
+    one = servers("one")
+    one.home.job()
+    one.sent()
+    one.crash()
+    others = [servers(f"other-{number}") for number in range(5)]
+    results: list[Any] = []
+
+    def take(server: Server) -> None:
+        try:
+            results.append(server.take().job_id)
+        except Taken as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=take, args=(server,)) for server in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found for found in results if found == JOB] == [JOB], results
+    numbers = [entry.name for entry in one.store.remote.entries(f"jobs/{JOB}/claims")]
+    assert sorted(name for name in numbers if name.isdigit()) == ["000001", "000002"]
+
+
+def test_a_store_that_is_cut_off_is_told_and_catches_up(servers: Any) -> None:
+    one = servers("one")
+    one.store.cut = True
+    job = one.home.job()
+    until(lambda: "not_in_store" in job.view().warnings, "the warning")
+    one.store.cut = False
+    one.sent()
+    assert "not_in_store" not in job.view().warnings
+    one.crash()
+    assert servers("other").take().evaluations == 3
+
+
+def test_few_objects_are_sent_and_none_twice(servers: Any) -> None:
+    one = servers("one")
+    job = one.home.job()
+    one.sent()
+    folder = f"jobs/{JOB}/blobs"
+    before = {entry.name for entry in one.store.remote.entries(folder)}
+    recording = one.home.recordings.open(JOB, NODE, 0)
+    latent = torch.full((1, 4, 2, 2), 9.0)
+    recording.append(Evaluation(latent, (), RNG))
+    recording.save()
+    one.home.recordings.flush()
+    puts = one.store.puts
+    job.note("more", {})
+    one.sent()
+    assert len({entry.name for entry in one.store.remote.entries(folder)} - before) == 1
+    assert one.store.puts - puts <= 4  # the object, the manifest, what others list, a beat
+
+
+def test_nothing_is_left_of_a_job_that_is_over_or_deleted(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    job = one.home.job()
+    one.sent()
+    assert len(one.store.remote.entries("open")) == 1 and one.store.remote.entries("graphs")
+    job.abort(AbortMode.STOP, None)
+    one.sent()
+    assert not one.store.remote.entries("open") and not one.store.remote.entries(f"jobs/{JOB}/blobs")
+    with pytest.raises(Taken, match="over"):
+        one.crash()
+        other.take()
+
+
+def test_a_damaged_store_gives_nothing_and_keeps_nothing(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    one.home.job()
+    one.sent()
+    one.crash()
+    store, folder = one.store.remote, f"jobs/{JOB}/blobs"
+    kept = other.home.kept()
+    blob = store.entries(folder)[0].name
+    content = store.get(f"{folder}/{blob}")
+    store.put(f"{folder}/{blob}", content[:-1] + b"?")
+    for match in ("SHA-256", "lacks a part"):
+        with pytest.raises(Exception, match=match):
+            other.take()
+        store.delete([f"{folder}/{blob}"])
+    name = max(one.name for one in store.entries(f"jobs/{JOB}/claims") if one.name.endswith(".json"))
+    told = json.loads(store.get(f"jobs/{JOB}/claims/{name}"))
+    told["files"] = {"../../evil": ["a" * 64, 0, 1]}
+    store.put(f"jobs/{JOB}/claims/{name}", json.dumps(told).encode())
+    store.put(f"{folder}/{'a' * 64}", b"x")
+    with pytest.raises(Exception, match="SHA-256|name"):
+        other.take()
+    assert other.home.kept() == kept
+    store.put(f"{folder}/{blob}", content)
+    with pytest.raises(Taken, match="no such job"):
+        other.take("../../etc")
+
+
+def test_a_store_that_never_answers_costs_a_deadline(tmp_path: Path) -> None:
+    started = time.monotonic()
+    remote = Remote(f"file://{(tmp_path / 'store').as_posix()}", look_s=0.2)
+    remote._fs = _Silent(remote._fs)
+    with pytest.raises(Unreachable, match="within"):
+        remote.get("anything")
+    assert time.monotonic() - started < 10
+    with pytest.raises(Unreachable, match="Install|unknown|Protocol"):
+        Remote("nonsense://x")
+
+
+def test_a_store_that_creates_nothing_exclusively_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    def overwrite(fs: Any, path: str, content: bytes) -> None:
+        Path(path).write_bytes(content)
+
+    for name in ("_open_new", "_pipe_new"):
+        monkeypatch.setattr(f"midrun.state.sharing.remote.{name}", overwrite)
+    with pytest.raises(Unreachable, match="cannot create an object only where there is none"):
+        Remote(f"file://{tmp_path.as_posix()}")
+
+
+def test_a_drain_pauses_sends_and_lets_go(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    job = _running(one)
+    one.sent()
+    worker = threading.Thread(target=_stops_when_asked, args=(job,))
+    worker.start()
+    told = one.draining.drain(10)
+    worker.join()
+    assert told.paused == (JOB,) and told.mirrored is True and told.seconds < 10
+    assert job.view().pause_reason is PauseReason.DRAIN
+    with pytest.raises(IllegalTransition, match="drained"):
+        asyncio.run(one.shared.may_run(job))
+    started = time.monotonic()
+    assert other.take().pause_reason is PauseReason.DRAIN
+    assert time.monotonic() - started < SILENT_S * 5  # nobody waited for its silence
+
+
+def test_the_same_prompt_goes_on_from_what_another_server_computed(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    job = _running(one)
+    one.sent()
+    one.crash()
+    (other.home.around.inputs / "cat.png").write_bytes(b"a cat")
+    for change, size in (("none", 3), ("text", 0), ("file", 0), ("torch", 0)):
+        prompt = json.loads(json.dumps(GRAPH))
+        if change == "text":
+            prompt["3"]["inputs"]["cfg"] = 4.1
+        if change == "file":
+            (other.home.around.inputs / "cat.png").write_bytes(b"a dog")
+        if change == "torch":
+            (other.home.around.inputs / "cat.png").write_bytes(b"a cat")
+            other.home.around.now = type(other.home.around.now)({"torch": "2.1"})
+        again = _retried(other, prompt, f"{change}-{OTHER_ID}")
+        retried = again.view().retried
+        assert (retried.evaluations if retried else 0) == size, change
+    assert job.state is State.RUNNING
+
+
+def test_what_a_person_paused_elsewhere_is_left_alone(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    job = _running(one)
+    job.pause()
+    job.worker.stopped(True, {}, park=True)
+    one.sent()
+    (other.home.around.inputs / "cat.png").write_bytes(b"a cat")
+    assert _retried(other, GRAPH, OTHER_ID).view().retried is None
+
+
+def test_a_store_that_does_not_answer_is_told(servers: Any) -> None:
+    one = servers("one")
+    one.store.cut = True
+    told = asyncio.run(one.shared.listed())
+    assert "does not answer" in told["trouble"] and told["jobs"] == []
+    with pytest.raises(Unavailable):
+        one.take()
+
+
+# -- inside ----------------------------------------------------------------------------------------------
+
+
+def _running(server: Server) -> Job:
+    """As `Home.job`, at work, and nobody edited it."""
+    (server.home.around.inputs / "cat.png").write_bytes(b"a cat")
+    job = server.home.registry.add(JOB, Request(GRAPH, {}), QueuePolicy.AUTO)
+    assert job is not None
+    job.runs.enter_queue()
+    assert enter(job, JOB, NODE, STEPS) == 0
+    server.home._sample(job)
+    server.home.recordings.flush()
+    job.note("sampled", {})
+    return job
+
+
+def _stops_when_asked(job: Job) -> None:
+    until(lambda: job.state is State.PAUSING, "the pause")
+    job.worker.stopped(True, {}, park=True)
+
+
+def _retried(server: Server, prompt: Any, prompt_id: str) -> Job:
+    class Nothing:
+        def paths(self, prompt: Any) -> list[Path]:
+            return []
+
+    home = server.home
+    retries = Retries(home.registry, home.recordings, Nothing(), lambda: True, lambda work: work.close())
+    retries.elsewhere = Elsewhere(server.mirror, home.importing, home.recordings, home.around)
+    job = home.registry.add(prompt_id, Request(prompt, {}), QueuePolicy.AUTO)
+    assert job is not None
+    job.runs.enter_queue()
+    retries.take_up(job)
+    return job
+
+
+def _while_beating(server: Server, work: Callable[[], Any]) -> Any:
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(0.05):
+            server.claims.beat(server.store)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        return work()
+    finally:
+        ended.set()
+        thread.join()
+
+
+class _Silent:
+    def __init__(self, fs: Any) -> None:
+        self._fs = fs
+
+    def cat_file(self, path: str) -> bytes:
+        time.sleep(1)
+        return b""
