@@ -99,8 +99,7 @@ class Control:
         rewritten: Rewritten | None = None,
     ) -> JobView:
         """`rewritten`: the whole graph as it is to be from now on, instead of the edits that are pending."""
-        job = await self.registry.look_around(await self.registry.load(any_id))
-        await self.registry.may_run(job)
+        job = await self.registry.ready(await self.registry.load(any_id))
         if not job.resume(steps, rewritten is not None):
             await self._queue_run(job, keep_history, rewritten)
         return job.view()

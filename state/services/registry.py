@@ -179,6 +179,11 @@ class Registry:
             await self._tell_what_is_missing(job, stored.secret_keys)
         return job
 
+    async def ready(self, job: Job) -> Job:
+        """What is to be known before it goes on is. Raises MidrunError where it may not."""
+        await self.may_run(job)
+        return await self.look_around(job)
+
     async def page(
         self, states: frozenset[State], limit: int, before: int | None
     ) -> list[tuple[int, JobView]]:

@@ -18,8 +18,7 @@ from dataclasses import asdict, dataclass
 from ..errors import MidrunError
 from .remote import Remote
 
-BEAT_S = 2.0
-SILENT_S = 10.0  # a server whose beat does not change for so long is taken for dead
+SILENT_S = 10.0  # a server whose beat does not change for so long is taken for dead; it beats five times
 NUMBER = re.compile(r"\d{6}")
 BEATS = "servers"
 
@@ -59,6 +58,7 @@ class Claims:
     ) -> None:
         self.me = Owner(uuid.uuid4().hex, home, socket.gethostname()[:100])
         self.silent_s = silent_s
+        self.beat_s = silent_s / 5
         self._clock = clock
         self._lock = threading.Lock()
         self._beats: dict[str, _Beat] = {}  # by life

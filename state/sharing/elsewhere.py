@@ -29,6 +29,7 @@ from .fetching import newest_manifest
 from .manifest import Manifest, digest_of
 from .mirror import Mirror
 from .remote import Remote, Unreachable, within
+from .sending import clear
 from .shared import received
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Elsewhere:
                 return
             mine = claims.create(remote, key, newest.number + 1)
             if mine is not None:
-                self._mirror.clear(remote, key, mine)
+                clear(remote, key, mine)
         except Unreachable as error:
             log.warning("Midrun: job %s stays in the store: %s", key, error)
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import IllegalTransition, Unavailable
 from ..job.job import Job
 from ..job.view import JobView
+from ..server_directory import directory_name
 from ..services.importing import Importing, Incoming
 from ..services.registry import Registry
 from .claims import Claim, Taken
@@ -21,6 +22,7 @@ from .fetching import OpenJobs, bundled, keep, newest_manifest
 from .manifest import Manifest
 from .mirror import Mirror
 from .remote import Remote, Unreachable
+from .sending import clear
 
 KEY = re.compile(r"[0-9]{1,20}|[0-9a-z_-]{8,64}|=[0-9a-f]{40}")  # as directory_name makes them
 
@@ -65,16 +67,9 @@ class Shared:
             raise Taken("This server has no shared store. Set one in ComfyUI's settings, under Midrun.")
         try:
             remote = await asyncio.to_thread(mirror.remote)
-            claim, manifest = await asyncio.to_thread(self._claimed, mirror, remote, key)
-            try:
-                view = await self._taken_in(remote, key, manifest)
-            except BaseException:
-                await asyncio.to_thread(mirror.claims.give_up, remote, key, claim)
-                raise
+            job, claim = await self._taken(mirror, remote, key)
         except Unreachable as error:
             raise Unavailable(f"The shared store does not answer: {error}.") from error
-        job = await self._registry.load(view.job_id)
-        mirror.adopt(job, key, claim)
         job.note("taken_from_store", {"claim": claim.number})
         return job.view()
 
@@ -92,6 +87,21 @@ class Shared:
     def _is_of_another(self, job_id: str) -> bool:
         lost = self._mirror is not None and self._mirror.is_lost(job_id)
         return lost or job_id not in self._registry.taken
+
+    async def _taken(self, mirror: Mirror, remote: Remote, key: str) -> tuple[Job, Claim]:
+        with mirror.taking():
+            claim, manifest = await asyncio.to_thread(self._claimed, mirror, remote, key)
+            try:
+                view = await self._taken_in(remote, key, manifest)
+            except BaseException:
+                await asyncio.to_thread(mirror.claims.give_up, remote, key, claim)
+                raise
+            job = await self._registry.load(view.job_id)
+            if directory_name(view.job_id) == key:
+                mirror.adopt(job, key, claim)
+            else:  # that id is taken here, so it is sent as another job from now on
+                await asyncio.to_thread(clear, remote, key, claim)
+        return job, claim
 
     def _claimed(self, mirror: Mirror, remote: Remote, key: str) -> tuple[Claim, Manifest]:
         mirror.claims.beat(remote)  # before anybody can ask whether this server lives

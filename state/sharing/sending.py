@@ -1,0 +1,176 @@
+"""What is sent of one job, so that a store has all that is on the disk of it. Any thread that may wait."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..bundles.job_file import to_json
+from ..bundles.layout import INPUTS, RECORDING
+from ..job.job import Job
+from ..job.transitions import ENDED
+from ..job.view import JobView
+from ..job.warnings import TAKEN_OVER
+from ..recording.disk import DiskRecordings
+from ..services.exporting import Exporting
+from ..states import PauseReason, State
+from ..surroundings import Surroundings
+from .claims import Claim, Claims
+from .manifest import Manifest, Piece, digest_of, packed
+from .remote import Remote
+from .retries import made_in
+
+log = logging.getLogger(__name__)
+SHOWN_EVERY_S = 5.0  # what others list of a job, where only its step changed
+
+
+@dataclass
+class Mirrored:
+    """What the store has of a job. files: with the mark that each had on the disk
+
+    foreign: the store has another job of that id, or another server took this one over
+    """
+
+    job: Job
+    key: str
+    claim: Claim | None = None
+    files: dict[str, tuple[str, Piece]] = field(default_factory=dict)
+    then: Surroundings | None = None
+    digests: dict[str, str] = field(default_factory=dict)  # of input files, by path and mark
+    graphs: set[str] = field(default_factory=set)
+    shown: tuple[float, dict[str, Any]] = (0.0, {})  # when, what
+    deleted: bool = False
+    foreign: bool = False
+    troubled: bool = False
+
+
+class Again(Exception):
+    """A file went while it was read: the next turn has what took its place."""
+
+
+class Sender:
+    """Methods raise Unreachable, or Again."""
+
+    def __init__(self, claims: Claims, recordings: DiskRecordings, exporting: Exporting) -> None:
+        self._claims = claims
+        self._recordings = recordings
+        self._exporting = exporting
+
+    def send(self, remote: Remote, known: Mirrored) -> bool:
+        """Whether there is anything left to send of it, one day."""
+        view = known.job.view()
+        over = view.state in ENDED or known.deleted
+        if known.foreign or (over and known.claim is None) or not self._claimed(remote, known):
+            return known.claim is not None  # of a job that was lost it is to be known
+        if over:
+            assert known.claim is not None
+            clear(remote, known.key, known.claim)
+            remote.delete(sorted(known.graphs))
+            return False
+        manifest = self._manifest(remote, known, view)
+        remote.put(_manifest_name(known), manifest.to_bytes())
+        digests = {f"graphs/{one.digest}/{known.key}" for one in manifest.made.values()}
+        for name in sorted(digests - known.graphs):
+            remote.put(name, b"")
+        remote.delete(sorted(known.graphs - digests))
+        known.graphs = digests
+        self._show(remote, known, view)
+        return True
+
+    def _claimed(self, remote: Remote, known: Mirrored) -> bool:
+        """Whether the job is still this server's, or is so now."""
+        if known.claim is not None:
+            if self._claims.is_overtaken(remote, known.key, known.claim):
+                self._lose(remote, known)
+            return not known.foreign
+        self._claims.beat(remote)
+        before = self._claims.newest(remote, known.key)
+        if before is not None and before.owner.life == self._claims.me.life:
+            known.claim = before  # it was just taken over
+        elif before is None or before.owner.home == self._claims.me.home:
+            number = 1 if before is None else before.number + 1
+            known.claim = self._claims.create(remote, known.key, number)
+        known.foreign = known.claim is None
+        if known.foreign:
+            log.warning("Midrun: the store has job %s of another server", known.job.job_id)
+        return not known.foreign
+
+    def _lose(self, remote: Remote, known: Mirrored) -> None:
+        newest = self._claims.newest(remote, known.key)
+        known.foreign = True
+        known.job.warn(TAKEN_OVER, "another machine" if newest is None else newest.owner.host)
+        if known.job.state in (State.QUEUED, State.RUNNING):
+            known.job.pause(PauseReason.USER)
+
+    def _manifest(self, remote: Remote, known: Mirrored, view: JobView) -> Manifest:
+        """What is on the disk, once all of it is in the store."""
+        job, prompt = known.job, known.job.request.prompt
+        if known.then is None:
+            known.then = self._exporting.describe(job, quick=True)
+        calls = self._recordings.read(job.job_id)
+        beside, inputs = self._exporting.beside(job)
+        sent = replace(self._exporting.tell(job, view, calls, beside), then=known.then)
+        lying = {f"{RECORDING}/{name}": one for name, one in self._recordings.listing(job.job_id).items()}
+        for file, path in inputs.items():
+            told = path.stat()
+            lying[f"{INPUTS}/{file}"] = (path, f"{told.st_size} {told.st_mtime_ns}")
+        changed = {name: path for name, (path, mark) in lying.items() if not _is_sent(known, name, mark)}
+        try:
+            for pack in packed(changed):
+                name = f"jobs/{known.key}/blobs/{pack.blob}"
+                if pack.content is not None:
+                    remote.put(name, pack.content, 60.0)
+                elif pack.file is not None:
+                    remote.send(name, pack.file)
+                known.files |= {name: (lying[name][1], piece) for name, piece in pack.files.items()}
+        except FileNotFoundError as error:
+            raise Again from error
+        known.files = {name: one for name, one in known.files.items() if name in lying}
+        files = {name: piece for name, (_, piece) in known.files.items()}
+        digests = {one.value: _input_digest(known, *lying[f"{INPUTS}/{one.file}"]) for one in beside.inputs}
+        return Manifest(to_json(sent), files, made_in(prompt, calls), digests)
+
+    def _show(self, remote: Remote, known: Mirrored, view: JobView) -> None:
+        """What others list of it."""
+        shown = {
+            "job_id": view.job_id,
+            "state": view.state.value,
+            "workflow": view.origin.workflow_name,
+            "node_id": view.display_node_id,
+            "step": view.step,
+            "total_steps": view.total_steps,
+            "host": self._claims.me.host,
+            "life": self._claims.me.life,
+        }
+        at, before = known.shown
+        same = shown == before | {"step": view.step}
+        if not same or time.monotonic() - at > SHOWN_EVERY_S:
+            remote.put(f"open/{known.key}", json.dumps(shown | {"at": time.time()}).encode())
+            known.shown = time.monotonic(), shown
+
+
+def clear(remote: Remote, key: str, claim: Claim) -> None:
+    """Nobody has anything left to do with the job: only its claims stay, so that nobody takes it up."""
+    remote.put(f"jobs/{key}/claims/{claim.name}.json", Manifest({}, ended=True).to_bytes())
+    folder = f"jobs/{key}/blobs"
+    remote.delete([f"open/{key}", *(f"{folder}/{one.name}" for one in remote.entries(folder))])
+
+
+def _is_sent(known: Mirrored, name: str, mark: str) -> bool:
+    return name in known.files and known.files[name][0] == mark
+
+
+def _input_digest(known: Mirrored, path: Path, mark: str) -> str:
+    name = f"{path} {mark}"
+    if name not in known.digests:
+        known.digests[name] = digest_of(path)
+    return known.digests[name]
+
+
+def _manifest_name(known: Mirrored) -> str:
+    assert known.claim is not None
+    return f"jobs/{known.key}/claims/{known.claim.name}.json"
