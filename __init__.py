@@ -183,22 +183,20 @@ class _Midrun:
         from .state.services.comparison import Comparing
         from .state.services.editing import Editing
         from .state.services.retention import usage
-        from .state.services.settings import keeps_history
         from .state.services.time_travel import TimeTravel
 
-        keeps = lambda request: keeps_history(self.server.user_manager.settings.get_settings(request))  # noqa: E731
+        keeps = partial(self.settings.keeps_history_of, self.server.user_manager)
         control, registry = self.control, self.registry
         gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
         editing = Editing(control, self.definitions)
         travel = TimeTravel(control, editing, self.files)
-        comparing = Comparing(registry, travel, self.definitions, self.files)
         handlers = Handlers(
             JobRoutes(control, editing, keeps, partial(usage, self.home.path)),
             EditRoutes(editing),
             TravelRoutes(control, travel, keeps),
             PictureRoutes(registry, self.results, gallery),
             BreakpointRoutes(registry),
-            CompareRoutes(registry, comparing, gallery),
+            CompareRoutes(registry, Comparing(registry, travel, self.definitions, self.files), gallery),
             TelemetryRoutes(registry),
             BundleRoutes(*self.bundles),
             SharingRoutes(self.sharing.shared, self.sharing.draining),

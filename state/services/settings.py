@@ -40,6 +40,10 @@ class Settings:
     def keeps_history(self) -> bool:
         return keeps_history(self.read())
 
+    def keeps_history_of(self, users: Any, request: Any) -> bool:
+        """The same of the user who asks; users: ComfyUI's manager of them"""
+        return keeps_history(users.settings.get_settings(request))
+
 
 def keeps_history(settings: dict[str, Any]) -> bool:
     """Whether runs that were interrupted stay in ComfyUI's history."""

@@ -101,6 +101,23 @@ export const settings = [
     tooltip: "Only what nobody paused or edited, and of which nothing differs, is taken over.",
   },
   {
+    id: "Midrun.Store",
+    category: ["Midrun", "Servers", "Store"],
+    name: "Shared store, as file:///mnt/renders or s3://bucket/prefix",
+    type: "text",
+    defaultValue: "",
+    tooltip: "Servers with the same store take over each other's jobs. Read when ComfyUI starts.",
+  },
+  {
+    id: "Midrun.DrainSeconds",
+    category: ["Midrun", "Servers", "DrainSeconds"],
+    name: "Seconds for pausing and sending all jobs when the server is told to end",
+    type: "number",
+    defaultValue: 0,
+    attrs: { min: 0, max: 3600 },
+    tooltip: "0 only writes what is in memory, as always.",
+  },
+  {
     id: "Midrun.RecordingsSize",
     category: ["Midrun", "Disk", "RecordingsSize"],
     name: "Disk space for the recordings of ended jobs, in GB",
