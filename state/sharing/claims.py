@@ -109,9 +109,10 @@ class Claims:
         remote.delete([f"{BEATS}/{self.me.life}"])
 
     def lives(self, remote: Remote, life: str, wait: bool = False) -> bool | None:
-        """None while that cannot be told yet; wait: until it can."""
+        """None while that cannot be told yet; wait: until it beats once more, or was silent for long enough."""
         if life == self.me.life:
             return True
+        first: str | None = None
         while True:
             self._look(remote)
             beat = self._beats.get(life)
@@ -119,10 +120,11 @@ class Claims:
                 return False
             if self._clock() - beat.since >= self.silent_s:
                 return False
-            if beat.changed:
-                return True
             if not wait:
-                return None
+                return True if beat.changed else None
+            first = first or beat.mark
+            if beat.mark != first:
+                return True
             time.sleep(self.silent_s / 20)
 
     def _look(self, remote: Remote) -> None:

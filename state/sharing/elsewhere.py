@@ -87,17 +87,21 @@ class Elsewhere:
         return best.sent.view.job_id, best.host
 
     def end(self, key: str) -> None:
-        """What went on here is complete: nobody has anything left to do with it, if its server is dead."""
+        """What went on here is complete: nobody has anything left to do with it, if its server is dead.
+
+        Waits until that can be told.
+        """
         claims = self._mirror.claims
         try:
             remote = self._mirror.remote()
             newest = claims.newest(remote, key)
-            if newest is None or claims.lives(remote, newest.owner.life) is not False:
+            if newest is None or claims.lives(remote, newest.owner.life, wait=True):
                 return
+            manifest = newest_manifest(remote, key, newest.number)
             mine = claims.create(remote, key, newest.number + 1)
-            if mine is not None:
-                clear(remote, key, mine)
-        except Unreachable as error:
+            if mine is not None and manifest is not None:
+                clear(remote, key, mine, manifest)
+        except (Unreachable, BadBundle) as error:
             log.warning("Midrun: job %s stays in the store: %s", key, error)
 
     # -- inside ----------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class Mirrored:
     files: dict[str, tuple[str, Piece]] = field(default_factory=dict)
     then: Surroundings | None = None
     digests: dict[str, str] = field(default_factory=dict)  # of input files, by path and mark
-    graphs: set[str] = field(default_factory=set)
+    manifest: Manifest = Manifest({})  # the newest
     shown: tuple[float, dict[str, Any]] = (0.0, {})  # when, what
     deleted: bool = False
     foreign: bool = False
@@ -68,16 +68,15 @@ class Sender:
             return known.claim is not None  # of a job that was lost it is to be known
         if over:
             assert known.claim is not None
-            clear(remote, known.key, known.claim)
-            remote.delete(sorted(known.graphs))
+            clear(remote, known.key, known.claim, known.manifest)
             return False
         manifest = self._manifest(remote, known, view)
         remote.put(_manifest_name(known), manifest.to_bytes())
-        digests = {f"graphs/{one.digest}/{known.key}" for one in manifest.made.values()}
-        for name in sorted(digests - known.graphs):
+        was, now = graphs_of(known.key, known.manifest), graphs_of(known.key, manifest)
+        for name in sorted(now - was):
             remote.put(name, b"")
-        remote.delete(sorted(known.graphs - digests))
-        known.graphs = digests
+        remote.delete(sorted(was - now))
+        known.manifest = manifest
         self._show(remote, known, view)
         return True
 
@@ -153,11 +152,17 @@ class Sender:
             known.shown = time.monotonic(), shown
 
 
-def clear(remote: Remote, key: str, claim: Claim) -> None:
+def graphs_of(key: str, manifest: Manifest) -> set[str]:
+    """The objects by which a retry finds the job."""
+    return {f"graphs/{one.digest}/{key}" for one in manifest.made.values()}
+
+
+def clear(remote: Remote, key: str, claim: Claim, was: Manifest) -> None:
     """Nobody has anything left to do with the job: only its claims stay, so that nobody takes it up."""
     remote.put(f"jobs/{key}/claims/{claim.name}.json", Manifest({}, ended=True).to_bytes())
     folder = f"jobs/{key}/blobs"
-    remote.delete([f"open/{key}", *(f"{folder}/{one.name}" for one in remote.entries(folder))])
+    remote.delete([f"open/{key}", *sorted(graphs_of(key, was))])
+    remote.delete(f"{folder}/{one.name}" for one in remote.entries(folder))
 
 
 def _is_sent(known: Mirrored, name: str, mark: str) -> bool:

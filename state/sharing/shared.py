@@ -100,7 +100,7 @@ class Shared:
             if directory_name(view.job_id) == key:
                 mirror.adopt(job, key, claim)
             else:  # that id is taken here, so it is sent as another job from now on
-                await asyncio.to_thread(clear, remote, key, claim)
+                await asyncio.to_thread(clear, remote, key, claim, manifest)
         return job, claim
 
     def _claimed(self, mirror: Mirror, remote: Remote, key: str) -> tuple[Claim, Manifest]:
