@@ -109,7 +109,7 @@ class Claims:
         remote.delete([f"{BEATS}/{self.me.life}"])
 
     def lives(self, remote: Remote, life: str, wait: bool = False) -> bool | None:
-        """None while that cannot be told yet; wait: until it beats once more, or was silent for long enough."""
+        """None while that cannot be told yet; wait: until it beats once more or was silent for too long."""
         if life == self.me.life:
             return True
         first: str | None = None

@@ -105,9 +105,14 @@ class Mirror:
                 self._changed.notify_all()
 
     def is_lost(self, job_id: str) -> bool:
-        """Whether another server took the job over."""
+        """Whether it is known that another server took the job over."""
         known = self._known.get(job_id)
-        return known is not None and known.foreign and known.claim is not None
+        return known is not None and known.foreign
+
+    def owns(self, job: Job) -> bool:
+        """Whether the job is this server's, or is so now. Raises Unreachable."""
+        known = self._known.setdefault(job.job_id, Mirrored(job, directory_name(job.job_id)))
+        return self._sender.claimed(self.remote(), known)
 
     def flush(self, timeout_s: float) -> bool:
         """Whether the store has all there is, by then."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..job.transitions import ENDED
 from ..job.view import JobView
 from ..job.warnings import TAKEN_OVER
 from ..recording.disk import DiskRecordings
+from ..server_directory import directory_name
 from ..services.exporting import Exporting
 from ..states import PauseReason, State
 from ..surroundings import Surroundings
@@ -59,13 +61,14 @@ class Sender:
         self._claims = claims
         self._recordings = recordings
         self._exporting = exporting
+        self._claiming = threading.Lock()
 
     def send(self, remote: Remote, known: Mirrored) -> bool:
         """Whether there is anything left to send of it, one day."""
         view = known.job.view()
         over = view.state in ENDED or known.deleted
-        if known.foreign or (over and known.claim is None) or not self._claimed(remote, known):
-            return known.claim is not None  # of a job that was lost it is to be known
+        if known.foreign or (over and known.claim is None) or not self.claimed(remote, known):
+            return known.foreign  # of a job that was lost it is to be known
         if over:
             assert known.claim is not None
             clear(remote, known.key, known.claim, known.manifest)
@@ -80,23 +83,34 @@ class Sender:
         self._show(remote, known, view)
         return True
 
-    def _claimed(self, remote: Remote, known: Mirrored) -> bool:
+    def claimed(self, remote: Remote, known: Mirrored) -> bool:
         """Whether the job is still this server's, or is so now."""
-        if known.claim is not None:
-            if self._claims.is_overtaken(remote, known.key, known.claim):
+        with self._claiming:
+            if known.foreign:
+                return False
+            if known.claim is not None:
+                if self._claims.is_overtaken(remote, known.key, known.claim):
+                    self._lose(remote, known)
+                return not known.foreign
+            self._claims.beat(remote)
+            self._claim(remote, known)
+            if known.claim is None:
                 self._lose(remote, known)
-            return not known.foreign
-        self._claims.beat(remote)
+            return known.claim is not None
+
+    def _claim(self, remote: Remote, known: Mirrored) -> None:
+        """One that nobody has, or that this server had when it was started last."""
         before = self._claims.newest(remote, known.key)
+        if before is not None and before.owner.home != self._claims.me.home:
+            other = directory_name(f"{known.job.job_id} {self._claims.me.home}")
+            found = self._claims.newest(remote, other)
+            if found is not None or known.job.cursor is None:  # another's that has the same id by chance
+                known.key, before = other, found
         if before is not None and before.owner.life == self._claims.me.life:
             known.claim = before  # it was just taken over
         elif before is None or before.owner.home == self._claims.me.home:
             number = 1 if before is None else before.number + 1
             known.claim = self._claims.create(remote, known.key, number)
-        known.foreign = known.claim is None
-        if known.foreign:
-            log.warning("Midrun: the store has job %s of another server", known.job.job_id)
-        return not known.foreign
 
     def _lose(self, remote: Remote, known: Mirrored) -> None:
         newest = self._claims.newest(remote, known.key)

@@ -78,7 +78,13 @@ class Shared:
         if self._mirror is not None and self._draining.done:
             because = "this server was drained, as it is about to end. Resume the job on another one."
             raise IllegalTransition("resume", job.job_id, job.state, because)
-        if self._mirror is not None and self._mirror.is_lost(job.job_id):
+        if self._mirror is None:
+            return
+        try:
+            owns = await asyncio.to_thread(self._mirror.owns, job)
+        except Unreachable:
+            owns = not self._mirror.is_lost(job.job_id)  # the local disk is the truth
+        if not owns:
             because = "another server took it over from the shared store. Fork it to go on here as well."
             raise IllegalTransition("resume", job.job_id, job.state, because)
 

@@ -72,7 +72,7 @@ class Around:
     def __init__(self, inputs: Path) -> None:
         self.inputs = inputs
         self.now = THERE
-        inputs.mkdir()
+        inputs.mkdir(exist_ok=True)
 
     def describe(self, prompts: list[Any], quick: bool = False) -> Surroundings:
         return self.now
@@ -104,7 +104,7 @@ class Around:
 class Home:
     def __init__(self, place: Path, limits: Limits = LIMITS) -> None:
         self.place = place / "midrun"
-        self.place.mkdir(parents=True)
+        self.place.mkdir(parents=True, exist_ok=True)
         self.store = Store(self.place / "midrun.db")
         self.recordings = DiskRecordings(self.place, lambda job_id, told: None, reserve=0)
         self.files = PreviewFiles(self.place, self.store, reserve=0)
