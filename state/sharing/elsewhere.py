@@ -122,8 +122,10 @@ class Elsewhere:
 
     def _offer(self, remote: Remote, key: str, prompt: Prompt, same: Sameness) -> Offer | None:
         claim = self._mirror.claims.newest(remote, key)
-        manifest = None if claim is None else newest_manifest(remote, key, claim.number)
-        if claim is None or manifest is None or manifest.ended:
+        if claim is None or claim.owner.life == self._mirror.claims.me.life:  # of this server: no orphan
+            return None
+        manifest = newest_manifest(remote, key, claim.number)
+        if manifest is None or manifest.ended:
             return None
         sent = sent_of(manifest.job)
         calls = [call for call, one in manifest.made.items() if same.of(one.node_id, one.whole) == one.digest]

@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +27,7 @@ from ..store.orphans import orphans
 from ..workflow.graph import Prompt
 from ..workflow.sameness import Sameness
 from .manifest import Made
+from .newness import changed_since
 
 log = logging.getLogger(__name__)
 OVER = "Its prompt was sent again, went on from here as job {}, and is complete."
@@ -35,11 +35,11 @@ OVER = "Its prompt was sent again, went on from here as job {}, and is complete.
 
 @dataclass(frozen=True)
 class Orphan:
-    """A job that a dead server left behind. since: when it was queued, seconds since the epoch"""
+    """A job that a dead server left behind. since: when it was queued"""
 
     job_id: str
     evaluations: int
-    since: float
+    since: str
     made: dict[Call, Made]
 
 
@@ -114,7 +114,7 @@ class Retries:
             if stored is not None and not stored.view.unreadable:
                 calls = self._recordings.read(job_id)
                 made, size = made_in(stored.request.prompt, calls), sum(map(len, calls.values()))
-                found[job_id] = Orphan(job_id, size, _seconds(stored.view.created_at), made)
+                found[job_id] = Orphan(job_id, size, stored.view.created_at, made)
         return found
 
     def _went_on_from(self, job: Job, same: Sameness, orphan: Orphan) -> bool:
@@ -131,11 +131,8 @@ class Retries:
     def _changed_since(self, orphan: Orphan, prompt: Prompt) -> bool:
         """Whether a file that the graph names may be another by now: names alone do not tell."""
         for path in self._disk.paths(prompt):
-            told = path.stat()
-            if max(told.st_mtime, told.st_ctime) >= orphan.since:
-                log.info(
-                    "Midrun: %s is newer than job %s: its prompt begins afresh", path.name, orphan.job_id
-                )
+            if changed_since(path, orphan.since):
+                log.info("Midrun: %s is newer than job %s", path.name, orphan.job_id)
                 return True
         return False
 
@@ -191,7 +188,3 @@ def go_on(job: Job, recordings: DiskRecordings, from_id: str, server: str | None
 def _is_new(view: JobView) -> bool:
     untouched = view.node_id is None and view.parent_id is None and view.imported is None
     return len(view.prompt_ids) == 1 and untouched and view.retried is None
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()

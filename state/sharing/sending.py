@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ..bundles.job_file import to_json
@@ -23,6 +22,7 @@ from ..states import PauseReason, State
 from ..surroundings import Surroundings
 from .claims import Claim, Claims
 from .manifest import Manifest, Piece, digest_of, packed
+from .newness import changed_since
 from .remote import Remote
 from .retries import made_in
 
@@ -42,7 +42,7 @@ class Mirrored:
     claim: Claim | None = None
     files: dict[str, tuple[str, Piece]] = field(default_factory=dict)
     then: Surroundings | None = None
-    digests: dict[str, str] = field(default_factory=dict)  # of input files, by path and mark
+    digests: dict[str, str] = field(default_factory=dict)  # of input files, as the graph names them
     manifest: Manifest = Manifest({})  # the newest
     shown: tuple[float, dict[str, Any]] = (0.0, {})  # when, what
     deleted: bool = False
@@ -128,9 +128,12 @@ class Sender:
         beside, inputs = self._exporting.beside(job)
         sent = replace(self._exporting.tell(job, view, calls, beside), then=known.then)
         lying = {f"{RECORDING}/{name}": one for name, one in self._recordings.listing(job.job_id).items()}
-        for file, path in inputs.items():
-            told = path.stat()
-            lying[f"{INPUTS}/{file}"] = (path, f"{told.st_size} {told.st_mtime_ns}")
+        for one in beside.inputs:  # as they were at first: that is what was computed from
+            path = inputs[one.file]
+            lying[f"{INPUTS}/{one.file}"] = path, one.value
+            if one.value not in known.digests:
+                other = changed_since(path, view.created_at)
+                known.digests[one.value] = "" if other else digest_of(path)
         changed = {name: path for name, (path, mark) in lying.items() if not _is_sent(known, name, mark)}
         try:
             for pack in packed(changed):
@@ -144,7 +147,7 @@ class Sender:
             raise Again from error
         known.files = {name: one for name, one in known.files.items() if name in lying}
         files = {name: piece for name, (_, piece) in known.files.items()}
-        digests = {one.value: _input_digest(known, *lying[f"{INPUTS}/{one.file}"]) for one in beside.inputs}
+        digests = {one.value: known.digests[one.value] for one in beside.inputs}
         return Manifest(to_json(sent), files, made_in(prompt, calls), digests)
 
     def _show(self, remote: Remote, known: Mirrored, view: JobView) -> None:
@@ -181,13 +184,6 @@ def clear(remote: Remote, key: str, claim: Claim, was: Manifest) -> None:
 
 def _is_sent(known: Mirrored, name: str, mark: str) -> bool:
     return name in known.files and known.files[name][0] == mark
-
-
-def _input_digest(known: Mirrored, path: Path, mark: str) -> str:
-    name = f"{path} {mark}"
-    if name not in known.digests:
-        known.digests[name] = digest_of(path)
-    return known.digests[name]
 
 
 def _manifest_name(known: Mirrored) -> str:

@@ -342,6 +342,24 @@ def test_the_same_prompt_goes_on_from_what_another_server_computed(servers: Any)
     assert job.state is State.RUNNING
 
 
+def test_an_input_that_was_replaced_later_is_not_what_was_computed_from(servers: Any) -> None:
+    one, other, again = servers("one"), servers("other"), servers("again")
+    job = _running(one)
+    one.sent()
+    for server in (one, other):
+        (server.home.around.inputs / "cat.png").write_bytes(b"a dog")
+    job.note("more", {})
+    one.sent()
+    assert _retried(other, GRAPH, OTHER_ID).view().retried is None
+    one.close()
+    one = servers("one")  # which does not remember what the picture was
+    job = asyncio.run(one.home.registry.load(JOB))
+    job.note("woke", {})
+    one.sent()
+    (again.home.around.inputs / "cat.png").write_bytes(b"a dog")
+    assert _retried(again, GRAPH, OTHER_ID).view().retried is None
+
+
 def test_what_a_person_paused_elsewhere_is_left_alone(servers: Any) -> None:
     one, other = servers("one"), servers("other")
     job = _running(one)
