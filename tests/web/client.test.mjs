@@ -219,3 +219,21 @@ test("bundles are taken in one after the other, until one is refused", async () 
   assert.deepEqual(get().tray.incoming, { name: "c.midrun", refused: "no bundle" });
   assert.equal(api.asked.filter((one) => one.startsWith("POST /midrun/jobs/import")).length, 3);
 });
+
+test("a job of another server is taken over and opened, unless its server lives", async () => {
+  const other = { key: "k", job_id: "away", alive: false, host: "h", step: 3, total_steps: 8, workflow: null };
+  const answers = {
+    "GET /midrun/store": { store: "file:///x", trouble: null, jobs: [other] },
+    "POST /midrun/store/k/take": [409, { error: { code: "taken", message: "it lives" } }],
+  };
+  const { actions, get } = page(answers);
+  await actions.others();
+  assert.deepEqual(get().tray.others, [other]);
+  await actions.take("k");
+  assert.equal(get().tray.taken, "it lives");
+  answers["POST /midrun/store/k/take"] = [201, job("away")];
+  answers["GET /midrun/store"] = { store: "file:///x", trouble: null, jobs: [] };
+  await actions.take("k");
+  assert.equal(get().tray.open, "away");
+  assert.deepEqual([get().tray.others, get().tray.taken], [[], null]);
+});

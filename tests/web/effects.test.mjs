@@ -16,7 +16,7 @@ function effects(context) {
     (name) =>
     (...args) =>
       void did.push([name, ...args].join(" "));
-  const reads = ["params", "events", "telemetry", "previews", "usage", "refresh", "poll", "more"];
+  const reads = ["params", "events", "telemetry", "previews", "usage", "refresh", "poll", "more", "others"];
   const verbs = [...reads, "compareCanvas", "compareJobs"];
   const actions = Object.fromEntries(verbs.map((name) => [name, note(name)]));
   const listeners = new Set();

@@ -14,6 +14,7 @@ import { notify } from "./notifications.js";
 /** @import { Page } from "./page.js" */
 
 const TICK_MS = 1000;
+const OTHERS_EVERY = 5; // ticks between two looks at what other servers have
 const SETTLE_MS = 250;
 
 /**
@@ -32,17 +33,24 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
     return () => clearInterval(ticker);
   });
   /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
+  let ticks = 0;
   let frame = ""; // of the film strip, that was scrolled to
 
   const showTime = () => store.dispatch({ type: "tick", at: page.clock() });
 
   function tick() {
     showTime();
-    if (!page.isHidden() && somethingRuns(store.get())) void actions.poll();
+    if (page.isHidden()) return;
+    if (somethingRuns(store.get())) void actions.poll();
+    ticks += 1;
+    if (seesOthers(store.get()) && ticks % OTHERS_EVERY === 0) void actions.others();
   }
 
   /** Time goes on only while there is something to see of it. @param {Model} model */
-  const keepTime = (model) => clock(somethingRuns(model) || (model.tray.shown && somethingIsPaused(model)));
+  const keepTime = (model) => 
+    clock(somethingRuns(model) || seesOthers(model) || (model.tray.shown && somethingIsPaused(model)));
+
+  const seesOthers = (/** @type {Model} */ model) => model.tray.shown && model.tray.others.length > 0;
 
   /** Each node of several that sample shows its own pictures, also after a reload. @param {Model} model */
   function readPictures(model) {

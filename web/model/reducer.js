@@ -40,6 +40,8 @@ export const initial = Object.freeze({
     touch: false,
     over: false,
     incoming: null,
+    others: [],
+    taken: null,
   },
   abort: null,
   viewer: null,

@@ -70,11 +70,15 @@
  *   compare: null | "source" | number | { job: string }, split: number, zoom: number,
  * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
  * @typedef {{
+ *   key: string, job_id: string, state: string, workflow: string | null, node_id: string | null, step: number,
+ *   total_steps: number | null, host: string, alive: boolean | null, at: number,
+ * }} Other  a job that another server has in the shared store
+ * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
  *   height: number, shown: boolean, step: number | null, pointed: string | null,
  *   focused: string | null, touch: boolean, over: boolean,
- *   incoming: { name: string, refused: string | null } | null,
- * }} Tray  over: a file is held over it; incoming: a file that is on its way in, or was refused; left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
+ *   incoming: { name: string, refused: string | null } | null, others: Other[], taken: string | null,
+ * }} Tray  others: jobs of other servers; taken: why one was not taken over; over: a file is held over it; incoming: a file that is on its way in, or was refused; left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
  * @typedef {{
  *   kind: Kind, value: string, until: string, node_id: string, iteration: string, log_only: boolean,
  *   refused: string | null,

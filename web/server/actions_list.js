@@ -52,6 +52,23 @@ export function createListActions(client, store, ports, { quietly, messageOf }) 
         await Promise.all(left.map((id) => list.read(id)));
       });
     },
+    /** What other servers have in the shared store. */
+    async others() {
+      await quietly("", async () => dispatch({ type: "tray", others: (await client.store()).jobs }));
+    },
+    /** A job of another server is this one's from now on, unless its server lives. @param {string} key */
+    async take(key) {
+      dispatch({ type: "tray", taken: null });
+      try {
+        const job = await client.take(key);
+        dispatch({ type: "job", job, at: ports.clock() });
+        dispatch({ type: "open", job_id: job.job_id });
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        dispatch({ type: "tray", taken: messageOf(error) });
+      }
+      await list.others();
+    },
     /** Bundles, one after the other; the last job that came in is opened. @param {File[]} files */
     async importFiles(files) {
       for (const file of files) {

@@ -109,6 +109,10 @@ export function createClient(api) {
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),
+    /** Jobs of other servers. */
+    store: () => call("GET", "/midrun/store"),
+    take: (/** @type {string} */ key) =>
+      call("POST", `/midrun/store/${encodeURIComponent(key)}/take`, {}),
     /** Where the newest latent is. */
     latentUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/latent")),
     csvUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/telemetry?format=csv")),

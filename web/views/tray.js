@@ -6,6 +6,7 @@ import { asTrees } from "../model/select_family.js";
 import { dropping, importButton, incomingView } from "./bundles.js";
 import { card } from "./card.js";
 import { detailView } from "./detail.js";
+import { othersView } from "./others.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
@@ -27,6 +28,7 @@ export function trayView(tools, model) {
       header(tools, model),
       incomingView(tools, model),
       list(tools, model),
+      othersView(tools, model),
       footer(tools, model),
     ),
   ];
