@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,8 @@ from .sending import Again, Mirrored, Sender
 
 log = logging.getLogger(__name__)
 EVERY_S = 0.5  # between two turns, so that what belongs together is sent together
+SHARE = 0.01  # of the interpreter's time that this may take from the sampler
+AGAIN_S = 0.2  # between two attempts while somebody waits for it
 END_S = 2.0  # that its end waits for what is being sent
 LONGEST_S = 30.0  # between two attempts while the store does not answer
 
@@ -45,7 +48,7 @@ class Mirror:
         self._changed = threading.Condition()
         self._waiting: dict[str, Job] = {}  # by id, whose state or recording changed
         self._busy = False
-        self._taking = 0
+        self._taking = self._hurried = 0
         self._closed = False
         self._ending = threading.Event()
         self._known: dict[str, Mirrored] = {}
@@ -117,8 +120,12 @@ class Mirror:
     def flush(self, timeout_s: float) -> bool:
         """Whether the store has all there is, by then."""
         with self._changed:
-            idle = lambda: not self._waiting and not self._busy  # noqa: E731
-            return self._changed.wait_for(idle, timeout_s)
+            self._hurried += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
+            finally:
+                self._hurried -= 1
 
     def end(self) -> None:
         """In order: what is here may be taken over at once. Nothing is sent any more."""
@@ -144,13 +151,22 @@ class Mirror:
                 if self._closed:
                     return
                 taken, self._waiting, self._busy = self._waiting, {}, True
+            begun = time.thread_time()
             failed = [job for job in taken.values() if not self._sent(job)]
-            pause_s = min(LONGEST_S, max(1.0, pause_s * 2)) if failed else self._every_s
+            cost_s = (time.thread_time() - begun) / SHARE
+            pause_s = min(LONGEST_S, max(1.0, pause_s * 2)) if failed else max(self._every_s, cost_s)
             with self._changed:
                 self._waiting = {job.job_id: job for job in failed} | self._waiting
                 self._busy = False
                 self._changed.notify_all()
-            self._ending.wait(pause_s)
+                self._rest(pause_s, bool(failed))
+
+    def _rest(self, pause_s: float, failed: bool) -> None:
+        """With the lock. Somebody who waits for the store cuts it short."""
+        if failed and self._hurried:
+            self._changed.wait_for(lambda: self._closed, AGAIN_S)
+        else:
+            self._changed.wait_for(lambda: self._closed or self._hurried, pause_s)
 
     def _beat(self) -> None:
         while not self._ending.wait(self.claims.beat_s):
