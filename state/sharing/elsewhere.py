@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ..bundles.comparing import differences
@@ -80,7 +81,7 @@ class Elsewhere:
             best = max(found, key=lambda one: one.size, default=None)
             if best is None:
                 return None
-            within(FETCH_S, lambda: self._fetch(remote, job.job_id, best))
+            self._fetch(remote, job.job_id, best)
         except (Unreachable, FileNotFoundError, FileExistsError, MidrunError, OSError) as error:
             log.warning("Midrun: nothing is taken from the store for job %s: %s", job.job_id, error)
             return None
@@ -150,10 +151,15 @@ class Elsewhere:
         return True
 
     def _fetch(self, remote: Remote, job_id: str, offer: Offer) -> None:
+        """Where it takes too long, nothing of it gets to where the recordings of the job are."""
         incoming = self._importing.begin()
-        try:
+
+        def fetch() -> Path:
             received(incoming, remote, offer.key, offer.manifest, self._importing, (f"{RECORDING}/",))
-            place = self._importing.check(incoming).place
+            return self._importing.check(incoming).place
+
+        try:
+            place = within(FETCH_S, fetch)
             target = self._recordings.of_job(job_id)
             target.mkdir(parents=True)
             for node, ordinal in offer.calls:
