@@ -370,6 +370,21 @@ def test_what_a_person_paused_elsewhere_is_left_alone(servers: Any) -> None:
     assert _retried(other, GRAPH, OTHER_ID).view().retried is None
 
 
+def test_a_store_that_never_answers_holds_no_job_up(servers: Any, monkeypatch: Any) -> None:
+    one, other = servers("one"), servers("other")
+    _running(one)
+    one.sent()
+    (other.home.around.inputs / "cat.png").write_bytes(b"a cat")
+    never = threading.Event()
+    monkeypatch.setattr("midrun.state.sharing.elsewhere.LOOK_S", 0.2)
+    monkeypatch.setattr(other.store.remote, "entries", lambda folder: never.wait(30) and [])
+    try:
+        assert _retried(other, GRAPH, OTHER_ID).view().retried is None
+        assert not never.is_set()
+    finally:
+        never.set()
+
+
 def test_a_store_that_does_not_answer_is_told(servers: Any) -> None:
     one = servers("one")
     one.store.cut = True
