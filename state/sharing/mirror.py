@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 
 from ..job.job import Job
 from ..job.view import Change, JobView
@@ -28,6 +29,14 @@ SHARE = 0.01  # of the interpreter's time that this may take from the sampler
 AGAIN_S = 0.2  # between two attempts while somebody waits for it
 END_S = 2.0  # that its end waits for what is being sent
 LONGEST_S = 30.0  # between two attempts while the store does not answer
+
+
+class Sent(Enum):
+    """What became of a job in a turn."""
+
+    WHOLE = "whole"
+    PARTLY = "partly"  # there was more than was on the disk
+    NOT = "not"
 
 
 class Mirror:
@@ -152,14 +161,16 @@ class Mirror:
                     return
                 taken, self._waiting, self._busy = self._waiting, {}, True
             begun = time.thread_time()
-            failed = [job for job in taken.values() if not self._sent(job)]
+            results = {job_id: self._sent(job) for job_id, job in taken.items()}
+            left = {job_id: job for job_id, job in taken.items() if results[job_id] is not Sent.WHOLE}
+            failed = Sent.NOT in results.values()
             cost_s = (time.thread_time() - begun) / SHARE
             pause_s = min(LONGEST_S, max(1.0, pause_s * 2)) if failed else max(self._every_s, cost_s)
             with self._changed:
-                self._waiting = {job.job_id: job for job in failed} | self._waiting
+                self._waiting = left | self._waiting
                 self._busy = False
                 self._changed.notify_all()
-                self._rest(pause_s, bool(failed))
+                self._rest(pause_s, failed)
 
     def _rest(self, pause_s: float, failed: bool) -> None:
         """With the lock. Somebody who waits for the store cuts it short."""
@@ -178,23 +189,26 @@ class Mirror:
                 except Unreachable as error:
                     log.debug("Midrun: no beat: %s", error)
 
-    def _sent(self, job: Job) -> bool:
+    def _sent(self, job: Job) -> Sent:
         known = self._known.setdefault(job.job_id, Mirrored(job, directory_name(job.job_id)))
         known.job = job
         try:
             if not self._sender.send(self.remote(), known):
                 self._known.pop(job.job_id, None)
-        except (Unreachable, Again) as error:
-            self._tell(known, None if isinstance(error, Again) else str(error))
-            return False
+        except Again:
+            self._tell(known, None)
+            return Sent.PARTLY
+        except Unreachable as error:
+            self._tell(known, str(error))
+            return Sent.NOT
         except Exception as error:  # noqa: BLE001  one job that cannot be told must not keep others from it
             if self._closed:  # nothing of the rest may be there any more
-                return True
+                return Sent.WHOLE
             log.exception("Midrun could not send job %s to the store", job.job_id)
             self._tell(known, repr(error)[:200])
-            return True
+            return Sent.WHOLE
         self._tell(known, None)
-        return True
+        return Sent.WHOLE
 
     def _tell(self, known: Mirrored, trouble: str | None) -> None:
         self.trouble = trouble

@@ -51,7 +51,7 @@ class Mirrored:
 
 
 class Again(Exception):
-    """A file went while it was read: the next turn has what took its place."""
+    """The next turn has more: a file went while it was read, or is on its way to the disk."""
 
 
 class Sender:
@@ -73,7 +73,7 @@ class Sender:
             assert known.claim is not None
             clear(remote, known.key, known.claim, known.manifest)
             return False
-        manifest = self._manifest(remote, known, view)
+        manifest, lags = self._manifest(remote, known, view)
         remote.put(_manifest_name(known), manifest.to_bytes())
         was, now = graphs_of(known.key, known.manifest), graphs_of(known.key, manifest)
         for name in sorted(now - was):
@@ -81,6 +81,10 @@ class Sender:
         remote.delete(sorted(was - now))
         known.manifest = manifest
         self._show(remote, known, view)
+        if (
+            lags
+        ):  # the newest evaluation is on its way to the disk, and nothing else may tell when it is there
+            raise Again
         return True
 
     def claimed(self, remote: Remote, known: Mirrored) -> bool:
@@ -119,8 +123,8 @@ class Sender:
         if known.job.state in (State.QUEUED, State.RUNNING):
             known.job.pause(PauseReason.USER)
 
-    def _manifest(self, remote: Remote, known: Mirrored, view: JobView) -> Manifest:
-        """What is on the disk, once all of it is in the store."""
+    def _manifest(self, remote: Remote, known: Mirrored, view: JobView) -> tuple[Manifest, bool]:
+        """What is on the disk, once all of it is in the store; whether the job has come further."""
         job, prompt = known.job, known.job.request.prompt
         if known.then is None:
             known.then = self._exporting.describe(job, quick=True)
@@ -148,7 +152,10 @@ class Sender:
         known.files = {name: one for name, one in known.files.items() if name in lying}
         files = {name: piece for name, (_, piece) in known.files.items()}
         digests = {one.value: known.digests[one.value] for one in beside.inputs}
-        return Manifest(to_json(sent), files, made_in(prompt, calls), digests)
+        here = (view.node_id, view.call) == (sent.view.node_id, sent.view.call)
+        lags = view.evaluations > (sent.view.evaluations if here else 0)
+        lags = lags and view.take is None and (here or view.state is State.RUNNING)
+        return Manifest(to_json(sent), files, made_in(prompt, calls), digests), lags
 
     def _show(self, remote: Remote, known: Mirrored, view: JobView) -> None:
         """What others list of it."""

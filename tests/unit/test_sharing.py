@@ -18,6 +18,7 @@ from midrun.state.errors import IllegalTransition, Unavailable
 from midrun.state.job.job import Job
 from midrun.state.job.request import Request
 from midrun.state.recording.items import Evaluation
+from midrun.state.services.recovery import recover
 from midrun.state.sharing.claims import Claims, Taken
 from midrun.state.sharing.draining import Draining
 from midrun.state.sharing.elsewhere import Elsewhere
@@ -26,6 +27,7 @@ from midrun.state.sharing.remote import Remote, Unreachable
 from midrun.state.sharing.retries import Retries
 from midrun.state.sharing.shared import Shared
 from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
+from midrun.state.store.orphans import orphans
 from test_job import enter
 from two_homes import GRAPH, JOB, NODE, RNG, STEPS, Home
 
@@ -358,6 +360,29 @@ def test_an_input_that_was_replaced_later_is_not_what_was_computed_from(servers:
     one.sent()
     (again.home.around.inputs / "cat.png").write_bytes(b"a dog")
     assert _retried(again, GRAPH, OTHER_ID).view().retried is None
+
+
+@pytest.mark.parametrize(
+    ("ends", "left"),
+    [("at work", True), ("pausing", False), ("draining", True), ("drained", True), ("paused", False)],
+)
+def test_what_is_an_orphan_after_a_restart(tmp_path: Path, ends: str, left: bool) -> None:
+    home = Home(tmp_path)
+    (home.around.inputs / "cat.png").write_bytes(b"a cat")
+    job = home.registry.add(JOB, Request(GRAPH, {}), QueuePolicy.AUTO)
+    assert job is not None
+    job.runs.enter_queue()
+    enter(job, JOB, NODE, STEPS)
+    home._sample(job)
+    if ends != "at work":
+        job.pause(PauseReason.DRAIN if ends.startswith("drain") else PauseReason.USER)
+    if ends in ("drained", "paused"):
+        job.worker.stopped(True, {}, park=True)
+    home.close()
+    again = Home(tmp_path)
+    recover(again.store, again.recordings, again.files, crashed=True)
+    assert again.store.database.read(orphans).result() == ([JOB] if left else [])
+    again.close()
 
 
 def test_what_a_person_paused_elsewhere_is_left_alone(servers: Any) -> None:
