@@ -179,19 +179,17 @@ class _Midrun:
         from .state.services.comparison import Comparing
         from .state.services.editing import Editing
         from .state.services.retention import usage
-        from .state.services.settings import keeps_history
         from .state.services.time_travel import TimeTravel
 
-        keeps = lambda request: keeps_history(self.server.user_manager.settings.get_settings(request))  # noqa: E731
         control, registry = self.control, self.registry
         gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
         editing = Editing(control, self.definitions)
         travel = TimeTravel(control, editing, self.files)
         comparing = Comparing(registry, travel, self.definitions, self.files)
         handlers = Handlers(
-            JobRoutes(control, editing, keeps, partial(usage, self.home.path)),
+            JobRoutes(control, editing, self._keeps_history, partial(usage, self.home.path)),
             EditRoutes(editing),
-            TravelRoutes(control, travel, keeps),
+            TravelRoutes(control, travel, self._keeps_history),
             PictureRoutes(registry, self.results, gallery),
             BreakpointRoutes(registry),
             CompareRoutes(registry, comparing, gallery),
@@ -203,21 +201,29 @@ class _Midrun:
         self.server.add_on_prompt_handler(listener.on_prompt)
         self.server.app.on_response_prepare.append(listener.on_response)
 
+    def _keeps_history(self, request: Any) -> bool:
+        from .state.services.settings import keeps_history
+
+        return keeps_history(self.server.user_manager.settings.get_settings(request))
+
+    def _limits_of_bundles(self) -> Any:
+        from .state.services.settings import limits_of_bundles
+
+        return limits_of_bundles(self.settings.read())
+
     def _bundles(self) -> Any:
         from .nodes.comfyui import input_files
         from .routes.bundles import BundleRoutes
         from .state.services.differing import Differing
         from .state.services.exporting import Exporting
         from .state.services.importing import Importing
-        from .state.services.settings import limits_of_bundles
 
         differing = Differing(self.around)
         self.registry.look_around = differing.look
         parts = self.registry, self.recordings, self.files
-        limits = lambda: limits_of_bundles(self.settings.read())  # noqa: E731
         return BundleRoutes(
             Exporting(*parts, self.around, self.home.path / "exports"),
-            Importing(*parts, differing, input_files, self.home.path / "imports", limits),
+            Importing(*parts, differing, input_files, self.home.path / "imports", self._limits_of_bundles),
         )
 
     def end_in_order(self) -> None:
