@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from .state.job.job import Job
     from .state.job.view import JobView
     from .state.server_directory import ServerDirectory
@@ -211,23 +213,20 @@ class _Midrun:
         from .state.services.differing import Differing
         from .state.services.exporting import Exporting
         from .state.services.importing import Importing
-        from .state.services.settings import limits_of_bundles
 
         differing = Differing(self.around)
         self.registry.look_around = differing.look
         parts = self.registry, self.recordings, self.files
-        limits = lambda: limits_of_bundles(self.settings.read())  # noqa: E731
         return (
             Exporting(*parts, self.around, self.home.path / "exports"),
-            Importing(*parts, differing, input_files, self.home.path / "imports", limits),
+            Importing(*parts, differing, input_files, self.home.path / "imports", self.settings.of_bundles),
         )
 
     def _sharing(self) -> Any:
         from .state.sharing.room import Sharing
 
-        later = lambda work: asyncio.run_coroutine_threadsafe(work, self._loop)  # noqa: E731
         parts = self.control, self.recordings, self.bundles, self.around, self.settings, self.home.path
-        return Sharing(*parts, later, self._write)
+        return Sharing(*parts, self._later, self._write)
 
     def _write(self, within_s: float) -> None:
         """What is in memory."""
@@ -271,6 +270,9 @@ class _Midrun:
     @property
     def _loop(self) -> Any:
         return self.server.loop
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _find_job(self, prompt_id: str) -> Job | None:
         job = self.registry.get(prompt_id)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import browser_bench
 import measurements
+import memory_costs
 import preview_costs
 import prompt_costs
 import volume
@@ -21,7 +22,7 @@ from endurance import soak
 from harness import Comfy
 from measurements import Figures, Wrong
 
-SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS
+SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS | memory_costs.MEASUREMENTS
 APART = (
     volume.MEASUREMENTS | browser_bench.MEASUREMENTS | prompt_costs.MEASUREMENTS
 )  # on servers of their own

@@ -71,7 +71,8 @@ class SamplingCall:
         self.allocated = gpu.counter()
         self.journal = Journal(services.later)
         self.entries = Entries(job, tape, services.previews, pause_at)
-        self.memory = Session(job, tape.recording, services.wishes, mm.get_torch_device())
+        beside = services.wishes, services.remembered_elsewhere, mm.get_torch_device()
+        self.memory = Session(job, tape.recording, *beside)
 
     def begin_at(self, segment: Segment) -> None:
         """Sample that stretch, after what was done before it."""

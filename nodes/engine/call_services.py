@@ -18,4 +18,5 @@ class CallServices:
     holding: Holding
     keep_draws: Callable[[FrameType], object]  # of the sampler that runs around that frame
     later: Callable[[Work], object]  # while the model works
+    remembered_elsewhere: Callable[[], int]  # bytes of what the job's other calls have on record
     wishes: Wishes = Wishes()

@@ -26,9 +26,12 @@ class Holding:
     recordings: Recordings
     somebody_waits: Callable[[], bool]  # in ComfyUI's queue
 
-    def wait_while_paused(self, job: Job, release: Callable[[], gpu.Released] = gpu.release) -> Directive:
-        """Until the job goes on, ends or makes way. A user's own Cancel cancels it."""
-        released = release()
+    def wait_while_paused(self, job: Job, release: Callable[[], gpu.Released] | None = None) -> Directive:
+        """Until the job goes on, ends or makes way. A user's own Cancel cancels it.
+
+        release: where more than ComfyUI's own models is to leave the GPU
+        """
+        released = (release or gpu.release)()
         self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
         with self.full.held(job):
             told = {"gpu": released.to_json()}

@@ -281,9 +281,11 @@ def _prepare(
     job, services, options = watch.here.job, watch.here.runtime, watch.options
     tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
     shown = services.previews.call(job, watch.ordinal, inputs, options.previews)
-    keep_draws = partial(services.draws.serve, (job.job_id, watch.here.node.node_id, watch.ordinal))
+    call = job.job_id, watch.here.node.node_id, watch.ordinal
+    keep_draws = partial(services.draws.serve, call)
     pause_at = options.pause_at_step if watch.ordinal == 0 else 0
-    beside = CallServices(shown, services.holding, keep_draws, services.later, options.wishes)
+    elsewhere = partial(services.recordings.remembered_elsewhere, *call)
+    beside = CallServices(shown, services.holding, keep_draws, services.later, elsewhere, options.wishes)
     return SamplingCall(job, guider, tape, callback, pause_at, beside)
 
 

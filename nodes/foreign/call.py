@@ -68,7 +68,8 @@ class LoopCall:
         self.answer: Answer | None = None
         self.allocated = gpu.counter()
         self.guidance = Guidance(recording, job.view(), job.request.prompt, inputs.display_id)
-        self.memory = Session(job, recording, services.wishes, gpu.device())
+        beside = services.wishes, services.remembered_elsewhere, gpu.device()
+        self.memory = Session(job, recording, *beside)
         self.networks: list[torch.nn.Module] = []  # that were asked
         self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended

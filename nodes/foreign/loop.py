@@ -172,7 +172,9 @@ class Loop:
         job.call.begin(Moment(*where, node.display_id, node.loops))
         tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
         shown = runtime.previews.call(job, ordinal, inputs, self.options.previews)
-        services = CallServices(shown, runtime.holding, _draws_again, runtime.later, self.options.wishes)
+        elsewhere = partial(runtime.recordings.remembered_elsewhere, job.job_id, node.node_id, ordinal)
+        beside = runtime.holding, _draws_again, runtime.later, elsewhere, self.options.wishes
+        services = CallServices(shown, *beside)
         pause_at = self.options.pause_at_step if ordinal == 0 else 0
         return LoopCall(job, tape, inputs, pause_at, services)
 

@@ -28,7 +28,7 @@ Again = Callable[[int], Otherwise]  # asks the model what is on record once more
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user wishes. limit: bytes on record of one sampling call
+    """What the user wishes. limit: bytes on record of a job
 
     quick: rather inexact than to ask the model again; verify: ask it once more, and compare
     """
@@ -51,8 +51,17 @@ def wishes_of(settings: dict[str, Any]) -> Wishes:
 class Session:
     """Of one sampling call, through all its attempts."""
 
-    def __init__(self, job: Job, recording: Recording, wishes: Wishes, device: torch.device) -> None:
+    def __init__(
+        self,
+        job: Job,
+        recording: Recording,
+        wishes: Wishes,
+        of_others: Callable[[], int],
+        device: torch.device,
+    ) -> None:
+        """of_others: bytes of what the job's other calls have on record"""
         self._job, self._recording, self._wishes, self._device = job, recording, wishes, device
+        self._of_others = of_others
         self._keeper: Keeper | None = None
         self._roots: Roots | None = None
         self._is_ready = False
@@ -66,7 +75,8 @@ class Session:
         if roots is None:
             return
         try:
-            self._keeper = Keeper(self._recording, roots, self._device, self._wishes.limit)
+            limit = max(0, self._wishes.limit - self._of_others())
+            self._keeper = Keeper(self._recording, roots, self._device, limit)
         except TooMuch as much:
             self._lose(roots.names, str(much))
             return

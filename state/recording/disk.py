@@ -18,7 +18,7 @@ from ..server_directory import directory_name
 from .disk_shelf import DiskShelf, file_names
 from .items import Rewound
 from .recording import Call, Recording, newest_of
-from .shelved import ShelvedRecording, is_within
+from .shelved import REMEMBERED, ShelvedRecording, is_within
 from .tensor_file import SUFFIX
 from .writer import Writer
 
@@ -125,6 +125,11 @@ class DiskRecordings:
         with self._lock:
             return job_id in self._open or self.of_job(job_id).is_dir()
 
+    def remembered_elsewhere(self, job_id: str, node_id: str, ordinal: int) -> int:
+        own = directory_name(node_id), ordinal
+        found = (one for one in _directories(self.of_job(job_id)) if _call_of(one.name) != own)
+        return sum(_size(file) for one in found for file in one.glob(f"{REMEMBERED}*{SUFFIX}"))
+
     def close(self, job_id: str) -> None:
         closed: list[DiskRecording] = []
 
@@ -196,6 +201,13 @@ class DiskRecordings:
 def _call_of(name: str) -> Call | None:
     node, _, number = name.rpartition(".")
     return (node, int(number)) if number.isdigit() else None
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # it was forgotten meanwhile
+        return 0
 
 
 def _directories(place: Path) -> list[Path]:

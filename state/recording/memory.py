@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 
 from ..server_directory import directory_name
-from .items import Rewound
+from .item_file import size_of
+from .items import Remembered, Rewound
 from .recording import Call, Recording, newest_of
 from .shelf import MemoryShelf
 from .shelved import ShelvedRecording, is_within
@@ -53,6 +54,13 @@ class MemoryRecordings:
     def exists(self, job_id: str) -> bool:
         with self._lock:
             return job_id in self._jobs
+
+    def remembered_elsewhere(self, job_id: str, node_id: str, ordinal: int) -> int:
+        own = directory_name(node_id), ordinal
+        with self._lock:
+            others = [found for call, found in self._jobs.get(job_id, {}).items() if call != own]
+        kept = [item for found in others for item in found.shelf.items.values()]
+        return sum(size_of(item) for item in kept if isinstance(item, Remembered))
 
     def close(self, job_id: str) -> None:
         self.drop(job_id)

@@ -40,6 +40,7 @@ from .shelf import Shelf
 INPUTS, REWOUND = "inputs", "rewound"
 
 
+REMEMBERED = "memory-"  # followed by a number
 S = TypeVar("S", bound=Shelf)
 
 
@@ -57,7 +58,7 @@ class ShelvedRecording(Generic[S]):
         self._conditions = _numbers("conditions", stems)
         self._steps = _numbers("step", stems)
         self._approaches = _numbers("x", stems)
-        self._memories = _numbers("memory", stems)
+        self._memories = _numbers(REMEMBERED.rstrip("-"), stems)
         # A file that is missing in between is found, and told, when it is to be read.
         self._length = max((int(stem) + 1 for stem in stems if stem.isdigit()), default=0)
         if REWOUND in stems:
@@ -285,7 +286,7 @@ def _segment(first: int) -> str:
 
 
 def _memory(evaluations: int) -> str:
-    return f"memory-{evaluations:06}"
+    return f"{REMEMBERED}{evaluations:06}"
 
 
 def _conditions(first: int) -> str:

@@ -27,13 +27,13 @@ from .item_file import (
     decode_step,
 )
 from .items import Approach, Conditions, Evaluation, Inputs, Remembered, Rewound, RngState, Segment, Step
+from .shelved import REMEMBERED
 from .tensor_file import SUFFIX, Tensors
 from .tree import Tree
 from .tree_check import check_tree
 
 FOREIGN = "another server wrote it down, which is not trusted"
 LONGEST = 100_000  # noise levels, and bytes or numbers of a generator's state
-REMEMBERED = "memory-"
 OF_A_FORMAT = {"module", "name", "scalars", "shapes"}
 DECODERS: dict[str, Callable[[Tensors, dict[str, Any]], Any]] = {
     "inputs": decode_inputs,

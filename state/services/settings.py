@@ -44,15 +44,14 @@ class Settings:
         """The same of the user who asks; users: ComfyUI's manager of them"""
         return keeps_history(users.settings.get_settings(request))
 
+    def of_bundles(self) -> Limits:
+        """How large a bundle may be that is imported."""
+        size = self.read().get("Midrun.BundleSize")
+        if isinstance(size, (int, float)) and not isinstance(size, bool) and 0 < size < 10**6:
+            return Limits(bytes=int(size * 1000**3))
+        return Limits()
+
 
 def keeps_history(settings: dict[str, Any]) -> bool:
     """Whether runs that were interrupted stay in ComfyUI's history."""
     return settings.get("Midrun.KeepInterruptedHistory") is True
-
-
-def limits_of_bundles(settings: dict[str, Any]) -> Limits:
-    """How large a bundle may be that is imported."""
-    size = settings.get("Midrun.BundleSize")
-    if isinstance(size, (int, float)) and not isinstance(size, bool) and 0 < size < 10**6:
-        return Limits(bytes=int(size * 1000**3))
-    return Limits()

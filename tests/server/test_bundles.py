@@ -454,7 +454,7 @@ def test_a_connection_that_is_cut_leaves_nothing(comfy: Comfy, other: Comfy) -> 
         other.until(lambda: list((home(other) / "imports").glob("*")), "the import to begin")
     other.until(lambda: not list((home(other) / "imports").glob("*")), "it to be forgotten")
     assert other.call("GET", f"/midrun/jobs/{job_id}")[0] == 404
-    assert not list((home(comfy) / "exports").glob("*"))
+    comfy.until(lambda: not list((home(comfy) / "exports").glob("*")), "what was sent to be forgotten")
     comfy.verb(job_id, "abort")
 
 

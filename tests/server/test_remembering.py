@@ -214,6 +214,32 @@ def test_only_the_newest_is_kept_beyond_the_limit_and_an_older_one_is_recomputed
         with_settings(comfy, MemorySize=2)
 
 
+def test_the_samplers_of_a_job_share_the_limit(comfy: Comfy) -> None:
+    first, second = kept_by_two(comfy, "shared-before")
+    assert len(first) == len(second) == STEPS + 1
+    with_settings(comfy, MemorySize=1.2 * sum(first) / 1000**3)
+    try:
+        first, second = kept_by_two(comfy, "shared")
+        assert (len(first), len(second)) == (STEPS + 1, 3), "the second has the beginning and the newest two"
+    finally:
+        with_settings(comfy, MemorySize=2)
+
+
+def kept_by_two(comfy: Comfy, key: str) -> list[list[int]]:
+    """Bytes of each memory of two samplers of one job, one behind the other."""
+    graph = made(True, key, "", "auto", case="holder", sampler="euler")
+    given = {**graph["sampler"]["inputs"], "latent_image": ["sampler", 0]}
+    graph["then"] = graphs.node("MidrunKSampler", **given)
+    graph["save"] = graphs.node("SaveLatent", samples=["then", 0], filename_prefix="latents/test")
+    job_id = comfy.queue(graph)
+    comfy.wait_for(job_id, "completed")
+    recording = comfy.base / "user" / "__midrun" / "recordings" / job_id
+    newest = f"*/{STEPS - 1:06}.safetensors"  # written after what was remembered then
+    comfy.until(lambda: len([*recording.glob(newest)]) == 2, "all of it to be written")
+    places = sorted(recording.glob("*"), key=lambda place: place.stat().st_mtime)
+    return [[file.stat().st_size for file in place.glob("memory-*")] for place in places]
+
+
 @pytest.mark.parametrize("case", ["holder", "3 keyframes, 1 guaranteed"])
 def test_a_resume_is_verified_where_the_user_wants_that(comfy: Comfy, case: str) -> None:
     with_settings(comfy, VerifyResumes=True)

@@ -11,7 +11,7 @@ import torch
 
 from midrun.nodes.engine.tape import Tap, Tape, capture_rng, host_copy
 from midrun.state.recording.disk import DiskRecordings
-from midrun.state.recording.items import Approach, Evaluation, Inputs, Segment, Step
+from midrun.state.recording.items import Approach, Evaluation, Inputs, Remembered, Segment, Step
 from midrun.state.recording.memory import MemoryRecordings
 from midrun.state.recording.recording import Recording
 
@@ -68,6 +68,21 @@ def test_evaluations_come_back_exactly(recordings: Any, dtype: torch.dtype) -> N
     for index, answer in enumerate(answers):
         assert again.read(index).answer.dtype is dtype
         assert torch.equal(again.read(index).answer, answer)
+
+
+def test_what_other_calls_of_the_job_remember_counts_for_each(recordings: Any) -> None:
+    for job_id, node_id, ordinal, length in (("a", "1", 0, 1000), ("a", "1", 1, 3000), ("b", "1", 0, 9000)):
+        recording = recordings.open(job_id, node_id, ordinal)
+        recording.append(Evaluation(torch.zeros(9000)))  # which does not count
+        recording.remember(Remembered(1, {"changes": {}}, {"1.0": torch.zeros(length)}))
+        recording.save()
+    recordings.flush()
+    elsewhere = [
+        recordings.remembered_elsewhere("a", node_id, ordinal)
+        for node_id, ordinal in (("1", 0), ("1", 1), ("2", 0))
+    ]
+    for found, length in zip(elsewhere, (3000, 1000, 4000), strict=True):
+        assert 4 * length <= found < 4 * length + 4000
 
 
 def test_recordings_are_kept_apart_by_job_node_and_ordinal(recordings: Any) -> None:

@@ -67,8 +67,8 @@ class Network(torch.nn.Module):
         return self.count, self.kept.tolist(), None if residual is None else float(residual)
 
 
-def session_of(recording: MemoryRecording, told: Told, **wishes: Any) -> Session:
-    return Session(cast(Job, told), recording, Wishes(**wishes), torch.device("cpu"))
+def session_of(recording: MemoryRecording, told: Told, of_others: int = 0, **wishes: Any) -> Session:
+    return Session(cast(Job, told), recording, Wishes(**wishes), lambda: of_others, torch.device("cpu"))
 
 
 def cannot(index: int) -> NoReturn:
@@ -94,6 +94,16 @@ def replayed(session: Session, recording: MemoryRecording, network: Network) -> 
             again.append(index)
         session.replayed_to(index + 1)
     return again
+
+
+@pytest.mark.parametrize(("of_others", "kept"), [(0, [0, 1, 2, 3, 4]), (2000, [0, 3, 4])])
+def test_the_limit_is_that_of_the_job(of_others: int, kept: list[int]) -> None:
+    recording, network = in_memory(), Network()
+    session = session_of(recording, Told(), of_others, limit=1500)
+    session.join(of_network(network, 0))
+    for _ in range(4):
+        live(session, recording, network)
+    assert recording.memories() == kept
 
 
 def test_an_evaluation_that_was_dropped_leaves_nothing() -> None:

@@ -70,7 +70,7 @@ export const settings = [
   {
     id: "Midrun.MemorySize",
     category: ["Midrun", "Disk", "MemorySize"],
-    name: "Disk space for what patches remember in one sampling call, in GB",
+    name: "Disk space for what patches remember, in GB a job",
     type: "number",
     defaultValue: 2,
     attrs: { min: 0, max: 10000, step: 0.5 },
