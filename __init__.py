@@ -129,7 +129,7 @@ class _Midrun:
 
     def sample(self) -> None:
         """What sampling calls meet."""
-        from .nodes.engine import hooks
+        from .nodes.engine import runtime
         from .nodes.engine.brownian import Draws
         from .nodes.engine.hold import Holding
         from .nodes.foreign.watching import on_change
@@ -140,7 +140,7 @@ class _Midrun:
 
         self.previews, self.full = Previews(self.files, Announcer(self.server)), FullQuality(self.recordings)
         self.journal = Worker("midrun-journal")
-        hooks.runtime = hooks.Runtime(
+        runtime.current = runtime.Runtime(
             self._find_job,
             self.recordings,
             self.queue,

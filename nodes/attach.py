@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 
 from .any_type import ANY
-from .engine import hooks
+from .engine.before_node import present_take
 from .foreign.watching import attach, watch_loops
 from .options import midrun_inputs, options
 
@@ -29,7 +29,7 @@ class MidrunAttach(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, **inputs) -> str:
         watch_loops(options)
-        return hooks.present_take()
+        return present_take()
 
     @classmethod
     def execute(cls, model, **midrun) -> io.NodeOutput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 
 from .any_type import ANY
-from .engine import hooks
+from .engine.before_node import before_node, present_take
 
 
 class MidrunBreakpoint(io.ComfyNode):
@@ -34,10 +34,10 @@ class MidrunBreakpoint(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs) -> str:
-        return hooks.present_take()
+        return present_take()
 
     @classmethod
     def execute(cls, value, after=None, before=("",), stops=(True,)) -> io.NodeOutput:
         if stops[0]:
-            hooks.before_node(before[0] or None)
+            before_node(before[0] or None)
         return io.NodeOutput(value)

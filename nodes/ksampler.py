@@ -7,6 +7,7 @@ from comfy_api.v0_0_2 import io
 
 from .comfyui.comfy_nodes import comfy_nodes
 from .engine import hooks
+from .engine.before_node import present_take
 from .options import midrun_inputs, options
 
 
@@ -72,7 +73,7 @@ class MidrunKSampler(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs) -> str:
-        return hooks.present_take()
+        return present_take()
 
     @classmethod
     def execute(

@@ -10,7 +10,7 @@ from comfy_execution.graph import ExecutionBlocker
 
 from .breakpoint import ANY
 from .comfyui.comfy_nodes import node_class
-from .engine import hooks
+from .engine.before_node import iteration_is_over
 
 
 def loops_exist() -> bool:
@@ -37,14 +37,14 @@ class MidrunOnce(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs) -> str:
-        return "over" if hooks.iteration_is_over() else ""
+        return "over" if iteration_is_over() else ""
 
     @classmethod
     def check_lazy_status(cls, blocks, value=None) -> list[str]:
-        return [] if hooks.iteration_is_over() else ["value"]
+        return [] if iteration_is_over() else ["value"]
 
     @classmethod
     def execute(cls, blocks, value=None) -> io.NodeOutput:
-        if hooks.iteration_is_over():
+        if iteration_is_over():
             return io.NodeOutput([ExecutionBlocker(None) if blocks[0] else None])
         return io.NodeOutput(value)

@@ -6,7 +6,7 @@ from comfy_api.v0_0_2 import io
 
 from ..state.pictures.previews import Method, PreviewOptions
 from ..state.states import QueuePolicy
-from .engine.hooks import Options
+from .engine.runtime import Options
 
 
 def midrun_inputs() -> list[io.Input]:

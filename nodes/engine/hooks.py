@@ -1,4 +1,4 @@
-"""Where Midrun meets ComfyUI: the OUTER_SAMPLE wrapper of a cloned model, and nodes that are about to run.
+"""Where Midrun meets a sampling call of ComfyUI's: the OUTER_SAMPLE wrapper of a cloned model.
 
 The wrapper finds the job and its recording; call.py has the sampling call. On ComfyUI's worker thread.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,76 +15,22 @@ import comfy.model_management as mm
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
-from ...state.job.job import Job
-from ...state.job.transitions import Directive
 from ...state.job.view import JobError, Moment
 from ...state.job.warnings import RECORDING_DAMAGED
-from ...state.node import Node, is_past
-from ...state.pictures.previews import PreviewOptions, settled
 from ...state.recording.items import Inputs, Segment
-from ...state.recording.recording import Recording, Recordings, is_begun
-from ...state.states import QueuePolicy
-from ...state.worker import Work
+from ...state.recording.recording import Recording
 from ...state.workflow.influence import reschedules
-from ...state.workflow.verdicts import ancestors
-from ..comfyui.executing import loop_ends, prompt_that_runs
-from ..comfyui.queue import ComfyQueue
-from ..previews.previews import Previews
-from ..remembering.session import Wishes, wishes_of
-from .brownian import Draws
 from .call import SamplingCall
 from .call_services import CallServices
 from .fingerprint import sampler_digest
 from .guider import KEY, put_first
-from .hold import Holding, end_prompt
+from .hold import end_prompt
 from .inputs import CallArguments, inputs_now, recorded_inputs, seed_of, with_seed
 from .retrying import drop_unless_same
-from .run_watch import Keep, follow
+from .run_watch import follow
+from .runtime import Here, Options, here
 from .segments import segment_for, starting_at
 from .tape import InputsChanged, Tape, capture_rng, restore_rng
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user set on the Midrun node. pause_at_step: pause once that many steps are done; 0 is off."""
-
-    pause_at_step: int = 0
-    queue_policy: QueuePolicy = QueuePolicy.AUTO
-    previews: PreviewOptions = PreviewOptions()
-    wishes: Wishes = Wishes()
-
-    def settled(self, settings: dict[str, Any]) -> Options:
-        """What the node leaves at its default is as the user's settings say."""
-        policy, wished = self.queue_policy, settings.get("Midrun.QueuePolicy")
-        if policy is QueuePolicy.AUTO and wished in ("hold", "park"):
-            policy = QueuePolicy(wished)
-        previews = settled(self.previews, settings)
-        return replace(self, queue_policy=policy, previews=previews, wishes=wishes_of(settings))
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """What the hooks need of the rest of Midrun."""
-
-    find_job: Callable[[str], Job | None]  # by prompt_id
-    recordings: Recordings
-    queue: ComfyQueue
-    previews: Previews
-    holding: Holding
-    draws: Draws
-    settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
-    keep: Keep
-    later: Callable[[Work], object]  # on a thread beside the sampling thread, in order
-
-
-@dataclass(frozen=True)
-class Here:
-    """The node that executes now, in a run of a job."""
-
-    runtime: Runtime
-    job: Job
-    prompt_id: str
-    node: Node
 
 
 @dataclass(frozen=True)
@@ -97,60 +43,6 @@ class Watch:
 
     def told(self, error: Exception) -> JobError:
         return JobError(type(error).__qualname__, str(error), self.here.node.display_id)
-
-
-runtime: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
-
-
-def _here() -> Here | None:
-    """None outside every prompt that is a job."""
-    executing = runtime.queue.executing() if runtime is not None else None
-    if runtime is None or executing is None:
-        return None
-    prompt_id, node = executing
-    job = runtime.find_job(prompt_id)
-    return None if job is None else Here(runtime, job, prompt_id, node)
-
-
-def present_take() -> str:
-    """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
-    here = _here()
-    return here.prompt_id if here is not None and here.job.travelled else ""
-
-
-def before_node(before: str | None) -> None:
-    """The node `before`, or this one, is about to run: its job pauses there if it has a breakpoint.
-
-    At this one, which is a breakpoint by itself, always. Raises InterruptProcessingException where the prompt
-    is to end.
-    """
-    here = _here()
-    if here is None:
-        return
-    job, worker = here.job, here.job.worker
-    node = here.node if before is None else here.node.beside(before)
-    if worker.must_leave(here.prompt_id):
-        end_prompt()
-    follow(job, here.prompt_id, job.view().display_node_id, here.runtime.keep)
-    if iteration_is_over() or not worker.before_node(here.prompt_id, node, always=before is None):
-        return
-    directive = here.runtime.holding.wait_while_paused(job)
-    if directive in (Directive.STOP, Directive.PARK):
-        end_prompt()
-    if directive is Directive.FINISH:
-        worker.finished()  # which what comes after this node is about
-
-
-def iteration_is_over() -> bool:
-    """Whether the job came past the iteration of a loop that this node is in, in whichever of its runs."""
-    here = _here()
-    if here is None or not here.node.loops:
-        return False
-    calls = here.runtime.recordings.calls(here.job.job_id).values()
-    origins = [recording.origin for recording in calls if is_begun(recording)]
-    reached = [*here.job.worker.came_to, *(origin.node for origin in origins if origin is not None)]
-    ends, needs = loop_ends(here.node.loops), partial(ancestors, prompt_that_runs())
-    return any(is_past(other, here.node, ends, needs) for other in reached)
 
 
 def attach(model: Any, options: Options) -> Any:
@@ -209,16 +101,16 @@ class _OuterSample:
 
 def _watched(options: Options) -> Watch | None:
     """A sampling call begins; None where it is not to be watched. Raises where its run is to end."""
-    here = _here()
-    if here is None:
+    now = here()
+    if now is None:
         return None
-    job, keep = here.job, here.runtime.keep
-    if job.worker.must_leave(here.prompt_id):
+    job, keep = now.job, now.runtime.keep
+    if job.worker.must_leave(now.prompt_id):
         end_prompt()
-    follow(job, here.prompt_id, here.node.display_id, keep)
-    options = options.settled(here.runtime.settings())
-    ordinal = job.call.enter(here.prompt_id, here.node, options.queue_policy)
-    return None if ordinal is None else Watch(here, ordinal, options)
+    follow(job, now.prompt_id, now.node.display_id, keep)
+    options = options.settled(now.runtime.settings())
+    ordinal = job.call.enter(now.prompt_id, now.node, options.queue_policy)
+    return None if ordinal is None else Watch(now, ordinal, options)
 
 
 @contextmanager

@@ -23,9 +23,9 @@ from ...state.states import QueuePolicy
 from ..comfyui import gpu
 from ..engine.call_services import CallServices
 from ..engine.hold import end_prompt
-from ..engine.hooks import Options, Runtime
 from ..engine.live import Unwound
 from ..engine.run_watch import follow, outputs_of
+from ..engine.runtime import Options, Runtime
 from ..engine.tape import InputsChanged, Tape
 from . import generators
 from .beginning import inputs_of, recorded_rng

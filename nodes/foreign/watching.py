@@ -19,15 +19,16 @@ from ...state.job.transitions import Directive
 from ...state.job.view import Change, JobError, JobView
 from ...state.workflow.graph import link
 from ..comfyui.executing import node_that_runs
-from ..engine import hooks
+from ..engine import hooks, runtime
 from ..engine.hold import end_prompt
+from ..engine.runtime import Options
 from .loop import Loop
 from .wires import attach_of, is_models, sources_of
 
 log = logging.getLogger(__name__)
 NAME = "midrun-loops"
 ENDS = ("fail", "abort", "complete", "stopped", "run_ended")  # with which a run may have left ComfyUI
-MakeOptions = Callable[..., hooks.Options]  # of the inputs of a Midrun Attach
+MakeOptions = Callable[..., Options]  # of the inputs of a Midrun Attach
 
 
 class LoopWatch(ProgressHandler):
@@ -46,13 +47,14 @@ class LoopWatch(ProgressHandler):
         self._pause_before(node_id, prompt_id)
         graph = get_progress_state().dynprompt
         given = attach_of(graph, node_id)
-        job = hooks.runtime.find_job(prompt_id) if given is not None and hooks.runtime is not None else None
-        if given is None or job is None or hooks.runtime is None:
+        midrun = runtime.current if given is not None else None
+        job = midrun.find_job(prompt_id) if midrun is not None else None
+        if given is None or midrun is None or job is None:
             return
         told = {name: value for name, value in given.items() if name != "model" and link(value) is None}
         options = self._make_options(**told)
         node, sources = node_that_runs(prompt_id, node_id), sources_of(graph, node_id)
-        self._loop = Loop(hooks.runtime, job, prompt_id, node, options, sources)
+        self._loop = Loop(midrun, job, prompt_id, node, options, sources)
 
     def update_handler(
         self, node_id: str, value: float, max_value: float, state: Any, prompt_id: str, image: Any = None
@@ -113,7 +115,7 @@ def watch_loops(make_options: MakeOptions) -> None:
         registry.register_handler(LoopWatch(make_options))
 
 
-def attach(value: Any, node_id: str, options: hooks.Options) -> Any:
+def attach(value: Any, node_id: str, options: Options) -> Any:
     """What the Midrun Attach with that id gives on: a model of ComfyUI watched, anything else as it is."""
     of_comfyui = is_models(get_progress_state().dynprompt, node_id)
     if of_comfyui is None:

@@ -121,8 +121,8 @@ def _sample(model, name, work, steps, positive, negative):
 
 def _until_idle():
     """What is still being decoded is not to slow down the next call."""
-    hooks = next(module for name, module in list(sys.modules.items()) if name.endswith(".nodes.engine.hooks"))
-    hooks.runtime.previews.thread.submit(lambda: None).result()
+    runtime = next(kept for name, kept in list(sys.modules.items()) if name.endswith(".nodes.engine.runtime"))
+    runtime.current.previews.thread.submit(lambda: None).result()
 
 
 NODES = (TestPreviewBench, TestWork)

@@ -55,9 +55,9 @@ _count_draws()
 
 def _let_midrun_note():
     """What happened up to now, which another thread of its enters while the model works."""
-    hooks = next(kept for name, kept in list(sys.modules.items()) if name.endswith(".nodes.engine.hooks"))
-    if hooks.runtime is not None:
-        hooks.runtime.later.flush(10.0)
+    runtime = next(kept for name, kept in list(sys.modules.items()) if name.endswith(".nodes.engine.runtime"))
+    if runtime.current is not None:
+        runtime.current.later.flush(10.0)
 
 
 def _wait_until_interrupted(key, number, seconds, checks):

@@ -1,0 +1,58 @@
+"""Nodes that are about to run: breakpoints on them, loops that came past them, results that are in the cache.
+
+On ComfyUI's worker thread.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ...state.job.transitions import Directive
+from ...state.node import is_past
+from ...state.recording.recording import is_begun
+from ...state.workflow.verdicts import ancestors
+from ..comfyui.executing import loop_ends, prompt_that_runs
+from .hold import end_prompt
+from .run_watch import follow
+from .runtime import here
+
+
+def present_take() -> str:
+    """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
+    now = here()
+    return now.prompt_id if now is not None and now.job.travelled else ""
+
+
+def before_node(before: str | None) -> None:
+    """The node `before`, or this one, is about to run: its job pauses there if it has a breakpoint.
+
+    At this one, which is a breakpoint by itself, always. Raises InterruptProcessingException where the prompt
+    is to end.
+    """
+    now = here()
+    if now is None:
+        return
+    job, worker = now.job, now.job.worker
+    node = now.node if before is None else now.node.beside(before)
+    if worker.must_leave(now.prompt_id):
+        end_prompt()
+    follow(job, now.prompt_id, job.view().display_node_id, now.runtime.keep)
+    if iteration_is_over() or not worker.before_node(now.prompt_id, node, always=before is None):
+        return
+    directive = now.runtime.holding.wait_while_paused(job)
+    if directive in (Directive.STOP, Directive.PARK):
+        end_prompt()
+    if directive is Directive.FINISH:
+        worker.finished()  # which what comes after this node is about
+
+
+def iteration_is_over() -> bool:
+    """Whether the job came past the iteration of a loop that this node is in, in whichever of its runs."""
+    now = here()
+    if now is None or not now.node.loops:
+        return False
+    calls = now.runtime.recordings.calls(now.job.job_id).values()
+    origins = [recording.origin for recording in calls if is_begun(recording)]
+    reached = [*now.job.worker.came_to, *(origin.node for origin in origins if origin is not None)]
+    ends, needs = loop_ends(now.node.loops), partial(ancestors, prompt_that_runs())
+    return any(is_past(other, now.node, ends, needs) for other in reached)
