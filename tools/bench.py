@@ -17,15 +17,16 @@ import measurements
 import memory_costs
 import preview_costs
 import prompt_costs
+import store_costs
 import volume
 from endurance import soak
 from harness import Comfy
 from measurements import Figures, Wrong
 
 SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS | memory_costs.MEASUREMENTS
-APART = (
-    volume.MEASUREMENTS | browser_bench.MEASUREMENTS | prompt_costs.MEASUREMENTS
-)  # on servers of their own
+APART = (  # on servers of their own
+    volume.MEASUREMENTS | browser_bench.MEASUREMENTS | prompt_costs.MEASUREMENTS | store_costs.MEASUREMENTS
+)
 MEASUREMENTS = SHARED | APART
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import graphs
+from graphs import Graph
 from harness import Comfy
 
 Figures = dict[str, Any]
@@ -50,6 +51,20 @@ def spread(seconds: list[float]) -> Figures:
     figures = {"median": statistics.median(seconds), "p99": p99(seconds), "max": max(seconds)}
     shown = {f"{name}_ms": milliseconds(value) for name, value in figures.items()}
     return shown | {"tries": len(seconds)}
+
+
+def quarters(ratios: list[float]) -> Figures:
+    lower, _, upper = statistics.quantiles(ratios, n=4)
+    shown = {"median": statistics.median(ratios), "quarter": lower, "three_quarters": upper}
+    return {name: round(value, 4) for name, value in shown.items()}
+
+
+def prompt_seconds(comfy: Comfy, graph: Graph, client_id: str | None = None) -> float:
+    """From ComfyUI's own start of the prompt to its own end of it, by the moments of history's messages."""
+    ended = comfy.wait_ended(comfy.queue(graph, client_id=client_id), 600, every_s=RARELY_S)
+    told = {kind: about for kind, about in ended["status"]["messages"]}
+    require("execution_success" in told, f"A prompt failed: {told}")
+    return (told["execution_success"]["timestamp"] - told["execution_start"]["timestamp"]) / 1000
 
 
 # -- overhead ------------------------------------------------------------------------------------------

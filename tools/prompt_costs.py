@@ -18,7 +18,7 @@ import websocket
 
 import graphs
 from harness import Comfy
-from measurements import Figures, require
+from measurements import Figures, prompt_seconds, quarters
 
 STEP_S, STEPS = 0.13, 40
 PAIRS, FEW = 10, 3
@@ -46,13 +46,7 @@ def prompt_cost(base: Path, quick: bool) -> Figures:
     names = {"stock_to_stock": "again", "without_previews": "without", "automatic_previews": "auto"}
     ratios = {told: [pair[name] / pair["stock"] for pair in pairs] for told, name in names.items()}
     usual = {"seconds": statistics.median(pair["stock"] for pair in pairs), "pairs": len(pairs)}
-    return {told: _spread(several) for told, several in ratios.items()} | {"stock": usual}
-
-
-def _spread(ratios: list[float]) -> Figures:
-    quarters = statistics.quantiles(ratios, n=4)
-    shown = {"median": statistics.median(ratios), "quarter": quarters[0], "three_quarters": quarters[2]}
-    return {name: round(value, 4) for name, value in shown.items()}
+    return {told: quarters(several) for told, several in ratios.items()} | {"stock": usual}
 
 
 def _pair(comfy: Comfy) -> dict[str, float]:
@@ -67,10 +61,7 @@ def _prompt(comfy: Comfy, method: str | None, steps: int) -> float:
     given: dict[str, Any] = {"steps": steps, "seed": seed, "latent": {"size": 64}, "cfg": 1.0}
     graph = graphs.base(watched=method is not None, preview={"method": method} if method else None, **given)
     graph["probe"] = graphs.node("TestWork", model=["model", 0], seconds=STEP_S)
-    ended = comfy.wait_ended(comfy.queue(graph, client_id=CLIENT), 600, every_s=0.5)
-    told = {kind: about for kind, about in ended["status"]["messages"]}
-    require("execution_success" in told, f"A prompt failed: {told}")
-    return (told["execution_success"]["timestamp"] - told["execution_start"]["timestamp"]) / 1000
+    return prompt_seconds(comfy, graph, CLIENT)
 
 
 class _Browser:

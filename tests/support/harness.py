@@ -67,7 +67,7 @@ class Comfy:
         self.args = args
         self.environ = {"MIDRUN_TEST_EVIDENCE": str(evidence)} if evidence is not None else {}
         self.environ |= environ or {}
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = base / f"server-{self.port}.log"
         self._process: subprocess.Popen[bytes] | Copy | None = None
@@ -242,7 +242,7 @@ def install(pack: Path, place: Path) -> None:
         shutil.copytree(pack, place, ignore=shutil.ignore_patterns(".venv*", ".git", "tests"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """By chance, as servers of other workers and sessions start beside this one and bind theirs later."""
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         with socket.socket() as probe, contextlib.suppress(OSError):
