@@ -229,6 +229,7 @@ test("a job of another server is taken over and opened, unless its server lives"
   const { actions, get } = page(answers);
   await actions.others();
   assert.deepEqual(get().tray.others, [other]);
+  assert.equal(get().tray.shares, true);
   await actions.take("k");
   assert.equal(get().tray.taken, "it lives");
   answers["POST /midrun/store/k/take"] = [201, job("away")];

@@ -94,6 +94,19 @@ test("what is open is read again when the job pauses, is edited or moved, and no
   assert.deepEqual(done(...READ), ["events a"]);
 });
 
+test("what other servers have is read now and then while the panel shows it", (context) => {
+  const { dispatch, done, wait } = effects(context);
+  dispatch({ type: "tray", shown: true });
+  wait(30_000);
+  assert.deepEqual(done("others"), [], "there is no store");
+  dispatch({ type: "tray", shares: true });
+  wait(20_000);
+  assert.deepEqual(done("others"), Array(4).fill("others"));
+  dispatch({ type: "tray", shown: false });
+  wait(30_000);
+  assert.deepEqual(done("others"), []);
+});
+
 test("time goes on while a job runs, and stops with the last one", (context) => {
   const { tell, store, done, wait } = effects(context);
   wait(3000);

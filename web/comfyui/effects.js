@@ -43,14 +43,14 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
     if (page.isHidden()) return;
     if (somethingRuns(store.get())) void actions.poll();
     ticks += 1;
-    if (seesOthers(store.get()) && ticks % OTHERS_EVERY === 0) void actions.others();
+    if (looksAtOthers(store.get()) && ticks % OTHERS_EVERY === 0) void actions.others();
   }
 
   /** Time goes on only while there is something to see of it. @param {Model} model */
-  const keepTime = (model) => 
-    clock(somethingRuns(model) || seesOthers(model) || (model.tray.shown && somethingIsPaused(model)));
+  const keepTime = (model) =>
+    clock(somethingRuns(model) || looksAtOthers(model) || (model.tray.shown && somethingIsPaused(model)));
 
-  const seesOthers = (/** @type {Model} */ model) => model.tray.shown && model.tray.others.length > 0;
+  const looksAtOthers = (/** @type {Model} */ model) => model.tray.shown && model.tray.shares;
 
   /** Each node of several that sample shows its own pictures, also after a reload. @param {Model} model */
   function readPictures(model) {
@@ -100,11 +100,11 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
   return {
     /** @param {Model} model @param {Model} before */
     changed(model, before) {
-      const [jobs, { open, tab, shown }] = [model.jobs !== before.jobs, model.tray];
+      const [jobs, { open, tab, shown, shares }] = [model.jobs !== before.jobs, model.tray];
       if (model.order.length) page.needTexts(showTime);
       if (model.order !== before.order) nameJobs(model, before);
       if (jobs) jobsChanged(model, before);
-      if (jobs || shown !== before.tray.shown) keepTime(model);
+      if (jobs || shown !== before.tray.shown || shares !== before.tray.shares) keepTime(model);
       if (open !== null && (open !== before.tray.open || tab !== before.tray.tab))
         readTab(actions, open, tab);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);

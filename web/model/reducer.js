@@ -40,6 +40,8 @@ export const initial = Object.freeze({
     touch: false,
     over: false,
     incoming: null,
+    shares: false,
+    trouble: null,
     others: [],
     taken: null,
   },

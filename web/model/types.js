@@ -77,8 +77,9 @@
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
  *   height: number, shown: boolean, step: number | null, pointed: string | null,
  *   focused: string | null, touch: boolean, over: boolean,
- *   incoming: { name: string, refused: string | null } | null, others: Other[], taken: string | null,
- * }} Tray  others: jobs of other servers; taken: why one was not taken over; over: a file is held over it; incoming: a file that is on its way in, or was refused; left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
+ *   incoming: { name: string, refused: string | null } | null,
+ *   shares: boolean, trouble: string | null, others: Other[], taken: string | null,
+ * }} Tray  shares: the server has a shared store; trouble: with it; others: jobs of other servers; taken: why one was not taken over; over: a file is held over it; incoming: a file that is on its way in, or was refused; left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
  * @typedef {{
  *   kind: Kind, value: string, until: string, node_id: string, iteration: string, log_only: boolean,
  *   refused: string | null,

@@ -54,7 +54,10 @@ export function createListActions(client, store, ports, { quietly, messageOf }) 
     },
     /** What other servers have in the shared store. */
     async others() {
-      await quietly("", async () => dispatch({ type: "tray", others: (await client.store()).jobs }));
+      await quietly("", async () => {
+        const { store: url, trouble, jobs } = await client.store();
+        dispatch({ type: "tray", shares: url !== null, trouble, others: jobs });
+      });
     },
     /** A job of another server is this one's from now on, unless its server lives. @param {string} key */
     async take(key) {

@@ -5,12 +5,13 @@ import { h } from "../ui/dom.js";
 
 /** @param {Tools} tools @param {Model} model */
 export function othersView(tools, model) {
-  const { others, taken } = model.tray;
-  if (!others.length) return null;
+  const { others, taken, trouble } = model.tray;
+  if (!others.length && trouble === null) return null;
   return h(
     "section",
     { class: "midrun-others", "aria-label": tools.t("others.title") },
     h("h3", null, tools.t("others.title")),
+    trouble !== null && h("p", { class: "midrun-told midrun-alert", role: "status" }, trouble),
     taken !== null && h("p", { class: "midrun-told midrun-alert", role: "alert" }, taken),
     h("ul", { role: "list" }, others.map((other) => row(tools, other))),
   );
