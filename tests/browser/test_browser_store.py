@@ -28,7 +28,7 @@ def two(tmp_path: Path) -> Iterator[tuple[Comfy, Comfy]]:
         comfy.stop()
 
 
-def test_a_job_of_a_dead_server_is_taken_over_in_the_panel(two: tuple[Comfy, Comfy], browser: Browser) -> None:
+def test_a_job_of_a_dead_server_is_taken_over(two: tuple[Comfy, Comfy], browser: Browser) -> None:
     one, other = two
     with screen(browser, other, RENDERERS[0]) as shown:
         panel = shown.open_panel()
