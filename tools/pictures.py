@@ -6,16 +6,15 @@ Each function is one picture. They are taken in the newest frontend, in Nodes 2.
 from __future__ import annotations
 
 import argparse
-import io
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import FloatRect, sync_playwright
 
 from browser import FRONTENDS, Screen, frontend_root, launch, screen
 from harness import ROOT, Comfy
+from picture_files import animate, save
 
 README, HELP = ROOT / "docs", ROOT / "web" / "docs"
 MOST_BYTES = 600_000  # all of them together
@@ -250,20 +249,6 @@ def around(boxes: list[FloatRect], margin: float) -> FloatRect:
         "width": min(right + margin, SIZE["width"]) - left,
         "height": min(bottom + margin, SIZE["height"]) - top,
     }
-
-
-def save(file: Path, png: bytes) -> None:
-    file.parent.mkdir(exist_ok=True)
-    Image.open(io.BytesIO(png)).convert("RGB").save(file, "WEBP", quality=80, method=6)
-
-
-def animate(file: Path, pngs: list[bytes], times: list[int]) -> None:
-    size = (SIZE["width"] * 3 // 4, SIZE["height"] * 3 // 4)
-    frames = [
-        Image.open(io.BytesIO(png)).convert("RGB").resize(size, Image.Resampling.LANCZOS) for png in pngs
-    ]
-    more = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}
-    frames[0].save(file, "WEBP", quality=60, method=6, minimize_size=True, **more)
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ FORBIDDEN = {  # packages from outside, by wing
     "nodes": ("aiohttp", "server"),
     "routes": ("comfy", "comfy_api", "comfy_execution", "torch", "server", "nodes", "execution"),
 }
+TOOLS = [path.relative_to(ROOT).with_suffix("").as_posix() for path in sorted((ROOT / "tools").rglob("*.py"))]
 FUNCTION_LINES, MODULE_LINES = 40, 300
 LONGER = {  # module or function -> why it may be longer
     "state/store/migrations": "each migration is one text, which never changes again",
@@ -111,7 +112,7 @@ def test_a_module_says_what_it_is_for(name: str) -> None:
     assert ast.get_docstring(ast.parse(BY_NAME[name].read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("name", ["__init__", *BY_NAME])
+@pytest.mark.parametrize("name", ["__init__", "dev", *BY_NAME, *TOOLS])
 def test_a_module_and_its_functions_are_short(name: str) -> None:
     source = (ROOT / f"{name}.py").read_text(encoding="utf-8")
     functions = [
