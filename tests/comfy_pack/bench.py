@@ -136,7 +136,7 @@ async def disk_clock(request):
     if not CLOCKS:
         CLOCKS.append(DiskClock())
         module = next(
-            module for name, module in list(sys.modules.items()) if name.endswith(".state.recording.writer")
+            module for name, module in sys.modules.copy().items() if name.endswith(".state.recording.writer")
         )
         module.Writer.submit = CLOCKS[0].around(module.Writer.submit)
     return web.json_response(CLOCKS[0].told)

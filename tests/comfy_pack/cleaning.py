@@ -21,7 +21,7 @@ def _noted(name, real=lambda: None):
 def _gpu():
     """Midrun's module, under whatever name ComfyUI loaded it."""
     return next(
-        module for name, module in list(sys.modules.items()) if name.endswith("Midrun.nodes.comfyui.gpu")
+        module for name, module in sys.modules.copy().items() if name.endswith("Midrun.nodes.comfyui.gpu")
     )
 
 

@@ -39,7 +39,7 @@ class OwnTime:
     def __enter__(self):
         for module_name, parts in PARTS.items():
             module = next(
-                kept for name, kept in list(sys.modules.items()) if name.endswith("." + module_name)
+                kept for name, kept in sys.modules.copy().items() if name.endswith("." + module_name)
             )
             for part, paths in parts.items():
                 for path in paths:

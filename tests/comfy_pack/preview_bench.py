@@ -121,7 +121,7 @@ def _sample(model, name, work, steps, positive, negative):
 
 def _until_idle():
     """What is still being decoded is not to slow down the next call."""
-    runtime = next(kept for name, kept in list(sys.modules.items()) if name.endswith(".nodes.engine.runtime"))
+    runtime = next(kept for name, kept in sys.modules.copy().items() if name.endswith("engine.runtime"))
     runtime.current.previews.thread.submit(lambda: None).result()
 
 

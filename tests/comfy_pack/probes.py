@@ -55,7 +55,7 @@ _count_draws()
 
 def _let_midrun_note():
     """What happened up to now, which another thread of its enters while the model works."""
-    runtime = next(kept for name, kept in list(sys.modules.items()) if name.endswith(".nodes.engine.runtime"))
+    runtime = next(kept for name, kept in sys.modules.copy().items() if name.endswith("engine.runtime"))
     if runtime.current is not None:
         runtime.current.later.flush(10.0)
 
