@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from .state.job.job import Job
     from .state.job.view import JobView
@@ -106,6 +106,7 @@ class _Midrun:
         from .state.job.warnings import NOT_ON_DISK
         from .state.recording.disk import DiskRecordings
         from .state.services.control import Control
+        from .state.services.gate import Gate
         from .state.services.preview_files import PreviewFiles
         from .state.services.recovery import recover
         from .state.services.registry import Registry
@@ -122,6 +123,7 @@ class _Midrun:
         self.queue, self.definitions = ComfyQueue(server), Definitions()
         instruments = Instruments(self.definitions, self.settings.watches_everything)
         self.control = Control(self.registry, self.queue, instruments)
+        self.gate = Gate(self.queue.waiting, self._soon, self._tell_of_queue)
         self.results = Results(self.recordings)
         self.around = ComfySurroundings(self.definitions, FileHashes(home.path / "model-hashes.json"))
         self.bundles = self._bundles()
@@ -145,7 +147,7 @@ class _Midrun:
             self.recordings,
             self.queue,
             self.previews,
-            Holding(self.full, self.recordings, self.queue.somebody_waits),
+            Holding(self.full, self.recordings, self.gate.makes_way),
             Draws(),
             self.settings.read,
             self.registry.keep,
@@ -166,45 +168,30 @@ class _Midrun:
         self.registry.listen(self.results.on_change)
         guard = Guard(self.control, self._loop, Thermometer(), self.settings.keeps_history)
         self.registry.listen(guard.on_change)
+        self.registry.listen(self.gate.on_change)
 
     def answer(self) -> None:
         """The REST API, and what is noticed of ComfyUI's own."""
         from .nodes.comfyui.queue import SECRET_KEYS
         from .nodes.previews.picture_requests import Gallery
-        from .routes.breakpoints import BreakpointRoutes
-        from .routes.bundles import BundleRoutes
-        from .routes.compare import CompareRoutes
-        from .routes.edits import EditRoutes
-        from .routes.jobs import JobRoutes
-        from .routes.pictures import PictureRoutes
+        from .routes.handlers import Handlers, Needs
         from .routes.prompt_listener import PromptListener
-        from .routes.sharing import SharingRoutes
-        from .routes.telemetry import TelemetryRoutes
-        from .routes.time_travel import TravelRoutes
-        from .server_routes import Handlers, table
-        from .state.services.comparison import Comparing
-        from .state.services.editing import Editing
-        from .state.services.retention import usage
-        from .state.services.time_travel import TimeTravel
+        from .server_routes import table
 
-        keeps = partial(self.settings.keeps_history_of, self.server.user_manager)
-        control, registry = self.control, self.registry
-        gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
-        editing = Editing(control, self.definitions)
-        travel = TimeTravel(control, editing, self.files)
-        handlers = Handlers(
-            JobRoutes(control, editing, keeps, partial(usage, self.home.path)),
-            EditRoutes(editing),
-            TravelRoutes(control, travel, keeps),
-            PictureRoutes(registry, self.results, gallery),
-            BreakpointRoutes(registry),
-            CompareRoutes(registry, Comparing(registry, travel, self.definitions, self.files), gallery),
-            TelemetryRoutes(registry),
-            BundleRoutes(*self.bundles),
-            SharingRoutes(self.sharing.shared, self.sharing.draining),
+        needs = Needs(
+            self.control,
+            self.gate,
+            self.definitions,
+            self.files,
+            self.results,
+            Gallery(self.previews, self.recordings, self.full, self.settings.read),
+            self.bundles,
+            (self.sharing.shared, self.sharing.draining),
+            partial(self.settings.keeps_history_of, self.server.user_manager),
+            self.home.path,
         )
-        _route(self.server, table(handlers))
-        listener = PromptListener(control, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
+        _route(self.server, table(Handlers(needs)))
+        listener = PromptListener(self.control, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
         self.server.add_on_prompt_handler(listener.on_prompt)
         self.server.app.on_response_prepare.append(listener.on_response)
 
@@ -270,6 +257,12 @@ class _Midrun:
     @property
     def _loop(self) -> Any:
         return self.server.loop
+
+    def _soon(self, work: Callable[[], object]) -> None:
+        self._loop.call_soon_threadsafe(work)
+
+    def _tell_of_queue(self, is_paused: bool) -> None:
+        self.server.send_sync("midrun.queue", {"paused": is_paused})
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -5,42 +5,23 @@ The handlers are in `routes/`, a file a subject; openapi.yaml describes what eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aiohttp import web
 
-from .routes.breakpoints import BreakpointRoutes
-from .routes.bundles import BundleRoutes
-from .routes.compare import CompareRoutes
-from .routes.edits import EditRoutes
 from .routes.errors import guarded
-from .routes.jobs import JobRoutes
-from .routes.pictures import PictureRoutes
-from .routes.sharing import SharingRoutes
-from .routes.telemetry import TelemetryRoutes
-from .routes.time_travel import TravelRoutes
+from .routes.handlers import Handlers
 from .state.errors import Unavailable
 
 JOB = "/midrun/jobs/{id}"
-
-
-@dataclass(frozen=True)
-class Handlers:
-    jobs: JobRoutes
-    edits: EditRoutes
-    travel: TravelRoutes
-    pictures: PictureRoutes
-    breakpoints: BreakpointRoutes
-    compare: CompareRoutes
-    telemetry: TelemetryRoutes
-    bundles: BundleRoutes
-    sharing: SharingRoutes
 
 
 def table(to: Handlers) -> list[web.RouteDef]:
     routes = (
         ("GET", "/midrun/jobs", to.jobs.list),
         ("POST", "/midrun/jobs/import", to.bundles.take_in),
+        ("POST", "/midrun/jobs/pause", to.several.pause),
+        ("POST", "/midrun/jobs/resume", to.several.resume),
+        ("POST", "/midrun/jobs/abort", to.several.abort),
+        ("POST", "/midrun/jobs/delete", to.several.delete),
         ("GET", JOB, to.jobs.get),
         ("DELETE", JOB, to.jobs.delete),
         ("POST", f"{JOB}/pause", to.jobs.pause),
@@ -66,6 +47,7 @@ def table(to: Handlers) -> list[web.RouteDef]:
         ("GET", f"{JOB}/bundle", to.bundles.export),
         ("GET", f"{JOB}/telemetry", to.telemetry.read),
         ("GET", "/midrun/failures", to.jobs.failures),
+        ("GET", "/midrun/queue", to.several.queue),
         ("GET", "/midrun/usage", to.jobs.usage),
         ("GET", "/midrun/store", to.sharing.list),
         ("POST", "/midrun/store/{key}/take", to.sharing.take),

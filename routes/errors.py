@@ -36,22 +36,23 @@ def guarded(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except MidrunError as error:
-            return web.json_response({"error": _error(error)}, status=STATUS.get(error.code, 400))
+            return web.json_response({"error": told(error)}, status=STATUS.get(error.code, 400))
         except RecursionError:
             refusal: MidrunError = BadRequest("The workflow is nested too deeply.")
-            return web.json_response({"error": _error(refusal)}, status=400)
+            return web.json_response({"error": told(refusal)}, status=400)
         except sqlite3.Error as error:
             log.exception("Midrun could not read its database")
             refusal = Unavailable(f"Midrun cannot read its database: {error}. ComfyUI's log says more.")
-            return web.json_response({"error": _error(refusal)}, status=503)
+            return web.json_response({"error": told(refusal)}, status=503)
 
     return guarded
 
 
-def _error(error: MidrunError) -> dict[str, Any]:
-    told: dict[str, Any] = {"code": error.code, "message": str(error)}
+def told(error: MidrunError) -> dict[str, Any]:
+    """The one shape."""
+    shown: dict[str, Any] = {"code": error.code, "message": str(error)}
     if isinstance(error, IllegalTransition):
-        told["state"] = error.state.value
+        shown["state"] = error.state.value
     if isinstance(error, (IllegalTransition, InvalidParams)) and error.rejected is not None:
-        told["rejected"] = error.rejected
-    return told
+        shown["rejected"] = error.rejected
+    return shown

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 
 from aiohttp import web
 
-from ..state.errors import BadRequest
 from ..state.services.control import Control
 from ..state.services.editing import Editing
-from ..state.states import AbortMode, State
+from ..state.states import State
 from . import parsing
 from .ports import KeepsHistory
 
@@ -69,16 +67,9 @@ class JobRoutes:
 
     async def abort(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
-        parsing.only(body, {"reason", "mode"})
-        reason = body.get("reason")
-        if reason is not None and not isinstance(reason, str):
-            raise BadRequest("reason must be a text or null.")
-        mode = body.get("mode", AbortMode.STOP.value)
-        if mode not in ("stop", "finish"):
-            raise BadRequest(f'mode must be "stop" or "finish", not {json.dumps(mode)[:40]}.')
+        mode, reason = parsing.ending(body)
         keep = self._keeps_history(request)
-        reason = parsing.storable(reason)
-        view = await self._control.abort(parsing.job_id(request), AbortMode(mode), reason, keep)
+        view = await self._control.abort(parsing.job_id(request), mode, reason, keep)
         return web.json_response(view.to_json())
 
     async def events(self, request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ..state.errors import BadRequest, TooLarge
 from ..state.pictures.previews import PreviewKind, Quality, Wanted
-from ..state.states import State
+from ..state.states import AbortMode, State
 
 MAX_BODY = 4 * 1024 * 1024
 
@@ -77,6 +77,18 @@ def number(name: str, text: str, low: float, high: float) -> float:
 def storable(text: str | None) -> str | None:
     """Without lone surrogates, which no database takes."""
     return None if text is None else text.encode(errors="replace").decode()
+
+
+def ending(body: dict[str, Any]) -> tuple[AbortMode, str | None]:
+    """How an abort is to end a job, and why."""
+    only(body, {"reason", "mode"})
+    reason = body.get("reason")
+    if reason is not None and not isinstance(reason, str):
+        raise BadRequest("reason must be a text or null.")
+    mode = body.get("mode", AbortMode.STOP.value)
+    if mode not in ("stop", "finish"):
+        raise BadRequest(f'mode must be "stop" or "finish", not {json.dumps(mode)[:40]}.')
+    return AbortMode(mode), storable(reason)
 
 
 def wanted(request: web.Request) -> Wanted:

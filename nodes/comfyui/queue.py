@@ -1,6 +1,6 @@
 """ComfyUI's prompt queue: who is in it, and queueing a job once more. The only user of PromptServer's queue.
 
-Called from the event loop, `somebody_waits` also from the worker thread. Every look and every change happens
+Called from the event loop, `waiting` also from the worker thread. Every look and every change happens
 under the queue's own mutex.
 """
 
@@ -55,8 +55,9 @@ class ComfyQueue:
                 prompt_id: places.get(prompt_id) or _ended(history.get(prompt_id)) for prompt_id in prompt_ids
             }
 
-    def somebody_waits(self) -> bool:
-        return bool(self._queue.get_current_queue_volatile()[1])
+    def waiting(self) -> list[str]:
+        """The ids of the prompts that wait."""
+        return [item[1] for item in self._queue.get_current_queue_volatile()[1]]
 
     def executing(self) -> tuple[str, Node] | None:
         """(prompt_id, node) of what runs on this thread, or None outside every prompt.

@@ -10,7 +10,6 @@ import comfy.model_management as mm
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
 from ...state.recording.recording import Recordings
-from ...state.states import QueuePolicy
 from ..comfyui import gpu
 from ..previews.full_quality import FullQuality
 
@@ -24,7 +23,7 @@ class Holding:
 
     full: FullQuality
     recordings: Recordings
-    somebody_waits: Callable[[], bool]  # in ComfyUI's queue
+    makes_way: Callable[[Job], bool]  # whether a paused job gives its place to what waits in the queue
 
     def wait_while_paused(self, job: Job, release: Callable[[], gpu.Released] | None = None) -> Directive:
         """Until the job goes on, ends or makes way. A user's own Cancel cancels it.
@@ -35,21 +34,15 @@ class Holding:
         self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
         with self.full.held(job):
             told = {"gpu": released.to_json()}
-            directive = job.worker.stopped(released.complete, told, self._should_park(job))
+            directive = job.worker.stopped(released.complete, told, self.makes_way(job))
             while directive is Directive.PAUSE:
                 if mm.processing_interrupted():
                     job.cancel(job.prompt_id)
-                elif self._should_park(job) and job.worker.park():
+                elif self.makes_way(job) and job.worker.park():
                     return Directive.PARK
                 self.full.serve(job)
                 directive = job.worker.wait(POLL_S)
         return directive
-
-    def _should_park(self, job: Job) -> bool:
-        policy = job.view().queue_policy
-        if policy is QueuePolicy.AUTO:
-            return self.somebody_waits()
-        return policy is QueuePolicy.PARK
 
 
 def end_prompt() -> None:

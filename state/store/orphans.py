@@ -27,3 +27,10 @@ def orphans(db: Database) -> list[str]:
         "ORDER BY id DESC LIMIT ?"
     )
     return [row[0] for row in db.execute(sql, [*(one.value for one in LEFT_BEHIND), MOST]).fetchall()]
+
+
+def left_behind(db: Database) -> int:
+    """How many jobs a dead server left paused, and nobody resumed or ended since."""
+    marks = ", ".join("?" * len(LEFT_BEHIND))
+    sql = f"SELECT COUNT(*) FROM job_debug_state WHERE state = 'paused' AND pause_reason IN ({marks})"
+    return db.execute(sql, [one.value for one in LEFT_BEHIND]).fetchone()[0]

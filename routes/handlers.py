@@ -1,0 +1,65 @@
+"""All handlers, built of what they need. At start-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ..state.services.comparison import Comparing
+from ..state.services.control import Control
+from ..state.services.editing import Definitions, Editing
+from ..state.services.exporting import Exporting
+from ..state.services.gate import Gate
+from ..state.services.importing import Importing
+from ..state.services.preview_files import PreviewFiles
+from ..state.services.retention import usage
+from ..state.services.several import Several
+from ..state.services.time_travel import TimeTravel
+from ..state.sharing.draining import Draining
+from ..state.sharing.shared import Shared
+from .breakpoints import BreakpointRoutes
+from .bundles import BundleRoutes
+from .compare import CompareRoutes
+from .edits import EditRoutes
+from .jobs import JobRoutes
+from .pictures import PictureRoutes
+from .ports import KeepsHistory, Latents, Pictures
+from .several import SeveralRoutes
+from .sharing import SharingRoutes
+from .telemetry import TelemetryRoutes
+from .time_travel import TravelRoutes
+
+
+@dataclass(frozen=True)
+class Needs:
+    """home: the directory of this server"""
+
+    control: Control
+    gate: Gate
+    definitions: Definitions
+    files: PreviewFiles
+    latents: Latents
+    pictures: Pictures
+    bundles: tuple[Exporting, Importing]
+    sharing: tuple[Shared, Draining]
+    keeps_history: KeepsHistory
+    home: Path
+
+
+class Handlers:
+    def __init__(self, needs: Needs) -> None:
+        control, pictures, keeps = needs.control, needs.pictures, needs.keeps_history
+        registry, editing = control.registry, Editing(control, needs.definitions)
+        travel = TimeTravel(control, editing, needs.files)
+        comparing = Comparing(registry, travel, needs.definitions, needs.files)
+        self.jobs = JobRoutes(control, editing, keeps, partial(usage, needs.home))
+        self.several = SeveralRoutes(Several(control, needs.gate), needs.gate, keeps)
+        self.edits = EditRoutes(editing)
+        self.travel = TravelRoutes(control, travel, keeps)
+        self.pictures = PictureRoutes(registry, needs.latents, pictures)
+        self.breakpoints = BreakpointRoutes(registry)
+        self.compare = CompareRoutes(registry, comparing, pictures)
+        self.telemetry = TelemetryRoutes(registry)
+        self.bundles = BundleRoutes(*needs.bundles)
+        self.sharing = SharingRoutes(*needs.sharing)

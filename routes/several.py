@@ -1,0 +1,102 @@
+"""Verbs over many jobs, and the queue as a whole. On ComfyUI's event loop."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from ..state.errors import BadRequest
+from ..state.services.gate import Gate
+from ..state.services.several import Outcome, Several, Which
+from ..state.states import PauseReason, State
+from . import parsing
+from .errors import told
+from .ports import KeepsHistory
+
+MOST_IDS = 10_000
+
+
+class SeveralRoutes:
+    def __init__(self, several: Several, gate: Gate, keeps_history: KeepsHistory) -> None:
+        self._several = several
+        self._gate = gate
+        self._keeps_history = keeps_history
+
+    async def queue(self, request: web.Request) -> web.Response:
+        parsing.only(request.query, set())
+        return web.json_response(
+            {"paused": self._gate.closed, "interrupted": await self._several.interrupted()}
+        )
+
+    async def pause(self, request: web.Request) -> web.Response:
+        body = await parsing.body(request)
+        which = _which(body)
+        return _answer(await (self._several.pause_all() if which is None else self._several.pause(which)))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        which, keep = _which(await parsing.body(request)), self._keeps_history(request)
+        if which is None:
+            return _answer(await self._several.resume_all(keep))
+        return _answer(await self._several.resume(which, keep))
+
+    async def abort(self, request: web.Request) -> web.Response:
+        body = await parsing.body(request)
+        ended = parsing.ending({name: body.pop(name) for name in ("mode", "reason") if name in body})
+        which = _named(body, "abort")
+        return _answer(await self._several.abort(which, *ended, self._keeps_history(request)))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        return _answer(await self._several.delete(_named(await parsing.body(request), "delete")))
+
+
+def _which(body: dict[str, Any]) -> Which | None:
+    """None: all that there are."""
+    parsing.only(body, {"ids", "state", "pause_reason"})
+    if not body:
+        return None
+    ids, states, reasons = (_texts(name, body.get(name)) for name in ("ids", "state", "pause_reason"))
+    if (ids is None) is (states is None):
+        raise BadRequest('Name the jobs either by "ids" or by "state".')
+    if ids is not None and reasons is not None:
+        raise BadRequest("pause_reason goes with state, not with ids.")
+    because = None if reasons is None else frozenset(_reason(name) for name in reasons)
+    return Which(tuple(dict.fromkeys(ids or ())), frozenset(map(parsing.state, states or ())), because)
+
+
+def _named(body: dict[str, Any], verb: str) -> Which:
+    which = _which(body)
+    if which is None:
+        raise BadRequest(f'Say which jobs to {verb}: {{"ids": [...]}} or {{"state": [...]}}.')
+    return which
+
+
+def _texts(name: str, value: Any) -> list[str] | None:
+    """A list of texts; one text is a list of one."""
+    found = [value] if isinstance(value, str) else value
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise BadRequest(f"{name} must be a list of texts, not {json.dumps(value)[:40]}.")
+    if not 0 < len(found) <= MOST_IDS:
+        raise BadRequest(f"{name} must have 1 to {MOST_IDS} entries.")
+    return found
+
+
+def _reason(name: str) -> PauseReason:
+    try:
+        return PauseReason(name)
+    except ValueError:
+        names = ", ".join(known.value for known in PauseReason)
+        raise BadRequest(f"pause_reason must be one or more of {names}, not {name[:40]!r}.") from None
+
+
+def _answer(outcomes: list[Outcome]) -> web.Response:
+    return web.json_response({"jobs": [_told(outcome) for outcome in outcomes]})
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    state: State | None = outcome.state
+    shown = {"job_id": outcome.job_id, "state": None if state is None else state.value}
+    return shown | ({} if outcome.error is None else {"error": told(outcome.error)})
