@@ -113,6 +113,7 @@ function showTray(element) {
   api.addEventListener("status", effects.refreshSoon); // the queue changed
   effects.refreshSoon();
   void actions.usage();
+  void actions.queue();
   void actions.others();
 }
 

@@ -1,7 +1,7 @@
 // Every action that changes the model, as types: tsc checks the fields of what is dispatched and of what is reduced.
 /** @import { StoreOf } from "../ui/store.js" */
 /** @import { AbortDialog, BreakpointForm, Breakpoint, CanvasChange, Comparison, Draft, Job, Measured, Model } from "./types.js" */
-/** @import { ParamNode, Preview, Rejected, Tray, Usage, Viewer } from "./types.js" */
+/** @import { ParamNode, Preview, Rejected, Several, Tray, Usage, Viewer } from "./types.js" */
 
 /**
  * What the server tells. `at` and `since` are milliseconds of the page's clock.
@@ -49,6 +49,8 @@
  *   | { type: "remove", job_id: string | null }
  *   | { type: "abortDialog", job_id: string | null }
  *   | ({ type: "abort" } & Partial<AbortDialog>)
+ *   | ({ type: "several" } & Partial<Several>)
+ *   | { type: "toggle", job_id: string }
  *   | { type: "view", job_id: string | null, node_id?: string | null, step?: number | null }
  *   | ({ type: "viewer" } & Partial<Viewer>)
  * } Opened

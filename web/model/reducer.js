@@ -1,6 +1,7 @@
 // What the page knows, and the one pure function that changes it. No DOM, no requests, no clock.
 import { onEditor } from "./reducer_editor.js";
 import { keep, same, without } from "../ui/records.js";
+import { initialSeveral, onSeveral } from "./reducer_several.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 /** @import { Action, Reducers } from "./action_types.js" */
 /** @import { Job, Model, Preview } from "./types.js" */
@@ -49,6 +50,7 @@ export const initial = Object.freeze({
   viewer: null,
   confirm: null,
   removing: null,
+  ...initialSeveral,
   ...initialTravel,
 });
 
@@ -147,6 +149,7 @@ const on = {
     model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
 
   ...onEditor,
+  ...onSeveral,
   ...onTravel,
 };
 
@@ -205,6 +208,8 @@ function withoutJob(model, id) {
     "telemetry",
   ]))
     /** @type {any} */ (next)[name] = without(/** @type {any} */ (model[name]), id);
+  if (model.several.selected?.includes(id))
+    next.several = { ...model.several, selected: model.several.selected.filter((one) => one !== id) };
   if (model.tray.open === id) next.tray = { ...model.tray, open: null };
   if (model.viewer?.job_id === id) next.viewer = null;
   if (model.abort?.job_id === id) next.abort = null;

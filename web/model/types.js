@@ -74,6 +74,10 @@
  *   total_steps: number | null, host: string, alive: boolean | null, at: number,
  * }} Other  a job that another server has in the shared store
  * @typedef {{
+ *   paused: boolean, interrupted: number, selected: string[] | null, asked: string | null, sure: string | null,
+ *   told: { n: number, of: number, why: string } | null,
+ * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
+ * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
  *   height: number, shown: boolean, step: number | null, pointed: string | null,
  *   focused: string | null, touch: boolean, over: boolean,
@@ -104,7 +108,7 @@
  *   previews: Record<string, Preview[]>, events: Record<string, any[]>, editors: Record<string, Editor>,
  *   requests: Record<string, string>, refusals: Record<string, string>, names: Record<string, string>,
  *   canvas: Record<string, CanvasChange[]>, canvasBaselines: Record<string, Record<string, any>>,
- *   tray: Tray, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
+ *   tray: Tray, several: Several, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
  *   removing: string | null,
  * }} Model
  */

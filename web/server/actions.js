@@ -1,6 +1,7 @@
 // What a user can ask for: asks the server and tells the store. The only caller of the client besides index.js.
 import { createEditActions } from "./actions_edit.js";
 import { createListActions } from "./actions_list.js";
+import { createSeveralActions } from "./actions_several.js";
 import { createTravelActions } from "./actions_travel.js";
 import { createRequests } from "./requests.js";
 /** @import { Store } from "../model/action_types.js" */
@@ -16,8 +17,11 @@ export function createActions(client, store, ports) {
   const { ask, quietly } = requests;
   const editing = createEditActions(client, store, ports, requests);
 
+  const listing = createListActions(client, store, ports, requests);
+
   const actions = {
-    ...createListActions(client, store, ports, requests),
+    ...listing,
+    ...createSeveralActions(client, store, requests, listing.refresh),
     ...editing,
     ...createTravelActions(client, store, ports, requests, editing.params),
 

@@ -109,6 +109,10 @@ export function createClient(api) {
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),
+    queue: () => call("GET", "/midrun/queue"),
+    /** Of many jobs at once. */
+    several: (/** @type {string} */ verb, /** @type {any} */ which) =>
+      call("POST", `/midrun/jobs/${verb}`, which),
     /** Jobs of other servers. */
     store: () => call("GET", "/midrun/store"),
     take: (/** @type {string} */ key) =>
@@ -140,6 +144,7 @@ export function listen(api, dispatch, reconnected, clock) {
   const listeners = [
     ["midrun.job", ({ detail }) => dispatch({ type: "job", job: detail, at: clock() })],
     ["midrun.preview", ({ detail }) => dispatch({ type: "preview", preview: detail })],
+    ["midrun.queue", ({ detail }) => dispatch({ type: "several", paused: detail.paused })],
     ["reconnecting", () => dispatch({ type: "offline", offline: true })],
     ["reconnected", () => reconnected()],
   ];

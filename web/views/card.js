@@ -45,8 +45,9 @@ export function card(tools, model, { id, depth }, index, count, home) {
 
 /** The card itself, which opens the job. @param {Tools} tools @param {Model} model @param {Job} job @param {number} depth @param {boolean} home */
 function opener(tools, model, job, depth, home) {
-  const { t, actions, url } = tools;
-  const id = job.job_id;
+  const { t, actions, dispatch, url } = tools;
+  const { job_id: id } = job;
+  const { selected } = model.several;
   const name = job.parent ? relativeName(tools, model, job, depth === 0) : titleOf(t, model, job);
   const picture = newestPicture(model, job);
   const [key, values] = sentence(job);
@@ -57,8 +58,9 @@ function opener(tools, model, job, depth, home) {
       type: "button",
       class: "midrun-open",
       "data-home": home,
-      "aria-label": t("tray.open", { name, state: t(`state.${job.state}`) }),
-      onClick: () => actions.open(id),
+      "aria-label": t(selected ? "several.choose" : "tray.open", { name, state: t(`state.${job.state}`) }),
+      "aria-pressed": selected ? String(selected.includes(id)) : undefined,
+      onClick: () => (selected ? dispatch({ type: "toggle", job_id: id }) : actions.open(id)),
     },
     h(
       "span",

@@ -7,6 +7,7 @@ import { dropping, importButton, incomingView } from "./bundles.js";
 import { card } from "./card.js";
 import { detailView } from "./detail.js";
 import { othersView } from "./others.js";
+import { severalView } from "./several.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
@@ -27,6 +28,7 @@ export function trayView(tools, model) {
       { key: "list", class: "midrun-tray", ...drop },
       header(tools, model),
       incomingView(tools, model),
+      severalView(tools, model),
       list(tools, model),
       othersView(tools, model),
       footer(tools, model),

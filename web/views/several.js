@@ -1,0 +1,100 @@
+// Above the list: the queue as a whole, jobs that a dead server left, and what is done to the selected ones.
+import { h } from "../ui/dom.js";
+import { filtered } from "../model/select.js";
+import { selectable } from "../model/select_several.js";
+import { button } from "./parts.js";
+/** @import { Model } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
+
+/** @param {Tools} tools @param {Model} model */
+export function severalView(tools, model) {
+  const { told, interrupted } = model.several;
+  return [
+    h("div", { key: "queue", class: "midrun-several" }, queueButtons(tools, model)),
+    interrupted > 1 && interruptedView(tools, model),
+    model.several.selected && selectionView(tools, model, model.several.selected),
+    told && h("p", { key: "told", class: "midrun-told midrun-alert", role: "alert" }, sentenceOf(tools, told)),
+  ];
+}
+
+/** @param {Tools} tools @param {{ n: number, of: number, why: string }} told */
+const sentenceOf = ({ t }, told) => (told.n ? t("several.refused", told) : told.why);
+
+/** @param {Tools} tools @param {Model} model */
+function queueButtons(tools, model) {
+  const { t, actions, dispatch } = tools;
+  const { paused, asked, selected } = model.several;
+  const [label, picture, act] = paused
+    ? /** @type {const} */ ([t("several.resumeAll"), "play", actions.resumeAll])
+    : /** @type {const} */ ([t("several.pauseAll"), "pause", actions.pauseAll]);
+  return [
+    button(label, picture, asked === null, act, { verb: paused ? "resumeAll" : "pauseAll" }),
+    paused && h("span", { class: "midrun-several-word", role: "status" }, t("several.paused")),
+    button(t(selected ? "several.done" : "several.select"), selected ? "close" : "done", true, () =>
+      dispatch({ type: "several", selected: selected ? null : [], sure: null, told: null }),
+      { verb: "select" },
+    ),
+  ];
+}
+
+/** @param {Tools} tools @param {Model} model */
+const interruptedView = ({ t, actions }, model) =>
+  h(
+    "div",
+    { key: "interrupted", class: "midrun-several midrun-told", role: "status" },
+    h("span", null, t("several.interrupted", { n: model.several.interrupted })),
+    button(t("several.resumeThese"), "play", model.several.asked === null, actions.resumeInterrupted, {
+      verb: "resumeInterrupted",
+    }),
+  );
+
+/** @param {Tools} tools @param {Model} model @param {string[]} selected */
+function selectionView(tools, model, selected) {
+  const { t, actions, dispatch } = tools;
+  const { asked, sure } = model.several;
+  const can = asked === null && selected.length > 0;
+  const small = { small: true };
+  const all = filtered(model);
+  const every = all.length > 0 && all.every((id) => selected.includes(id));
+  const ask = (/** @type {string} */ verb) => dispatch({ type: "several", sure: verb });
+  return h(
+    "div",
+    { key: "selection", class: "midrun-several", role: "toolbar", "aria-label": t("several.toolbar") },
+    h(
+      "label",
+      { class: "midrun-watch" },
+      h("input", {
+        type: "checkbox",
+        "data-verb": "every",
+        checked: every,
+        onChange: () => dispatch({ type: "several", selected: every ? [] : all }),
+      }),
+      t("several.selected", { n: selected.length }),
+    ),
+    sure === null
+      ? [
+          button(t("several.pause"), "pause", can, () => actions.askSelected("pause"), { ...small, verb: "pauseThese" }),
+          button(t("several.resume"), "play", can, () => actions.askSelected("resume"), { ...small, verb: "resumeThese" }),
+          button(t("several.abort"), "stop", can, () => ask("abort"), { ...small, verb: "abortThese" }),
+          button(t("several.delete"), "trash", can && selectable(model, "delete"), () => ask("delete"), { ...small, verb: "deleteThese" }),
+        ]
+      : reallyButton(tools, sure, selected.length),
+  );
+}
+
+/** Asks once, in place. @param {Tools} tools @param {string} verb @param {number} n */
+function reallyButton({ t, actions, dispatch }, verb, n) {
+  return h(
+    "button",
+    {
+      key: "really",
+      type: "button",
+      class: "midrun-button midrun-danger",
+      "data-verb": "really",
+      onClick: () => actions.askSelected(verb),
+      onBlur: () => dispatch({ type: "several", sure: null }),
+      ref: (/** @type {HTMLElement} */ element) => queueMicrotask(() => element.focus()),
+    },
+    t(`several.${verb}Really`, { n }),
+  );
+}
