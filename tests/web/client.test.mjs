@@ -238,3 +238,32 @@ test("a job of another server is taken over and opened, unless its server lives"
   assert.equal(get().tray.open, "away");
   assert.deepEqual([get().tray.others, get().tray.taken], [[], null]);
 });
+
+test("several jobs are asked at once, the oldest first, and what is refused is counted", async () => {
+  const error = { code: "illegal_transition", message: "Cannot abort job a: it is completed already." };
+  const outcomes = { jobs: [{ job_id: "a", state: "completed", error }, { job_id: "b", state: "aborted" }] };
+  const { api, store, actions, get } = page({
+    "POST /midrun/jobs/abort": outcomes,
+    "POST /midrun/jobs/delete": { jobs: [{ job_id: "b", state: null }] },
+    "POST /midrun/jobs/pause": [503, { error: { code: "unavailable", message: "not now" } }],
+    "GET /midrun/queue": { paused: true, interrupted: 3 },
+  });
+  store.dispatch({ type: "job", job: job("a", { created_at: "2026-01-01T00:00:00Z" }), at: 0 });
+  store.dispatch({ type: "job", job: job("b", { created_at: "2026-01-01T00:00:01Z" }), at: 0 });
+  for (const job_id of ["a", "b"]) store.dispatch({ type: "toggle", job_id });
+  assert.deepEqual(get().several.selected, ["b", "a"]);
+  await actions.askSelected("abort");
+  assert.equal(api.asked[0], 'POST /midrun/jobs/abort {"ids":["a","b"]}');
+  assert.deepEqual(get().several.told, { n: 1, of: 2, why: error.message });
+  assert.deepEqual([get().several.paused, get().several.interrupted], [true, 3]);
+  await actions.askSelected("delete");
+  assert.deepEqual(get().several.selected, ["a"]);
+  assert.equal(get().jobs.b, undefined);
+  await actions.pauseAll();
+  assert.deepEqual(get().several.told, { n: 0, of: 0, why: "not now" });
+  store.dispatch({ type: "toggle", job_id: "a" });
+  assert.deepEqual(get().several.selected, []);
+  api.asked.length = 0;
+  await actions.askSelected("abort");
+  assert.deepEqual(api.asked, [], "nothing is selected");
+});

@@ -39,7 +39,9 @@ export function card(tools, model, { id, depth }, index, count, home) {
     },
     opener(tools, model, job, depth, home),
     times(tools, model, job),
-    (touch || pointed === id || focused === id) && cardTools(tools, model, job),
+    !model.several.selected &&
+      (touch || pointed === id || focused === id) &&
+      cardTools(tools, model, job),
   );
 }
 

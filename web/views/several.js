@@ -13,7 +13,7 @@ export function severalView(tools, model) {
     h("div", { key: "queue", class: "midrun-several" }, queueButtons(tools, model)),
     interrupted > 1 && interruptedView(tools, model),
     model.several.selected && selectionView(tools, model, model.several.selected),
-    told && h("p", { key: "told", class: "midrun-told midrun-alert", role: "alert" }, sentenceOf(tools, told)),
+    told && h("p", { key: "told", class: "midrun-several midrun-alert", role: "alert" }, sentenceOf(tools, told)),
   ];
 }
 

@@ -1,0 +1,48 @@
+"""Many jobs at once in the panel: the whole queue, and a selection."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, expect
+
+from browser import RENDERERS, needs_chromium, screen
+from harness import Comfy
+from test_control import start
+
+pytestmark = needs_chromium
+
+
+def test_the_queue_is_paused_and_goes_on_and_a_selection_is_aborted(newest: Comfy, browser: Browser) -> None:
+    with screen(browser, newest, RENDERERS[0]) as shown:
+        first = start(newest, "bar-0", "3", seed=31)
+        newest.wait_at_gate("bar-0", 3)
+        waiting = [start(newest, f"bar-{n}", seed=31 + n) for n in (1, 2)]
+        panel = shown.open_panel()
+        card = {job_id: panel.locator(f'[data-job="{job_id}"] .midrun-open') for job_id in (first, *waiting)}
+        expect(card[waiting[1]]).to_be_visible()
+        shown.verb("pauseAll", panel).click()
+        expect(panel.locator(".midrun-several-word")).to_have_text("Queue paused")
+        expect(panel.locator(f'[data-job="{first}"]')).to_have_attribute("data-state", "paused")
+        shown.picture("several-paused")
+
+        shown.verb("select", panel).click()
+        expect(card[first]).to_have_attribute("aria-pressed", "false")
+        for job_id in waiting:
+            card[job_id].click()
+        expect(panel.get_by_role("toolbar", name="Selected jobs")).to_contain_text("2 selected")
+        shown.picture("several-selected")
+        shown.verb("abortThese", panel).click()
+        expect(shown.verb("really", panel)).to_have_text("Abort 2 jobs?")
+        shown.verb("really", panel).press("Enter")
+        for job_id in waiting:
+            expect(panel.locator(f'[data-job="{job_id}"]')).to_have_attribute("data-state", "aborted")
+        shown.verb("resumeThese", panel).click()
+        expect(panel.get_by_role("alert")).to_contain_text("2 of 2 were refused: Cannot resume job")
+        shown.picture("several-refused")
+        shown.verb("select", panel).click()
+
+        newest.open_gate("bar-0", 3)
+        shown.verb("resumeAll", panel).click()
+        expect(shown.verb("pauseAll", panel)).to_be_visible()
+        newest.wait_for(first, "completed")
+        card[first].click()
+        shown.state("completed", panel)
