@@ -16,11 +16,25 @@ from harness import Comfy, as_package
 
 as_package()
 
-# The files that take longest, which come first, so that the last to end is a short one; those that mostly
-# wait stand between those that compute.
+# The files that take longest, which come first, so that the last to end is a short one; those with a browser
+# and those without it take turns, so that two browsers hardly ever compute at once.
 LONGEST = tuple(
     f"test_{name}.py"
-    for name in ("browser", "samplers", "browser_travel", "endurance", "browser_details", "browser_places")
+    for name in (
+        "browser",
+        "samplers",
+        "browser_details",
+        "editing",
+        "endurance",
+        "browser_travel",
+        "remembering",
+        "browser_places",
+        "timetravel",
+        "browser_bundles",
+        "browser_ways",
+        "gallery",
+        "browser_store",
+    )
 )
 STARTED = frozenset({"comfy", "newest_server", "browser"})  # fixtures
 

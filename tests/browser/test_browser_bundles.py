@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from browser import RENDERERS, Screen, needs_chromium, screen
+from browser import IN_THE_PANEL, Screen, needs_chromium, screen
 from bundles import files_in, sealed, with_job, zipped
 from harness import Comfy
 from test_browser_travel import opened, queued, quick
 from test_control import pause_at
 
-pytestmark = [needs_chromium, pytest.mark.parametrize("renderer", RENDERERS)]
+pytestmark = [needs_chromium, pytest.mark.parametrize("renderer", IN_THE_PANEL)]
 
 DROP = """([selector, content, name]) => {
     const bytes = Uint8Array.from(atob(content), one => one.charCodeAt(0));

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 import graphs
-from browser import FRONTENDS, RENDERERS, frontend_root, needs_chromium, screen
+from browser import FRONTENDS, IN_THE_PANEL, frontend_root, needs_chromium, screen
 from harness import Comfy
 from test_control import pause_at
 
@@ -30,7 +30,7 @@ def two(tmp_path: Path) -> Iterator[tuple[Comfy, Comfy]]:
 
 def test_a_job_of_a_dead_server_is_taken_over(two: tuple[Comfy, Comfy], browser: Browser) -> None:
     one, other = two
-    with screen(browser, other, RENDERERS[0]) as shown:
+    with screen(browser, other, IN_THE_PANEL[0]) as shown:
         panel = shown.open_panel()
         expect(panel.locator(".midrun-others")).to_have_count(0)
         job_id = one.queue(graphs.base(steps=8, key="away", gates="4,5"))

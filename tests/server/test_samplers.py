@@ -104,18 +104,17 @@ def policies(number: int) -> tuple[str, ...]:
 
 
 def chosen(variation: str) -> list[str]:
-    """All five with MIDRUN_FULL=1; in an ordinary run two, another two for each variation."""
-    if os.environ.get("MIDRUN_FULL"):
-        return list(SAMPLERS)
-    first = list(VARIATIONS).index(variation)
-    return [SAMPLERS[(first + offset) % len(SAMPLERS)] for offset in (0, 2)]
+    """All five with MIDRUN_FULL=1; in an ordinary run one, another one for each variation."""
+    number = list(VARIATIONS).index(variation) % len(SAMPLERS)
+    return list(SAMPLERS) if os.environ.get("MIDRUN_FULL") else [SAMPLERS[number]]
 
 
 @pytest.mark.parametrize("variation", VARIATIONS)
 def test_every_kind_of_sampling_resumes_bit_identically(comfy: Comfy, variation: str) -> None:
     make = VARIATIONS[variation]
+    among = list(VARIATIONS).index(variation)
     faults = {
-        name: check(comfy, f"{variation}-{name}", partial(make, sampler=name), policies(number))
+        name: check(comfy, f"{variation}-{name}", partial(make, sampler=name), policies(among + number))
         for number, name in enumerate(chosen(variation))
     }
     assert {name: fault for name, fault in faults.items() if fault} == {}

@@ -19,6 +19,7 @@ from harness import Comfy
 
 FRONTENDS = ("1.32.9", "1.49.6", "1.58.1")
 RENDERERS = ("canvas", "nodes2")
+IN_THE_PANEL = RENDERERS[:1]  # for what the panel alone shows: it is the same in each
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"),
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # not by routes, which wait for the test
