@@ -177,10 +177,13 @@ class _Midrun:
         from .routes.handlers import Handlers, Needs
         from .routes.prompt_listener import PromptListener
         from .server_routes import table
+        from .state.services.incoming import Incoming
 
+        incoming = Incoming(self.control.instruments, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
         needs = Needs(
             self.control,
             self.gate,
+            incoming,
             self.definitions,
             self.files,
             self.results,
@@ -191,7 +194,7 @@ class _Midrun:
             self.home.path,
         )
         _route(self.server, table(Handlers(needs)))
-        listener = PromptListener(self.control, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
+        listener = PromptListener(self.control, incoming)
         self.server.add_on_prompt_handler(listener.on_prompt)
         self.server.app.on_response_prepare.append(listener.on_response)
 

@@ -7,21 +7,40 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from .routes.errors import guarded
+from .routes.errors import Handler, guarded
 from .routes.handlers import Handlers
 from .state.errors import Unavailable
 
 JOB = "/midrun/jobs/{id}"
+Route = tuple[str, str, Handler]
 
 
 def table(to: Handlers) -> list[web.RouteDef]:
-    routes = (
+    routes = (*_of_all(to), *_of_a_job(to))
+    return [web.route(method, path, guarded(handler)) for method, path, handler in routes]
+
+
+def _of_all(to: Handlers) -> tuple[Route, ...]:
+    return (
         ("GET", "/midrun/jobs", to.jobs.list),
         ("POST", "/midrun/jobs/import", to.bundles.take_in),
         ("POST", "/midrun/jobs/pause", to.several.pause),
         ("POST", "/midrun/jobs/resume", to.several.resume),
         ("POST", "/midrun/jobs/abort", to.several.abort),
         ("POST", "/midrun/jobs/delete", to.several.delete),
+        ("GET", "/midrun/failures", to.jobs.failures),
+        ("POST", "/midrun/drafts", to.drafts.make),
+        ("POST", "/midrun/drafts/go_on", to.drafts.go_on),
+        ("GET", "/midrun/queue", to.several.queue),
+        ("GET", "/midrun/usage", to.jobs.usage),
+        ("GET", "/midrun/store", to.sharing.list),
+        ("POST", "/midrun/store/{key}/take", to.sharing.take),
+        ("POST", "/midrun/drain", to.sharing.drain),
+    )
+
+
+def _of_a_job(to: Handlers) -> tuple[Route, ...]:
+    return (
         ("GET", JOB, to.jobs.get),
         ("DELETE", JOB, to.jobs.delete),
         ("POST", f"{JOB}/pause", to.jobs.pause),
@@ -46,14 +65,7 @@ def table(to: Handlers) -> list[web.RouteDef]:
         ("GET", f"{JOB}/sheet", to.compare.sheet),
         ("GET", f"{JOB}/bundle", to.bundles.export),
         ("GET", f"{JOB}/telemetry", to.telemetry.read),
-        ("GET", "/midrun/failures", to.jobs.failures),
-        ("GET", "/midrun/queue", to.several.queue),
-        ("GET", "/midrun/usage", to.jobs.usage),
-        ("GET", "/midrun/store", to.sharing.list),
-        ("POST", "/midrun/store/{key}/take", to.sharing.take),
-        ("POST", "/midrun/drain", to.sharing.drain),
     )
-    return [web.route(method, path, guarded(handler)) for method, path, handler in routes]
 
 
 def unavailable() -> list[web.RouteDef]:

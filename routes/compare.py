@@ -53,16 +53,15 @@ class CompareRoutes:
         return web.Response(body=content, content_type="image/webp", headers=headers)
 
     async def _grid(self, view: JobView) -> tuple[list[Cell], list[JobView]]:
-        """Of a fork the one that it is of, else the newest that was made of the job."""
-        parent_id, name = view.job_id, None
-        if view.cell is not None and view.parent_id is not None:
-            parent_id, name = view.parent_id, view.cell.grid
-        forks = [(fork.cell, fork) for fork in await self._registry.forks(parent_id) if fork.cell is not None]
-        if not forks:
+        """Of a fork or a draft the one that it is of, else the newest that was made of the job."""
+        name = view.cell.grid if view.cell is not None else None
+        if name is None:
+            forks = await self._registry.related("parent", view.job_id)
+            name = next((fork.cell.grid for fork in reversed(forks) if fork.cell is not None), None)
+        if name is None:
             raise NoGrid(view.job_id)
-        name = forks[-1][0].grid if name is None else name
-        mine = [(cell, fork) for cell, fork in forks if cell.grid == name]
-        return [cell for cell, _ in mine], [fork for _, fork in mine]
+        mine = [one for one in await self._registry.related("grid", name) if one.cell is not None]
+        return [one.cell for one in mine if one.cell is not None], mine
 
     async def _tile(self, view: JobView | None, step: int | None) -> Tile:
         if view is None:

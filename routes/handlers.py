@@ -8,10 +8,12 @@ from pathlib import Path
 
 from ..state.services.comparison import Comparing
 from ..state.services.control import Control
+from ..state.services.drafts import Drafts
 from ..state.services.editing import Definitions, Editing
 from ..state.services.exporting import Exporting
 from ..state.services.gate import Gate
 from ..state.services.importing import Importing
+from ..state.services.incoming import Incoming
 from ..state.services.preview_files import PreviewFiles
 from ..state.services.retention import usage
 from ..state.services.several import Several
@@ -21,6 +23,7 @@ from ..state.sharing.shared import Shared
 from .breakpoints import BreakpointRoutes
 from .bundles import BundleRoutes
 from .compare import CompareRoutes
+from .drafts import DraftRoutes
 from .edits import EditRoutes
 from .jobs import JobRoutes
 from .pictures import PictureRoutes
@@ -37,6 +40,7 @@ class Needs:
 
     control: Control
     gate: Gate
+    incoming: Incoming
     definitions: Definitions
     files: PreviewFiles
     latents: Latents
@@ -54,7 +58,10 @@ class Handlers:
         travel = TimeTravel(control, editing, needs.files)
         comparing = Comparing(registry, travel, needs.definitions, needs.files)
         self.jobs = JobRoutes(control, editing, keeps, partial(usage, needs.home))
-        self.several = SeveralRoutes(Several(control, needs.gate), needs.gate, keeps)
+        several = Several(control, needs.gate)
+        drafts = Drafts(control, needs.incoming, needs.definitions, several)
+        self.several = SeveralRoutes(several, needs.gate, keeps)
+        self.drafts = DraftRoutes(drafts, keeps)
         self.edits = EditRoutes(editing)
         self.travel = TravelRoutes(control, travel, keeps)
         self.pictures = PictureRoutes(registry, needs.latents, pictures)

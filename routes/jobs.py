@@ -31,7 +31,10 @@ class JobRoutes:
         self._usage = usage
 
     async def list(self, request: web.Request) -> web.Response:
-        parsing.only(request.query, {"state", "limit", "before"})
+        parsing.only(request.query, {"state", "limit", "before", "grid"})
+        if "grid" in request.query:
+            views = await self._control.registry.related("grid", request.query["grid"])
+            return web.json_response({"jobs": [view.to_json() for view in views], "next": None})
         states = frozenset(parsing.state(name) for name in request.query.get("state", "").split(",") if name)
         limit = parsing.integer("limit", request.query.get("limit", "50"), 1, MAX_LIMIT)
         before = request.query.get("before")

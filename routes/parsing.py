@@ -17,6 +17,7 @@ from ..state.pictures.previews import PreviewKind, Quality, Wanted
 from ..state.states import AbortMode, State
 
 MAX_BODY = 4 * 1024 * 1024
+MOST_IDS = 10_000
 
 
 def job_id(request: web.Request) -> str:
@@ -72,6 +73,25 @@ def number(name: str, text: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise BadRequest(f"{name} must be a number from {low:g} to {high:g}, not {text[:40]!r}.")
     return value
+
+
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        told = json.dumps(value)[:40]
+        raise BadRequest(f"{name} must be a whole number from {low} to {high}, not {told}.")
+    return value
+
+
+def texts(name: str, value: Any) -> list[str] | None:
+    """A list of texts; one text is a list of one."""
+    found = [value] if isinstance(value, str) else value
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise BadRequest(f"{name} must be a list of texts, not {json.dumps(value)[:40]}.")
+    if not 0 < len(found) <= MOST_IDS:
+        raise BadRequest(f"{name} must have 1 to {MOST_IDS} entries.")
+    return found
 
 
 def storable(text: str | None) -> str | None:

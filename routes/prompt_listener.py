@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import uuid
-from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,10 +12,8 @@ from aiohttp import web
 
 from ..state.breakpoints.breakpoints import of_workflow
 from ..state.job.job import Job
-from ..state.job.request import Request
 from ..state.services.control import Control
-from ..state.states import QueuePolicy
-from ..state.workflow.graph import class_type
+from ..state.services.incoming import Incoming, policy_of
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +21,9 @@ log = logging.getLogger(__name__)
 class PromptListener:
     """Notices prompts on their way in, what became of them, and ComfyUI's own Cancel."""
 
-    def __init__(self, control: Control, class_types: Iterable[str], secret_keys: Iterable[str]) -> None:
+    def __init__(self, control: Control, incoming: Incoming) -> None:
         self._control = control
-        self._class_types = frozenset(class_types)
-        self._secret_keys = frozenset(secret_keys)
+        self._incoming = incoming
         self._submitted: ContextVar[Job | None] = ContextVar("midrun_submitted", default=None)
 
     def on_prompt(self, body: Any) -> Any:
@@ -37,9 +32,9 @@ class PromptListener:
         prompt = body.get("prompt") if isinstance(body, dict) else None
         if not isinstance(prompt, dict):
             return body
-        request = self._request(body)
+        request = self._incoming.request(body)
         stopping = self._control.instruments.stopping(request.prompt, of_workflow(request.extra_data))
-        watched = self._watched_nodes(stopping)
+        watched = self._incoming.watched(stopping)
         if not watched:
             return body
         if body.get("prompt_id") is None:
@@ -48,7 +43,7 @@ class PromptListener:
         if not _encodable(prompt_id):
             log.warning("Midrun does not watch a prompt whose prompt_id is not valid Unicode")
             return body
-        job = self._control.registry.add(prompt_id, request, _policy(watched))
+        job = self._control.registry.add(prompt_id, request, policy_of(watched))
         if job is None:
             log.warning("Midrun does not watch prompt %r: an earlier job has that prompt_id", prompt_id[:100])
             return body
@@ -78,21 +73,6 @@ class PromptListener:
                 if isinstance(prompt_id, str):
                     self._control.cancelled(prompt_id)
 
-    def _watched_nodes(self, prompt: dict[str, Any]) -> list[dict[str, Any]]:
-        named = {node_id: class_type(prompt, node_id) for node_id in prompt}
-        return [prompt[node_id] for node_id, kind in named.items() if kind in self._class_types]
-
-    def _request(self, body: dict[str, Any]) -> Request:
-        extra = body.get("extra_data")
-        extra = copy.deepcopy(extra) if isinstance(extra, dict) else {}
-        secrets = {key: extra.pop(key) for key in self._secret_keys & extra.keys()}
-        if "client_id" in body:
-            extra["client_id"] = body["client_id"]
-        targets = body.get("partial_execution_targets")
-        outputs = tuple(str(target) for target in targets) if isinstance(targets, list) else None
-        prompt = self._control.instruments.first(copy.deepcopy(body["prompt"]))
-        return Request(prompt, extra, outputs, secrets)
-
 
 async def _lenient_body(request: web.Request) -> dict[str, Any]:
     """The body that ComfyUI's own handler has read already."""
@@ -101,15 +81,6 @@ async def _lenient_body(request: web.Request) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _policy(nodes: list[dict[str, Any]]) -> QueuePolicy:
-    for node in nodes:
-        inputs = node.get("inputs")
-        policy = inputs.get("queue_policy") if isinstance(inputs, dict) else None
-        if isinstance(policy, str) and policy in {known.value for known in QueuePolicy}:
-            return QueuePolicy(policy)
-    return QueuePolicy.AUTO
 
 
 def _encodable(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aiohttp import web
@@ -14,8 +13,6 @@ from ..state.states import PauseReason, State
 from . import parsing
 from .errors import told
 from .ports import KeepsHistory
-
-MOST_IDS = 10_000
 
 
 class SeveralRoutes:
@@ -33,22 +30,22 @@ class SeveralRoutes:
     async def pause(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
         which = _which(body)
-        return _answer(await (self._several.pause_all() if which is None else self._several.pause(which)))
+        return answer(await (self._several.pause_all() if which is None else self._several.pause(which)))
 
     async def resume(self, request: web.Request) -> web.Response:
         which, keep = _which(await parsing.body(request)), self._keeps_history(request)
         if which is None:
-            return _answer(await self._several.resume_all(keep))
-        return _answer(await self._several.resume(which, keep))
+            return answer(await self._several.resume_all(keep))
+        return answer(await self._several.resume(which, keep))
 
     async def abort(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
         ended = parsing.ending({name: body.pop(name) for name in ("mode", "reason") if name in body})
         which = _named(body, "abort")
-        return _answer(await self._several.abort(which, *ended, self._keeps_history(request)))
+        return answer(await self._several.abort(which, *ended, self._keeps_history(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
-        return _answer(await self._several.delete(_named(await parsing.body(request), "delete")))
+        return answer(await self._several.delete(_named(await parsing.body(request), "delete")))
 
 
 def _which(body: dict[str, Any]) -> Which | None:
@@ -56,7 +53,7 @@ def _which(body: dict[str, Any]) -> Which | None:
     parsing.only(body, {"ids", "state", "pause_reason"})
     if not body:
         return None
-    ids, states, reasons = (_texts(name, body.get(name)) for name in ("ids", "state", "pause_reason"))
+    ids, states, reasons = (parsing.texts(name, body.get(name)) for name in ("ids", "state", "pause_reason"))
     if (ids is None) is (states is None):
         raise BadRequest('Name the jobs either by "ids" or by "state".')
     if ids is not None and reasons is not None:
@@ -72,18 +69,6 @@ def _named(body: dict[str, Any], verb: str) -> Which:
     return which
 
 
-def _texts(name: str, value: Any) -> list[str] | None:
-    """A list of texts; one text is a list of one."""
-    found = [value] if isinstance(value, str) else value
-    if found is None:
-        return None
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise BadRequest(f"{name} must be a list of texts, not {json.dumps(value)[:40]}.")
-    if not 0 < len(found) <= MOST_IDS:
-        raise BadRequest(f"{name} must have 1 to {MOST_IDS} entries.")
-    return found
-
-
 def _reason(name: str) -> PauseReason:
     try:
         return PauseReason(name)
@@ -92,7 +77,7 @@ def _reason(name: str) -> PauseReason:
         raise BadRequest(f"pause_reason must be one or more of {names}, not {name[:40]!r}.") from None
 
 
-def _answer(outcomes: list[Outcome]) -> web.Response:
+def answer(outcomes: list[Outcome]) -> web.Response:
     return web.json_response({"jobs": [_told(outcome) for outcome in outcomes]})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aiohttp import web
@@ -25,7 +24,7 @@ class TravelRoutes:
     async def step(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
         parsing.only(body, {"count"})
-        count = _whole("count", body.get("count", 1), -MOST_STEPS, MOST_STEPS)
+        count = parsing.whole("count", body.get("count", 1), -MOST_STEPS, MOST_STEPS)
         if count == 0:
             raise BadRequest("count must not be 0. A positive count steps forward, a negative one goes back.")
         any_id = parsing.job_id(request)
@@ -37,7 +36,7 @@ class TravelRoutes:
     async def rewind(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
         parsing.only(body, {"step", "node_id", "iteration", "params"})
-        step = _whole("step", body.get("step"), 0, 2**31)
+        step = parsing.whole("step", body.get("step"), 0, 2**31)
         params = _by_input("params", body.get("params", {}))
         any_id, where = parsing.job_id(request), (_node_id(body), _iteration(body))
         view = await self._travel.rewind(any_id, step, *where, params)
@@ -51,21 +50,14 @@ class TravelRoutes:
         parsing.only(body, {"step", "node_id", "iteration", "params", "count", "vary"})
         views = await self._travel.fork(
             parsing.job_id(request),
-            _whole("step", body.get("step"), 0, 2**31),
+            parsing.whole("step", body.get("step"), 0, 2**31),
             _node_id(body),
             _by_input("params", body.get("params", {})),
             _vary(body.get("vary", {})),
-            _whole("count", body.get("count", 1), 1, MOST_STEPS),
+            parsing.whole("count", body.get("count", 1), 1, MOST_STEPS),
             _iteration(body),
         )
         return web.json_response({"jobs": [view.to_json() for view in views]}, status=202)
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        told = json.dumps(value)[:40]
-        raise BadRequest(f"{name} must be a whole number from {low} to {high}, not {told}.")
-    return value
 
 
 def _node_id(body: dict[str, Any]) -> str | None:
@@ -77,7 +69,7 @@ def _node_id(body: dict[str, Any]) -> str | None:
 
 def _iteration(body: dict[str, Any]) -> int | None:
     iteration = body.get("iteration")
-    return None if iteration is None else _whole("iteration", iteration, 1, 2**31)
+    return None if iteration is None else parsing.whole("iteration", iteration, 1, 2**31)
 
 
 def _by_input(name: str, value: Any) -> dict[str, dict[str, Any]]:

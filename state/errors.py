@@ -95,14 +95,14 @@ class NoTake(MidrunError):
 
 
 class NoGrid(MidrunError):
-    """A job without a grid of forks."""
+    """A job without a grid of forks or drafts."""
 
     code = "no_grid"
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
             f"Job {short(job_id)} has no grid to show: it was not forked into several jobs at once, and it "
-            "is not one of such forks. POST fork with `vary` makes a grid."
+            "is not one of such forks, nor a draft. POST fork with `vary` makes a grid."
         )
 
 
@@ -141,9 +141,17 @@ class EditRefused(InvalidParams):
         super().__init__(f"Nothing was changed in job {short(job_id)}. {told}{more}", rejected)
 
 
+class DraftsRefused(InvalidParams):
+    """Drafts that cannot be made."""
+
+    def __init__(self, because: str, rejected: list[dict[str, Any]]) -> None:
+        super().__init__(f"No draft was made: {because}", rejected)
+
+
 class RunRefused(InvalidParams):
     """ComfyUI's validation refused another run of the job's workflow."""
 
     def __init__(self, job_id: str, because: str, rejected: list[dict[str, Any]]) -> None:
+        self.because = because
         told = f"ComfyUI refused to run job {short(job_id)} again: {because} The job is unchanged; "
         super().__init__(told + "resume it once that is fixed.", rejected)

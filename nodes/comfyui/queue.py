@@ -113,8 +113,8 @@ class ComfyQueue:
         return PreparedRun(prompt_id, Request(prompt, extra, tuple(left or outputs), request.secrets))
 
     def put(self, run: PreparedRun, forget: tuple[str, ...]) -> None:
-        """Queue the run ahead of what waits; its job's earlier runs, but for one that was completed, leave
-        ComfyUI's history.
+        """Queue the run, ahead of what waits unless it is to be behind; its job's earlier runs, but for one
+        that was completed, leave ComfyUI's history.
         """
         request = run.request
         with self._queue.mutex:
@@ -123,7 +123,7 @@ class ComfyQueue:
                     self._forgotten[prompt_id] = run.prompt_id
                 elif _ended(self._queue.history[prompt_id]).event is not Event.COMPLETE:
                     self._forget(prompt_id, run.prompt_id)
-            number = self._number(run)
+            number = self._next_number() if run.behind else self._number(run)
             item = (number, run.prompt_id, request.prompt, request.extra_data, list(request.outputs or ()))
             self._queue.put((*item, dict(request.secrets or {})))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +63,11 @@ def axes_of(vary: dict[str, dict[str, list[Any]]]) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def cells(name: str, axes: tuple[Axis, ...], count: int) -> list[Cell]:
-    """Every combination, each `count` times; one where nothing varies."""
+def cells(name: str, axes: tuple[Axis, ...], count: int, most: int) -> list[Cell]:
+    """Every combination, each `count` times; one where nothing varies. Raises BadRequest for too many."""
+    number = count * math.prod(len(axis.values) for axis in axes)
+    if number > most:
+        raise BadRequest(f"That would be {number} jobs; the limit is {most} at once.")
     places = itertools.product(*(range(len(axis.values)) for axis in axes))
     return [Cell(name, axes, at, repeat) for at in places for repeat in range(count)]
 

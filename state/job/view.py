@@ -15,7 +15,7 @@ from ..surroundings import Imported
 from ..telemetry import Telemetry
 from ..workflow.edits import History, summary
 from ..workflow.kept import Kept
-from .fork_grid import Cell
+from .fork_grid import Cell, variant
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class JobView:
     take: Take | None = None  # until the next live evaluation
     parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
     parent_step: int | None = None
-    cell: Cell | None = None  # of the grid of forks that it was made with
+    cell: Cell | None = None  # of the grid of forks or drafts that it was made with
     breakpoints: Breakpoints = ()
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
     exactness: Exactness = Exactness()  # of a resume
@@ -210,6 +210,7 @@ class JobView:
             "take": self.take.to_json() if self.take else None,
             "parent": self.parent_json(),
             "grid": self.cell.grid if self.cell else None,
+            "varied": variant(self.cell) if self.cell else None,
             "paused_before": self.paused_before.display_id if self.paused_before else None,
             "paused_because": self.auto_resume.because if self.auto_resume else None,
             "exactness": self.exactness.to_json(),

@@ -44,11 +44,12 @@ class Presence:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A validated run of a job, ready to be queued. since: see ResumedRuns.numbers"""
+    """A validated run of a job, ready to be queued. since: see ResumedRuns.numbers; behind: all that waits"""
 
     prompt_id: str
     request: Request
     since: int | None = None
+    behind: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,9 +211,8 @@ class Control:
             raise
         edited = bool(taken) or rewritten is not None
         self.registry.add_run(job, run.prompt_id, request if edited else None, taken)
-        found_at_start = view.pause_reason is PauseReason.SERVER_RESTART
-        run = replace(run, since=job.cursor if found_at_start else None)
-        self.queue.put(_with_edits_told(run, job), earlier)
+        since = job.cursor if view.pause_reason is PauseReason.SERVER_RESTART else None
+        self.queue.put(_with_edits_told(replace(run, since=since), job), earlier)
         self.follow()
 
     async def _resume_when_paused(self, job: Job, keep_history: bool) -> None:

@@ -46,6 +46,27 @@ class Definitions(Protocol):
     def display_name(self, class_type: str) -> str: ...
 
 
+def value_refusal(
+    definitions: Definitions, prompt: Prompt, node_id: str, name: str, value: Any
+) -> str | None:
+    """Why the input of that node cannot have that value, or None."""
+    class_type = graph.class_type(prompt, node_id)
+    if class_type is None:
+        return "there is no such node in the job's workflow"
+    definition = definitions.inputs(class_type).get(name)
+    given = graph.inputs(prompt, node_id)
+    if definition is None and name not in given:
+        return f"{definitions.display_name(class_type)} has no such input"
+    source = graph.link(given.get(name))
+    if source is not None:
+        return f"it is connected to node {source}; edit that node instead"
+    if definition is None:
+        return None if isinstance(value, type(given[name])) else "it must be of the same type as before"
+    if not definition.editable and name not in given:
+        return "it takes a connection, not a value"
+    return refusal(definition, value)
+
+
 class Editing:
     """Reads and changes the parameters of jobs."""
 
@@ -136,30 +157,13 @@ class Editing:
         rejected: list[dict[str, Any]] = []
         paths = _paths(wanted)
         for path, value in paths.items():
-            reason = self._refusal(at.prompt, *path, value)
+            reason = value_refusal(self._definitions, at.prompt, *path, value)
             told = _told(path, reason) if reason else self._ineffective(at, path)
             if told is not None:
                 rejected.append(told)
         if rejected:
             raise EditRefused(at.job_id, rejected)
         return paths
-
-    def _refusal(self, prompt: Prompt, node_id: str, name: str, value: Any) -> str | None:
-        class_type = graph.class_type(prompt, node_id)
-        if class_type is None:
-            return "there is no such node in the job's workflow"
-        definition = self._definitions.inputs(class_type).get(name)
-        given = graph.inputs(prompt, node_id)
-        if definition is None and name not in given:
-            return f"{self._definitions.display_name(class_type)} has no such input"
-        source = graph.link(given.get(name))
-        if source is not None:
-            return f"it is connected to node {source}; edit that node instead"
-        if definition is None:
-            return None if isinstance(value, type(given[name])) else "it must be of the same type as before"
-        if not definition.editable and name not in given:
-            return "it takes a connection, not a value"
-        return refusal(definition, value)
 
     def _ended(self, at: Standpoint, wanted: dict[str, Any]) -> IllegalTransition:
         """Why a job that has ended is not edited, and the way that there is."""

@@ -40,12 +40,13 @@ class Gate:
 
     def makes_way(self, job: Job) -> bool:
         """Whether a job that is paused gives its place to what waits in the queue."""
-        policy = job.view().queue_policy
-        if policy is QueuePolicy.HOLD:
+        view = job.view()
+        is_draft = view.cell is not None and view.parent_id is None
+        if view.queue_policy is QueuePolicy.HOLD and not is_draft:
             return False
         if self.closed:
             return not self._asked_for.isdisjoint(self._waiting())
-        return policy is QueuePolicy.PARK or bool(self._waiting())
+        return view.queue_policy is QueuePolicy.PARK or bool(self._waiting())
 
     def on_change(self, job: Job, view: JobView, change: Change | None) -> None:
         """A listener of the registry."""

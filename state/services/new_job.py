@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 
 from ..breakpoints.breakpoints import Breakpoints
+from ..job.fork_grid import Cell
 from ..job.machine import utc
 from ..job.view import JobView
 from ..job.warnings import NOT_IN_DATABASE
@@ -40,7 +42,20 @@ class TakenIds:
             self._ids.difference_update(ids)
 
 
-def queued(prompt_id: str, policy: QueuePolicy, breakpoints: Breakpoints, trouble: str | None) -> JobView:
+@dataclass(frozen=True)
+class Draft:
+    """What a draft has from its beginning. cell: of the grid that it is one of; breakpoints: of its own"""
+
+    cell: Cell | None = None
+    breakpoints: Breakpoints = ()
+
+
+NONE = Draft()  # of a job that is none
+
+
+def queued(
+    prompt_id: str, policy: QueuePolicy, breakpoints: Breakpoints, trouble: str | None, cell: Cell | None
+) -> JobView:
     """Of a prompt on its way to the queue. trouble: why it cannot be stored"""
     now = utc(time.time())
     warnings = {NOT_IN_DATABASE[0]: NOT_IN_DATABASE[1].format(trouble)} if trouble else {}
@@ -52,5 +67,6 @@ def queued(prompt_id: str, policy: QueuePolicy, breakpoints: Breakpoints, troubl
         now,
         queue_policy=policy,
         warnings=warnings,
+        cell=cell,
         breakpoints=breakpoints,
     )

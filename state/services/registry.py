@@ -28,7 +28,7 @@ from ..store.store import Store, StoredJob
 from ..workflow import graph
 from ..workflow.edits import Edits
 from ..workflow.kept import Kept
-from .new_job import TakenIds, queued
+from .new_job import NONE, Draft, TakenIds, queued
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Job, JobView, Change | None], None]
@@ -64,10 +64,10 @@ class Registry:
 
     # -- a job's life ----------------------------------------------------------------------------------
 
-    def add(self, prompt_id: str, request: Request, policy: QueuePolicy) -> Job | None:
+    def add(self, prompt_id: str, request: Request, policy: QueuePolicy, draft: Draft = NONE) -> Job | None:
         """A watched prompt is on its way to the queue. None when that id is taken by an earlier job."""
-        breakpoints = (*self._breakpoints(), *of_workflow(request.extra_data))
-        view = queued(prompt_id, policy, breakpoints, self.store.database.trouble_at_start)
+        breakpoints = (*self._breakpoints(), *of_workflow(request.extra_data), *draft.breakpoints)
+        view = queued(prompt_id, policy, breakpoints, self.store.database.trouble_at_start, draft.cell)
         job = self._make_job(view, request)
         if not self.taken.claim(prompt_id):
             return None
@@ -192,9 +192,9 @@ class Registry:
         stored = await asyncio.wrap_future(self.store.page(states, limit, before))
         return [(row.cursor, self._present(row)) for row in stored]
 
-    async def forks(self, parent_id: str) -> list[JobView]:
-        """The jobs that were forked from that one, the oldest first, as they are now."""
-        stored = await asyncio.wrap_future(self.store.forks(parent_id))
+    async def related(self, how: str, name: str) -> list[JobView]:
+        """The jobs of that parent, or of that grid, the oldest first, as they are now."""
+        stored = await asyncio.wrap_future(self.store.related(how, name))
         return [self._present(row) for row in stored]
 
     # -- being told ------------------------------------------------------------------------------------

@@ -66,22 +66,23 @@ class Several:
         return await self.resume(Which(states=GOES_ON, waiting=False), keep_history)
 
     async def pause(self, which: Which) -> list[Outcome]:
-        return await self._each(which, lambda job_id: self._control.pause(job_id, 0))
+        return await self.each(which, lambda job_id: self._control.pause(job_id, 0))
 
     async def resume(self, which: Which, keep_history: bool) -> list[Outcome]:
-        return await self._each(which, lambda job_id: self._control.resume(job_id, None, keep_history))
+        return await self.each(which, lambda job_id: self._control.resume(job_id, None, keep_history))
 
     async def abort(self, which: Which, mode: AbortMode, reason: str | None, keep: bool) -> list[Outcome]:
-        return await self._each(which, lambda job_id: self._control.abort(job_id, mode, reason, keep))
+        return await self.each(which, lambda job_id: self._control.abort(job_id, mode, reason, keep))
 
     async def delete(self, which: Which) -> list[Outcome]:
-        return await self._each(which, self._control.delete)
+        return await self.each(which, self._control.delete)
 
-    # -- inside ----------------------------------------------------------------------------------------
-
-    async def _each(self, which: Which, verb: Callable[[str], Awaitable[JobView | None]]) -> list[Outcome]:
+    async def each(self, which: Which, verb: Callable[[str], Awaitable[JobView | None]]) -> list[Outcome]:
+        """What the verb does to each; it raises MidrunError where it refuses."""
         ids = which.ids or await self._found(which)
         return [await self._outcome(job_id, verb) for job_id in ids]
+
+    # -- inside ----------------------------------------------------------------------------------------
 
     async def _outcome(self, job_id: str, verb: Callable[[str], Awaitable[JobView | None]]) -> Outcome:
         try:

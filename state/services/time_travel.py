@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..errors import BadRequest, MidrunError, NoStep, Unavailable
+from ..errors import MidrunError, NoStep, Unavailable
 from ..exactness import INEXACT, Exactness
 from ..job.fork_grid import Cell, axes_of, cells, variant
 from ..job.job import Job
@@ -134,9 +134,7 @@ class TimeTravel:
 
         All or none: raises EditRefused or RunRefused before there is any.
         """
-        places = cells(uuid.uuid4().hex, axes_of(vary or {}), count)
-        if len(places) > MOST_FORKS:
-            raise BadRequest(f"That would be {len(places)} jobs; the limit is {MOST_FORKS} at once.")
+        places = cells(uuid.uuid4().hex, axes_of(vary or {}), count, MOST_FORKS)
         job = await self._registry.load(any_id)
         place = await self.find(job, node_id, step, iteration)
         self._registry.save_telemetry(job)

@@ -38,6 +38,7 @@ from .rows import (
 )
 
 ENDED_AT_ONCE = 5000
+RELATED = {"parent": "parent_id", "grid": "json_extract(grid_json, '$.grid')"}
 
 
 @dataclass(frozen=True)
@@ -221,11 +222,11 @@ class Store:
 
         return self.database.read(page)
 
-    def forks(self, parent_id: str) -> Future[list[StoredJob]]:
-        """The oldest first."""
+    def related(self, how: str, name: str) -> Future[list[StoredJob]]:
+        """The oldest first. how: one of RELATED"""
         jobs = f"SELECT *, {PAUSED_S} AS paused_until_now_s FROM job_debug_state"
-        sql = f"{jobs} WHERE parent_id = ? ORDER BY id"
-        return self.database.read(lambda db: [_stored(db, row) for row in list(db.query(sql, [parent_id]))])
+        sql = f"{jobs} WHERE {RELATED[how]} = ? ORDER BY id"
+        return self.database.read(lambda db: [_stored(db, row) for row in list(db.query(sql, [name]))])
 
     def previews(self, job_id: str) -> Future[list[Preview]]:
         def previews(db: Database) -> list[Preview]:

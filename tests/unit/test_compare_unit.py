@@ -15,13 +15,13 @@ from midrun.state.pictures.contact_sheet import GREY, PAPER, SMALLEST, Tile, con
 
 def test_a_grid_has_a_cell_for_each_combination_and_comes_back_from_its_row() -> None:
     axes = axes_of({"3": {"cfg": [4, 7.5]}, "4": {"text": ["a\nb", "c" * 60]}})
-    made = cells("g", axes, 2)
+    made = cells("g", axes, 2, 16)
     assert len(made) == 8 and len({(cell.column, cell.row) for cell in made}) == 8
     assert variant(made[2]) == {"3": {"cfg": 4}, "4": {"text": "c" * 60}}
     assert all(cell_of(cell.to_row()) == cell for cell in made)
     assert [axis.label(0) for axis in axes] == ["cfg 4", "text a b"]
     assert (axes[0].label(1), len(axes[1].label(1))) == ("cfg 7.5", 40)
-    assert cells("g", (), 2)[1] == Cell("g", (), (), 1)
+    assert cells("g", (), 2, 16)[1] == Cell("g", (), (), 1)
     assert Axis("3", "cfg", (3.0,)).label(0) == "cfg 3"
     with pytest.raises(BadRequest):
         axes_of({"3": {"a": [1], "b": [1]}, "4": {"c": [1]}})
