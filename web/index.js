@@ -12,6 +12,7 @@ import { readTab } from "./views/tabs.js";
 import { trayView } from "./views/tray.js";
 import { createBadges } from "./comfyui/badges.js";
 import { createCommands, keybindings, menuCommands } from "./comfyui/commands.js";
+import { createDraftMenu } from "./comfyui/draft_menu.js";
 import { createEffects } from "./comfyui/effects.js";
 import { createNodeBreakpoints } from "./comfyui/node_breakpoints.js";
 import { createNodeWidgets } from "./comfyui/node_widgets.js";
@@ -30,6 +31,7 @@ const screen = createScreen(store, page.hasTexts);
 const widgets = createNodeWidgets(page, store, screen, tools);
 const badges = createBadges(page, page.t);
 const breakpoints = createNodeBreakpoints(page, page.t, "Midrun: Pause before this node");
+const drafts = createDraftMenu(page, page.t, "Midrun: Draft seeds…", actions.askToDraft);
 const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel);
 const markTitle = createTitleMark(document);
 
@@ -73,7 +75,7 @@ app.registerExtension({
     });
     await actions.refresh();
   },
-  getNodeMenuItems: (/** @type {any} */ node) => breakpoints.menu(node),
+  getNodeMenuItems: (/** @type {any} */ node) => [...breakpoints.menu(node), ...drafts.menu(node)],
   nodeCreated(/** @type {any} */ node) {
     breakpoints.follow(node);
     if (!widgets.isOwn(node)) return;

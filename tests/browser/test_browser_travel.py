@@ -303,7 +303,7 @@ def test_a_node_of_the_workflow_is_paused_before(newest: Comfy, browser: Browser
         given = graphs.slow_decode(quick(f"node-{renderer}"), f"node-{renderer}", 0.1)
         ids = shown.load(given, "Stops")
         shown.show(ids["decode"])
-        _node_menu(shown, ids["decode"], "Midrun: Pause before this node")
+        node_menu(shown, ids["decode"], "Midrun: Pause before this node")
         carried = "id => app.graph.getNodeById(id).properties['Midrun.breakpoints']"
         assert shown.page.evaluate(carried, ids["decode"]) == [{"kind": "node"}]
         shown.picture(f"node-dot-{renderer}")
@@ -326,7 +326,7 @@ def test_a_node_of_the_workflow_is_paused_before(newest: Comfy, browser: Browser
 
         shown.command("Workspace.ToggleSidebarTab.midrun")
         shown.show(ids["decode"])
-        _node_menu(shown, ids["decode"], "Midrun: Do not pause before this node")
+        node_menu(shown, ids["decode"], "Midrun: Do not pause before this node")
         assert shown.page.evaluate(carried, ids["decode"]) is None
         assert _dots(shown, ids["decode"]) == 0
 
@@ -343,7 +343,7 @@ def _dots(shown: Screen, node_id: str) -> int:
     return shown.page.evaluate(badges, node_id)
 
 
-def _node_menu(shown: Screen, node_id: str, label: str) -> None:
+def node_menu(shown: Screen, node_id: str, label: str) -> None:
     """By the right mouse button on the node's title."""
     if shown.renderer == "nodes2":
         header = shown.page.locator(f'[data-node-id="{node_id}"] .lg-node-header').first

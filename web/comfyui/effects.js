@@ -109,7 +109,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
         readTab(actions, open, tab);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);
       if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
-      overlays([model.viewer, model.abort, model.confirm, model.fork].some((one) => one !== null));
+      overlays([model.viewer, model.abort, model.confirm, model.fork, model.board, model.draftForm].some((one) => one !== null));
     },
 
     /** Another graph is on screen. */

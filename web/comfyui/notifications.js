@@ -1,5 +1,6 @@
 // What the user notices without looking at Midrun: a mark on the title of the browser's tab, and toasts.
 import { sentence, titleOf } from "../model/select.js";
+import { isDraft } from "../model/select_board.js";
 import { whileWanted } from "../ui/schedule.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
@@ -19,8 +20,8 @@ export function notify(model, before, t, toast) {
   for (const id of model.order) {
     const [job, was] = [model.jobs[id], before.jobs[id]];
     if (was === undefined || was === job || was.state === job.state) continue;
-    const byItself =
-      job.state === "paused" && (job.error !== null || !ASKED_FOR.includes(job.pause_reason ?? "user"));
+    const asked = isDraft(job) || ASKED_FOR.includes(job.pause_reason ?? "user");
+    const byItself = job.state === "paused" && (job.error !== null || !asked);
     if (!byItself && job.state !== "failed") continue;
     const [key, values] = sentence(job);
     const name = titleOf(t, model, job);

@@ -102,7 +102,8 @@ export function createPage(app, api, here) {
         app.extensionManager.setting.set(id, value),
       workflowId,
       async canvas() {
-        return { prompt: (await app.graphToPrompt()).output, automatic: automatic(root()) };
+        const { output, workflow } = await app.graphToPrompt();
+        return { prompt: output, workflow, automatic: automatic(root()) };
       },
       async insertExample() {
         const pack = decodeURIComponent(new URL(here).pathname.split("/").at(-2) ?? "");

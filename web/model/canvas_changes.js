@@ -5,7 +5,7 @@ import { same } from "../ui/records.js";
 
 /**
  * @typedef {Record<string, { inputs?: Record<string, any> }>} Prompt  API format, by execution id
- * @typedef {{ prompt: Prompt, automatic: Set<string> }} Canvas  the graph on screen, and (by `pathKey`) what the
+ * @typedef {{ prompt: Prompt, automatic: Set<string>, workflow?: any }} Canvas  the graph on screen, and as a file, and (by `pathKey`) what the
  *   frontend changes by itself after each queueing, such as a randomized seed
  */
 

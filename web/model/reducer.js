@@ -1,6 +1,7 @@
 // What the page knows, and the one pure function that changes it. No DOM, no requests, no clock.
 import { onEditor } from "./reducer_editor.js";
 import { keep, same, without } from "../ui/records.js";
+import { initialBoard, onBoard } from "./reducer_board.js";
 import { initialSeveral, onSeveral } from "./reducer_several.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 /** @import { Action, Reducers } from "./action_types.js" */
@@ -50,6 +51,7 @@ export const initial = Object.freeze({
   viewer: null,
   confirm: null,
   removing: null,
+  ...initialBoard,
   ...initialSeveral,
   ...initialTravel,
 });
@@ -149,6 +151,7 @@ const on = {
     model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
 
   ...onEditor,
+  ...onBoard,
   ...onSeveral,
   ...onTravel,
 };

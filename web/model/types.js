@@ -17,6 +17,7 @@
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null,
  *   parent: { job_id: string, step: number } | null, grid: string | null,
+ *   varied: Record<string, Record<string, any>> | null,
  *   imported?: Imported | null,
  *   retry_of?: { job_id: string, evaluations: number, server: string | null } | null,
  *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
@@ -74,6 +75,13 @@
  *   total_steps: number | null, host: string, alive: boolean | null, at: number,
  * }} Other  a job that another server has in the shared store
  * @typedef {{
+ *   grid: string, ids: string[], ticked: string[], step: number | null, told: string | null,
+ * }} Board  drafts that are chosen from; step: that all are to come to, as it was typed
+ * @typedef {{
+ *   node_id: string, input: string, count: number, step: number, sent: boolean, message: string | null,
+ * }} DraftForm
+ * @typedef {{ board: Board | null, draftForm: DraftForm | null }} BoardModel
+ * @typedef {{
  *   paused: boolean, interrupted: number, selected: string[] | null, asked: string | null, sure: string | null,
  *   told: { n: number, of: number, why: string } | null,
  * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
@@ -108,7 +116,7 @@
  *   previews: Record<string, Preview[]>, events: Record<string, any[]>, editors: Record<string, Editor>,
  *   requests: Record<string, string>, refusals: Record<string, string>, names: Record<string, string>,
  *   canvas: Record<string, CanvasChange[]>, canvasBaselines: Record<string, Record<string, any>>,
- *   tray: Tray, several: Several, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
+ *   tray: Tray, several: Several, board: Board | null, draftForm: DraftForm | null, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
  *   removing: string | null,
  * }} Model
  */

@@ -1,4 +1,5 @@
 // What a user can ask for: asks the server and tells the store. The only caller of the client besides index.js.
+import { createBoardActions } from "./actions_board.js";
 import { createEditActions } from "./actions_edit.js";
 import { createListActions } from "./actions_list.js";
 import { createSeveralActions } from "./actions_several.js";
@@ -23,6 +24,7 @@ export function createActions(client, store, ports) {
     ...listing,
     ...createSeveralActions(client, store, requests, listing.refresh),
     ...editing,
+    ...createBoardActions(client, store, ports, requests),
     ...createTravelActions(client, store, ports, requests, editing.params),
 
     // -- a job -------------------------------------------------------------------------------------------

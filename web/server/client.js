@@ -109,6 +109,20 @@ export function createClient(api) {
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),
+    /** Many beginnings of the workflow on the canvas. */
+    /** @param {any} prompt @param {any} workflow @param {any} vary @param {number} step */
+    draft: (prompt, workflow, vary, step) =>
+      call("POST", "/midrun/drafts", {
+        prompt,
+        vary,
+        step,
+        extra_data: { extra_pnginfo: { workflow } },
+        ...(api.clientId ? { client_id: api.clientId } : {}),
+      }),
+    goOn: (/** @type {string[]} */ ids, /** @type {number | null} */ step) =>
+      call("POST", "/midrun/drafts/go_on", { ids, step }),
+    /** @returns {Promise<{ jobs: Job[] }>} */
+    jobsOf: (/** @type {string} */ grid) => call("GET", `/midrun/jobs?${new URLSearchParams({ grid })}`),
     queue: () => call("GET", "/midrun/queue"),
     /** Of many jobs at once. */
     several: (/** @type {string} */ verb, /** @type {any} */ which) =>

@@ -1,7 +1,8 @@
 // Above the list: the queue as a whole, jobs that a dead server left, and what is done to the selected ones.
 import { h } from "../ui/dom.js";
 import { filtered } from "../model/select.js";
-import { selectable } from "../model/select_several.js";
+import { newestDrafts } from "../model/select_board.js";
+import { deletable } from "../model/select_several.js";
 import { button } from "./parts.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
@@ -24,12 +25,17 @@ const sentenceOf = ({ t }, told) => (told.n ? t("several.refused", told) : told.
 function queueButtons(tools, model) {
   const { t, actions, dispatch } = tools;
   const { paused, asked, selected } = model.several;
+  const drafts = newestDrafts(model);
   const [label, picture, act] = paused
     ? /** @type {const} */ ([t("several.resumeAll"), "play", actions.resumeAll])
     : /** @type {const} */ ([t("several.pauseAll"), "pause", actions.pauseAll]);
   return [
     button(label, picture, asked === null, act, { verb: paused ? "resumeAll" : "pauseAll" }),
     paused && h("span", { class: "midrun-several-word", role: "status" }, t("several.paused")),
+    drafts &&
+      button(t("board.open", { n: drafts.n }), "compare", true, () => actions.openBoard(drafts.grid ?? ""), {
+        verb: "board",
+      }),
     button(t(selected ? "several.done" : "several.select"), selected ? "close" : "done", true, () =>
       dispatch({ type: "several", selected: selected ? null : [], sure: null, told: null }),
       { verb: "select" },
@@ -53,7 +59,7 @@ function selectionView(tools, model, selected) {
   const { t, actions, dispatch } = tools;
   const { asked, sure } = model.several;
   const can = asked === null && selected.length > 0;
-  const small = { small: true };
+  const small = (/** @type {string} */ verb) => ({ small: true, verb });
   const all = filtered(model);
   const every = all.length > 0 && all.every((id) => selected.includes(id));
   const ask = (/** @type {string} */ verb) => dispatch({ type: "several", sure: verb });
@@ -73,10 +79,10 @@ function selectionView(tools, model, selected) {
     ),
     sure === null
       ? [
-          button(t("several.pause"), "pause", can, () => actions.askSelected("pause"), { ...small, verb: "pauseThese" }),
-          button(t("several.resume"), "play", can, () => actions.askSelected("resume"), { ...small, verb: "resumeThese" }),
-          button(t("several.abort"), "stop", can, () => ask("abort"), { ...small, verb: "abortThese" }),
-          button(t("several.delete"), "trash", can && selectable(model, "delete"), () => ask("delete"), { ...small, verb: "deleteThese" }),
+          button(t("several.pause"), "pause", can, () => actions.askSelected("pause"), small("pauseThese")),
+          button(t("several.resume"), "play", can, () => actions.askSelected("resume"), small("resumeThese")),
+          button(t("several.abort"), "stop", can, () => ask("abort"), small("abortThese")),
+          button(t("several.delete"), "trash", can && deletable(model), () => ask("delete"), small("deleteThese")),
         ]
       : reallyButton(tools, sure, selected.length),
   );

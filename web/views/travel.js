@@ -2,11 +2,13 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { titleOf } from "../model/select.js";
+import { isDraft, labelOf } from "../model/select_board.js";
 import { forksOf, hasGrid } from "../model/select_family.js";
 import { canFork, canRewind, canUndoRewind, leftOver } from "../model/select_travel.js";
 import { icon } from "./icons.js";
 import { button } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
+/** @import { Translate } from "../ui/i18n.js" */
 /** @import { Tools } from "./tools.js" */
 
 /** @typedef {{ node_id: string, step: number }} Frame */
@@ -77,10 +79,23 @@ export function takeNote({ t, actions }, model, job) {
   );
 }
 
+/** The way to the board that the draft is on. @param {Translate} t @param {Job} job @param {() => void} open */
+const draftLine = (t, job, open) =>
+  h(
+    "p",
+    { key: "lineage", class: "midrun-told midrun-lineage" },
+    h(
+      "button",
+      { type: "button", class: "midrun-link", "data-verb": "board", onClick: open },
+      t("board.back", { label: labelOf(job) }),
+    ),
+  );
+
 /** Where a fork comes from, with the way there. @param {Tools} tools @param {Model} model @param {Job} job */
 export function lineage({ t, actions, sheetUrl }, model, job) {
-  const { parent } = job;
+  const { parent, grid } = job;
   const forks = forksOf(model, job.job_id).length;
+  if (grid !== null && isDraft(job)) return draftLine(t, job, () => actions.openBoard(grid));
   if (!parent && !forks) return null;
   const known = parent ? model.jobs[parent.job_id] : undefined;
   const name = known ? titleOf(t, model, known) : "";

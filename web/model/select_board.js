@@ -1,0 +1,37 @@
+// What the board of drafts shows. Pure functions.
+import { hasEnded } from "./select.js";
+import { remembering } from "../ui/records.js";
+/** @import { Board, Job, Model } from "./types.js" */
+
+/** Whether it is one of several drafts. @param {Job} job */
+export const isDraft = (job) => job.grid !== null && job.parent === null;
+
+const newest = remembering((/** @type {Model["jobs"]} */ jobs, /** @type {string[]} */ order) => {
+  const first = order.find((id) => isDraft(jobs[id]));
+  if (first === undefined) return null;
+  const { grid } = jobs[first];
+  return { grid, n: order.filter((id) => jobs[id].grid === grid).length };
+});
+
+/** The newest drafts that are known, and how many they are. @param {Model} model */
+export const newestDrafts = (model) => newest(model.jobs, model.order);
+
+/** What a draft has of its own. @param {Job} job */
+export const labelOf = (job) =>
+  Object.values(job.varied ?? {})
+    .flatMap((named) => Object.entries(named).map(([input, value]) => `${input} ${value}`))
+    .join(" · ");
+
+/** The jobs on it that there still are, in their order. @param {Model} model @param {Board} board @returns {Job[]} */
+export const onBoardOf = (model, board) => board.ids.map((id) => model.jobs[id]).filter(Boolean);
+
+/** Those that may still go on or be discarded. @param {Job[]} jobs */
+export const openOf = (jobs) => jobs.filter((job) => !hasEnded(job));
+
+/** Steps that were computed, and those that discarded drafts did not need. @param {Job[]} jobs */
+export function spent(jobs) {
+  const computed = jobs.reduce((sum, job) => sum + job.step, 0);
+  const steps = Math.max(0, ...jobs.map((job) => job.total_steps ?? 0));
+  const discarded = jobs.filter((job) => job.state === "aborted");
+  return { computed, saved: discarded.reduce((sum, job) => sum + Math.max(0, steps - job.step), 0) };
+}
