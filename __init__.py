@@ -176,10 +176,13 @@ class _Midrun:
         from .nodes.previews.picture_requests import Gallery
         from .routes.handlers import Handlers, Needs
         from .routes.prompt_listener import PromptListener
+        from .routes.webhooks import Webhooks
         from .server_routes import table
         from .state.services.incoming import Incoming
 
         incoming = Incoming(self.control.instruments, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
+        gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
+        self.registry.listen(Webhooks(self.settings.webhook, gallery, self._soon).on_change)
         needs = Needs(
             self.control,
             self.gate,
@@ -187,7 +190,7 @@ class _Midrun:
             self.definitions,
             self.files,
             self.results,
-            Gallery(self.previews, self.recordings, self.full, self.settings.read),
+            gallery,
             self.bundles,
             (self.sharing.shared, self.sharing.draining),
             partial(self.settings.keeps_history_of, self.server.user_manager),

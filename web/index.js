@@ -56,9 +56,12 @@ const effects = createEffects({ store, actions, page, widgets, badges, overlays,
 listen(api, store.dispatch, () => void actions.refresh(), page.clock); // at once: unknown events are errors
 store.subscribe(effects.changed);
 
+/** What follows from a setting. @type {Record<string, (on: unknown) => void>} */
+const follows = { [WATCH]: watching, "Midrun.Notifications": page.allowNotifications };
+
 app.registerExtension({
   name: "midrun",
-  settings: settings.map((one) => (one.id === WATCH ? { ...one, onChange: watching } : one)),
+  settings: settings.map((one) => (one.id in follows ? { ...one, onChange: follows[one.id] } : one)),
   commands,
   keybindings,
   menuCommands,

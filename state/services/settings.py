@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..breakpoints.breakpoints import DEFAULT, Breakpoints, of_setting
 from ..bundles.layout import Limits
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Whom to tell of jobs. private: it may be in the user's own network; picture: it is sent, too"""
+
+    url: str
+    private: bool = False
+    picture: bool = False
 
 
 class Settings:
@@ -43,6 +53,14 @@ class Settings:
     def keeps_history_of(self, users: Any, request: Any) -> bool:
         """The same of the user who asks; users: ComfyUI's manager of them"""
         return keeps_history(users.settings.get_settings(request))
+
+    def webhook(self) -> Webhook | None:
+        settings = self.read()
+        url = settings.get("Midrun.WebhookUrl")
+        if not isinstance(url, str) or not url.strip().lower().startswith(("http://", "https://")):
+            return None
+        ticked = (settings.get(f"Midrun.Webhook{name}") is True for name in ("Private", "Picture"))
+        return Webhook(url.strip(), *ticked)
 
     def of_bundles(self) -> Limits:
         """How large a bundle may be that is imported."""

@@ -29,6 +29,7 @@ function effects(context) {
     names: () => ({ w: "Tides" }),
     storedNames: () => ({}),
     toast: note("toast"),
+    ring: note("ring"),
     onGraphChanged: (listener) => (listeners.add(listener), () => listeners.delete(listener)),
     ports: { workflowId: () => workflow },
   };
@@ -164,6 +165,21 @@ test("the user is told of a job that paused by itself or failed, and not of one 
   assert.deepEqual(
     done("toast").map((one) => one.split(" ")[1]),
     ["warn", "error"],
+  );
+});
+
+test("what paused by itself, failed or is done rings; of drafts there is no toast", (context) => {
+  const { tell, done } = effects(context);
+  tell("a", {});
+  tell("a", { state: "paused", pause_reason: "user", updated_at: later(2) });
+  tell("b", { grid: "g" });
+  tell("b", { grid: "g", state: "paused", pause_reason: "breakpoint", updated_at: later(2) });
+  assert.deepEqual(done("toast", "ring"), []);
+  tell("a", { state: "completed", updated_at: later(3) });
+  tell("b", { grid: "g", state: "failed", updated_at: later(3) });
+  assert.deepEqual(
+    done("toast", "ring").map((one) => one.split(" ")[0]),
+    ["ring", "ring", "toast"],
   );
 });
 

@@ -91,7 +91,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
   function jobsChanged(model, before) {
     markTitle(somethingIsPaused(model));
     widgets.follow();
-    notify(model, before, page.t, page.toast);
+    notify(model, before, page.t, page.toast, page.ring);
     readAgain(model, before);
     readPictures(model);
     if (model.tray.shown && (model.order !== before.order || someStopped(model, before))) refreshUsageSoon();

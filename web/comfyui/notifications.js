@@ -9,23 +9,26 @@ const MARK = "⏸ ";
 const ASKED_FOR = ["user", "step"];
 
 /** @typedef {(severity: "warn" | "error", summary: string, detail: string) => void} Toast */
+/** @typedef {(summary: string, detail: string) => void} Ring  by sound and by the browser, where the user wants that */
 
 /**
- * Toasts for jobs that paused by themselves or failed; nothing for what the user asked for.
+ * Toasts for jobs that paused by themselves or failed; nothing for what the user asked for. What is done rings, too.
  * @param {Model} model @param {Model} before
- * @param {Translate} t @param {Toast} toast
+ * @param {Translate} t @param {Toast} toast @param {Ring} ring
  */
-export function notify(model, before, t, toast) {
+export function notify(model, before, t, toast, ring) {
   if (model.jobs === before.jobs) return;
   for (const id of model.order) {
     const [job, was] = [model.jobs[id], before.jobs[id]];
     if (was === undefined || was === job || was.state === job.state) continue;
     const asked = isDraft(job) || ASKED_FOR.includes(job.pause_reason ?? "user");
     const byItself = job.state === "paused" && (job.error !== null || !asked);
-    if (!byItself && job.state !== "failed") continue;
+    const failed = job.state === "failed";
+    if (!byItself && !failed && job.state !== "completed") continue;
     const [key, values] = sentence(job);
-    const name = titleOf(t, model, job);
-    toast(job.state === "failed" ? "error" : "warn", `Midrun · ${name}`, t(key, values));
+    const [summary, detail] = [`Midrun · ${titleOf(t, model, job)}`, t(key, values)];
+    ring(summary, detail);
+    if (byItself || failed) toast(failed ? "error" : "warn", summary, detail);
   }
 }
 

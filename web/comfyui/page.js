@@ -3,7 +3,7 @@ import { pathKey } from "../model/reducer_editor.js";
 import { nodesOf, prefixes } from "./graph.js";
 import { translator } from "../ui/i18n.js";
 /** @import { Translate } from "../ui/i18n.js" */
-/** @import { Toast } from "./notifications.js" */
+/** @import { Ring, Toast } from "./notifications.js" */
 
 const NAMES = "Midrun.WorkflowNames"; // in the browser's storage: workflow id -> name
 const MOST_NAMES = 200;
@@ -69,6 +69,18 @@ export function createPage(app, api, here) {
         toast[severity === "warn" ? "warning" : severity](summary, { description: detail, duration: 8000 });
       else toast.add({ severity, summary, detail, life: 8000 });
     },
+    /** @type {Ring} */
+    ring(summary, detail) {
+      if (setting("Midrun.Sound") === true) beep();
+      const wanted = setting("Midrun.Notifications") === true && document.hidden;
+      if (wanted && globalThis.Notification?.permission === "granted")
+        new Notification(summary, { body: detail, tag: summary });
+    },
+    /** The browser asks the user once. @param {unknown} on */
+    allowNotifications(on) {
+      if (on === true && globalThis.Notification?.permission === "default")
+        void Notification.requestPermission();
+    },
     /** The nodes that are selected on the canvas. @returns {any[]} */
     selected: () => [...(app.canvas?.selectedItems ?? [])].filter((item) => item.comfyClass !== undefined),
     /** Calls at each change of the graph on screen. @param {() => void} listener @returns {() => void} */
@@ -119,6 +131,22 @@ export function createPage(app, api, here) {
 }
 
 /** @typedef {ReturnType<typeof createPage>} Page */
+
+/** Two short tones, made by the browser. */
+function beep() {
+  const audio = new AudioContext();
+  const volume = audio.createGain();
+  volume.gain.value = 0.08;
+  volume.connect(audio.destination);
+  for (const [index, frequency] of [660, 880].entries()) {
+    const tone = audio.createOscillator();
+    tone.frequency.value = frequency;
+    tone.connect(volume);
+    tone.start(audio.currentTime + index * 0.15);
+    tone.stop(audio.currentTime + index * 0.15 + 0.12);
+    if (index) tone.addEventListener("ended", () => void audio.close());
+  }
+}
 
 /** @returns {Record<string, string>} */
 function storedNames() {

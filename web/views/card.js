@@ -87,11 +87,12 @@ function opener(tools, model, job, depth, home) {
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 function times({ t }, model, job) {
-  const { active, paused } = timing(model, job);
+  const { active, paused, eta } = timing(model, job);
+  const left = job.state === "running" && eta !== null;
   return h(
     "span",
     { class: "midrun-times" },
-    t("time.active", { time: format.clock(active) }),
+    left ? t("time.left", { time: format.clock(eta) }) : t("time.active", { time: format.clock(active) }),
     paused >= 1 ? ` · ${t("time.paused", { time: format.clock(paused) })}` : "",
   );
 }
