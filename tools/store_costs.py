@@ -1,7 +1,7 @@
 """What `python dev.py bench` measures of a shared store: sampling while its jobs are sent there.
 
-The model computes on one core and the store's server on another, as if on machines of their own. On S3 where
-s3fs and moto[server] are installed beside the benchmark.
+The model sleeps, as a processor does that waits for its GPU. On S3 where MIDRUN_S3 names a directory in which
+s3fs and moto[server] are installed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 import urllib.request
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ STEP_S, STEPS, LONG = 0.1, 60, 450
 BEFORE_S, CUT_S = 4.0, 30.0
 PAIRS, FEW = 11, 3
 RANDOM = random.Random(31)
+PACKAGES = os.environ.get("MIDRUN_S3", "")
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -36,14 +36,14 @@ def store_cost(base: Path, quick: bool) -> Figures:
     Medians of the ratios within the pairs; again: of the same twice, which is what the machine adds;
     s3_cut_off: of 450 steps, of which the store does not answer for 30 seconds
     """
-    s3 = _S3(base) if find_spec("moto") and find_spec("s3fs") else None
+    s3 = _S3(base) if PACKAGES else None
     urls = {"file": f"file://{(base / 'store').as_posix()}"} | ({"s3": "s3://midrun/bench"} if s3 else {})
-    servers = {"none": _server(base / "none", {})}
+    servers = {"none": Comfy(base / "none")}
     told = s3.told if s3 else {}
-    servers |= {name: _server(base / name, {"MIDRUN_STORE": url} | told) for name, url in urls.items()}
+    servers |= {name: Comfy(base / name, environ={"MIDRUN_STORE": url} | told) for name, url in urls.items()}
     try:
         for comfy in servers.values():
-            _prompt(comfy, 3)
+            _prompt(comfy.start(), 3)
         turns = [_turn(servers) for _ in range(FEW if quick else PAIRS)]
         figures = {name: quarters([turn[name] / turn["none"] for turn in turns]) for name in ("again", *urls)}
         if s3:
@@ -56,12 +56,6 @@ def store_cost(base: Path, quick: bool) -> Figures:
     return figures
 
 
-def _server(place: Path, environ: dict[str, str]) -> Comfy:
-    # Passive: threads that wait for each other do not spin, which on a busy machine makes them crawl.
-    path = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
-    return Comfy(place, environ={"OMP_WAIT_POLICY": "PASSIVE"} | path | environ).start()
-
-
 def _turn(servers: dict[str, Comfy]) -> dict[str, float]:
     turns = [*servers.items(), ("again", servers["none"])]
     RANDOM.shuffle(turns)
@@ -70,14 +64,9 @@ def _turn(servers: dict[str, Comfy]) -> dict[str, float]:
 
 def _prompt(comfy: Comfy, steps: int) -> float:
     """Seconds from the prompt's start to its end, by ComfyUI's own messages."""
-    given: dict[str, Any] = {
-        "steps": steps,
-        "seed": RANDOM.randrange(2**32),
-        "latent": {"size": 64},
-        "cfg": 1.0,
-    }
-    graph = graphs.base(preview={"method": "none"}, **given)
-    graph["probe"] = graphs.node("TestWork", model=["model", 0], seconds=STEP_S)
+    seed = RANDOM.randrange(2**32)  # nothing is to come from ComfyUI's cache
+    given: dict[str, Any] = {"latent": {"size": 64}, "cfg": 1.0, "preview": {"method": "none"}}
+    graph = graphs.base(steps=steps, seed=seed, key=str(seed), probe={"seconds": STEP_S}, **given)
     return prompt_seconds(comfy, graph)
 
 
@@ -102,10 +91,11 @@ class _S3:
     def __init__(self, base: Path) -> None:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        self.told = KEYS | {"AWS_ENDPOINT_URL": url}
+        self.told = KEYS | {"AWS_ENDPOINT_URL": url, "PYTHONPATH": PACKAGES}
         command = [sys.executable, "-m", "moto.server", "-p", str(port)]
         with (base / "moto.log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            environ = os.environ | {"PYTHONPATH": PACKAGES}
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ)
         request = urllib.request.Request(f"{url}/midrun", method="PUT")
         for _ in range(600):
             try:
