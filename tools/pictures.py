@@ -181,8 +181,21 @@ def breakpoint_(shown: Screen) -> None:
     save(HELP / "MidrunBreakpoint.webp", shown.page.screenshot(clip=whole_graph(shown)))
 
 
+def drafts(shown: Screen) -> None:
+    """The board: twelve seeds after step 6, two of them ticked."""
+    load(shown, "Pause and edit")
+    prompt = shown.page.evaluate("app.graphToPrompt().then(one => one.output)")
+    asked = {"prompt": prompt, "vary": {SAMPLER: {"seed": [*range(1, 13)]}}, "step": 6}
+    ids = [job["job_id"] for job in shown.comfy.post("/midrun/drafts", asked)["jobs"]]
+    shown.comfy.wait_for(ids[-1], "paused")
+    shown.verb("board", shown.open_panel()).click()
+    shown.page.wait_for_function("[...document.querySelectorAll('.midrun-tick img')].length === 12")
+    shown.page.keyboard.type("27")
+    save(README / "drafts.webp", shown.dialog.screenshot())
+
+
 PICTURES: tuple[Callable[[Screen], None], ...] = (
-    *(tour, node, canvas, abort, jobs, viewer, demo_model, attach, breakpoint_),
+    *(tour, node, canvas, abort, jobs, viewer, drafts, demo_model, attach, breakpoint_),
 )
 
 # -- parts ---------------------------------------------------------------------------------------------------

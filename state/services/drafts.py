@@ -13,7 +13,7 @@ from typing import Any
 
 from ..breakpoints.breakpoints import Breakpoint, BreakpointKind, Breakpoints, of_workflow
 from ..errors import BadRequest, DraftsRefused, RunRefused, short
-from ..job.fork_grid import Axis, Cell, axes_of, cells, variant
+from ..job.fork_grid import Axis, Cell, Variant, axes_of, cells, variant
 from ..job.job import AT_WORK, Job
 from ..job.request import Request
 from ..job.transitions import ENDED
@@ -78,7 +78,7 @@ class Drafts:
         }
         places = cells(uuid.uuid4().hex, axes_of(chosen), 1, MOST)
         self._check(base.prompt, places[0].axes)
-        requests = [replace(base, prompt=_with(base.prompt, variant(cell))) for cell in places]
+        requests = [_varied(base, variant(cell)) for cell in places]
         runs = [await self._prepared(request) for request in requests]
         return [self._admit(*made, step).view() for made in zip(places, requests, runs, strict=True)]
 
@@ -134,8 +134,11 @@ def _at(step: int) -> Breakpoints:
     return (Breakpoint(MARK, BreakpointKind.STEP, step),)
 
 
-def _with(prompt: Prompt, wanted: dict[str, dict[str, Any]]) -> Prompt:
-    made = copy.deepcopy(prompt)
+def _varied(base: Request, wanted: Variant) -> Request:
+    """A picture that it saves tells under the key `midrun` how it differs from the workflow beside it."""
+    prompt = copy.deepcopy(base.prompt)
     for node_id, values in wanted.items():
-        inputs(made, node_id).update(values)
-    return made
+        inputs(prompt, node_id).update(values)
+    told = base.extra_data.get("extra_pnginfo")
+    embedded = (told if isinstance(told, dict) else {}) | {"midrun": {"varied": wanted}}
+    return replace(base, prompt=prompt, extra_data=base.extra_data | {"extra_pnginfo": embedded})

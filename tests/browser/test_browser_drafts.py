@@ -73,7 +73,7 @@ def test_the_good_ones_are_finished_by_keyboard(newest: Comfy, browser: Browser,
     with screen(browser, newest, renderer) as shown:
         board, ids = drafted(shown, f"keys-{renderer}", 4, 2)
         keys = shown.page.keyboard
-        board.locator('[data-tile="0"]').focus()
+        expect(board.locator('[data-tile="0"]')).to_be_focused()
         keys.press("3")
         keys.press("ArrowRight")
         keys.press("Space")

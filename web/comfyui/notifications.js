@@ -21,7 +21,8 @@ export function notify(model, before, t, toast, ring) {
   for (const id of model.order) {
     const [job, was] = [model.jobs[id], before.jobs[id]];
     if (was === undefined || was === job || was.state === job.state) continue;
-    const asked = isDraft(job) || ASKED_FOR.includes(job.pause_reason ?? "user");
+    const chosen = isDraft(job) && job.pause_reason === "breakpoint";
+    const asked = chosen || ASKED_FOR.includes(job.pause_reason ?? "user");
     const byItself = job.state === "paused" && (job.error !== null || !asked);
     const failed = job.state === "failed";
     if (!byItself && !failed && job.state !== "completed") continue;

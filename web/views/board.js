@@ -52,7 +52,9 @@ function tile(tools, model, board, job, index) {
         class: "midrun-tick",
         "aria-pressed": String(ticked),
         "data-tile": index,
-        autofocus: index === 0,
+        ref: index
+          ? undefined
+          : (/** @type {HTMLElement} */ element) => queueMicrotask(() => element.focus()), // they come later
         "aria-label": t("board.tick", { label: labelOf(job), state: t(`state.${job.state}`) }),
         onClick: () => dispatch({ type: "choose", job_id: job.job_id }),
       },
