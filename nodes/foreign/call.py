@@ -5,7 +5,7 @@ On ComfyUI's worker thread, inside the call of a network by its node.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NoReturn
@@ -29,7 +29,7 @@ from .guidance import Guidance
 from .networks import uncompiled
 from .showing import estimate
 from .steps import Steps
-from .trees import Unrecordable, difference, digest_of, question_of, tree_of, value_of
+from .trees import Unrecordable, difference, digest_of, moment_of, question_of, time_in, tree_of, value_of
 
 
 class OffTrack(InputsChanged):
@@ -76,8 +76,9 @@ class LoopCall:
 
     def answer_to(self, asked: Asked) -> Any:
         """Raises Unwound where the job is not to go on, InputsChanged where it cannot, and Unrecordable."""
-        put, time = question_of((asked.sample, asked.time)), question_of((None, asked.time))
-        self.end_step(digest_of(time))
+        put = question_of((asked.sample, asked.time))
+        time = time_in(put)
+        self.end_step(moment_of(time))
         self._look_into(uncompiled(asked.network))
         recorded = self.tape.next()
         if recorded is not None:
@@ -178,11 +179,11 @@ class LoopCall:
         if self.steps.total is not None and self.steps.total != before:
             self.job.call.reschedule(self.steps.total, 0)
 
-    def end_step(self, time: str | None) -> None:
-        """A step ended, if what is asked next, at that time step, is of another one. None: nothing is."""
+    def end_step(self, moment: Hashable) -> None:
+        """A step ended, if what is asked next, at that moment, is of another one. None: nothing is."""
         x0, self._x0 = self._x0, None
         newest = self.answer
-        if not self.steps.ended(self.tape.position, len(self.tape.recording), time) or newest is None:
+        if not self.steps.ended(self.tape.position, len(self.tape.recording), moment) or newest is None:
             return
         if x0 is None and newest.live and self.steps.number == 1:  # of which ComfyUI is always told
             self.job.warn(NOT_SHOWN, f"Node {self.inputs.display_id}")
@@ -239,6 +240,5 @@ def _number(time: Tree) -> float:
     tensors = [tensor for tensor in time.tensors.values() if tensor.numel()]
     if tensors:
         return float(first_of(tensors[0]))
-    _, told = time.skeleton["tuple"]
-    value = told.get("value")
+    value = time.skeleton.get("value")
     return float(value) if isinstance(value, (int, float)) else 0.0
