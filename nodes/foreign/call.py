@@ -69,7 +69,7 @@ class LoopCall:
         self.allocated = gpu.counter()
         self.guidance = Guidance(recording, job.view(), job.request.prompt, inputs.display_id)
         beside = services.wishes, services.remembered_elsewhere, gpu.device()
-        self.memory = Session(job, recording, *beside)
+        self.memory = Session(job, recording, *beside, later=self._remember)
         self.networks: list[torch.nn.Module] = []  # that were asked
         self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended
@@ -88,6 +88,7 @@ class LoopCall:
     def _look_into(self, network: torch.nn.Module) -> None:
         """It may keep something from one evaluation to the next."""
         if not any(network is one for one in self.networks):
+            self.journal.settle()
             self.memory.join(of_network(network, len(self.networks)))
             self.networks.append(network)
 
@@ -144,8 +145,7 @@ class LoopCall:
             except Unrecordable as unknown:
                 return given, unknown
 
-        at_once = self.answer is None or not self.answer.live or self.memory.remembers
-        at_once = at_once or self.job.call.may_stop_at(self.pause_at)
+        at_once = self.answer is None or not self.answer.live or self.job.call.may_stop_at(self.pause_at)
         self.memory.before_live(self._cannot)
         (given, kept), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
         if isinstance(kept, Unrecordable):
@@ -157,13 +157,16 @@ class LoopCall:
         evaluation = Evaluation(kept, (), rng)
         remembers = self.memory.notices()
         if remembers:
-            self.journal.settle()
             self.memory.answered(self.tape.position)
         self.journal.note(partial(self._enter, evaluation, put, self.tape.position, sigma, seconds))
         if remembers:
             self.journal.note(self.memory.recorded)
         self.answer = Answer(kept, sigma, True)
         return given
+
+    def _remember(self, write: Callable[[], object]) -> None:
+        """Put what the network remembers on record, before the answer after which it was so."""
+        self.journal.note(lambda: None if self.entries.void else write())
 
     def _enter(self, evaluation: Evaluation, put: Tree, number: int, sigma: float, seconds: float) -> None:
         self.entries.answered(replace(evaluation, question=digest_of(put)), number, sigma, seconds)
