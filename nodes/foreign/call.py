@@ -137,22 +137,22 @@ class LoopCall:
     def _live(self, asked: Asked, put: Tree, sigma: float) -> Any:
         before = self.before = generators.see(gpu.device())
 
-        def ask() -> tuple[Any, Tree | Unrecordable]:
+        def ask() -> tuple[Any, Tree | Unrecordable, generators.Seen]:
             given = asked.ask()
             self.memory.glance()
+            after = generators.see(gpu.device())
             try:
-                return given, tree_of(given)  # waits for the device
+                return given, tree_of(given), after  # waits for the device
             except Unrecordable as unknown:
-                return given, unknown
+                return given, unknown, after
 
         at_once = self.answer is None or not self.answer.live or self.job.call.may_stop_at(self.pause_at)
         self.memory.before_live(self._cannot)
-        (given, kept), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
+        (given, kept, after), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
         if isinstance(kept, Unrecordable):
             kept.given = given
             raise kept
         self.tape.passed()
-        after = generators.see(gpu.device())
         rng = None if generators.is_same(before, after) else generators.state_of(after)
         evaluation = Evaluation(kept, (), rng)
         remembers = self.memory.notices()

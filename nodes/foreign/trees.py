@@ -92,8 +92,14 @@ def time_in(question: Tree) -> Tree:
 
 def moment_of(time: Tree) -> Hashable:
     """Equal for equal time steps."""
-    bits = [(one.dtype, one.shape, raw(one.contiguous()).numpy().tobytes()) for one in time.tensors.values()]
-    return (None if "tensor" in time.skeleton else json.dumps(time.skeleton), *bits)
+    told = [(one.dtype, one.shape, _content(one)) for one in time.tensors.values()]
+    return (None if "tensor" in time.skeleton else json.dumps(time.skeleton), *told)
+
+
+def _content(tensor: torch.Tensor) -> Hashable:
+    if tensor.numel() == 1:  # the usual: to ask for its number is quicker
+        return tensor.item()
+    return raw(tensor.contiguous()).numpy().tobytes()
 
 
 def first_device(*values: Any) -> torch.device | None:
