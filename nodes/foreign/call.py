@@ -101,7 +101,7 @@ class LoopCall:
                 "steps that are done, or the node does not do the same twice. Nothing is lost: take the "
                 "change back and resume, or rewind to step 0."
             )
-        shown = self.guidance.answer(self.tape.position, recorded).answer
+        shown = self.guidance.answer(self.tape.position, recorded, asked.sample).answer
         assert isinstance(shown, Tree)
         try:
             given = value_of(shown, asked.device)
