@@ -2,8 +2,8 @@
 
 Cond and uncond are on record before the cfg is applied to them, so another one would change the past. Where
 both of such a step answer v = uncond + old * (cond - uncond), any cfg makes v of them again. They are two
-calls, or the halves of one that is asked the same twice, uncond first, as in diffusers. Whether the node guides
-like that shows by what it asks next: if not, the replay is off the track, and the edit is refused.
+calls, or the halves of one that is asked the same twice, uncond first, as in diffusers. Whether the node
+guides like that shows by what it asks next: if not, the replay is off the track, and the edit is refused.
 """
 
 from __future__ import annotations
