@@ -177,8 +177,8 @@ class LoopCall:
         """The node moved its progress bar."""
         before, newest = self.steps.total, self.answer
         self.steps.bar(value, total)
-        if newest is not None and newest.live:
-            self._x0 = estimate()
+        if newest is not None and newest.live and (x0 := estimate()) is not None:
+            self._x0 = x0  # it may move another bar after that of its callback
         if self.steps.total is not None and self.steps.total != before:
             self.job.call.reschedule(self.steps.total, 0)
 
