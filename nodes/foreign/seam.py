@@ -56,9 +56,10 @@ class Seam:
         """What torch answers; each layer looks whether it is to stop, but for what torch compiled."""
         if not self.in_place:  # it was taken back since the module was called
             return module(*args, **kwargs)
-        if module not in self._compiled:
-            self._compiled[module] = has_compiled_parts(module)
-        if self._compiled[module]:
+        compiled = self._compiled.get(module)
+        if compiled is None:
+            compiled = self._compiled[module] = has_compiled_parts(module)
+        if compiled:
             with self._torchs_own():
                 return module(*args, **kwargs)
         self._at_work = True
