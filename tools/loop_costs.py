@@ -31,9 +31,10 @@ def loop_cost(comfy: Comfy, quick: bool) -> Figures:
                 told[watched].append(_run(comfy, keeps, seconds, watched, calls))
         usual = {name: statistics.median(_all(told[False], name)) for name in ("around", "layers")}
         own = [took - usual["around"] for took in _all(told[True], "around")]
-        parts = _run(comfy, keeps, seconds, True, calls, clocks=True)["parts"][0]
-        medians = {name: statistics.median(took[WARM_UP:]) for name, took in parts.items()}
-        rest = statistics.median(own) - sum(medians.get(name, 0.0) for name in NO_OWN)
+        clocked = _run(comfy, keeps, seconds, True, calls, clocks=True)
+        medians = {name: statistics.median(took[WARM_UP:]) for name, took in clocked["parts"][0].items()}
+        rest = statistics.median(_all([clocked], "around")) - usual["around"]
+        rest -= sum(medians.get(name, 0.0) for name in NO_OWN)
         layers = statistics.median(_all(told[True], "layers")) - usual["layers"]
         figures[f"{1000 * seconds:.0f}_ms_keeps_{keeps}"] = {
             "own_median_ms": milliseconds(statistics.median(own)),

@@ -104,9 +104,10 @@ class TestDeepLoop:
             around, layers = _sample(model, calls)
             return {"ui": {"around": around, "layers": layers}}
         with OwnTime(PARTS) as own:
-            _sample(model, calls, own.evaluated)
+            around, layers = _sample(model, calls, own.evaluated)
         names = {name for one in own.told for name in one}
-        return {"ui": {"parts": [{name: [one.get(name, 0.0) for one in own.told] for name in names}]}}
+        parts = {name: [one.get(name, 0.0) for one in own.told] for name in names}
+        return {"ui": {"around": around, "layers": layers, "parts": [parts]}}
 
 
 def _sample(model, calls, told=None):
