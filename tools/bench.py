@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import browser_bench
+import loop_costs
 import measurements
 import memory_costs
 import preview_costs
@@ -24,6 +25,7 @@ from harness import Comfy
 from measurements import Figures, Wrong
 
 SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS | memory_costs.MEASUREMENTS
+SHARED |= loop_costs.MEASUREMENTS
 APART = (  # on servers of their own
     volume.MEASUREMENTS | browser_bench.MEASUREMENTS | prompt_costs.MEASUREMENTS | store_costs.MEASUREMENTS
 )

@@ -5,7 +5,7 @@ On ComfyUI's worker thread, inside the call of a network by its node.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NoReturn
@@ -29,7 +29,7 @@ from .guidance import Guidance
 from .networks import uncompiled
 from .showing import estimate
 from .steps import Steps
-from .trees import Unrecordable, difference, digest_of, question_of, tree_of, value_of
+from .trees import Unrecordable, difference, digest_of, moment_of, question_of, time_in, tree_of, value_of
 
 
 class OffTrack(InputsChanged):
@@ -69,15 +69,16 @@ class LoopCall:
         self.allocated = gpu.counter()
         self.guidance = Guidance(recording, job.view(), job.request.prompt, inputs.display_id)
         beside = services.wishes, services.remembered_elsewhere, gpu.device()
-        self.memory = Session(job, recording, *beside)
+        self.memory = Session(job, recording, *beside, later=self._remember)
         self.networks: list[torch.nn.Module] = []  # that were asked
         self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended
 
     def answer_to(self, asked: Asked) -> Any:
         """Raises Unwound where the job is not to go on, InputsChanged where it cannot, and Unrecordable."""
-        put, time = question_of((asked.sample, asked.time)), question_of((None, asked.time))
-        self.end_step(digest_of(time))
+        put = question_of((asked.sample, asked.time))
+        time = time_in(put)
+        self.end_step(moment_of(time))
         self._look_into(uncompiled(asked.network))
         recorded = self.tape.next()
         if recorded is not None:
@@ -87,6 +88,7 @@ class LoopCall:
     def _look_into(self, network: torch.nn.Module) -> None:
         """It may keep something from one evaluation to the next."""
         if not any(network is one for one in self.networks):
+            self.journal.settle()
             self.memory.join(of_network(network, len(self.networks)))
             self.networks.append(network)
 
@@ -99,7 +101,7 @@ class LoopCall:
                 "steps that are done, or the node does not do the same twice. Nothing is lost: take the "
                 "change back and resume, or rewind to step 0."
             )
-        shown = self.guidance.answer(self.tape.position, recorded).answer
+        shown = self.guidance.answer(self.tape.position, recorded, asked.sample).answer
         assert isinstance(shown, Tree)
         try:
             given = value_of(shown, asked.device)
@@ -135,34 +137,36 @@ class LoopCall:
     def _live(self, asked: Asked, put: Tree, sigma: float) -> Any:
         before = self.before = generators.see(gpu.device())
 
-        def ask() -> tuple[Any, Tree | Unrecordable]:
+        def ask() -> tuple[Any, Tree | Unrecordable, generators.Seen]:
             given = asked.ask()
             self.memory.glance()
+            after = generators.see(gpu.device())
             try:
-                return given, tree_of(given)  # waits for the device
+                return given, tree_of(given), after  # waits for the device
             except Unrecordable as unknown:
-                return given, unknown
+                return given, unknown, after
 
-        at_once = self.answer is None or not self.answer.live or self.memory.remembers
-        at_once = at_once or self.job.call.may_stop_at(self.pause_at)
+        at_once = self.answer is None or not self.answer.live or self.job.call.may_stop_at(self.pause_at)
         self.memory.before_live(self._cannot)
-        (given, kept), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
+        (given, kept, after), seconds = ask_live(self.job, self.journal, self.entries, ask, at_once)
         if isinstance(kept, Unrecordable):
             kept.given = given
             raise kept
         self.tape.passed()
-        after = generators.see(gpu.device())
         rng = None if generators.is_same(before, after) else generators.state_of(after)
         evaluation = Evaluation(kept, (), rng)
         remembers = self.memory.notices()
         if remembers:
-            self.journal.settle()
             self.memory.answered(self.tape.position)
         self.journal.note(partial(self._enter, evaluation, put, self.tape.position, sigma, seconds))
         if remembers:
             self.journal.note(self.memory.recorded)
         self.answer = Answer(kept, sigma, True)
         return given
+
+    def _remember(self, write: Callable[[], object]) -> None:
+        """Put what the network remembers on record, before the answer after which it was so."""
+        self.journal.note(lambda: None if self.entries.void else write())
 
     def _enter(self, evaluation: Evaluation, put: Tree, number: int, sigma: float, seconds: float) -> None:
         self.entries.answered(replace(evaluation, question=digest_of(put)), number, sigma, seconds)
@@ -173,16 +177,16 @@ class LoopCall:
         """The node moved its progress bar."""
         before, newest = self.steps.total, self.answer
         self.steps.bar(value, total)
-        if newest is not None and newest.live:
-            self._x0 = estimate()
+        if newest is not None and newest.live and (x0 := estimate()) is not None:
+            self._x0 = x0  # it may move another bar after that of its callback
         if self.steps.total is not None and self.steps.total != before:
             self.job.call.reschedule(self.steps.total, 0)
 
-    def end_step(self, time: str | None) -> None:
-        """A step ended, if what is asked next, at that time step, is of another one. None: nothing is."""
+    def end_step(self, moment: Hashable) -> None:
+        """A step ended, if what is asked next, at that moment, is of another one. None: nothing is."""
         x0, self._x0 = self._x0, None
         newest = self.answer
-        if not self.steps.ended(self.tape.position, len(self.tape.recording), time) or newest is None:
+        if not self.steps.ended(self.tape.position, len(self.tape.recording), moment) or newest is None:
             return
         if x0 is None and newest.live and self.steps.number == 1:  # of which ComfyUI is always told
             self.job.warn(NOT_SHOWN, f"Node {self.inputs.display_id}")
@@ -239,6 +243,5 @@ def _number(time: Tree) -> float:
     tensors = [tensor for tensor in time.tensors.values() if tensor.numel()]
     if tensors:
         return float(first_of(tensors[0]))
-    _, told = time.skeleton["tuple"]
-    value = told.get("value")
+    value = time.skeleton.get("value")
     return float(value) if isinstance(value, (int, float)) else 0.0

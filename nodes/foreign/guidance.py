@@ -1,15 +1,17 @@
 """An edited cfg on the way: the steps that are done are replayed as what they were guided to.
 
 Cond and uncond are on record before the cfg is applied to them, so another one would change the past. Where
-both calls of such a step answer v = uncond + old * (cond - uncond), any cfg makes v of them again. Whether
-the node guides like that shows by what it asks next: if not, the replay is off the track, and the edit is
-refused.
+both of such a step answer v = uncond + old * (cond - uncond), any cfg makes v of them again. They are two
+calls, or the halves of one that is asked the same twice, uncond first, as in diffusers. Whether the node
+guides like that shows by what it asks next: if not, the replay is off the track, and the edit is refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+
+import torch
 
 from ...state.job.view import JobView
 from ...state.recording.items import Evaluation
@@ -28,12 +30,17 @@ class _Pair:
     uncond: Evaluation
     scale: float
 
+    @property
+    def guided(self) -> torch.Tensor:
+        return _guided(self.cond.main, self.uncond.main, self.scale)
+
 
 class Guidance:
     """Of one replay. recording: of the node that a person knows by that name"""
 
     def __init__(self, recording: Recording, view: JobView, prompt: Prompt, name: str) -> None:
         self._pairs: dict[int, _Pair] = {}  # by the number of the evaluation, from 0
+        self._scales: dict[int, float] = {}  # of those that are no pair
         edits = {
             slot: made
             for slot, made in view.edits.get(name, {}).items()
@@ -43,13 +50,18 @@ class Guidance:
             ((slot, made),) = edits.items()
             self._find(recording, made, inputs(prompt, name)[slot])
 
-    def answer(self, number: int, recorded: Evaluation) -> Evaluation:
-        """What is to be replayed in the place of that evaluation."""
-        pair = self._pairs.get(number)
-        if pair is None or not isinstance(recorded.answer, Tree):
+    def answer(self, number: int, recorded: Evaluation, sample: Any) -> Evaluation:
+        """What is to be replayed in the place of that evaluation, which was asked with that sample."""
+        pair, scale = self._pairs.get(number), self._scales.get(number)
+        if not isinstance(recorded.answer, Tree):
             return recorded
-        cond, uncond = pair.cond.main, pair.uncond.main
-        guided = uncond + pair.scale * (cond - uncond)
+        if pair is not None:
+            guided = pair.guided
+        elif scale is not None and _is_twice_the_same(sample) and recorded.main.shape[0] == len(sample):
+            uncond, cond = recorded.main.chunk(2)
+            guided = torch.cat([_guided(cond, uncond, scale)] * 2)
+        else:
+            return recorded
         tree = recorded.answer
         mine = tree.main
         tensors = {name: guided if tensor is mine else tensor for name, tensor in tree.tensors.items()}
@@ -66,12 +78,25 @@ class Guidance:
 
     def _pair(self, recording: Recording, first: int, end: int, scale: float) -> None:
         """Those from `first` on, before `end`."""
-        while first + 1 < end:
-            cond, uncond = recording.read(first), recording.read(first + 1)
-            if cond.question == uncond.question and cond.main.shape == uncond.main.shape:
+        while first < end:
+            cond = recording.read(first)
+            uncond = recording.read(first + 1) if first + 1 < end else None
+            if uncond and cond.question == uncond.question and cond.main.shape == uncond.main.shape:
                 self._pairs |= dict.fromkeys((first, first + 1), _Pair(cond, uncond, scale))
                 first += 1
+            else:
+                self._scales[first] = scale
             first += 1
+
+
+def _guided(cond: torch.Tensor, uncond: torch.Tensor, scale: float) -> torch.Tensor:
+    return uncond + scale * (cond - uncond)
+
+
+def _is_twice_the_same(sample: Any) -> bool:
+    if not isinstance(sample, torch.Tensor) or sample.dim() == 0 or len(sample) % 2:
+        return False
+    return torch.equal(*sample.chunk(2))
 
 
 def _in_force(edits: tuple[Edit, ...], step: int) -> Any:

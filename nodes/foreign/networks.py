@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 
@@ -14,6 +14,7 @@ TIMES = ("timestep", "timesteps", "t", "sigma", "timestep_ratio")  # what a forw
 PARTS = 8  # a network has more submodules, the embedding of a time step has fewer
 Slots = tuple[tuple[str, int], tuple[str, int]] | None  # of the sample and of the time: name and place
 _slots: WeakKeyDictionary[type, Slots] = WeakKeyDictionary()
+_networks: WeakSet[torch.nn.Module] = WeakSet()  # that were found
 
 
 def is_compiled(module: torch.nn.Module) -> bool:
@@ -33,9 +34,14 @@ def uncompiled(module: torch.nn.Module) -> torch.nn.Module:
 def is_network(module: torch.nn.Module) -> bool:
     """Whether it is made to be asked at a time step, and is more than a part of such a network."""
     module = uncompiled(module)
+    if module in _networks:
+        return True
     if _slots_of(type(module)) is None:
         return False
-    return sum(1 for _ in islice(module.modules(), PARTS + 2)) > PARTS + 1
+    found = sum(1 for _ in islice(module.modules(), PARTS + 2)) > PARTS + 1
+    if found:
+        _networks.add(module)
+    return found
 
 
 def asked(

@@ -56,9 +56,10 @@ class Seam:
         """What torch answers; each layer looks whether it is to stop, but for what torch compiled."""
         if not self.in_place:  # it was taken back since the module was called
             return module(*args, **kwargs)
-        if module not in self._compiled:
-            self._compiled[module] = has_compiled_parts(module)
-        if self._compiled[module]:
+        compiled = self._compiled.get(module)
+        if compiled is None:
+            compiled = self._compiled[module] = has_compiled_parts(module)
+        if compiled:
             with self._torchs_own():
                 return module(*args, **kwargs)
         self._at_work = True
@@ -82,16 +83,20 @@ class Seam:
     def _watch(self, of_torch: Any, thread: int) -> Any:
         """What is called in the place of torch's. A network has a thousand layers: for them it is quick.
 
-        Those of ComfyUI look at its flag by themselves; the flag is read without its lock, as it is down.
+        It does then what torch's own does, instead of calling that. Those of ComfyUI look at its flag by
+        themselves; the flag is read without its lock, as it is down.
         """
-        seam, of_comfyui, is_traced = self, vars(mm), torch.compiler.is_dynamo_compiling
+        seam, of_comfyui, is_traced = self, vars(mm).get, torch.compiler.is_dynamo_compiling
+        may_pass_by = _only_passes_on(of_torch)
 
         def called(module: Module, *args: Any, **kwargs: Any) -> Any:
             if is_traced():  # a module that the node itself compiles has this one for its call
                 return of_torch(module, *args, **kwargs)
             if seam._at_work:
-                if of_comfyui.get("interrupt_processing", True) and threading.get_ident() == thread:
+                if of_comfyui("interrupt_processing", True) and threading.get_ident() == thread:
                     mm.throw_exception_if_processing_interrupted()
+                if may_pass_by and module._compiled_call_impl is None:
+                    return module._call_impl(*args, **kwargs)
                 return of_torch(module, *args, **kwargs)
             if not seam.in_place:
                 return of_torch(module, *args, **kwargs)
@@ -107,3 +112,11 @@ class Seam:
             return of_torch(module, *args, **kwargs)
 
         return called
+
+
+def _only_passes_on(call: Any) -> bool:
+    """Whether that is torch's own, and does no more than to ask for what torch compiled, if it did."""
+    code = getattr(call, "__code__", None)
+    known = {"_compiled_call_impl", "_call_impl"}
+    torchs = call is getattr(Module, "_wrapped_call_impl", None)
+    return torchs and code is not None and set(code.co_names) == known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 QUICK_S = 0.1  # steps that follow each other faster than that are not all told by ComfyUI's progress bar
@@ -20,7 +20,7 @@ class Steps:
     clock: Callable[[], float] = time.monotonic
     number: int = 0
     total: int | None = None  # as the progress bar has it
-    _time: str | None = None  # of the newest evaluation
+    _moment: Hashable = None  # at which the newest evaluation was asked
     _bar_at: float | None = None  # when it was moved last
     _moved: bool = False  # since the newest evaluation
     _asked: int = 0  # evaluations before this was asked last
@@ -30,13 +30,13 @@ class Steps:
         self._moved, self._bar_at = value > 0, self.clock()
         self.total = int(total) if total > 0 else None
 
-    def ended(self, evaluations: int, on_record: int, at: str | None) -> bool:
-        """Whether a step ended after so many evaluations, the next being asked at that time step.
+    def ended(self, evaluations: int, on_record: int, at: Hashable) -> bool:
+        """Whether a step ended after so many evaluations, the next being asked at that moment.
 
         None: the node is over, and so is its last step.
         """
         moved, self._moved = self._moved, False
-        before, self._time = self._time, at
+        before, self._moment = self._moment, at
         if evaluations == self._asked:
             return False  # there are none, or the same one is asked once more
         self._asked = evaluations

@@ -10,9 +10,10 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
@@ -76,6 +77,29 @@ def question_of(asked: tuple[Any, Any]) -> Tree:
     """The sample and the time step, of which an unknown kind counts by its name."""
     packing = _Packing(lambda value: {"kind": type(value).__qualname__})
     return Tree(packing.pack(asked), packing.tensors)
+
+
+def time_in(question: Tree) -> Tree:
+    """The time step of what `question_of` made."""
+    _, told = question.skeleton["tuple"]
+    if "value" in told:
+        return Tree(told, {})
+    if "tensor" in told:
+        return Tree(told, {told["tensor"]: question.tensors[told["tensor"]]})
+    names = re.findall(r'{"tensor": "(\d+)"', json.dumps(told))
+    return Tree(told, {name: question.tensors[name] for name in names})
+
+
+def moment_of(time: Tree) -> Hashable:
+    """Equal for equal time steps."""
+    told = [(one.dtype, one.shape, _content(one)) for one in time.tensors.values()]
+    return (None if "tensor" in time.skeleton else json.dumps(time.skeleton), *told)
+
+
+def _content(tensor: torch.Tensor) -> Hashable:
+    if tensor.numel() == 1:  # the usual: to ask for its number is quicker
+        return tensor.item()
+    return raw(tensor.contiguous()).numpy().tobytes()
 
 
 def first_device(*values: Any) -> torch.device | None:

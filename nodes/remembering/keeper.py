@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import json
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy
@@ -25,16 +26,30 @@ from .picture import Looking, Snapshot, is_same, leads_on
 from .roots import Roots
 
 Changes = dict[str, dict[str, Any]]  # address -> slot -> value
+Write = Callable[[], object]
+Later = Callable[[Write], object]
+
+
+def at_once(write: Write) -> None:
+    write()
 
 
 class Keeper:
     """Of one attempt. Raises TooMuch where there is more than can be looked at.
 
     limit: bytes that may be on record. opaque: why, where it is not all to be seen or to be kept
+    later: has what was kept put on record, in order; nothing is read before that is done
     """
 
-    def __init__(self, recording: Recording, roots: Roots, device: torch.device, limit: int) -> None:
-        self.recording, self.limit = recording, limit
+    def __init__(
+        self,
+        recording: Recording,
+        roots: Roots,
+        device: torch.device,
+        limit: int,
+        later: Later = at_once,
+    ) -> None:
+        self.recording, self.limit, self._later = recording, limit, later
         self.names = roots.names
         self._conds, self._device = roots.conds, device
         self._looking = Looking(roots.places)
@@ -112,11 +127,14 @@ class Keeper:
             changes = self._changes(now, writing)
         self._size += size
         told = {"changes": changes, "size": self._size}
-        self.recording.remember(Remembered(evaluations, told, writing.tensors))
+        self._later(partial(self.recording.remember, Remembered(evaluations, told, writing.tensors)))
         if self._only_newest:
-            for number in self.recording.memories():
-                if 0 < number < evaluations - 1:
-                    self.recording.forget(number)
+            self._later(partial(self._forget_before, evaluations - 1))
+
+    def _forget_before(self, evaluations: int) -> None:
+        for number in self.recording.memories():
+            if 0 < number < evaluations:
+                self.recording.forget(number)
 
     def _changes(self, now: Snapshot, writing: Writing) -> Changes:
         encoder = Encoder(self._began, lambda key, tensor: self._name(key, tensor, now, writing), self._conds)
@@ -146,7 +164,7 @@ class Keeper:
                     self.opaque.append(f"{type(new).__name__} at {began.address}")
                     grown = True
         if grown:
-            self._remember_beginning()
+            self._remember_beginning(self._later)
         return changes
 
     def _know(self, addresses: Iterable[str]) -> None:
@@ -191,7 +209,7 @@ class Keeper:
             began.slots[slot] = OnHost(self._copies[id(then)], then.device)
             self._looking.forget(then)
 
-    def _remember_beginning(self) -> None:
+    def _remember_beginning(self, later: Later = at_once) -> None:
         if self._first is None and self._before:
             self._first = self._at
         told = {
@@ -200,7 +218,7 @@ class Keeper:
             "first": self._first,
             "before": self._before,
         }
-        self.recording.remember(Remembered(0, copy.deepcopy(told), dict(self._own)))
+        later(partial(self.recording.remember, Remembered(0, copy.deepcopy(told), dict(self._own))))
 
     def _copied(self, began: Snapshot) -> dict[int, Any]:
         """Of what could be written into, as far as there is room."""

@@ -7,6 +7,8 @@ its version, or by a checksum where it has none (as in inference mode). ComfyUI'
 from __future__ import annotations
 
 import zlib
+from collections import ChainMap
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,12 +41,13 @@ class Place:
 class Snapshot:
     """places: by identity; at: by address; opaque: address -> what cannot be seen into
 
-    changed: the identities of places that held something else in the first picture
+    changed: the identities of places that held something else in the first picture; of that, where
+    something changed, a later one shows the places, and what is new at an address
     """
 
-    places: dict[int, Place] = field(default_factory=dict)
+    places: MutableMapping[int, Place] = field(default_factory=dict)
     at: dict[str, Any] = field(default_factory=dict)
-    addresses: dict[int, str] = field(default_factory=dict)  # of everything that was met and is not plain
+    addresses: MutableMapping[int, str] = field(default_factory=dict)  # of all that is not plain
     tensors: dict[int, Any] = field(default_factory=dict)  # arrays and generators, too
     marks: dict[int, Any] = field(default_factory=dict)  # of what is in them
     opaque: dict[str, Any] = field(default_factory=dict)
@@ -124,16 +127,14 @@ class Looking:
         changed = {key: self._again(first.places[key], todo) for key in seen}
         todo = [(address, one) for address, one in todo if id(one) not in first.addresses]
         if changed or todo:
-            picture = replace(
-                first,
-                places=first.places | changed,
-                at=dict(first.at),
-                addresses=dict(first.addresses),
+            picture = Snapshot(
+                places=ChainMap(changed, first.places),
+                addresses=ChainMap({}, first.addresses),
                 tensors=dict(first.tensors),
                 opaque=dict(first.opaque),
                 changed=tuple(changed),
             )
-            _walk(picture, todo)
+            _walk(picture, todo, MOST_PLACES - len(first.at))
         else:
             picture = replace(first, marks={})
         if content:
@@ -150,8 +151,8 @@ def _still(picture: Snapshot) -> Still:
     return Still((key, place.address, place.what, place.slots) for key, place in picture.places.items())
 
 
-def _walk(picture: Snapshot, todo: list[tuple[str, Any]]) -> None:
-    """Take up all that these lead to. Raises TooMuch."""
+def _walk(picture: Snapshot, todo: list[tuple[str, Any]], most: int = MOST_PLACES) -> None:
+    """Take up all that these lead to. Raises TooMuch where that is more than `most` objects."""
     todo.reverse()
     while todo:
         address, value = todo.pop()
@@ -173,7 +174,7 @@ def _walk(picture: Snapshot, todo: list[tuple[str, Any]]) -> None:
             picture.tensors[id(value)] = value
         elif kind in (PartKind.OPAQUE, PartKind.ARRAY):
             picture.opaque[address] = value
-        if len(picture.at) > MOST_PLACES:
+        if len(picture.at) > most:
             raise TooMuch(f"more than {MOST_PLACES} objects are reachable from {address}")
 
 

@@ -19,7 +19,7 @@ from ...state.recording.recording import Recording
 from ...state.recording.remembered import start_of, would_be
 from .checking import Checking, Otherwise
 from .encoding import Unkeepable
-from .keeper import Keeper
+from .keeper import Keeper, Later, at_once
 from .picture import TooMuch
 from .roots import Roots
 
@@ -58,10 +58,11 @@ class Session:
         wishes: Wishes,
         of_others: Callable[[], int],
         device: torch.device,
+        later: Later = at_once,
     ) -> None:
-        """of_others: bytes of what the job's other calls have on record"""
+        """of_others: bytes of what the job's other calls have on record; later: as the Keeper's"""
         self._job, self._recording, self._wishes, self._device = job, recording, wishes, device
-        self._of_others = of_others
+        self._of_others, self._later = of_others, later
         self._keeper: Keeper | None = None
         self._roots: Roots | None = None
         self._is_ready = False
@@ -76,14 +77,14 @@ class Session:
             return
         try:
             limit = max(0, self._wishes.limit - self._of_others())
-            self._keeper = Keeper(self._recording, roots, self._device, limit)
+            self._keeper = Keeper(self._recording, roots, self._device, limit, self._later)
         except TooMuch as much:
             self._lose(roots.names, str(much))
             return
         self._tell()
 
     def join(self, roots: Roots) -> None:
-        """A network that was not asked before is about to be."""
+        """A network that was not asked before is about to be, and all is on record that was kept."""
         if self._roots is None:
             self.begin(roots)
             return

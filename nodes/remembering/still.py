@@ -10,7 +10,7 @@ import operator
 import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
-from itertools import compress, repeat
+from itertools import compress, count, repeat
 from typing import Any
 
 import torch
@@ -30,6 +30,8 @@ class Still:
         self._dicts: list[dict[Any, Any]] = []
         self._sizes: list[int] = []
         self._of_dicts: list[int] = []  # the place that has it
+        self._empty: list[dict[Any, Any]] = []  # most are: the hooks of each module
+        self._of_empty: list[int] = []
         self._holders: list[dict[Any, Any]] = []  # as often as each has items
         self._names: list[Any] = []
         self._values: list[Any] = []
@@ -53,8 +55,12 @@ class Still:
     def _add(self, key: int, holder: dict[Any, Any] | None, held: dict[Any, Any]) -> None:
         if holder is None:
             return
+        if not holder:
+            self._empty.append(holder)
+            self._of_empty.append(key)
+            return
         self._dicts.append(holder)
-        self._sizes.append(dict.__len__(holder))
+        self._sizes.append(len(holder))
         self._of_dicts.append(key)
         self._holders += repeat(holder, len(held))
         self._names += held
@@ -63,12 +69,14 @@ class Still:
 
     def changed(self) -> set[int]:
         """The identities of the places that hold something else."""
-        sizes = map(operator.ne, map(dict.__len__, self._dicts), self._sizes)
-        found = set(compress(self._of_dicts, sizes))
-        now = list(map(dict.get, self._holders, self._names, repeat(MISSING)))
-        differ = map(operator.is_not, now, self._values)
-        suspects = compress(zip(self._of_values, self._values, now, strict=True), differ)
-        found.update(key for key, value, other in suspects if not _is_equal(value, other))
+        found = set(compress(self._of_empty, self._empty)) if any(self._empty) else set[int]()
+        sizes = list(map(len, self._dicts))
+        if sizes != self._sizes:
+            found.update(compress(self._of_dicts, map(operator.ne, sizes, self._sizes)))
+        then, now = self._values, list(map(dict.get, self._holders, self._names, repeat(MISSING)))
+        for place in compress(count(), map(operator.is_not, now, then)):
+            if not _is_equal(then[place], now[place]):
+                found.add(self._of_values[place])
         others = (key for key, what, slots in self._others if not _is_the_same(slots, slots_of(what)))
         return found.union(others)
 
@@ -91,8 +99,15 @@ def _dicts_of(what: Any) -> tuple[dict[Any, Any] | None, dict[Any, Any] | None] 
         return None
     if any(kind.__dict__.get("__slots__") for kind in type(what).__mro__):
         return None
+    if isinstance(what, dict) and not _tells_its_size(type(what)):
+        return None
     attributes = getattr(what, "__dict__", None)
     return (what, attributes) if isinstance(what, dict) else (None, attributes)
+
+
+def _tells_its_size(kind: type[dict[Any, Any]]) -> bool:
+    """As every dictionary does, and not in a way of its own."""
+    return kind.__len__ is dict.__len__ and not hasattr(kind, "__bool__")
 
 
 def _is_attribute(slot: Any) -> bool:

@@ -9,6 +9,7 @@ from .cleaning import NODES as CLEANING_NODES
 from .demo import NODES as DEMO_NODES
 from .expanding import NODES as EXPANDING_NODES
 from .fickle import NODES as FICKLE_NODES
+from .loop_bench import NODES as LOOP_BENCH_NODES
 from .loops import NODES as LOOP_NODES
 from .models import NODES as MODEL_NODES
 from .preview_bench import NODES as PREVIEW_BENCH_NODES
@@ -30,6 +31,7 @@ _NODES += (
     *UNHEARD_NODES,
     *EXPANDING_NODES,
     *LOOP_NODES,
+    *LOOP_BENCH_NODES,
     *REMEMBERING_NODES,
 )
 if importlib.util.find_spec("diffusers"):

@@ -272,7 +272,7 @@ class TestLoop:
 
     def _work(self, ask, seed, steps, cfgs, how):
         x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
-        bar = comfy.utils.ProgressBar(steps) if how == "bar" else None
+        bar = comfy.utils.ProgressBar(steps) if how in ("bar", "callback") else None
         patcher = comfy.model_patcher.ModelPatcher(Shown(), torch.device("cpu"), torch.device("cpu"))
         callback = latent_preview.prepare_callback(patcher, steps) if how == "callback" else None
         for step in range(steps):
@@ -282,10 +282,10 @@ class TestLoop:
             x = x - (guided * (1 + 0.01 * cfgs[step]) if how == "otherwise" else guided) / steps
             if how not in ("seeded", "otherwise"):
                 x = x + 0.01 * torch.randn_like(x) + 0.01 * random.random() + 0.01 * numpy.random.rand()
-            if bar is not None:
-                bar.update_absolute(step + 1, steps)
             if callback is not None:
                 callback(step, x / 2, x, steps)
+            if bar is not None:  # beside the callback's, as in FramePackWrapper
+                bar.update_absolute(step + 1, steps)
         return x
 
 

@@ -27,9 +27,10 @@ PARTS = {
 
 
 class OwnTime:
-    """Of one thread. A part does not count what another one within it takes."""
+    """Of one thread. A part does not count what another one within it takes. parts: as PARTS"""
 
-    def __init__(self):
+    def __init__(self, parts=PARTS):
+        self._parts = parts
         self._thread = threading.get_ident()
         self._open = []  # seconds that parts within took, of each function that is being called
         self._seconds = defaultdict(float)  # part -> since the evaluation before
@@ -37,7 +38,7 @@ class OwnTime:
         self.told = []  # an evaluation each: part -> seconds
 
     def __enter__(self):
-        for module_name, parts in PARTS.items():
+        for module_name, parts in self._parts.items():
             module = next(
                 kept for name, kept in sys.modules.copy().items() if name.endswith("." + module_name)
             )

@@ -90,14 +90,38 @@ class TestPipelineSampler:
                 "words": ("FLOAT", {"default": 1.0}),
                 "seed": ("INT", {"default": 0}),
                 "steps": ("INT", {"default": 6}),
-            }
+                "guidance_scale": ("FLOAT", {"default": 3.0}),
+                "rescale": ("FLOAT", {"default": 0.0}),
+            },
+            "optional": {
+                "other_scale": ("FLOAT", {"default": 0.0}),
+                "from_step": ("INT", {"default": 0}),
+            },
         }
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "sample"
     CATEGORY = "_for_testing"
 
-    def sample(self, pipeline, scheduler, words, seed, steps):
+    def sample(
+        self,
+        pipeline,
+        scheduler,
+        words,
+        seed,
+        steps,
+        guidance_scale,
+        rescale,
+        other_scale=0.0,
+        from_step=0,
+    ):
+        """`other_scale` after so many steps: what an edit comes to."""
+
+        def stepped(running, step, time, tensors):
+            if other_scale and step + 1 == from_step:
+                running._guidance_scale = other_scale
+            return tensors
+
         kind, options = SCHEDULERS[scheduler]
         made = getattr(diffusers, kind)(**options)
         generator = torch.Generator().manual_seed(seed)
@@ -112,7 +136,9 @@ class TestPipelineSampler:
             height=64,
             width=64,
             num_inference_steps=steps,
-            guidance_scale=3.0,
+            guidance_scale=guidance_scale,
+            guidance_rescale=rescale,
+            callback_on_step_end=stepped,
             generator=generator,
             output_type="latent",
         ).images

@@ -32,11 +32,14 @@ def pipes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     server.stop()
 
 
-def graph(kind: str, scheduler: str, key: str, watched: bool = True, gates: str = "") -> graphs.Graph:
+def graph(
+    kind: str, scheduler: str, key: str, watched: bool = True, gates: str = "", **more: float
+) -> graphs.Graph:
     compiled = kind == "compiled"
     kind = "unet" if compiled else kind
     load = graphs.node("TestPipeline", kind=kind, key=key, gates=gates, compiled=compiled)
     sample = {"scheduler": scheduler, "words": 1.0, "seed": 3, "steps": STEPS}
+    sample |= {"guidance_scale": 3.0, "rescale": 0.0} | more
     attach = {"attach": graphs.node("MidrunAttach", model=["load", 0])} if watched else {}
     source = "attach" if watched else "load"
     return {
@@ -112,3 +115,39 @@ def test_words_that_are_edited_hold_from_the_next_evaluation_on(pipes: Comfy) ->
         "steps": "consumed",
         "scheduler": "consumed",
     }, "it is done"
+
+
+def test_a_guidance_scale_that_is_edited_holds_from_the_next_step_on(pipes: Comfy) -> None:
+    """The pipeline asks for uncond and cond at once: a done step is replayed as what it was guided to."""
+    key, edits = "pipe-scale", ((3, 7.0), (5, 1.5))
+    for scheduler in ("unipc", "euler a", "dpm++ sde"):
+        oracle = graph("unet", scheduler, f"{key}-oracle", False, other_scale=7.0, from_step=2)
+        expected = latent(pipes, pipes.queue(oracle))
+        name = f"{key}-{scheduler}"
+        job_id = pipes.queue(graph("unet", scheduler, name, gates="3"))
+        edited(pipes, job_id, name, 3, 7.0)
+        job = pipes.wait_for(job_id, "completed")
+        assert torch.equal(latent(pipes, job["prompt_id"]), expected)
+        assert pipes.probe(name)["done"] == STEPS
+    job_id = pipes.queue(graph("unet", "unipc", key, gates="3,5"))
+    for call, scale in edits:
+        edited(pipes, job_id, key, call, scale)
+    pipes.wait_for(job_id, "completed")
+    assert pipes.probe(key)["done"] == STEPS
+
+
+def test_one_that_guides_in_a_way_of_its_own_refuses_another_scale(pipes: Comfy) -> None:
+    key = "pipe-rescaled"
+    job_id = pipes.queue(graph("unet", "unipc", key, gates="4", rescale=0.7))
+    edited(pipes, job_id, key, 4, 7.0)
+    job = pipes.until(lambda: (found := pipes.job(job_id))["error"] and found, "the job to be set back")
+    assert (job["state"], job["evaluations"]) == ("paused", 3) and "otherwise" in job["error"]["message"]
+
+
+def edited(comfy: Comfy, job_id: str, key: str, call: int, scale: float) -> None:
+    """While that call is being answered."""
+    comfy.wait_at_gate(key, call)
+    comfy.verb(job_id, "pause", query="?wait=30")
+    status, told = comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"guidance_scale": scale}})
+    assert status == 200, told
+    comfy.verb(job_id, "resume")

@@ -14,7 +14,15 @@ import torch
 from midrun.nodes.foreign import generators
 from midrun.nodes.foreign.networks import asked, has_compiled_parts, is_network
 from midrun.nodes.foreign.steps import Steps
-from midrun.nodes.foreign.trees import Unrecordable, digest_of, question_of, tree_of, value_of
+from midrun.nodes.foreign.trees import (
+    Unrecordable,
+    digest_of,
+    moment_of,
+    question_of,
+    time_in,
+    tree_of,
+    value_of,
+)
 from midrun.nodes.foreign.whereabouts import Whereabouts, modules_in
 from midrun.state.recording.item_file import about_of, decode_evaluation, tensors_of
 from midrun.state.recording.items import Evaluation
@@ -136,6 +144,33 @@ def test_questions_differ_in_each_bit_of_the_sample_and_in_the_time() -> None:
     assert digest_of(question_of((x, 1.0))) == digest_of(question_of((x.clone(), 1.0)))
 
 
+TIMES = [
+    3,
+    3.5,
+    torch.tensor([1.0]),
+    torch.tensor([2.0]),
+    torch.tensor([1]),
+    torch.zeros(1, 5),
+    torch.ones(1, 5),
+]
+TIMES += [
+    [torch.ones(1), 3],
+    [torch.ones(1), 4],
+    (torch.ones(1), torch.zeros(1)),
+    (torch.zeros(1), torch.ones(1)),
+]
+
+
+def test_moments_are_equal_where_time_steps_are() -> None:
+    def moment(sample: Any, time: Any) -> Any:
+        return moment_of(time_in(question_of((sample, time))))
+
+    found = [moment(torch.zeros(2), time) for time in TIMES]
+    assert found == [moment(torch.ones(3), time) for time in TIMES]
+    for number, one in enumerate(found):
+        assert [one == other for other in found].index(True) == number
+
+
 def test_all_generators_are_captured_and_restored() -> None:
     random.gauss(0, 1)
     numpy.random.standard_normal()
@@ -149,7 +184,8 @@ def test_all_generators_are_captured_and_restored() -> None:
     assert not generators.is_same(seen, generators.see(CPU))
     generators.restore(state, CPU)
     assert generators.is_same(seen, generators.see(CPU)) and draw() == first
-    for one in (random.random, numpy.random.rand, lambda: torch.rand(())):
+    gauss = numpy.random.standard_normal  # each second one takes no further word
+    for one in (random.random, numpy.random.rand, lambda: torch.rand(()), gauss, gauss, gauss):
         before = generators.see(CPU)
         one()
         assert not generators.is_same(before, generators.see(CPU))

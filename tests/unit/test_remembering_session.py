@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
 import pytest
@@ -141,6 +142,31 @@ def test_all_that_networks_remember_is_there_after_a_replay_in_another_process()
         session.replayed_to(number + 1)
     assert again.state == first.state and later.state == second.state
     session.before_live(cannot)
+
+
+def test_what_is_kept_is_put_on_record_in_order_by_whoever_is_asked_to() -> None:
+    recording, network = in_memory(), Network()
+    writes: list[Callable[[], object]] = []
+    beside = lambda: 0, torch.device("cpu"), writes.append
+    session = Session(cast(Job, Told()), recording, Wishes(), *beside)
+    session.join(of_network(network, 0))
+    for number in (1, 2):
+        session.before_live(cannot)
+        network(1)
+        assert session.notices()
+        session.answered(number)
+    assert recording.memories() == []
+    for number, of_it in ((1, 2), (2, 1)):
+        for _ in range(of_it):
+            writes.pop(0)()
+        recording.append(Evaluation(torch.zeros(1)))
+        assert recording.memories() == [*range(number + 1)]
+    assert writes == []
+    again = Network()
+    session = session_of(recording, Told())
+    session.join(of_network(again, 0))
+    session.replayed_to(2)
+    assert again.state == network.state
 
 
 def test_a_network_that_is_asked_later_begins_as_it_did() -> None:

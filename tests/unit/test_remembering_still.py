@@ -47,6 +47,11 @@ class Config(dict[str, int]):
     more = 0
 
 
+class Odd(dict[str, int]):
+    def __len__(self) -> int:
+        return 0
+
+
 def network() -> Any:
     """One that holds something of every kind."""
     made: Any = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
@@ -54,6 +59,7 @@ def network() -> Any:
     made.plain, made.ordered = {"a": None}, OrderedDict(a=1)
     made.default, made.config = defaultdict(list, a=[1]), Config(a=1)
     made.config.more = 0
+    made.odd, made.empty = Odd(a=1), {}
     made.list, made.set, made.deque = [1, 2], {1}, deque([1], maxlen=3)
     made.slotted, made.sized, made.space = Slotted(), Sized(), SimpleNamespace(value=0)
     made.tensor = torch.zeros(2)
@@ -74,6 +80,8 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "an ordered item": lambda made: made.ordered.update(b=1),
     "an item of a subclass": lambda made: made.config.update(a=2),
     "an attribute of a subclass": lambda made: setattr(made.config, "more", 1),
+    "an item of an odd one": lambda made: made.odd.update(b=1),
+    "an item where there was none": lambda made: made.empty.update(a=None),
     "a list": lambda made: made.list.append(3),
     "a list's item": lambda made: made.list.__setitem__(0, 3),
     "a set": lambda made: made.set.add(3),

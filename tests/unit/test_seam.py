@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,6 +133,38 @@ def test_whoever_put_something_around_it_finds_that_it_only_passes_on() -> None:
     try:
         watched.seam.take_back()
         assert Module.__call__ is around and network(1, 2) == 1 and watched.asked == []
+    finally:
+        Module.__call__ = TORCHS
+
+
+def test_layers_pass_by_the_frame_that_torch_puts_around_them(watched: Watched) -> None:
+    depths: list[int] = []
+
+    def told(*given: Any) -> None:
+        depths.append(sum(frame.name == "_wrapped_call_impl" for frame in traceback.extract_stack()))
+
+    network = Network()
+    network.layers[5].register_forward_pre_hook(told)
+    network(1, 2)
+    watched.seam.take_back()
+    network(1, 2)
+    assert depths == [1, 2], "of the network, and of the layer where the seam is not in place"
+
+
+def test_whoever_was_there_before_sees_each_layer() -> None:
+    seen: list[Module] = []
+
+    def before(module: Module, *args: Any, **kwargs: Any) -> Any:
+        seen.append(module)
+        return TORCHS(module, *args, **kwargs)
+
+    watched, network = Watched(), Network()
+    Module.__call__ = before
+    try:
+        watched.seam.put()
+        assert network(1, 2) == 1 and seen == [network, *network.layers]
+        watched.seam.take_back()
+        assert Module.__call__ is before
     finally:
         Module.__call__ = TORCHS
 
