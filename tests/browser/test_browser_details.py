@@ -49,7 +49,8 @@ def test_a_page_without_jobs_does_no_work(tmp_path: Path, browser: Browser) -> N
             browser, server, "canvas", prepare=lambda page: page.add_init_script(COUNT_WORK)
         ) as shown:
             begun = [
-                f"listen {name}" for name in ("midrun.job", "midrun.preview", "reconnecting", "reconnected")
+                f"listen {name}"
+                for name in ("midrun.job", "midrun.preview", "midrun.queue", "reconnecting", "reconnected")
             ]
             begun.append("fetch")
             shown.page.wait_for_function("begun => begun.every(one => window.work.includes(one))", arg=begun)
