@@ -93,7 +93,10 @@ class Claims:
             return before, before
         is_free = is_free or before.owner.home == self.me.home
         if not is_free and self.lives(remote, before.owner.life, wait=True):
-            raise Taken(f"The server on {before.owner.host} has this job and lives. Go on with it there, or drain that server.")
+            host = before.owner.host
+            raise Taken(
+                f"The server on {host} has this job and lives. Resume it there, or drain that server."
+            )
         mine = self.create(remote, key, before.number + 1)
         if mine is None:
             raise Taken("Another server took this job at the same time.")

@@ -424,7 +424,9 @@ def test_a_store_that_never_answers_holds_no_job_up(servers: Any, monkeypatch: A
         assert not never.is_set()
         looked = len([one for one in looks if one.startswith("graphs")])
         assert _retried(other, GRAPH, THIRD_ID, retries).view().retried is None
-        assert len([one for one in looks if one.startswith("graphs")]) == looked == 1, "the next waits no more"
+        assert len([one for one in looks if one.startswith("graphs")]) == looked == 1, (
+            "the next waits no more"
+        )
     finally:
         never.set()
 

@@ -1,0 +1,109 @@
+"""Which jobs there are and what came of them, in the store that the servers share. Any thread that may wait.
+
+A job is open while `fleet/jobs/<id>.json` is there. Its result is written before that is deleted, so a driver
+or worker that begins anew misses nothing and does nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from .jobs import FleetError, Job, Result
+
+
+class Ledger:
+    """Raises FleetError where the store cannot be opened; later what fsspec and its packages raise."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise FleetError(f"The store {url} cannot be opened: {error}") from error
+        self._root = f"{root.rstrip('/')}/fleet"
+
+    def add(self, job: Job) -> None:
+        self._put(f"jobs/{job.id}.json", {"name": job.name, "prompt": job.prompt})
+
+    def open_jobs(self) -> Iterator[Job]:
+        """One request each, and one for a thousand."""
+        for job_id in self._names("jobs"):
+            told = self._get(f"jobs/{job_id}.json")
+            if told is not None:
+                yield Job(job_id, str(told["name"]), told["prompt"])
+
+    def result(self, job_id: str) -> Result | None:
+        told = self._read(f"results/{job_id}.json")
+        try:
+            return None if told is None else Result.of_json(told)
+        except (ValueError, KeyError, TypeError):
+            return None  # cut off when it was written: the job is not over
+
+    def keep(self, job_id: str, name: str, file: Path) -> None:
+        """A file that the job saved. name: below results/<job>/"""
+        path = self._path(f"results/{job_id}/{name}")
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._fs.put_file(str(file), path)
+
+    def close(self, job_id: str, result: Result) -> None:
+        self._write(f"results/{job_id}.json", result.to_json().encode())
+        self._remove(f"jobs/{job_id}.json")
+        self._remove(f"paused/{job_id}")
+
+    def open_again(self, job: Job) -> None:
+        """What failed is to be tried again."""
+        self.add(job)
+        self._remove(f"results/{job.id}.json")
+
+    def pause(self, job_id: str, paused: bool) -> None:
+        """So that a driver that begins anew knows it."""
+        if paused:
+            self._write(f"paused/{job_id}", b"paused")
+        else:
+            self._remove(f"paused/{job_id}")
+
+    def paused(self) -> set[str]:
+        return set(self._names("paused"))
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            found = self._fs.ls(self._path(folder), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(name.rstrip("/").rpartition("/")[2].removesuffix(".json") for name in found)
+
+    def _get(self, name: str) -> Any:
+        content = self._read(name)
+        try:
+            return None if content is None else json.loads(content)
+        except ValueError:
+            return None
+
+    def _put(self, name: str, told: dict[str, Any]) -> None:
+        self._write(name, json.dumps(told).encode())
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return self._fs.cat_file(self._path(name))
+        except FileNotFoundError:
+            return None
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._path(name)
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._fs.pipe_file(path, content)
+
+    def _remove(self, name: str) -> None:
+        try:
+            self._fs.rm_file(self._path(name))
+        except FileNotFoundError:
+            return
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
