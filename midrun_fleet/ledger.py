@@ -15,6 +15,8 @@ import fsspec
 
 from .jobs import FleetError, Job, Result
 
+WHOLE = 2**30  # bytes: a range costs one request, where s3fs asks for the size of what has none
+
 
 class Ledger:
     """Raises FleetError where the store cannot be opened; later what fsspec and its packages raise."""
@@ -25,6 +27,7 @@ class Ledger:
         except (ImportError, ValueError) as error:
             raise FleetError(f"The store {url} cannot be opened: {error}") from error
         self._root = f"{root.rstrip('/')}/fleet"
+        self._fs.auto_mkdir = True  # what has directories makes them; elsewhere this means nothing
 
     def add(self, job: Job) -> None:
         self._put(f"jobs/{job.id}.json", {"name": job.name, "prompt": job.prompt})
@@ -45,9 +48,7 @@ class Ledger:
 
     def keep(self, job_id: str, name: str, file: Path) -> None:
         """A file that the job saved. name: below results/<job>/"""
-        path = self._path(f"results/{job_id}/{name}")
-        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self._fs.put_file(str(file), path)
+        self._fs.put_file(str(file), self._path(f"results/{job_id}/{name}"))
 
     def close(self, job_id: str, result: Result) -> None:
         self._write(f"results/{job_id}.json", result.to_json().encode())
@@ -90,14 +91,12 @@ class Ledger:
 
     def _read(self, name: str) -> bytes | None:
         try:
-            return self._fs.cat_file(self._path(name))
+            return self._fs.cat_file(self._path(name), start=0, end=WHOLE)
         except FileNotFoundError:
             return None
 
     def _write(self, name: str, content: bytes) -> None:
-        path = self._path(name)
-        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self._fs.pipe_file(path, content)
+        self._fs.pipe_file(self._path(name), content)
 
     def _remove(self, name: str) -> None:
         try:

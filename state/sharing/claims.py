@@ -97,6 +97,8 @@ class Claims:
             raise Taken(
                 f"The server on {host} has this job and lives. Resume it there, or drain that server."
             )
+        if not is_free:  # nobody has to wait for that silence again
+            remote.delete([f"{BEATS}/{before.owner.life}"])
         mine = self.create(remote, key, before.number + 1)
         if mine is None:
             raise Taken("Another server took this job at the same time.")
@@ -104,7 +106,7 @@ class Claims:
 
     def give_up(self, remote: Remote, key: str, claim: Claim) -> None:
         """Whoever wants the job need not wait for it."""
-        remote.put(_given_up(key, claim), b"")
+        remote.put(_given_up(key, claim), b"free")
 
     def is_given_up(self, remote: Remote, key: str, claim: Claim) -> bool:
         return remote.exists(_given_up(key, claim))

@@ -162,6 +162,33 @@ def test_an_overtaken_owner_is_read_by_nobody_and_may_not_resume(servers: Any) -
     assert third.take().step == 3  # of the second, whatever the first wrote
 
 
+def test_what_a_cut_off_owner_completes_is_not_the_new_owners_end(servers: Any) -> None:
+    one, other, third = servers("one"), servers("other"), servers("third")
+    job = one.home.job()
+    one.sent()
+    one.crash()
+    other.take()
+    other.sent()
+    job.abort(AbortMode.STOP, None)  # it is over there
+    one.store.cut = False
+    job.note("woke", {})
+    until(lambda: "taken_over" in job.view().warnings, "it to notice")
+    assert one.mirror.flush(20)
+    other.crash()
+    assert third.take().step == 3
+
+
+def test_a_server_that_was_silent_once_is_not_waited_for_again(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    one.home.job()
+    one.sent()
+    one.crash()
+    beats = {entry.name for entry in other.store.entries("servers")}
+    assert one.claims.me.life in beats
+    other.take()
+    assert {entry.name for entry in other.store.entries("servers")} == {other.claims.me.life}
+
+
 def test_a_server_that_starts_again_has_its_jobs_unless_another_took_them(
     servers: Any, tmp_path: Path
 ) -> None:
