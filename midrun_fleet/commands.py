@@ -6,11 +6,13 @@ import argparse
 import importlib
 import json
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from .jobs import FleetError, Setup, read_prompt, variants
 
+AT_ONCE = 100  # jobs that are handed over together
 EXAMPLE = (
     "more arguments for ComfyUI come after --, as in: start ... -- --cpu --input-directory /shared/input"
 )
@@ -81,9 +83,13 @@ def _start(told: argparse.Namespace) -> None:
 
 def _submit(told: argparse.Namespace) -> None:
     jobs = variants(read_prompt(told.workflow), told.workflow.stem, told.count)
+    some = list(islice(jobs, AT_ONCE))  # before Ray is asked, so that bad input is told all the same
     ray = _ray()
-    ray.ask(ray.driver(), "submit", jobs)
-    print("\n".join(one.id for one in jobs))
+    driver = ray.driver()
+    while some:
+        ray.ask(driver, "submit", some)
+        print("\n".join(one.id for one in some), flush=True)
+        some = list(islice(jobs, AT_ONCE))
 
 
 def _status(told: argparse.Namespace) -> None:

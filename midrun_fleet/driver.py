@@ -32,7 +32,7 @@ class AWorker(Protocol):
     name: str
 
     async def ready(self) -> dict[str, Any]: ...
-    async def run(self, job: Job) -> Result: ...
+    async def run(self, job_id: str) -> Result: ...
     async def pause(self, job_id: str) -> None: ...
     async def drain(self) -> None: ...
     async def end(self) -> None: ...
@@ -40,9 +40,10 @@ class AWorker(Protocol):
 
 @dataclass
 class Known:
-    """at: the worker that has it, where it is paused; losses: workers that were lost with it"""
+    """name: for people, or its id; at: the worker that has it, where it is paused; losses: of its workers"""
 
-    job: Job
+    id: str
+    name: str
     at: str | None = None
     losses: int = 0
 
@@ -81,31 +82,31 @@ class Driver:
         await self._restored.wait()
         for some in (jobs[start : start + AT_ONCE] for start in range(0, len(jobs), AT_ONCE)):
             await asyncio.gather(*(asyncio.to_thread(self._ledger.add, job) for job in some))
-        self._queue.extend(Known(job) for job in jobs)
+        self._queue.extend(Known(job.id, job.name) for job in jobs)
         await self._tell()
 
     def status(self) -> dict[str, Any]:
         seats = [
-            {"name": name, "state": seat.state, "job": seat.job and seat.job.job.name} | seat.told
+            {"name": name, "state": seat.state, "job": seat.job and seat.job.name} | seat.told
             for name, seat in self._seats.items()
         ]
         running = sum(seat.job is not None for seat in self._seats.values())
         counts = {"queued": len(self._queue), "running": running, "paused": len(self._paused)}
         counts |= {end.value: self._ends[end] for end in FINAL}
-        failed = [{"id": id, "name": one.job.name, "error": told} for id, (one, told) in self._failed.items()]
-        paused = [{"id": id, "name": one.job.name} for id, one in self._paused.items()]
+        failed = [{"id": id, "name": one.name, "error": told} for id, (one, told) in self._failed.items()]
+        paused = [{"id": id, "name": one.name} for id, one in self._paused.items()]
         return {"workers": seats, "jobs": counts, "failed": failed[:TOLD], "paused": paused[:TOLD]}
 
     async def pause(self, ids: list[str]) -> int:
         """These jobs, or all; how many."""
         wanted = set(ids) or self._ids()
         self._refuse_unknown(wanted - self._ids())
-        queued = [one for one in self._queue if one.job.id in wanted]
-        self._queue = collections.deque(one for one in self._queue if one.job.id not in wanted)
+        queued = [one for one in self._queue if one.id in wanted]
+        self._queue = collections.deque(one for one in self._queue if one.id not in wanted)
         for known in queued:
             await self._set_aside(known)
-        running = [seat for seat in self._seats.values() if seat.job and seat.job.job.id in wanted]
-        self._to_pause |= {seat.job.job.id for seat in running if seat.job}
+        running = [seat for seat in self._seats.values() if seat.job and seat.job.id in wanted]
+        self._to_pause |= {seat.job.id for seat in running if seat.job}
         await asyncio.gather(*(self._pause(seat) for seat in running))
         return len(queued) + len(running)
 
@@ -116,7 +117,7 @@ class Driver:
         for job_id in sorted(wanted):
             if job_id in self._failed:
                 known, _ = self._failed.pop(job_id)
-                await asyncio.to_thread(self._ledger.open_again, known.job)
+                await asyncio.to_thread(self._ledger.open_again, job_id)
                 known.losses = 0
             else:
                 known = self._paused.pop(job_id)
@@ -144,13 +145,13 @@ class Driver:
         while not self._restored.is_set():
             try:
                 paused = await asyncio.to_thread(self._ledger.paused)
-                jobs = await asyncio.to_thread(lambda: list(self._ledger.open_jobs()))
+                ids = await asyncio.to_thread(self._ledger.open_jobs)
             except Exception as error:  # noqa: BLE001  a store raises what it likes
                 log.warning("The store does not tell which jobs are open", exc_info=error)
                 await asyncio.sleep(REST_S)
                 continue
-            self._paused |= {one.id: Known(one) for one in jobs if one.id in paused}
-            self._queue.extend(Known(one) for one in jobs if one.id not in paused)
+            self._paused |= {one: Known(one, one) for one in ids if one in paused}
+            self._queue.extend(Known(one, one) for one in ids if one not in paused)
             self._restored.set()
         await self._tell()
 
@@ -164,7 +165,7 @@ class Driver:
                 seat.job = await self._next(seat)
                 if seat.job is not None:
                     seat.state = "running"
-                    await self._place(seat, seat.job, await seat.worker.run(seat.job.job))
+                    await self._place(seat, seat.job, await seat.worker.run(seat.job.id))
             except Lost as error:
                 await self._lost(seat, str(error))
             except Exception as error:  # noqa: BLE001  a store raises what it likes; the job is not to be lost
@@ -190,7 +191,7 @@ class Driver:
     async def _place(self, seat: Seat, known: Known, result: Result) -> None:
         """What becomes of a job that its worker has nothing left to do with."""
         known.at = None
-        job_id = known.job.id
+        job_id = known.id
         if result.end in FINAL:
             self._to_pause.discard(job_id)
             self._ends[result.end] += 1
@@ -214,7 +215,7 @@ class Driver:
             known.losses += 1
             if known.losses >= LOSSES:
                 error = f"Its worker was lost {LOSSES} times."
-                await asyncio.to_thread(self._ledger.close, known.job.id, Result(End.FAILED, error=error))
+                await asyncio.to_thread(self._ledger.close, known.id, Result(End.FAILED, error=error))
                 await self._place(seat, known, Result(End.FAILED, error=error))
             else:
                 await self._give_back(seat)
@@ -223,21 +224,21 @@ class Driver:
         """Its job is the next for whoever is free."""
         if seat.job is None:
             return
-        if seat.job.job.id in self._to_pause:
+        if seat.job.id in self._to_pause:
             await self._set_aside(seat.job)
         else:
             self._queue.appendleft(seat.job)
             await self._tell()
 
     async def _set_aside(self, known: Known) -> None:
-        self._to_pause.discard(known.job.id)
-        self._paused[known.job.id] = known
-        await asyncio.to_thread(self._ledger.pause, known.job.id, True)
+        self._to_pause.discard(known.id)
+        self._paused[known.id] = known
+        await asyncio.to_thread(self._ledger.pause, known.id, True)
 
     async def _pause(self, seat: Seat) -> None:
         try:
             if seat.job is not None:
-                await seat.worker.pause(seat.job.job.id)
+                await seat.worker.pause(seat.job.id)
         except (Lost, FleetError) as error:
             log.warning("%s does not pause: %s", seat.worker.name, error)
 
@@ -262,8 +263,8 @@ class Driver:
             self._changed.notify_all()
 
     def _ids(self) -> set[str]:
-        running = {seat.job.job.id for seat in self._seats.values() if seat.job}
-        return running | {one.job.id for one in self._queue}
+        running = {seat.job.id for seat in self._seats.values() if seat.job}
+        return running | {one.id for one in self._queue}
 
     def _refuse_unknown(self, ids: set[str]) -> None:
         if ids:

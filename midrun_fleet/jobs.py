@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -96,7 +97,7 @@ def read_prompt(path: Path) -> Prompt:
     return told
 
 
-def variants(prompt: Prompt, name: str, count: int) -> list[Job]:
+def variants(prompt: Prompt, name: str, count: int) -> Iterator[Job]:
     """So many jobs, each with its own seeds: those of the workflow, plus 0, 1, 2, ... Raises FleetError."""
     places = [
         (node_id, key)
@@ -106,10 +107,8 @@ def variants(prompt: Prompt, name: str, count: int) -> list[Job]:
     ]
     if count > 1 and not places:
         raise FleetError(f"{name} has no seed to vary, so all {count} jobs would be the same.")
-    jobs = []
     for number in range(count):
         varied = copy.deepcopy(prompt)
         for node_id, key in places:
             varied[node_id]["inputs"][key] = (prompt[node_id]["inputs"][key] + number) % LARGEST_SEED
-        jobs.append(Job(str(uuid.uuid4()), f"{name} {number + 1}/{count}", varied))
-    return jobs
+        yield Job(str(uuid.uuid4()), f"{name} {number + 1}/{count}", varied)

@@ -1,20 +1,20 @@
 """Which jobs there are and what came of them, in the store that the servers share. Any thread that may wait.
 
-A job is open while `fleet/jobs/<id>.json` is there. Its result is written before that is deleted, so a driver
-or worker that begins anew misses nothing and does nothing twice.
+A job is open while `fleet/jobs/<id>.json` is there; one that failed stays open, with its result. A result is
+written before the job is deleted, so who begins anew misses nothing and does nothing twice.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from .jobs import FleetError, Job, Result
+from .jobs import End, FleetError, Job, Result
 
+WHEN = ("LastModified", "updated", "mtime")  # it was written, as fsspec's packages call it
 WHOLE = 2**30  # bytes: a range costs one request, where s3fs asks for the size of what has none
 
 
@@ -32,12 +32,18 @@ class Ledger:
     def add(self, job: Job) -> None:
         self._put(f"jobs/{job.id}.json", {"name": job.name, "prompt": job.prompt})
 
-    def open_jobs(self) -> Iterator[Job]:
-        """One request each, and one for a thousand."""
-        for job_id in self._names("jobs"):
-            told = self._get(f"jobs/{job_id}.json")
-            if told is not None:
-                yield Job(job_id, str(told["name"]), told["prompt"])
+    def job(self, job_id: str) -> Job | None:
+        """None where it is over, or was never added."""
+        told = self._read(f"jobs/{job_id}.json")
+        try:
+            parsed = {} if told is None else json.loads(told)
+            return Job(job_id, str(parsed["name"]), parsed["prompt"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def open_jobs(self) -> list[str]:
+        """Their ids, the oldest first. One request for a thousand."""
+        return self._names("jobs")
 
     def result(self, job_id: str) -> Result | None:
         told = self._read(f"results/{job_id}.json")
@@ -52,13 +58,13 @@ class Ledger:
 
     def close(self, job_id: str, result: Result) -> None:
         self._write(f"results/{job_id}.json", result.to_json().encode())
-        self._remove(f"jobs/{job_id}.json")
+        if result.end is not End.FAILED:
+            self._remove(f"jobs/{job_id}.json")
         self._remove(f"paused/{job_id}")
 
-    def open_again(self, job: Job) -> None:
+    def open_again(self, job_id: str) -> None:
         """What failed is to be tried again."""
-        self.add(job)
-        self._remove(f"results/{job.id}.json")
+        self._remove(f"results/{job_id}.json")
 
     def pause(self, job_id: str, paused: bool) -> None:
         """So that a driver that begins anew knows it."""
@@ -74,17 +80,12 @@ class Ledger:
 
     def _names(self, folder: str) -> list[str]:
         try:
-            found = self._fs.ls(self._path(folder), detail=False)
+            found = self._fs.ls(self._path(folder), detail=True)
         except FileNotFoundError:
             return []
-        return sorted(name.rstrip("/").rpartition("/")[2].removesuffix(".json") for name in found)
-
-    def _get(self, name: str) -> Any:
-        content = self._read(name)
-        try:
-            return None if content is None else json.loads(content)
-        except ValueError:
-            return None
+        found.sort(key=lambda one: str(next((one[at] for at in WHEN if one.get(at)), "")))
+        names = (one["name"].rstrip("/").rpartition("/")[2] for one in found)
+        return [name.removesuffix(".json") for name in names if name]
 
     def _put(self, name: str, told: dict[str, Any]) -> None:
         self._write(name, json.dumps(told).encode())

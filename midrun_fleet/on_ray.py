@@ -50,8 +50,8 @@ class Handle:
     async def ready(self) -> dict[str, Any]:
         return await self._answer(self._actor.ready.remote())
 
-    async def run(self, job: Job) -> Result:
-        return await self._answer(self._actor.run.remote(job))
+    async def run(self, job_id: str) -> Result:
+        return await self._answer(self._actor.run.remote(job_id))
 
     async def pause(self, job_id: str) -> None:
         await self._answer(self._actor.pause.remote(job_id))

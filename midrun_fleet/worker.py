@@ -69,17 +69,20 @@ class Worker:
 
     # -- its job -----------------------------------------------------------------------------------------
 
-    def run(self, job: Job) -> Result:
+    def run(self, job_id: str) -> Result:
         """Until there is nothing left to do here for now. May be asked again. Raises FleetError."""
+        job, result = self._ledger.job(job_id), self._ledger.result(job_id)  # in the order of their ends
+        if result is not None or job is None:
+            return result or Result(End.ABORTED, error="The store has no such job.")
         crashes, before = 0, -1
         while not self._drained:
             try:
-                return self._ledger.result(job.id) or self._ran(job)
+                return self._ledger.result(job_id) or self._ran(job)
             except Refused as refusal:
                 return self._over(job, Result(End.FAILED, error=str(refusal), worker=self.name))
             except Crashed as crash:
                 self.ready()
-                now = (self._view(job.id) or {}).get("evaluations", 0)
+                now = (self._view(job_id) or {}).get("evaluations", 0)
                 crashes, before = (1 if now > before else crashes + 1), now
                 if crashes >= CRASHES:
                     told = f"ComfyUI crashed {CRASHES} times at the same place: {crash}"

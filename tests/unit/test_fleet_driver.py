@@ -32,7 +32,9 @@ class Fake:
     async def ready(self) -> dict[str, Any]:
         return {"node": "here"}
 
-    async def run(self, job: Job) -> Result:
+    async def run(self, job_id: str) -> Result:
+        job = self._ledger.job(job_id)
+        assert job is not None
         self.runs.append(job.name)
         self._end = asyncio.get_running_loop().create_future()
         return await self._end
@@ -61,6 +63,10 @@ class Fake:
         self.ended = True
 
 
+def list_of(name: str, count: int) -> list[Job]:
+    return list(variants(GRAPH, name, count))
+
+
 async def until(what: Callable[[], Any], told: str) -> None:
     for _ in range(2000):
         if what():
@@ -85,7 +91,7 @@ def with_fleet(place: Path, test: Callable[[Driver, list[Fake]], Coroutine[Any, 
 def test_each_worker_has_one_job_and_a_lost_ones_goes_to_another(tmp_path: Path) -> None:
     async def test(fleet: Driver, workers: list[Fake]) -> None:
         one, other = workers
-        await fleet.submit(variants(GRAPH, "w", 3))
+        await fleet.submit(list_of("w", 3))
         await until(lambda: one.busy and other.busy, "both to have one")
         assert sorted(one.runs + other.runs) == ["w 1/3", "w 2/3"]
         other.finish(Result(End.COMPLETED))
@@ -102,7 +108,7 @@ def test_each_worker_has_one_job_and_a_lost_ones_goes_to_another(tmp_path: Path)
 def test_a_paused_job_goes_on_where_it_is_unless_that_worker_is_lost(tmp_path: Path) -> None:
     async def test(fleet: Driver, workers: list[Fake]) -> None:
         one, other = workers
-        (job,) = variants(GRAPH, "w", 1)
+        (job,) = list_of("w", 1)
         await fleet.submit([job])
         await until(lambda: one.busy or other.busy, "one to have it")
         at, free = (one, other) if one.busy else (other, one)
@@ -113,7 +119,7 @@ def test_a_paused_job_goes_on_where_it_is_unless_that_worker_is_lost(tmp_path: P
         await until(lambda: at.busy, "it to go on there")
         await fleet.pause([job.id])
         await until(lambda: fleet.status()["jobs"]["paused"] == 1, "the pause")
-        (second,) = variants(GRAPH, "v", 1)
+        (second,) = list_of("v", 1)
         await fleet.submit([second])
         await until(lambda: one.busy or other.busy, "the second")
         (at if at.busy else free).finish(Result(End.COMPLETED))
@@ -128,7 +134,7 @@ def test_a_paused_job_goes_on_where_it_is_unless_that_worker_is_lost(tmp_path: P
 def test_a_drained_worker_gets_nothing_more_and_its_job_is_the_next(tmp_path: Path) -> None:
     async def test(fleet: Driver, workers: list[Fake]) -> None:
         one, other = workers
-        await fleet.submit(variants(GRAPH, "w", 3))
+        await fleet.submit(list_of("w", 3))
         await until(lambda: one.busy and other.busy, "both to have one")
         assert await fleet.drain("worker-1") == ["worker-1"]
         assert one.ended
@@ -142,7 +148,7 @@ def test_a_drained_worker_gets_nothing_more_and_its_job_is_the_next(tmp_path: Pa
 
 
 def test_a_new_driver_knows_what_was_open_paused_and_over(tmp_path: Path) -> None:
-    jobs = variants(GRAPH, "w", 3)
+    jobs = list_of("w", 3)
     ledger = Ledger(f"file://{tmp_path.as_posix()}")
     for job in jobs:
         ledger.add(job)
@@ -164,7 +170,7 @@ def test_a_job_that_loses_every_worker_fails_and_can_be_tried_again(
     monkeypatch.setattr(driver, "LOSSES", 2)
 
     async def test(fleet: Driver, workers: list[Fake]) -> None:
-        (job,) = variants(GRAPH, "w", 1)
+        (job,) = list_of("w", 1)
         await fleet.submit([job])
         for _ in range(2):
             await until(lambda: any(one.busy for one in workers), "it to be begun")
@@ -182,7 +188,7 @@ def test_a_worker_in_trouble_gives_its_job_back(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(driver, "REST_S", 60.0)
 
     async def test(fleet: Driver, workers: list[Fake]) -> None:
-        await fleet.submit(variants(GRAPH, "w", 1))
+        await fleet.submit(list_of("w", 1))
         await until(lambda: any(one.busy for one in workers), "it to be begun")
         first = next(one for one in workers if one.busy)
         first.finish(FleetError("ComfyUI does not start"))
@@ -194,12 +200,12 @@ def test_a_worker_in_trouble_gives_its_job_back(tmp_path: Path, monkeypatch: pyt
 
 
 def test_seeds_vary_and_nothing_else_does() -> None:
-    jobs = variants(GRAPH, "w", 3)
+    jobs = list_of("w", 3)
     assert [job.prompt["1"]["inputs"]["seed"] for job in jobs] == [7, 8, 9]
     assert len({job.id for job in jobs}) == 3 and GRAPH["1"]["inputs"]["seed"] == 7
     linked = {"1": {"class_type": "KSampler", "inputs": {"seed": ["2", 0]}}}
     with pytest.raises(FleetError, match="no seed to vary"):
-        variants(linked, "w", 2)
+        list(variants(linked, "w", 2))
 
 
 @pytest.mark.parametrize(
