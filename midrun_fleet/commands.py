@@ -1,4 +1,4 @@
-"""The command line: start, submit, status, pause, resume, drain, stop."""
+"""The command line: start, submit, status, pause, resume, drain, stop; run, without Ray."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import argparse
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .jobs import FleetError, Setup, read_prompt, variants
+from .alone import run_alone
+from .jobs import End, FleetError, Setup, read_prompt, variants
 
+WITH_COMFYUI = ("start", "run")
 AT_ONCE = 100  # jobs that are handed over together
 EXAMPLE = (
     "more arguments for ComfyUI come after --, as in: start ... -- --cpu --input-directory /shared/input"
@@ -21,8 +24,8 @@ EXAMPLE = (
 def main(arguments: list[str] | None = None) -> int:
     given, more = _split(sys.argv[1:] if arguments is None else arguments)
     told = _parser().parse_args(given)
-    if more and told.command != "start":
-        print("midrun_fleet: only `start` takes arguments for ComfyUI.", file=sys.stderr)
+    if more and told.command not in WITH_COMFYUI:
+        print(f"midrun_fleet: only {' and '.join(WITH_COMFYUI)} take arguments for ComfyUI.", file=sys.stderr)
         return 2
     told.more = tuple(more)
     try:
@@ -36,49 +39,64 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("midrun_fleet", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    start = commands.add_parser(
-        "start", help="begin a fleet on the Ray cluster that runs here", epilog=EXAMPLE
-    )
-    start.set_defaults(run=_start)
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], told: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=told, epilog=EXAMPLE if name in WITH_COMFYUI else None)
+        made.set_defaults(run=run)
+        return made
+
+    start = command("start", _start, "begin a fleet on the Ray cluster that runs here")
     start.add_argument("--workers", type=_count, required=True, help="each has a ComfyUI of its own")
-    start.add_argument("--comfyui", required=True, metavar="DIR", help="with main.py, on all machines")
-    start.add_argument(
-        "--store", required=True, metavar="URL", help="s3://bucket/prefix, file:///mnt/shared, ..."
-    )
-    start.add_argument("--python", default=sys.executable, help="with which ComfyUI runs (default: this one)")
-    start.add_argument("--base", default="~/midrun-fleet", metavar="DIR", help="for what workers keep")
-    start.add_argument("--gpus", type=float, default=1.0, help="of each worker; 0 for none (default: 1)")
-    start.add_argument("--cpus", type=float, default=1.0, help="of each worker, and its threads (default: 1)")
-    start.add_argument("--drain-seconds", type=float, default=20.0, help="to pause and send all at a SIGTERM")
-    submit = commands.add_parser("submit", help="queue jobs")
-    submit.set_defaults(run=_submit)
-    submit.add_argument("workflow", type=Path, help="in API format")
+    start.add_argument("--gpus", type=_number, default=1.0, help="of each worker; 0 for none (default: 1)")
+    start.add_argument("--cpus", type=_number, default=1.0, help="of each worker: its threads (default: 1)")
+    submit = command("submit", _submit, "queue jobs")
     submit.add_argument("--count", type=_count, default=1, help="jobs, each with other seeds")
-    status = commands.add_parser("status", help="the workers, and how many jobs are in which state")
-    status.set_defaults(run=_status)
+    status = command("status", _status, "the workers, and how many jobs are in which state")
     status.add_argument("--json", action="store_true")
-    for verb, help_ in (
+    for verb, told in (
         ("pause", "all jobs, or some"),
         ("resume", "all paused jobs, or some, also failed ones"),
     ):
-        one = commands.add_parser(verb, help=help_)
-        one.set_defaults(run=_verb)
-        one.add_argument("jobs", nargs="*", metavar="id")
-    drain = commands.add_parser("drain", help="end the workers of a node; their jobs go on elsewhere")
-    drain.set_defaults(run=_drain)
+        command(verb, _verb, told).add_argument("jobs", nargs="*", metavar="id")
+    drain = command("drain", _drain, "end the workers of a node; their jobs go on elsewhere")
     drain.add_argument("node", help="its address, or the name of a worker")
-    commands.add_parser("stop", help="end the fleet; open jobs stay in the store").set_defaults(run=_stop)
+    command("stop", _stop, "end the fleet; open jobs stay in the store")
+    run = command("run", _run, "one job on this machine, without Ray; a retry goes on with it")
+    run.add_argument("--name", required=True, help="the same name is the same job, on any machine")
+    for one in (submit, run):
+        one.add_argument("workflow", type=Path, help="in API format")
+    for one in (start, run):
+        _add_comfyui(one)
     return parser
 
 
+def _add_comfyui(parser: argparse.ArgumentParser) -> None:
+    store = "s3://bucket/prefix, file:///mnt/shared, ..."
+    parser.add_argument("--comfyui", required=True, metavar="DIR", help="with main.py, on all machines")
+    parser.add_argument("--store", required=True, metavar="URL", help=store)
+    parser.add_argument(
+        "--python", default=sys.executable, help="with which ComfyUI runs (default: this one)"
+    )
+    parser.add_argument("--base", type=Path, default="~/midrun-fleet", help="for what workers keep")
+    parser.add_argument("--drain-seconds", type=_number, default=20.0, help="at a SIGTERM, to pause and send")
+
+
+def _setup(told: argparse.Namespace, gpus: float = 0.0, cpus: float = 0.0) -> Setup:
+    base = str(told.base.expanduser().absolute())
+    given = told.comfyui, told.python, told.store, base, told.more
+    return Setup(*given, gpus, cpus, told.drain_seconds)
+
+
 def _start(told: argparse.Namespace) -> None:
-    if min(told.gpus, told.cpus, told.drain_seconds) < 0:
-        raise FleetError("--gpus, --cpus and --drain-seconds are at least 0.")
-    base = str(Path(told.base).expanduser().absolute())
-    numbers = told.gpus, told.cpus, told.drain_seconds
-    setup = Setup(told.comfyui, told.python, told.store, base, told.more, *numbers)
-    _ray().start(setup, told.workers)
+    _ray().start(_setup(told, told.gpus, told.cpus), told.workers)
     print(f"A fleet of {told.workers} workers is starting. `status` tells when they are free.")
+
+
+def _run(told: argparse.Namespace) -> None:
+    result = run_alone(_setup(told), told.name, read_prompt(told.workflow))
+    print(result.to_json())
+    if result.end is not End.COMPLETED:
+        raise FleetError(f"The job is {result.end.value}. {result.error or ''}".strip())
 
 
 def _submit(told: argparse.Namespace) -> None:
@@ -138,6 +156,16 @@ def _count(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 100_000:
         raise argparse.ArgumentTypeError("a whole number from 1 to 100000")
     return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e6:
+        raise argparse.ArgumentTypeError("a number of at least 0")
+    return number
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:

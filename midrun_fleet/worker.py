@@ -89,6 +89,15 @@ class Worker:
                     return self._over(job, Result(End.FAILED, error=told, worker=self.name))
         return Result(End.LET_GO, worker=self.name)
 
+    def add_and_run(self, job: Job) -> Result:
+        """For who has no driver. What failed is tried again."""
+        result = self._ledger.result(job.id)
+        if result is not None and result.end is not End.FAILED:
+            return result
+        self._ledger.add(job)
+        self._ledger.open_again(job.id)
+        return self.run(job.id)
+
     def _ran(self, job: Job) -> Result:
         self.ready()
         if not self._is_begun(job):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -17,7 +21,7 @@ from safetensors.torch import load_file
 
 import graphs
 from fleet import setup_of
-from harness import Comfy
+from harness import ROOT, Comfy
 from midrun.midrun_fleet.jobs import End, Job, Result, Setup
 from midrun.midrun_fleet.ledger import Ledger
 from midrun.midrun_fleet.worker import Worker
@@ -176,3 +180,39 @@ def test_a_paused_job_leaves_the_worker_and_goes_on_there(setup: Setup, workers:
     assert run.result(60).end is End.PAUSED
     assert run_on(worker, job_of(8, steps=3)).end is End.COMPLETED
     assert run_on(worker, job).end is End.COMPLETED and probe(worker, job)["done"] == 5
+
+
+def test_a_queue_that_starts_a_process_for_each_job_goes_on_with_it(
+    setup: Setup, comfy: Comfy, tmp_path: Path
+) -> None:
+    evidence = tmp_path / "evidence"
+    evidence.mkdir()
+    options = {"steps": 6, "seed": 8, "key": "alone"}
+    (tmp_path / "workflow.json").write_text(json.dumps(graphs.base(**options, probe={"seconds": 1.0})))
+    environ = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MIDRUN_TEST_EVIDENCE": str(evidence)}
+
+    def run(place: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "midrun_fleet", "run", str(tmp_path / "workflow.json")]
+        command += ["--name", "shot 7", "--comfyui", setup.comfyui, "--store", setup.store]
+        command += ["--base", str(tmp_path / place), "--", *setup.arguments]
+        return subprocess.Popen(command, env=os.environ | environ, stdout=subprocess.PIPE, text=True)
+
+    def computed() -> list[str]:
+        file = evidence / "alone"
+        return file.read_text().splitlines() if file.exists() else []
+
+    with run("first") as first:
+        until(lambda: len(computed()) >= 3, "its third evaluation")
+        first.terminate()
+        assert first.wait(60) == 143
+    before = len(computed())
+    with run("second") as second:
+        told = json.loads(second.communicate(timeout=120)[0])
+    assert (told["end"], told["evaluations"]) == ("completed", 6)
+    assert before >= 3 and len(computed()) <= 7, "what was interrupted is computed again, and nothing else"
+    with run("third") as third:
+        assert json.loads(third.communicate(timeout=120)[0]) == told, "it is over"
+    job = Job(str(uuid.uuid5(uuid.NAMESPACE_URL, "shot 7")), "shot 7", {})
+    result = Ledger(setup.store).result(job.id)
+    assert result is not None
+    assert torch.equal(kept(setup, job, result), expected(comfy, steps=6, seed=8))
