@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ if RAY_PYTHON is None:
     )
 PYTHON = RAY_PYTHON or sys.executable
 WORKERS, JOBS = int(os.environ.get("MIDRUN_FLEET_WORKERS", 4)), int(os.environ.get("MIDRUN_FLEET_JOBS", 40))
-STEPS, EVALUATION_S = 6, 1.2
+STEPS, EVALUATION_S = 8, 1.5
 KILL_EVERY_S, ACTORS_SHARE = 10.0, 0.3
 LONGEST_S = 1800
 
@@ -138,9 +139,11 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 def test_all_jobs_end_right_while_workers_are_killed(fleet: Fleet, comfy: Comfy, tmp_path: Path) -> None:
-    ids = {f"fleet-{number}": submit(fleet, tmp_path, number) for number in range(JOBS)}
     chaos = Chaos(fleet)
-    chaos.reign()
+    with ThreadPoolExecutor(1) as pool:
+        over = pool.submit(chaos.reign)
+        ids = {f"fleet-{number}": submit(fleet, tmp_path, number) for number in range(JOBS)}
+        over.result()
     told = [len(fleet.lines(key)) - STEPS for key in ids]
     moved = sum(len({one["home"] for one in fleet.claims(job_id)}) > 1 for job_id in ids.values())
     print(f"\n{JOBS} jobs, {WORKERS} workers: {chaos.told()}")
