@@ -136,7 +136,7 @@ def _ray() -> Any:
     try:
         on_ray = importlib.import_module(f"{__package__}.on_ray")
     except ImportError as error:
-        raise FleetError(f"This needs Ray: pip install ray ({error}).") from error
+        raise FleetError(f"This needs Ray: install midrun-fleet[ray] ({error}).") from error
     on_ray.connect()
     return on_ray
 

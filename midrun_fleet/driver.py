@@ -159,15 +159,7 @@ class Driver:
         """One worker, as long as there is a fleet."""
         while not seat.drained:
             try:
-                seat.state = "starting"
-                seat.told = await seat.worker.ready()
-                seat.state = "free"
-                seat.job = await self._next(seat)
-                if seat.job is not None:
-                    seat.state = "running"
-                    await self._place(seat, seat.job, await seat.worker.run(seat.job.id))
-            except Lost as error:
-                await self._lost(seat, str(error))
+                await self._turn(seat)
             except Exception as error:  # noqa: BLE001  a store raises what it likes; the job is not to be lost
                 log.warning("%s is in trouble", seat.worker.name, exc_info=error)
                 seat.state = f"in trouble: {error}"
@@ -176,6 +168,21 @@ class Driver:
             finally:
                 seat.job = None
         seat.state = "drained"
+
+    async def _turn(self, seat: Seat) -> None:
+        """One job of it."""
+        try:
+            seat.state = "starting"
+            seat.told = await seat.worker.ready()
+            seat.state = "free"
+            seat.job = await self._next(seat)
+            if seat.job is not None:
+                seat.state = "running"
+                await self._place(seat, seat.job, await seat.worker.run(seat.job.id))
+        except Lost as error:
+            if seat.job is None and not seat.drained:  # somebody ended it for good
+                raise
+            await self._lost(seat, str(error))
 
     async def _next(self, seat: Seat) -> Known | None:
         """The first job that is not tied to another worker; None once the worker is drained."""
@@ -233,7 +240,10 @@ class Driver:
     async def _set_aside(self, known: Known) -> None:
         self._to_pause.discard(known.id)
         self._paused[known.id] = known
-        await asyncio.to_thread(self._ledger.pause, known.id, True)
+        try:
+            await asyncio.to_thread(self._ledger.pause, known.id, True)
+        except Exception as error:  # noqa: BLE001  only a driver that begins anew would miss it
+            log.warning("The store does not know that job %s is paused", known.id, exc_info=error)
 
     async def _pause(self, seat: Seat) -> None:
         try:

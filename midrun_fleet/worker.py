@@ -39,6 +39,7 @@ class Worker:
         self._comfyui = ComfyUI(setup, Path(setup.base).expanduser().absolute() / name)
         self._starting = threading.Lock()
         self._serves = self._drained = False
+        self._to_pause: set[str] = set()
 
     # -- what controls it --------------------------------------------------------------------------------
 
@@ -53,8 +54,8 @@ class Worker:
         return {"pid": os.getpid(), "comfyui": self._comfyui.pid}
 
     def pause(self, job_id: str) -> None:
-        if self._serves:
-            self._call("POST", f"/midrun/jobs/{job_id}/pause", {})
+        """As soon as it is at work; `run` returns."""
+        self._to_pause.add(job_id)
 
     def drain(self) -> None:
         """Everything is paused, sent, and free for others; `run` returns. It takes no more jobs."""
@@ -109,11 +110,14 @@ class Worker:
                 if entry is not None:
                     return self._over(job, self._result(job.id, None, entry))
             elif view["state"] == "paused":
+                self._to_pause.discard(job.id)
                 end = End.LET_GO if view["pause_reason"] in LEFT_BEHIND else End.PAUSED
                 return Result(end, worker=self.name)
             elif view["state"] not in AT_WORK:
                 entry = self._entry(view["prompt_id"], HISTORY_S)
                 return self._over(job, self._result(job.id, view, entry))
+            elif job.id in self._to_pause and view["state"] != "pausing":
+                self._call("POST", f"/midrun/jobs/{job.id}/pause", {})
             time.sleep(LOOK_S)
 
     def _is_begun(self, job: Job) -> bool:

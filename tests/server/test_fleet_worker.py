@@ -180,6 +180,10 @@ def test_a_paused_job_leaves_the_worker_and_goes_on_there(setup: Setup, workers:
     assert run.result(60).end is End.PAUSED
     assert run_on(worker, job_of(8, steps=3)).end is End.COMPLETED
     assert run_on(worker, job).end is End.COMPLETED and probe(worker, job)["done"] == 5
+    early = job_of(9, steps=4)
+    worker.pause(early.id)  # before anything of it is there
+    assert run_on(worker, early).end is End.PAUSED
+    assert run_on(worker, early).end is End.COMPLETED
 
 
 def test_a_queue_that_starts_a_process_for_each_job_goes_on_with_it(
