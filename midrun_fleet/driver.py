@@ -253,17 +253,18 @@ class Driver:
             log.warning("%s does not pause: %s", seat.worker.name, error)
 
     async def _drained(self, seats: list[Seat]) -> None:
+        answering = [seat for seat in seats if seat.state in ("free", "running")]
         for seat in seats:
             seat.drained, seat.state = True, "drained"
         await self._tell()
-        await asyncio.gather(*(self._drain(seat) for seat in seats))
+        await asyncio.gather(*(self._drain(seat) for seat in answering))
+        await asyncio.gather(*(seat.worker.end() for seat in seats))
 
     async def _drain(self, seat: Seat) -> None:
         try:
             await seat.worker.drain()
         except (Lost, FleetError) as error:
             log.warning("%s does not drain: %s", seat.worker.name, error)
-        await seat.worker.end()
 
     async def _tell(self, known: Known | None = None) -> None:
         """There may be something for who waits. known: a job that is at the end of the queue from now on"""

@@ -147,6 +147,26 @@ def test_a_drained_worker_gets_nothing_more_and_its_job_is_the_next(tmp_path: Pa
     with_fleet(tmp_path, test)
 
 
+def test_a_worker_that_waits_for_a_machine_holds_no_end_up(tmp_path: Path) -> None:
+    class Waiting(Fake):
+        async def ready(self) -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return {}
+
+        async def drain(self) -> None:
+            await asyncio.Event().wait()
+
+    async def run() -> None:
+        ledger = Ledger(f"file://{tmp_path.as_posix()}")
+        worker = Waiting("worker-1", ledger)
+        fleet = Driver([worker], ledger)
+        await until(lambda: fleet.status()["workers"][0]["state"] == "starting", "it to start")
+        await asyncio.wait_for(fleet.stop(), 20)
+        assert worker.ended
+
+    asyncio.run(run())
+
+
 def test_a_new_driver_knows_what_was_open_paused_and_over(tmp_path: Path) -> None:
     jobs = list_of("w", 3)
     ledger = Ledger(f"file://{tmp_path.as_posix()}")
