@@ -103,8 +103,8 @@ def connect() -> None:
     """To the cluster of this machine, or of RAY_ADDRESS."""
     try:
         ray.init("auto", namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        told = "No Ray is running here. Begin with `ray start --head`, or set RAY_ADDRESS."
+    except (ConnectionError, RuntimeError) as error:  # the latter where it is there, and does not answer
+        told = "No Ray answers here. Begin with `ray start --head`, or set RAY_ADDRESS."
         raise FleetError(told) from error
 
 
