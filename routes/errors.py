@@ -22,6 +22,7 @@ STATUS = {
     "no_grid": 404,
     "illegal_transition": 409,
     "taken": 409,
+    "not_in_store": 404,
     "too_large": 413,
     "invalid_params": 422,
     "bad_bundle": 422,

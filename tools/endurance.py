@@ -119,7 +119,7 @@ class _Soak:
 
     def _begun(self, key: str) -> list[str]:
         file = self.evidence / key
-        return file.read_text().split() if file.exists() else []
+        return [line.split()[0] for line in file.read_text().splitlines()] if file.exists() else []
 
     # -- to a kill -------------------------------------------------------------------------------------
 

@@ -29,6 +29,12 @@ class Taken(MidrunError):
     code = "taken"
 
 
+class NotInStore(MidrunError):
+    """There is nothing in the store to go on from; the message is a sentence."""
+
+    code = "not_in_store"
+
+
 @dataclass(frozen=True)
 class Owner:
     """A server's process. home: its directory, which outlives the process"""
@@ -75,18 +81,24 @@ class Claims:
         return claim if made else None
 
     def take(self, remote: Remote, key: str) -> tuple[Claim, Claim]:
-        """The job is this server's from now on: (its claim, the one before). Raises Taken.
+        """The job is this server's from now on: (its claim, the one before). Raises Taken or NotInStore.
 
         Waits until the owner is silent for long enough, but for one that left in order, or was this server.
         """
         before = self.newest(remote, key)
         if before is None:
-            raise Taken("There is no such job in the store.")
-        if before.owner.life == self.me.life:
+            raise NotInStore("There is no such job in the store.")
+        is_free = self.is_given_up(remote, key, before)
+        if before.owner.life == self.me.life and not is_free:
             return before, before
-        is_free = before.owner.home == self.me.home or remote.exists(_given_up(key, before))
+        is_free = is_free or before.owner.home == self.me.home
         if not is_free and self.lives(remote, before.owner.life, wait=True):
-            raise Taken(f"The server on {before.owner.host} has this job and lives. Pause it there first.")
+            host = before.owner.host
+            raise Taken(
+                f"The server on {host} has this job and lives. Resume it there, or drain that server."
+            )
+        if not is_free:  # nobody has to wait for that silence again
+            remote.delete([f"{BEATS}/{before.owner.life}"])
         mine = self.create(remote, key, before.number + 1)
         if mine is None:
             raise Taken("Another server took this job at the same time.")
@@ -94,7 +106,10 @@ class Claims:
 
     def give_up(self, remote: Remote, key: str, claim: Claim) -> None:
         """Whoever wants the job need not wait for it."""
-        remote.put(_given_up(key, claim), b"")
+        remote.put(_given_up(key, claim), b"free")
+
+    def is_given_up(self, remote: Remote, key: str, claim: Claim) -> bool:
+        return remote.exists(_given_up(key, claim))
 
     def is_overtaken(self, remote: Remote, key: str, claim: Claim) -> bool:
         return remote.exists(f"{_folder(key)}/{claim.number + 1:06}")

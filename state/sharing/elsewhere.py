@@ -7,6 +7,7 @@ needs no claim. Each look has a deadline: without an answer the job begins at it
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 5.0  # that a prompt may wait until it is known whether there is anything
 FETCH_S = 120.0  # and until it is here
 MOST_LOOKED_AT = 8
+REST_S = 60.0  # after a look without an answer, so that a slow store does not delay each prompt
 
 
 class Around(Protocol):
@@ -69,15 +71,16 @@ class Elsewhere:
         self._importing = importing
         self._recordings = recordings
         self._around = around
+        self._rests_until = 0.0
 
     def take_up(self, job: Job, same: Sameness) -> tuple[str, str] | None:
         """(job_id, host) of the job whose recordings lie where this job's are by now."""
-        if self._mirror.trouble is not None:  # it is known not to answer
-            return None
+        if self._mirror.trouble is not None or time.monotonic() < self._rests_until:
+            return None  # it is known not to answer in time
         prompt = job.request.prompt
         try:
             remote = self._mirror.remote()
-            found = within(LOOK_S, lambda: self._offers(remote, prompt, same))
+            found = self._looked(remote, prompt, same)
             best = max(found, key=lambda one: one.size, default=None)
             if best is None:
                 return None
@@ -106,6 +109,13 @@ class Elsewhere:
             log.warning("Midrun: job %s stays in the store: %s", key, error)
 
     # -- inside ----------------------------------------------------------------------------------------
+
+    def _looked(self, remote: Remote, prompt: Prompt, same: Sameness) -> list[Offer]:
+        try:
+            return within(LOOK_S, lambda: self._offers(remote, prompt, same))
+        except Unreachable:
+            self._rests_until = time.monotonic() + REST_S
+            raise
 
     def _offers(self, remote: Remote, prompt: Prompt, same: Sameness) -> list[Offer]:
         keys: dict[str, None] = {}

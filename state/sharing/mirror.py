@@ -28,7 +28,7 @@ EVERY_S = 0.5  # between two turns, so that what belongs together is sent togeth
 SHARE = 0.01  # of the interpreter's time that this may take from the sampler
 AGAIN_S = 0.2  # between two attempts while somebody waits for it
 END_S = 2.0  # that its end waits for what is being sent
-LONGEST_S = 30.0  # between two attempts while the store does not answer
+LONGEST_S = 30.0  # between two turns, while the store does not answer or after one that cost much
 
 
 class Sent(Enum):
@@ -165,7 +165,7 @@ class Mirror:
             left = {job_id: job for job_id, job in taken.items() if results[job_id] is not Sent.WHOLE}
             failed = Sent.NOT in results.values()
             cost_s = (time.thread_time() - begun) / SHARE
-            pause_s = min(LONGEST_S, max(1.0, pause_s * 2)) if failed else max(self._every_s, cost_s)
+            pause_s = min(LONGEST_S, max(1.0, pause_s * 2) if failed else max(self._every_s, cost_s))
             with self._changed:
                 self._waiting = left | self._waiting
                 self._busy = False

@@ -112,13 +112,13 @@ class Remote:
         return [Entry(name, _mark(one)) for name, one in named if name and "~" not in name]
 
     def exists(self, name: str) -> bool:
+        """Of what is not empty. One request: s3fs' own look adds a listing where there is nothing."""
         path = self._path(name)
-
-        def look() -> bool:
-            self._fs.invalidate_cache()
-            return bool(self._fs.exists(path))
-
-        return within(self.look_s, look)
+        try:
+            within(self.look_s, lambda: self._fs.cat_file(path, start=0, end=1))
+        except FileNotFoundError:
+            return False
+        return True
 
     def delete(self, names: Iterable[str]) -> None:
         """What is not there any more is no matter."""

@@ -110,7 +110,8 @@ class Sender:
             found = self._claims.newest(remote, other)
             if found is not None or known.job.cursor is None:  # another's that has the same id by chance
                 known.key, before = other, found
-        if before is not None and before.owner.life == self._claims.me.life:
+        mine = before is not None and before.owner.life == self._claims.me.life
+        if before is not None and mine and not self._claims.is_given_up(remote, known.key, before):
             known.claim = before  # it was just taken over
         elif before is None or before.owner.home == self._claims.me.home:
             number = 1 if before is None else before.number + 1

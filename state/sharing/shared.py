@@ -16,7 +16,7 @@ from ..job.view import JobView
 from ..server_directory import directory_name
 from ..services.importing import Importing, Incoming
 from ..services.registry import Registry
-from .claims import Claim, Taken
+from .claims import Claim, NotInStore, Taken
 from .draining import Draining
 from .fetching import OpenJobs, bundled, keep, newest_manifest
 from .manifest import Manifest
@@ -59,10 +59,10 @@ class Shared:
         return {"store": self._url, "trouble": trouble, "jobs": others}
 
     async def take(self, key: str) -> JobView:
-        """That job is this server's from now on. Raises Taken, BadBundle or Unavailable."""
+        """That job is this server's from now on. Raises Taken, NotInStore, BadBundle or Unavailable."""
         mirror = self._mirror
         if not KEY.fullmatch(key):
-            raise Taken("There is no such job in the store.")
+            raise NotInStore("There is no such job in the store.")
         if mirror is None:
             raise Taken("This server has no shared store. Set one in ComfyUI's settings, under Midrun.")
         try:
@@ -115,7 +115,7 @@ class Shared:
         manifest = newest_manifest(remote, key, before.number)
         if manifest is None or manifest.ended:
             mirror.claims.give_up(remote, key, claim)
-            raise Taken("That job is over, or its server told nothing of it yet.")
+            raise NotInStore("That job is over, or its server told nothing of it yet.")
         keep(remote, key, claim, manifest)
         return claim, manifest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ MODULES = [
     ROOT / "server_routes.py",
     *(path for wing in ("routes", "nodes", "state") for path in sorted((ROOT / wing).rglob("*.py"))),
 ]
+FLEET = sorted((ROOT / "midrun_fleet").glob("*.py"))  # no part of the pack
 BY_NAME = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in MODULES}
 FORBIDDEN = {  # packages from outside, by wing
     "state": ("comfy", "comfy_api", "comfy_execution", "aiohttp", "server", "nodes", "execution"),
@@ -107,7 +109,19 @@ def test_a_module_says_what_it_is_for(name: str) -> None:
     assert ast.get_docstring(ast.parse(BY_NAME[name].read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("name", ["__init__", "dev", *BY_NAME, *TOOLS])
+@pytest.mark.parametrize("path", FLEET, ids=lambda path: path.stem)
+def test_the_fleet_and_the_pack_import_nothing_of_each_other(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    levels = {found.level for found in ast.walk(tree) if isinstance(found, ast.ImportFrom)}
+    others = {name.split(".")[0] for name in imported(path)[1]}
+    allowed = {"fsspec"} | ({"ray"} if path.stem == "on_ray" else set())
+    assert ast.get_docstring(tree) and levels <= {0, 1}
+    assert others <= allowed | sys.stdlib_module_names | {"midrun_fleet"}
+
+
+@pytest.mark.parametrize(
+    "name", ["__init__", "dev", *BY_NAME, *TOOLS, *(f"midrun_fleet/{path.stem}" for path in FLEET)]
+)
 def test_a_module_and_its_functions_are_short(name: str) -> None:
     source = (ROOT / f"{name}.py").read_text(encoding="utf-8")
     functions = [

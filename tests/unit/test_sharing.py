@@ -19,7 +19,7 @@ from midrun.state.job.job import Job
 from midrun.state.job.request import Request
 from midrun.state.recording.items import Evaluation
 from midrun.state.services.recovery import recover
-from midrun.state.sharing.claims import Claims, Taken
+from midrun.state.sharing.claims import Claims, NotInStore, Taken
 from midrun.state.sharing.draining import Draining
 from midrun.state.sharing.elsewhere import Elsewhere
 from midrun.state.sharing.mirror import Mirror
@@ -32,6 +32,7 @@ from test_job import enter
 from two_homes import GRAPH, JOB, NODE, RNG, STEPS, Home
 
 SILENT_S = 0.4
+THIRD_ID = "7b0a6f0e-51e2-4c33-9d0b-0a3b3b9b1f52"
 OTHER_ID = "1c7c3f8d-6b1f-4d62-a8e7-308c4b2dae11"
 
 
@@ -161,6 +162,33 @@ def test_an_overtaken_owner_is_read_by_nobody_and_may_not_resume(servers: Any) -
     assert third.take().step == 3  # of the second, whatever the first wrote
 
 
+def test_what_a_cut_off_owner_completes_is_not_the_new_owners_end(servers: Any) -> None:
+    one, other, third = servers("one"), servers("other"), servers("third")
+    job = one.home.job()
+    one.sent()
+    one.crash()
+    other.take()
+    other.sent()
+    job.abort(AbortMode.STOP, None)  # it is over there
+    one.store.cut = False
+    job.note("woke", {})
+    until(lambda: "taken_over" in job.view().warnings, "it to notice")
+    assert one.mirror.flush(20)
+    other.crash()
+    assert third.take().step == 3
+
+
+def test_a_server_that_was_silent_once_is_not_waited_for_again(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    one.home.job()
+    one.sent()
+    one.crash()
+    beats = {entry.name for entry in other.store.entries("servers")}
+    assert one.claims.me.life in beats
+    other.take()
+    assert {entry.name for entry in other.store.entries("servers")} == {other.claims.me.life}
+
+
 def test_a_server_that_starts_again_has_its_jobs_unless_another_took_them(
     servers: Any, tmp_path: Path
 ) -> None:
@@ -178,6 +206,17 @@ def test_a_server_that_starts_again_has_its_jobs_unless_another_took_them(
     job = asyncio.run(third.home.registry.load(JOB))
     with pytest.raises(IllegalTransition, match="another server took it over"):
         asyncio.run(third.shared.may_run(job))
+
+
+def test_what_a_server_took_and_gave_up_is_claimed_anew_before_it_is_used(servers: Any) -> None:
+    other, third = servers("other"), servers("third")
+    Claims("dead", SILENT_S).create(other.store.remote, JOB, 1)  # it told nothing but that the job is its
+    with pytest.raises(NotInStore, match="told nothing"):
+        other.take()
+    other.home.job()  # so the other one begins it
+    other.sent()
+    with pytest.raises(Taken, match="lives"):
+        _while_beating(other, third.take)
 
 
 def test_two_jobs_of_the_same_id_are_two_jobs(servers: Any) -> None:
@@ -253,7 +292,7 @@ def test_nothing_is_left_of_a_job_that_is_over_or_deleted(servers: Any) -> None:
     job.abort(AbortMode.STOP, None)
     one.sent()
     assert not one.store.remote.entries("open") and not one.store.remote.entries(f"jobs/{JOB}/blobs")
-    with pytest.raises(Taken, match="over"):
+    with pytest.raises(NotInStore, match="over"):
         one.crash()
         other.take()
 
@@ -282,7 +321,7 @@ def test_a_damaged_store_gives_nothing_and_keeps_nothing(servers: Any) -> None:
     with pytest.raises(Exception, match="has a file with the name"):
         other.take()
     assert other.home.kept() == kept
-    with pytest.raises(Taken, match="no such job"):
+    with pytest.raises(NotInStore, match="no such job"):
         other.take("../../etc")
 
 
@@ -402,10 +441,19 @@ def test_a_store_that_never_answers_holds_no_job_up(servers: Any, monkeypatch: A
     (other.home.around.inputs / "cat.png").write_bytes(b"a cat")
     never = threading.Event()
     monkeypatch.setattr("midrun.state.sharing.elsewhere.LOOK_S", 0.2)
-    monkeypatch.setattr(other.store.remote, "entries", lambda folder: never.wait(30) and [])
+    looks: list[str] = []
+    monkeypatch.setattr(
+        other.store.remote, "entries", lambda folder: looks.append(folder) or never.wait(30) and []
+    )
+    retries = _retries(other)
     try:
-        assert _retried(other, GRAPH, OTHER_ID).view().retried is None
+        assert _retried(other, GRAPH, OTHER_ID, retries).view().retried is None
         assert not never.is_set()
+        looked = len([one for one in looks if one.startswith("graphs")])
+        assert _retried(other, GRAPH, THIRD_ID, retries).view().retried is None
+        assert len([one for one in looks if one.startswith("graphs")]) == looked == 1, (
+            "the next waits no more"
+        )
     finally:
         never.set()
 
@@ -440,7 +488,7 @@ def _stops_when_asked(job: Job) -> None:
     job.worker.stopped(True, {}, park=True)
 
 
-def _retried(server: Server, prompt: Any, prompt_id: str) -> Job:
+def _retries(server: Server) -> Retries:
     class Nothing:
         def paths(self, prompt: Any) -> list[Path]:
             return []
@@ -448,10 +496,14 @@ def _retried(server: Server, prompt: Any, prompt_id: str) -> Job:
     home = server.home
     retries = Retries(home.registry, home.recordings, Nothing(), lambda: True, lambda work: work.close())
     retries.elsewhere = Elsewhere(server.mirror, home.importing, home.recordings, home.around)
-    job = home.registry.add(prompt_id, Request(prompt, {}), QueuePolicy.AUTO)
+    return retries
+
+
+def _retried(server: Server, prompt: Any, prompt_id: str, retries: Retries | None = None) -> Job:
+    job = server.home.registry.add(prompt_id, Request(prompt, {}), QueuePolicy.AUTO)
     assert job is not None
     job.runs.enter_queue()
-    retries.take_up(job)
+    (retries or _retries(server)).take_up(job)
     return job
 
 
