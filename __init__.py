@@ -167,6 +167,7 @@ class _Midrun:
         self.registry.listen(lambda job, view, _: self._loop.call_soon_threadsafe(send, job, view))
         self.registry.listen(self.results.on_change)
         guard = Guard(self.control, self._loop, Thermometer(), self.settings.keeps_history)
+        guard.stands_still = lambda: self.gate.closed
         self.registry.listen(guard.on_change)
         self.registry.listen(self.gate.on_change)
 

@@ -98,8 +98,10 @@ class Webhooks:
             except Refused as error:
                 told = str(error)
                 break
+            except aiohttp.ClientResponseError as error:
+                told = f"it answered {error.status}"
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
-                told = f"{type(error).__name__}: {str(error)[:200]}"
+                told = type(error).__name__  # its message may have the address, which may be a secret
         log.warning("Midrun: the webhook was not told of job %s: %s", message.view.job_id, told)
 
     async def _picture(self, job: Job) -> str | None:
@@ -114,8 +116,7 @@ class Webhooks:
 def event_of(view: JobView, change: Change) -> str | None:
     """What of it is worth telling: a pause that nobody asked for, a failure, an end."""
     if change.kind == Event.STOPPED.value and view.state is State.PAUSED:
-        is_draft = view.cell is not None and view.parent_id is None
-        if view.pause_reason is PauseReason.BREAKPOINT and is_draft:
+        if view.waits_to_be_chosen:
             return "choice"
         return None if view.pause_reason in OF_A_PERSON and view.error is None else "paused"
     ends = {Event.FAIL.value: "failed", Event.COMPLETE.value: "completed"}
@@ -171,7 +172,9 @@ def _require_public_literal(url: str) -> None:
     host = URL(url).host or ""
     try:
         ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    except ValueError as error:
+        if host.replace(".", "").isdigit():  # a short form, as 127.1, which is not resolved either
+            raise Refused("its address is no complete one") from error
         return
     _require_public(host, host)
 

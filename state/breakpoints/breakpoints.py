@@ -14,6 +14,7 @@ from ..node import Node
 from .wait_conditions import Limits, heat, window
 
 MOST = 100  # of a job
+DRAFT = "draft"  # the id of that at which a draft waits to be chosen
 OF_A_NODE = "Midrun.breakpoints"  # the property of a node in a workflow that holds its breakpoints
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..breakpoints.breakpoints import Breakpoints
+from ..breakpoints.breakpoints import DRAFT, Breakpoints
 from ..exactness import Exactness
 from ..node import Loops, Node
 from ..pictures.previews import InForce
@@ -164,6 +164,18 @@ class JobView:
     @property
     def node(self) -> Node | None:
         return self.moment.node
+
+    @property
+    def is_draft(self) -> bool:
+        """One of several that were queued to be chosen from."""
+        return self.cell is not None and self.parent_id is None
+
+    @property
+    def waits_to_be_chosen(self) -> bool:
+        """A draft that paused where drafts do."""
+        marks = [one.value for one in self.breakpoints if one.id == DRAFT and one.enabled]
+        stands = self.state is State.PAUSED and self.pause_reason is PauseReason.BREAKPOINT
+        return self.is_draft and stands and self.auto_resume is None and self.step in marks
 
     @property
     def iteration(self) -> int | None:

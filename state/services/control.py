@@ -15,6 +15,7 @@ from ..job.transitions import Event
 from ..job.view import JobError, JobView
 from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..workflow.edits import Edits, pending, to_json, with_edits, without_pending
+from ..workflow.embedded import embedded
 from ..workflow.graph import Prompt, class_type, inputs
 from ..workflow.instrument import BREAK, Instruments, plain
 from ..workflow.kept import KEPT, pinned
@@ -293,8 +294,5 @@ def _with_edits_told(run: PreparedRun, job: Job) -> PreparedRun:
     edits = job.view().edits
     if not edits:
         return run
-    extra = dict(run.request.extra_data)
-    embedded = extra.get("extra_pnginfo")
-    told = {"job_id": job.job_id, "edits": to_json(edits)}
-    extra["extra_pnginfo"] = {**(embedded if isinstance(embedded, dict) else {}), "midrun": told}
+    extra = embedded(run.request.extra_data, {"job_id": job.job_id, "edits": to_json(edits)})
     return replace(run, request=replace(run.request, extra_data=extra))

@@ -11,24 +11,25 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from ..breakpoints.breakpoints import Breakpoint, BreakpointKind, Breakpoints, of_workflow
-from ..errors import BadRequest, DraftsRefused, RunRefused, short
+from ..breakpoints.breakpoints import DRAFT, Breakpoint, BreakpointKind, of_workflow
+from ..errors import BadRequest, DraftsRefused, MidrunError, RunRefused, short
 from ..job.fork_grid import Axis, Cell, Variant, axes_of, cells, variant
 from ..job.job import AT_WORK, Job
-from ..job.request import Request
+from ..job.request import SAMPLER_CLASSES, Request
 from ..job.transitions import ENDED
 from ..job.view import JobView
 from ..states import QueuePolicy
+from ..workflow.embedded import embedded
 from ..workflow.graph import Prompt, class_type, inputs
 from ..workflow.kept import Kept
+from ..workflow.verdicts import ancestors
 from .control import Control, PreparedRun
 from .editing import Definitions, value_refusal
 from .incoming import Incoming
 from .new_job import Draft
-from .several import Outcome, Several, Which
+from .several import GOES_ON, Outcome, Several, Which
 
 MOST = 100
-MARK = "draft"  # the id of the breakpoint at which a draft waits to be chosen
 EXACT = 2**53 - 1  # the largest whole number that a page and a script read as the same
 Vary = dict[str, dict[str, Any]]  # {node_id: {input: [values] or {"random": n}}}
 
@@ -46,6 +47,8 @@ class Drafts:
 
     async def of_prompt(self, body: dict[str, Any], vary: Vary, step: int) -> list[JobView]:
         """body: of POST /prompt. Raises BadRequest, InvalidParams or RunRefused before there is any."""
+        if not all(class_type(body["prompt"], node_id) for node_id in body["prompt"]):
+            raise BadRequest("The prompt is not a workflow in API format.")
         return await self._make(self._incoming.request(body), vary, step)
 
     async def of_job(self, any_id: str, vary: Vary, step: int) -> list[JobView]:
@@ -58,12 +61,22 @@ class Drafts:
 
         async def one(job_id: str) -> JobView:
             job = await self._control.registry.load(job_id)
+            view = job.view()
+            mark = next((known for known in view.breakpoints if known.id == DRAFT), None)
+            if step is not None and view.step >= step and job.state in GOES_ON:
+                return view  # it is there already
             if job.state not in ENDED:
-                rest = tuple(known for known in job.view().breakpoints if known.id != MARK)
-                job.set_breakpoints(rest if step is None else (*rest, *_at(step)))
+                rest = tuple(known for known in view.breakpoints if known.id != DRAFT)
+                where = mark.node_id if mark is not None else None
+                job.set_breakpoints(rest if step is None else (*rest, _at(step, where)))
             if job.state in AT_WORK:
                 return job.view()
-            return await self._control.resume(job_id, None, keep_history)
+            try:
+                return await self._control.resume(job_id, None, keep_history)
+            except MidrunError:
+                if job.state not in ENDED:
+                    job.set_breakpoints(view.breakpoints)
+                raise
 
         return await self._several.each(Which(ids), one)
 
@@ -80,7 +93,8 @@ class Drafts:
         self._check(base.prompt, places[0].axes)
         requests = [_varied(base, variant(cell)) for cell in places]
         runs = [await self._prepared(request) for request in requests]
-        return [self._admit(*made, step).view() for made in zip(places, requests, runs, strict=True)]
+        at = _at(step, first_sampler(base.prompt, list(chosen)))
+        return [self._admit(*made, at).view() for made in zip(places, requests, runs, strict=True)]
 
     def _stopping(self, request: Request) -> Prompt:
         return self._control.instruments.stopping(request.prompt, of_workflow(request.extra_data))
@@ -93,8 +107,8 @@ class Drafts:
             told = f"ComfyUI refuses the workflow: {error.because}"
             raise DraftsRefused(told, error.rejected) from error
 
-    def _admit(self, cell: Cell, request: Request, run: PreparedRun, step: int) -> Job:
-        job = self._control.registry.add(run.prompt_id, request, QueuePolicy.AUTO, Draft(cell, _at(step)))
+    def _admit(self, cell: Cell, request: Request, run: PreparedRun, at: Breakpoint) -> Job:
+        job = self._control.registry.add(run.prompt_id, request, QueuePolicy.AUTO, Draft(cell, (at,)))
         assert job is not None, "its id is new"
         self._control.submitted(job)
         self._control.queue.put(run, ())
@@ -130,8 +144,16 @@ def _refused(rejected: list[dict[str, Any]]) -> DraftsRefused:
     return DraftsRefused(f"{first['input']} of node {short(first['node_id'])}: {first['reason']}.", rejected)
 
 
-def _at(step: int) -> Breakpoints:
-    return (Breakpoint(MARK, BreakpointKind.STEP, step),)
+def _at(step: int, node_id: str | None) -> Breakpoint:
+    return Breakpoint(DRAFT, BreakpointKind.STEP, step, node_id)
+
+
+def first_sampler(prompt: Prompt, varied: list[str]) -> str | None:
+    """That in which drafts first differ by all that varies; None where any may be it."""
+    samplers = [node_id for node_id in prompt if class_type(prompt, node_id) in SAMPLER_CLASSES]
+    behind = {node_id: ancestors(prompt, node_id) for node_id in samplers}
+    differing = [node_id for node_id in samplers if behind[node_id].issuperset(varied)]
+    return min(differing, key=lambda node_id: len(behind[node_id] & {*samplers}), default=None)
 
 
 def _varied(base: Request, wanted: Variant) -> Request:
@@ -139,6 +161,4 @@ def _varied(base: Request, wanted: Variant) -> Request:
     prompt = copy.deepcopy(base.prompt)
     for node_id, values in wanted.items():
         inputs(prompt, node_id).update(values)
-    told = base.extra_data.get("extra_pnginfo")
-    embedded = (told if isinstance(told, dict) else {}) | {"midrun": {"varied": wanted}}
-    return replace(base, prompt=prompt, extra_data=base.extra_data | {"extra_pnginfo": embedded})
+    return replace(base, prompt=prompt, extra_data=embedded(base.extra_data, {"varied": wanted}))

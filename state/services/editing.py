@@ -52,7 +52,7 @@ def value_refusal(
     """Why the input of that node cannot have that value, or None."""
     class_type = graph.class_type(prompt, node_id)
     if class_type is None:
-        return "there is no such node in the job's workflow"
+        return "there is no such node in the workflow"
     definition = definitions.inputs(class_type).get(name)
     given = graph.inputs(prompt, node_id)
     if definition is None and name not in given:

@@ -41,8 +41,7 @@ class Gate:
     def makes_way(self, job: Job) -> bool:
         """Whether a job that is paused gives its place to what waits in the queue."""
         view = job.view()
-        is_draft = view.cell is not None and view.parent_id is None
-        if view.queue_policy is QueuePolicy.HOLD and not is_draft:
+        if view.queue_policy is QueuePolicy.HOLD and not view.is_draft:
             return False
         if self.closed:
             return not self._asked_for.isdisjoint(self._waiting())

@@ -25,6 +25,7 @@ from ..states import State
 from .control import Control
 
 log = logging.getLogger(__name__)
+STANDS = (State.PAUSING, State.PAUSED)
 LOOK_EVERY_S = 2.0
 WENT_ON = {event.value for event in (Event.RESUME, Event.QUEUE, Event.UNPAUSE, Event.UNPAUSE_QUEUED)}
 
@@ -64,6 +65,9 @@ class Guard:
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._control = control
+        self.stands_still: Callable[[], bool] = lambda: (
+            False
+        )  # the whole queue, so that nothing goes on by itself
         self._loop = loop
         self._thermometer = thermometer
         self._keeps_history = keeps_history
@@ -141,7 +145,7 @@ class Guard:
         elif binding and view.auto_resume is not None:
             if {one.id for one in binding} != set(view.auto_resume.ids):
                 job.wait_out([one for one in binding if one in new], binding, _because(binding[0], around))
-        elif view.auto_resume is not None and view.state in (State.PAUSING, State.PAUSED):
+        elif view.auto_resume is not None and view.state in STANDS and not self.stands_still():
             await self._go_on(job)
 
     async def _go_on(self, job: Job) -> None:

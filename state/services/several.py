@@ -21,7 +21,8 @@ GOES_ON = frozenset({State.PAUSED, State.PAUSING})
 class Which:
     """Jobs by their ids, or those in these states.
 
-    reasons: for which they paused, None is any; waiting: also those that go on by themselves
+    reasons: for which they paused, None is any
+    waiting: also those that go on by themselves, and drafts that wait to be chosen
     """
 
     ids: tuple[str, ...] = ()
@@ -32,7 +33,7 @@ class Which:
     def means(self, view: JobView) -> bool:
         """Of a job in one of the states."""
         is_due = self.reasons is None or view.pause_reason in self.reasons
-        return is_due and (self.waiting or view.auto_resume is None)
+        return is_due and (self.waiting or not (view.auto_resume or view.waits_to_be_chosen))
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,26 @@ class Several:
         return await self.pause(Which(states=frozenset({State.RUNNING})))
 
     async def resume_all(self, keep_history: bool) -> list[Outcome]:
-        """The queue goes on, and so does all that is paused, but for what waits for its hours or to cool."""
+        """The queue goes on, and so does all that is paused, but for what waits by itself or to be chosen.
+
+        What holds its place goes on first: once the gate is open it would make way for others.
+        """
+        paused = Which(states=GOES_ON, waiting=False)
+        jobs = [(job_id, self._control.registry.get(job_id)) for job_id in await self._found(paused)]
+        held = [job_id for job_id, job in jobs if job is not None and job.view().held]
+        outcomes = [await self._outcome(job_id, self._resumed(keep_history)) for job_id in held]
         self._gate.open()
-        return await self.resume(Which(states=GOES_ON, waiting=False), keep_history)
+        for job_id in await self._found(paused):
+            if self._gate.closed:  # somebody closed it again
+                break
+            outcomes.append(await self._outcome(job_id, self._resumed(keep_history)))
+        return outcomes
 
     async def pause(self, which: Which) -> list[Outcome]:
         return await self.each(which, lambda job_id: self._control.pause(job_id, 0))
 
     async def resume(self, which: Which, keep_history: bool) -> list[Outcome]:
-        return await self.each(which, lambda job_id: self._control.resume(job_id, None, keep_history))
+        return await self.each(which, self._resumed(keep_history))
 
     async def abort(self, which: Which, mode: AbortMode, reason: str | None, keep: bool) -> list[Outcome]:
         return await self.each(which, lambda job_id: self._control.abort(job_id, mode, reason, keep))
@@ -84,7 +96,11 @@ class Several:
 
     # -- inside ----------------------------------------------------------------------------------------
 
+    def _resumed(self, keep_history: bool) -> Callable[[str], Awaitable[JobView | None]]:
+        return lambda job_id: self._control.resume(job_id, None, keep_history)
+
     async def _outcome(self, job_id: str, verb: Callable[[str], Awaitable[JobView | None]]) -> Outcome:
+        await asyncio.sleep(0)  # others are served meanwhile
         try:
             view = await verb(job_id)
             return Outcome(job_id, view.state if view is not None else None)

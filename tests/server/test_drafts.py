@@ -64,6 +64,8 @@ def test_drafts_go_on_to_a_later_step_and_survive_a_hold(alone: Comfy) -> None:
     alone.post("/midrun/drafts/go_on", {"ids": ids, "step": 9})
     paused(alone, ids, 9)
     assert alone.probe("further")["done"] == 18
+    alone.post("/midrun/drafts/go_on", {"ids": ids, "step": 9})
+    paused(alone, ids, 9)  # they are there already
     told = alone.post("/midrun/drafts/go_on", {"ids": [ids[1], "nobody"]})["jobs"]
     assert [one.get("error", {}).get("code") for one in told] == [None, "unknown_job"]
     assert alone.wait_for(ids[1], "completed")["step"] == STEPS
@@ -74,8 +76,29 @@ def test_a_draft_with_two_samplers_waits_once(alone: Comfy) -> None:
     body = {"prompt": graph, "vary": {"sampler": {"seed": [5]}}, "step": 3}
     job_id = alone.post("/midrun/drafts", body)["jobs"][0]["job_id"]
     paused(alone, [job_id], 3)
-    alone.post("/midrun/drafts/go_on", {"ids": [job_id]})
+    assert alone.verb(job_id, "resume")[0] == 202  # as any job
     alone.wait_for(job_id, "completed")
+
+
+def test_drafts_wait_in_the_sampler_in_which_they_differ(alone: Comfy) -> None:
+    graph = graphs.in_series(graphs.base(key="second", steps=8))
+    body = {"prompt": graph, "vary": {"second": {"seed": [5, 6]}}, "step": 3}
+    ids = [job["job_id"] for job in alone.post("/midrun/drafts", body)["jobs"]]
+    paused(alone, ids, 3)
+    assert {alone.job(job_id)["display_node_id"] for job_id in ids} == {"second"}
+
+
+def test_all_that_is_paused_goes_on_but_for_drafts_that_wait(alone: Comfy) -> None:
+    drafts = drafted(alone, "wait", [1, 2])
+    paused(alone, drafts)
+    other = start(alone, "wait-other", "2", seed=4)
+    alone.wait_at_gate("wait-other", 2)
+    alone.post("/midrun/jobs/pause")
+    alone.wait_for(other, "paused")
+    alone.open_gate("wait-other", 2)
+    assert [one["job_id"] for one in alone.post("/midrun/jobs/resume")["jobs"]] == [other]
+    alone.wait_for(other, "completed")
+    paused(alone, drafts)
 
 
 def test_drafts_of_a_job_draw_seeds_and_vary_two_inputs(alone: Comfy) -> None:
@@ -100,6 +123,7 @@ def test_drafts_of_a_job_draw_seeds_and_vary_two_inputs(alone: Comfy) -> None:
         ({"vary": {"sampler": {"seed": [0] * 9000, "cfg": [1] * 9000}}}, 400, "That would be 81000000 jobs"),
         ({"vary": {}}, 400, "vary must be"),
         ({"vary": {"sampler": {"seed": {"random": 0}}}}, 400, "vary must be"),
+        ({"prompt": graphs.base(key="bad") | {"odd": 5}}, 400, "not a workflow in API format"),
         ({"step": 0}, 400, "step must be a whole number"),
         ({"job_id": "x"}, 400, 'either "prompt" or "job_id"'),
         (

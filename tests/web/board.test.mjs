@@ -4,12 +4,19 @@ import { test } from "node:test";
 import { createActions } from "../../web/server/actions.js";
 import { createClient } from "../../web/server/client.js";
 import { initial, reduce } from "../../web/model/reducer.js";
-import { isDraft, labelOf, newestDrafts, spent } from "../../web/model/select_board.js";
+import { isDraft, labelOf, newestDrafts, spent, undecidedOf } from "../../web/model/select_board.js";
 import { createStore } from "../../web/ui/store.js";
 import { job } from "./jobs.mjs";
 
 const draft = (id, more = {}) =>
-  job(id, { grid: "g", parent: null, varied: { 3: { seed: Number(id) } }, state: "paused", ...more });
+  job(id, {
+    grid: "g",
+    parent: null,
+    varied: { 3: { seed: Number(id) } },
+    state: "paused",
+    breakpoints: [{ id: "draft", kind: "step", value: 2, enabled: true }],
+    ...more,
+  });
 
 /** A server of three drafts; it answers what is asked for in `answers`, and notes it. */
 function page(answers = {}) {
@@ -55,6 +62,15 @@ test("what was computed, and what discarded drafts saved", () => {
   ];
   assert.deepEqual(spent(jobs), { computed: 32, saved: 14 + 20 });
   assert.deepEqual(spent([]), { computed: 0, saved: 0 });
+});
+
+test("what was told to run to its end, or has ended, is neither discarded nor sent on with all", () => {
+  const told = draft("2", { state: "running", breakpoints: [] });
+  const jobs = [draft("1"), told, draft("3", { state: "aborted" }), draft("4", { state: "queued" })];
+  assert.deepEqual(
+    undecidedOf(jobs).map((one) => one.job_id),
+    ["1", "4"],
+  );
 });
 
 test("drafts are made of the canvas, shown in their order, ticked, finished, and the rest discarded", async () => {

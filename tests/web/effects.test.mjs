@@ -173,7 +173,8 @@ test("what paused by itself, failed or is done rings; of drafts there is no toas
   tell("a", {});
   tell("a", { state: "paused", pause_reason: "user", updated_at: later(2) });
   tell("b", { grid: "g" });
-  tell("b", { grid: "g", state: "paused", pause_reason: "breakpoint", updated_at: later(2) });
+  const breakpoints = [{ id: "draft", kind: "step", value: 2, enabled: true }];
+  tell("b", { grid: "g", breakpoints, state: "paused", pause_reason: "breakpoint", updated_at: later(2) });
   assert.deepEqual(done("toast", "ring"), []);
   tell("a", { state: "completed", updated_at: later(3) });
   tell("b", { grid: "g", state: "failed", updated_at: later(3) });

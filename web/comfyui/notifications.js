@@ -1,6 +1,6 @@
 // What the user notices without looking at Midrun: a mark on the title of the browser's tab, and toasts.
 import { sentence, titleOf } from "../model/select.js";
-import { isDraft } from "../model/select_board.js";
+import { waitsToBeChosen } from "../model/select_board.js";
 import { whileWanted } from "../ui/schedule.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
@@ -21,8 +21,7 @@ export function notify(model, before, t, toast, ring) {
   for (const id of model.order) {
     const [job, was] = [model.jobs[id], before.jobs[id]];
     if (was === undefined || was === job || was.state === job.state) continue;
-    const chosen = isDraft(job) && job.pause_reason === "breakpoint";
-    const asked = chosen || ASKED_FOR.includes(job.pause_reason ?? "user");
+    const asked = waitsToBeChosen(job) || ASKED_FOR.includes(job.pause_reason ?? "user");
     const byItself = job.state === "paused" && (job.error !== null || !asked);
     const failed = job.state === "failed";
     if (!byItself && !failed && job.state !== "completed") continue;

@@ -110,14 +110,14 @@ export const settings = [
   {
     id: "Midrun.Notifications",
     category: ["Midrun", "Telling", "Notifications"],
-    name: "Show a notification of the browser then, while the page is not in sight",
+    name: "Show a browser notification then, too, while the page is not in sight",
     type: "boolean",
     defaultValue: false,
   },
   {
     id: "Midrun.WebhookUrl",
     category: ["Midrun", "Telling", "WebhookUrl"],
-    name: "Webhook: an address that is told the same, by POST",
+    name: "Webhook: an address that is told by POST when a job pauses by itself, fails or is done",
     type: "text",
     defaultValue: "",
     tooltip: "A small JSON: the event and the job. docs/api.md describes it.",

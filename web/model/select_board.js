@@ -25,8 +25,18 @@ export const labelOf = (job) =>
 /** The jobs on it that there still are, in their order. @param {Model} model @param {Board} board @returns {Job[]} */
 export const onBoardOf = (model, board) => board.ids.map((id) => model.jobs[id]).filter(Boolean);
 
-/** Those that may still go on or be discarded. @param {Job[]} jobs */
-export const openOf = (jobs) => jobs.filter((job) => !hasEnded(job));
+/** Whether a draft pauses, or is to pause, to be chosen: nobody told it to run to its end. @param {Job} job */
+const isUndecided = (job) => !hasEnded(job) && job.breakpoints.some((one) => one.id === "draft" && one.enabled);
+
+/** Those of which nobody decided yet. @param {Job[]} jobs */
+export const undecidedOf = (jobs) => jobs.filter(isUndecided);
+
+/** Whether it paused where drafts do. @param {Job} job */
+export const waitsToBeChosen = (job) =>
+  isDraft(job) &&
+  job.state === "paused" &&
+  !job.paused_because &&
+  job.breakpoints.some((one) => one.id === "draft" && one.enabled && one.value === job.step);
 
 /** Steps that were computed, and those that discarded drafts did not need. @param {Job[]} jobs */
 export function spent(jobs) {

@@ -1,6 +1,6 @@
 // What a user can ask for of drafts: make them, choose among them, discard the rest.
 import { Refused } from "./client.js";
-import { onBoardOf, openOf } from "../model/select_board.js";
+import { onBoardOf, undecidedOf } from "../model/select_board.js";
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Client } from "./client.js" */
 /** @import { Ports, Requests } from "./requests.js" */
@@ -32,7 +32,8 @@ export function createBoardActions(client, store, ports, { quietly, messageOf })
     if (answer === null) return;
     const refused = answer.jobs.filter((/** @type {any} */ one) => one.error);
     const told = refused.length ? refused[0].error.message : null;
-    dispatch({ type: "board", ticked: [], told });
+    const left = refused.map((/** @type {any} */ one) => one.job_id);
+    dispatch({ type: "board", ticked: ticked().filter((id) => left.includes(id)), told });
     await actions.readBoard();
   }
 
@@ -50,9 +51,13 @@ export function createBoardActions(client, store, ports, { quietly, messageOf })
       if (form === null || form.sent) return;
       dispatch({ type: "draftForm", sent: true, message: null });
       const refused = (/** @type {string} */ message) => dispatch({ type: "draftForm", sent: false, message });
-      const { prompt, workflow } = await ports.canvas();
       const vary = { [form.node_id]: { [form.input]: { random: form.count } } };
-      const made = await trying(() => client.draft(prompt, workflow, vary, form.step), refused);
+      const made = await trying(async () => {
+        const { prompt, workflow } = await ports.canvas().catch((error) => {
+          throw new Refused(0, { code: "canvas", message: String(error?.message ?? error) });
+        });
+        return client.draft(prompt, workflow, vary, form.step);
+      }, refused);
       if (made === null) return;
       show(made.jobs);
       dispatch({ type: "draftFormClosed" });
@@ -87,14 +92,14 @@ export function createBoardActions(client, store, ports, { quietly, messageOf })
     /** All that are open, to that step. @param {number} step */
     allTo(step) {
       const { board } = store.get();
-      const ids = board === null ? [] : openOf(onBoardOf(store.get(), board)).map((job) => job.job_id);
+      const ids = board === null ? [] : undecidedOf(onBoardOf(store.get(), board)).map((job) => job.job_id);
       return each(ids, () => client.goOn(ids, step));
     },
     /** All that are not ticked, and have not ended. */
     discardRest() {
       const { board } = store.get();
       if (board === null) return Promise.resolve();
-      const rest = openOf(onBoardOf(store.get(), board)).map((job) => job.job_id);
+      const rest = undecidedOf(onBoardOf(store.get(), board)).map((job) => job.job_id);
       const ids = rest.filter((id) => !board.ticked.includes(id));
       const reason = ports.t("board.discarded");
       return each(ids, () => client.several("abort", { ids, reason }));

@@ -1,6 +1,6 @@
 // Drafts side by side: tick the good ones, finish them, discard the rest. And the form that makes drafts.
 import { h } from "../ui/dom.js";
-import { labelOf, onBoardOf, openOf, spent } from "../model/select_board.js";
+import { labelOf, onBoardOf, undecidedOf, spent } from "../model/select_board.js";
 import { newestPicture } from "../model/select_pictures.js";
 import { buttons, dialog } from "./dialog.js";
 import { stateMark } from "./icons.js";
@@ -76,10 +76,10 @@ function tile(tools, model, board, job, index) {
 
 /** @param {Tools} tools @param {Board} board @param {Job[]} jobs */
 function footer({ t, actions, dispatch }, board, jobs) {
-  const open = openOf(jobs);
-  const steps = Math.max(1, ...jobs.map((job) => job.total_steps ?? 1));
+  const open = undecidedOf(jobs);
+  const steps = Math.max(0, ...jobs.map((job) => job.total_steps ?? 0));
   const reached = Math.max(0, ...open.map((job) => job.step));
-  const step = board.step ?? Math.min(steps - 1, reached + 3);
+  const step = board.step ?? Math.max(1, Math.min(steps ? steps - 1 : reached + 3, reached + 3));
   const n = board.ticked.length;
   const rest = open.filter((job) => !board.ticked.includes(job.job_id)).length;
   return h(
@@ -96,7 +96,7 @@ function footer({ t, actions, dispatch }, board, jobs) {
       h("input", {
         type: "number",
         min: 1,
-        max: steps,
+        max: steps || undefined,
         value: step,
         "aria-label": t("board.step"),
         onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) =>
