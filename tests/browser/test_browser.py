@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -41,7 +42,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     server.stop()
 
 
-# -- the whole story, in all six combinations ----------------------------------------------------------------
+# -- the whole story, in all six combinations; by keyboard in four of them, with MIDRUN_FULL=1 in all --------
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
@@ -105,6 +106,9 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
 
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_the_whole_story_by_keyboard_alone(served: Comfy, browser: Browser, renderer: str) -> None:
+    is_newest = "--front-end-root" in served.args and FRONTENDS[-1] in served.args[-1]
+    if not (is_newest or renderer == "nodes2" or os.environ.get("MIDRUN_FULL")):
+        pytest.skip("with MIDRUN_FULL=1: the keys of the panel are the same on the canvas")
     forget(served)
     with screen(browser, served, renderer) as shown:
         keyboard, page = shown.page.keyboard, shown.page

@@ -52,6 +52,18 @@ def workers(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         one._comfyui.stop()
 
 
+@pytest.fixture(scope="module")
+def steady(setup: Setup) -> Iterator[Worker]:
+    """One for the tests after which it is as before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.delenv("PYTHONPATH", raising=False)
+        worker = Worker(setup, "steady")
+        worker.ready()
+        yield worker
+        worker._comfyui.stop()
+
+
 def job_of(number: int, **options: Any) -> Job:
     return Job(ID.format(number), f"job {number}", graphs.base(key=f"job-{number}", **options))
 
@@ -159,8 +171,8 @@ def test_a_job_that_was_completed_but_not_told_is_only_saved_again(
     assert torch.equal(kept(setup, job, result), expected(comfy, steps=6))
 
 
-def test_what_is_wrong_with_a_job_is_told_and_the_next_one_runs(setup: Setup, workers: Make) -> None:
-    worker = workers("wrong")
+def test_what_is_wrong_with_a_job_is_told_and_the_next_one_runs(setup: Setup, steady: Worker) -> None:
+    worker = steady
     refused = run_on(worker, Job(ID.format(4), "refused", {"1": {"class_type": "NoSuchNode", "inputs": {}}}))
     assert refused.end is End.FAILED and "refuses" in (refused.error or "")
     failing = job_of(5, steps=4, probe={"fail_at": 2})
@@ -172,8 +184,8 @@ def test_what_is_wrong_with_a_job_is_told_and_the_next_one_runs(setup: Setup, wo
     assert run_on(worker, unwatched).end is End.COMPLETED
 
 
-def test_a_paused_job_leaves_the_worker_and_goes_on_there(setup: Setup, workers: Make) -> None:
-    worker, job = workers("pausing"), job_of(7, gates="3", steps=5)
+def test_a_paused_job_leaves_the_worker_and_goes_on_there(steady: Worker) -> None:
+    worker, job = steady, job_of(7, gates="3", steps=5)
     run = begun(worker, job)
     wait_at_gate(worker, job, 3)
     worker.pause(job.id)
