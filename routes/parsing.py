@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -18,6 +19,7 @@ from ..state.states import AbortMode, State
 
 MAX_BODY = 4 * 1024 * 1024
 MOST_IDS = 10_000
+E = TypeVar("E", bound=Enum)
 
 
 def job_id(request: web.Request) -> str:
@@ -52,11 +54,16 @@ def only(given: Iterable[str], known: set[str]) -> None:
 
 
 def state(name: str) -> State:
+    return member("state", State, name)
+
+
+def member(name: str, kind: type[E], text: str) -> E:
+    """One of the values of an Enum."""
     try:
-        return State(name)
+        return kind(text)
     except ValueError:
-        names = ", ".join(known.value for known in State)
-        raise BadRequest(f"state must be one or more of {names}, not {name[:40]!r}.") from None
+        names = ", ".join(str(known.value) for known in kind)
+        raise BadRequest(f"{name} must be one or more of {names}, not {text[:40]!r}.") from None
 
 
 def integer(name: str, text: str, low: int, high: int) -> int:

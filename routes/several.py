@@ -58,8 +58,9 @@ def _which(body: dict[str, Any]) -> Which | None:
         raise BadRequest('Name the jobs either by "ids" or by "state".')
     if ids is not None and reasons is not None:
         raise BadRequest("pause_reason goes with state, not with ids.")
-    because = None if reasons is None else frozenset(_reason(name) for name in reasons)
-    return Which(tuple(dict.fromkeys(ids or ())), frozenset(map(parsing.state, states or ())), because)
+    because = [parsing.member("pause_reason", PauseReason, name) for name in reasons or ()]
+    wanted = frozenset(map(parsing.state, states or ()))
+    return Which(tuple(dict.fromkeys(ids or ())), wanted, None if reasons is None else frozenset(because))
 
 
 def _named(body: dict[str, Any], verb: str) -> Which:
@@ -67,14 +68,6 @@ def _named(body: dict[str, Any], verb: str) -> Which:
     if which is None:
         raise BadRequest(f'Say which jobs to {verb}: {{"ids": [...]}} or {{"state": [...]}}.')
     return which
-
-
-def _reason(name: str) -> PauseReason:
-    try:
-        return PauseReason(name)
-    except ValueError:
-        names = ", ".join(known.value for known in PauseReason)
-        raise BadRequest(f"pause_reason must be one or more of {names}, not {name[:40]!r}.") from None
 
 
 def answer(outcomes: list[Outcome]) -> web.Response:

@@ -27,6 +27,11 @@ RETRY_S = 2.0
 BUSY_S = 5.0  # how long another program may lock the database before a write is given up
 
 
+def extracted(column: str, path: str) -> str:
+    """SQL for what is at that path of the JSON in a column; NULL where it is damaged, instead of an error."""
+    return f"CASE WHEN json_valid({column}) THEN json_extract({column}, '{path}') END"
+
+
 class DatabaseThread:
     """Open with a path; raises OSError or sqlite3.Error when that is impossible.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 from ..states import LEFT_BEHIND
+from .database import extracted
 
 MOST = 500  # the newest ones
 
@@ -17,7 +18,7 @@ def orphans(db: Database) -> list[str]:
         "AND kind = 'server_restart' ORDER BY job_events.id DESC LIMIT 1"
     )
     drained = (
-        "SELECT json_extract(detail_json, '$.pause_reason') = 'drain' FROM job_events WHERE "
+        f"SELECT {extracted('detail_json', '$.pause_reason')} = 'drain' FROM job_events WHERE "
         "job_events.job_id = job_debug_state.job_id AND kind = 'pause' ORDER BY job_events.id DESC LIMIT 1"
     )
     sql = (

@@ -20,7 +20,7 @@ from ..states import PauseReason, State
 from ..telemetry import Telemetry
 from ..workflow.kept import Kept
 from . import telemetry_rows
-from .database import DatabaseThread
+from .database import DatabaseThread, extracted
 from .rows import (
     COUNTED_BY,
     ENDED,
@@ -38,7 +38,7 @@ from .rows import (
 )
 
 ENDED_AT_ONCE = 5000
-RELATED = {"parent": "parent_id", "grid": "json_extract(grid_json, '$.grid')"}
+RELATED = {"parent": "parent_id", "grid": extracted("grid_json", "$.grid")}
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from midrun.state.job.fork_grid import Cell
 from midrun.state.job.request import Request
 from midrun.state.job.view import Change, JobError, JobView, Timing
 from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
+from midrun.state.store.orphans import left_behind, orphans
 from midrun.state.store.store import Store
 
 REQUEST = Request(
@@ -256,6 +258,7 @@ def run(db, *statements):
         db.execute(statement)
         done += 1
 migrations._run = run
+from midrun.state.store.orphans import left_behind, orphans
 from midrun.state.store.store import Store
 Store(Path({str(path)!r})).close()
 """
@@ -351,3 +354,19 @@ def test_corruption_that_shows_later_is_mended_by_the_next_start(path: Path, tab
     assert store.events("third").result()[0]["kind"] == "x"
     store.close()
     assert len(list(path.parent.glob("midrun.corrupt-*.db"))) == 1
+
+
+def test_a_damaged_row_keeps_no_grid_and_no_orphan_from_being_found(store: Store, path: Path) -> None:
+    cell = Cell("g", (), ())
+    left = {"pause_reason": PauseReason.SERVER_RESTART, "node_id": "3"}
+    for job_id in ("sound", "damaged"):
+        store.add(view(job_id, State.PAUSED, cell=cell, **left), REQUEST)
+        told = Change("pause", State.RUNNING, State.PAUSING, 0, "2026-01-01T00:00:00.000Z", {})
+        store.save(view(job_id, State.PAUSED, cell=cell, **left), told)
+    store.written().result()
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE job_debug_state SET grid_json = '{' WHERE job_id = 'damaged'")
+        other.execute("UPDATE job_events SET detail_json = '{' WHERE job_id = 'damaged'")
+    assert [one.view.job_id for one in store.related("grid", "g").result()] == ["sound"]
+    assert set(store.database.read(orphans).result()) == {"sound", "damaged"}
+    assert store.database.read(left_behind).result() == 2

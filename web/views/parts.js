@@ -168,17 +168,22 @@ export function removal({ t, actions, dispatch }, model, id) {
       small: true,
       verb: "remove",
     });
-  return h(
+  const keep = () => dispatch({ type: "remove", job_id: null });
+  return really(t("verb.removeReally"), () => actions.remove(id), keep);
+}
+
+/** What asks once, in place: to leave it is to keep things as they are. @param {string} label @param {() => any} act @param {() => void} keep */
+export const really = (label, act, keep) =>
+  h(
     "button",
     {
       key: "really",
       type: "button",
       class: "midrun-button midrun-danger",
       "data-verb": "really",
-      onClick: () => actions.remove(id),
-      onBlur: () => dispatch({ type: "remove", job_id: null }),
+      onClick: act,
+      onBlur: keep,
       ref: (/** @type {HTMLElement} */ element) => queueMicrotask(() => element.focus()),
     },
-    t("verb.removeReally"),
+    label,
   );
-}

@@ -3,7 +3,7 @@ import { h } from "../ui/dom.js";
 import { filtered } from "../model/select.js";
 import { newestDrafts } from "../model/select_board.js";
 import { deletable } from "../model/select_several.js";
-import { button } from "./parts.js";
+import { button, really } from "./parts.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
@@ -84,23 +84,10 @@ function selectionView(tools, model, selected) {
           button(t("several.abort"), "stop", can, () => ask("abort"), small("abortThese")),
           button(t("several.delete"), "trash", can && deletable(model), () => ask("delete"), small("deleteThese")),
         ]
-      : reallyButton(tools, sure, selected.length),
-  );
-}
-
-/** Asks once, in place. @param {Tools} tools @param {string} verb @param {number} n */
-function reallyButton({ t, actions, dispatch }, verb, n) {
-  return h(
-    "button",
-    {
-      key: "really",
-      type: "button",
-      class: "midrun-button midrun-danger",
-      "data-verb": "really",
-      onClick: () => actions.askSelected(verb),
-      onBlur: () => dispatch({ type: "several", sure: null }),
-      ref: (/** @type {HTMLElement} */ element) => queueMicrotask(() => element.focus()),
-    },
-    t(`several.${verb}Really`, { n }),
+      : really(
+          t(`several.${sure}Really`, { n: selected.length }),
+          () => actions.askSelected(sure),
+          () => dispatch({ type: "several", sure: null }),
+        ),
   );
 }
