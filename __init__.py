@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .state.store.store import Store
 
 WEB_DIRECTORY = "./web"
-NODES_THAT_ARE_WATCHED = ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint")
+NODES_THAT_ARE_WATCHED = ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint", "MidrunChoose")
 ANSWER_S = 10.0  # the event loop begins to answer a while after the pack was loaded
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ async def comfy_entrypoint() -> Any:
 
     from .nodes.attach import MidrunAttach
     from .nodes.breakpoint import MidrunBreakpoint
+    from .nodes.choose import MidrunChoose
     from .nodes.comfyui.demo_loading import register_folders
     from .nodes.demo_model import MidrunDemoModel
     from .nodes.kept import MidrunKept
@@ -45,7 +46,8 @@ async def comfy_entrypoint() -> Any:
 
     class MidrunExtension(ComfyExtension):
         async def get_node_list(self) -> list[type]:
-            return [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunKept, MidrunDemoModel, *more]
+            nodes = [MidrunKSampler, MidrunAttach, MidrunBreakpoint, MidrunChoose, MidrunKept]
+            return [*nodes, MidrunDemoModel, *more]
 
     # Not in on_load, which ComfyUI 0.3.75 never calls.
     try:
@@ -105,6 +107,7 @@ class _Midrun:
         from .state.bundles.file_hashes import FileHashes
         from .state.job.warnings import NOT_ON_DISK
         from .state.recording.disk import DiskRecordings
+        from .state.services.choice_files import ChoiceFiles
         from .state.services.control import Control
         from .state.services.gate import Gate
         from .state.services.preview_files import PreviewFiles
@@ -117,6 +120,7 @@ class _Midrun:
         self.settings = Settings(comfyui_user_directory())
         self.recordings = DiskRecordings(home.path, lambda *told: self.registry.trouble(NOT_ON_DISK, *told))
         self.files = PreviewFiles(home.path, store)
+        self.choice_files = ChoiceFiles(self.files.directory)
         self.recordings.dropped = self.files.drop
         recover(store, self.recordings, self.files, home.crashed)
         self.registry = Registry(store, self.recordings, ProcessingFlag(), self.settings.usual_breakpoints)
@@ -135,6 +139,7 @@ class _Midrun:
         from .nodes.engine.brownian import Draws
         from .nodes.engine.hold import Holding
         from .nodes.foreign.watching import on_change
+        from .nodes.previews.choice_pictures import ChoicePictures
         from .nodes.previews.full_quality import FullQuality
         from .nodes.previews.node_preview import Announcer
         from .nodes.previews.previews import Previews
@@ -148,6 +153,7 @@ class _Midrun:
             self.queue,
             self.previews,
             Holding(self.full, self.recordings, self.gate.makes_way),
+            ChoicePictures(self.previews, self.choice_files, self.recordings),
             Draws(),
             self.settings.read,
             self.registry.keep,
@@ -179,14 +185,22 @@ class _Midrun:
         from .routes.prompt_listener import PromptListener
         from .routes.webhooks import Webhooks
         from .server_routes import table
+        from .state.services.choosing import Choosing
+        from .state.services.editing import Editing
         from .state.services.incoming import Incoming
 
+        editing, stands_still = Editing(self.control, self.definitions), lambda: self.gate.closed
+        choosing = Choosing(self.control, editing, stands_still, self.settings.keeps_history, self._loop)
+        self.registry.listen(choosing.on_change)
+        self._later(choosing.look_after())
         incoming = Incoming(self.control.instruments, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
         gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
         self.registry.listen(Webhooks(self.settings.webhook, gallery, self._soon).on_change)
         needs = Needs(
             self.control,
             self.gate,
+            editing,
+            (choosing, self.choice_files),
             incoming,
             self.definitions,
             self.files,

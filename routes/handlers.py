@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ..state.services.choice_files import ChoiceFiles
+from ..state.services.choosing import Choosing
 from ..state.services.comparison import Comparing
 from ..state.services.control import Control
 from ..state.services.drafts import Drafts
@@ -22,6 +24,7 @@ from ..state.sharing.draining import Draining
 from ..state.sharing.shared import Shared
 from .breakpoints import BreakpointRoutes
 from .bundles import BundleRoutes
+from .choices import ChoiceRoutes
 from .compare import CompareRoutes
 from .drafts import DraftRoutes
 from .edits import EditRoutes
@@ -40,6 +43,8 @@ class Needs:
 
     control: Control
     gate: Gate
+    editing: Editing
+    choices: tuple[Choosing, ChoiceFiles]
     incoming: Incoming
     definitions: Definitions
     files: PreviewFiles
@@ -54,7 +59,7 @@ class Needs:
 class Handlers:
     def __init__(self, needs: Needs) -> None:
         control, pictures, keeps = needs.control, needs.pictures, needs.keeps_history
-        registry, editing = control.registry, Editing(control, needs.definitions)
+        registry, editing = control.registry, needs.editing
         travel = TimeTravel(control, editing, needs.files)
         comparing = Comparing(registry, travel, needs.definitions, needs.files)
         self.jobs = JobRoutes(control, editing, keeps, partial(usage, needs.home))
@@ -63,6 +68,7 @@ class Handlers:
         self.several = SeveralRoutes(several, needs.gate, keeps)
         self.drafts = DraftRoutes(drafts, keeps)
         self.edits = EditRoutes(editing)
+        self.choices = ChoiceRoutes(registry, *needs.choices, keeps)
         self.travel = TravelRoutes(control, travel, keeps)
         self.pictures = PictureRoutes(registry, needs.latents, pictures)
         self.breakpoints = BreakpointRoutes(registry)

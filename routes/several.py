@@ -23,9 +23,11 @@ class SeveralRoutes:
 
     async def queue(self, request: web.Request) -> web.Response:
         parsing.only(request.query, set())
-        return web.json_response(
-            {"paused": self._gate.closed, "interrupted": await self._several.interrupted()}
-        )
+        counts = {
+            "interrupted": await self._several.interrupted(),
+            "choices": await self._several.to_choose(),
+        }
+        return web.json_response({"paused": self._gate.closed} | counts)
 
     async def pause(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)

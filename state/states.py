@@ -21,6 +21,7 @@ class PauseReason(str, Enum):
     BREAKPOINT = "breakpoint"
     NAN = "nan"
     SERVER_RESTART = "server_restart"
+    CHOICE = "choice"  # somebody is to choose what goes on
     DRAIN = "drain"  # the server was told that it is about to end
 
 

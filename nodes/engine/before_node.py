@@ -5,8 +5,10 @@ On ComfyUI's worker thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+from ...state.choice import Choice
 from ...state.job.transitions import Directive
 from ...state.node import is_past
 from ...state.recording.recording import is_begun
@@ -14,7 +16,7 @@ from ...state.workflow.verdicts import ancestors
 from ..comfyui.executing import loop_ends, prompt_that_runs
 from .hold import end_prompt
 from .run_watch import follow
-from .runtime import here
+from .runtime import Here, here
 
 
 def present_take() -> str:
@@ -44,6 +46,31 @@ def before_node(before: str | None) -> None:
         end_prompt()
     if directive is Directive.FINISH:
         worker.finished()  # which what comes after this node is about
+
+
+def at_choice(offer: Callable[[Here], Choice]) -> None:
+    """This node is about to pass on what somebody is to choose: its job pauses here until that is done.
+
+    It then runs again, with what was chosen among its inputs. Returns where nobody will: outside a job, and
+    where the rest of the workflow is finished without an answer. Raises InterruptProcessingException else.
+    offer: makes the pictures to choose from
+    """
+    now = here()
+    if now is None:
+        return
+    job, worker = now.job, now.job.worker
+    if worker.must_leave(now.prompt_id):
+        end_prompt()
+    follow(job, now.prompt_id, job.view().display_node_id, now.runtime.keep)
+    if iteration_is_over():
+        return
+    choice = offer(now)
+    while worker.at_choice(now.prompt_id, now.node, choice):
+        directive = now.runtime.holding.wait_while_paused(job)
+        if directive in (Directive.STOP, Directive.PARK):
+            end_prompt()
+        if directive is Directive.FINISH:
+            worker.finished()
 
 
 def iteration_is_over() -> bool:

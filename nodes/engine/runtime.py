@@ -16,6 +16,7 @@ from ...state.recording.recording import Recordings
 from ...state.states import QueuePolicy
 from ...state.worker import Work
 from ..comfyui.queue import ComfyQueue
+from ..previews.choice_pictures import ChoicePictures
 from ..previews.previews import Previews
 from ..remembering.session import Wishes, wishes_of
 from .brownian import Draws
@@ -50,6 +51,7 @@ class Runtime:
     queue: ComfyQueue
     previews: Previews
     holding: Holding
+    choices: ChoicePictures
     draws: Draws
     settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
     keep: Keep

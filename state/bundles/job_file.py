@@ -40,6 +40,7 @@ OMITTED: dict[str, Any] = {
     "exactness_json": '{"kind": "exact", "evaluations": 0, "seconds": null, "because": null}',
     "imported_json": None,
     "retried_json": None,
+    "choice_json": None,  # its pictures stay here; it asks again there
     "secret_keys_json": "[]",
 }
 IS_JSON = frozenset({"paused_before"})  # columns besides those whose names say so

@@ -28,6 +28,7 @@ from .view import AutoResume, Change, JobView, Moment, Take
 from .warnings import Warning
 from .worker_side import WorkerSide
 
+GONE = ("error", "abort_reason", "abort_mode", "paused_before", "choice", "auto_resume")  # with a rewind
 AT_WORK = (State.QUEUED, State.RUNNING)
 OPEN = (*AT_WORK, State.PAUSING, State.PAUSED, State.FAILED)
 
@@ -151,6 +152,8 @@ class Job:
         with m.lock:
             m.refuse_second_run(verb)
             edited = edited or bool(pending(m.view.edits))
+            if m.view.choice is not None and not edited:
+                raise m.refuse(verb, "it waits for a choice. Choose, and it goes on by itself.")
             if m.state is State.PAUSING and steps is None and not edited:
                 m.run.steps_left = None
                 m.fire(Event.UNPAUSE if m.run.started else Event.UNPAUSE_QUEUED, pause_reason=None)
@@ -296,5 +299,5 @@ class Job:
         m.stopwatch.moved()
         fields |= asdict(at) | {"paused_at_step": at.step, "held": False, "gpu_released": True}
         fields |= {"preview_url": step_url(m.job_id, at.node_id, at.step), "pause_reason": PauseReason.USER}
-        fields |= dict.fromkeys(("error", "abort_reason", "abort_mode", "paused_before", "auto_resume"))
+        fields |= dict.fromkeys(GONE)
         m.fire(event, {"node_id": at.node_id, "to": at.step}, **fields)

@@ -154,7 +154,7 @@ class Machine:
         if self.fickle and after in (State.PAUSED, State.FAILED):
             fields["warnings"] = fields.get("warnings", self.view.warnings) | self._not_kept()
         stays = after in (State.PAUSING, State.PAUSED)
-        gone_on = {} if stays else {"paused_before": None, "auto_resume": None}
+        gone_on = {} if stays else {"paused_before": None, "choice": None, "auto_resume": None}
         self.set(state=after, **gone_on, **fields)
         self.stopwatch.switch(self._mode())
         self._announce(event.value, before, detail)

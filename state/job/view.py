@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..breakpoints.breakpoints import DRAFT, Breakpoints
+from ..choice import Choice
 from ..exactness import Exactness
 from ..node import Loops, Node
 from ..pictures.previews import InForce
@@ -147,6 +148,7 @@ class JobView:
     cell: Cell | None = None  # of the grid of forks or drafts that it was made with
     breakpoints: Breakpoints = ()
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
+    choice: Choice | None = None  # that it waits for
     exactness: Exactness = Exactness()  # of a resume
     imported: Imported | None = None  # where it came in a bundle
     retried: Retried | None = None  # where it went on from what a dead server had computed of the same prompt
@@ -172,7 +174,9 @@ class JobView:
 
     @property
     def waits_to_be_chosen(self) -> bool:
-        """A draft that paused where drafts do."""
+        """It waits at a choice, or it is a draft that paused where drafts do."""
+        if self.choice is not None:
+            return True
         marks = [one.value for one in self.breakpoints if one.id == DRAFT and one.enabled]
         stands = self.state is State.PAUSED and self.pause_reason is PauseReason.BREAKPOINT
         return self.is_draft and stands and self.auto_resume is None and self.step in marks
@@ -225,6 +229,7 @@ class JobView:
             "varied": variant(self.cell) if self.cell else None,
             "paused_before": self.paused_before.display_id if self.paused_before else None,
             "paused_because": self.auto_resume.because if self.auto_resume else None,
+            "choice": self.choice.to_json() if self.choice else None,
             "exactness": self.exactness.to_json(),
             "imported": self.imported.to_json() if self.imported else None,
             "retry_of": self.retried.to_json() if self.retried else None,

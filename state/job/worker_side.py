@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..breakpoints.breakpoints import BreakpointKind
+from ..choice import Choice
 from ..node import Node, told_of
 from ..states import AbortMode, PauseReason, State
 from ..workflow.edits import Path, newest
@@ -50,10 +51,8 @@ class WorkerSide:
         m = self._machine
         with m.lock:
             run = m.run
-            if run.in_call or prompt_id != m.prompt_id or m.state in ENDED or run.finished:
+            if not self._comes_to(prompt_id):
                 return False
-            m.start_run(prompt_id)
-            m.at_work = run
             if node.node_id not in run.passed:
                 run.passed.add(node.node_id)
                 which = m.enabled(BreakpointKind.NODE, node)
@@ -63,6 +62,19 @@ class WorkerSide:
                 m.count(which, told, PauseReason.BREAKPOINT)
             if m.state is State.PAUSING:
                 m.set(paused_before=node)
+            return m.state is State.PAUSING
+
+    def at_choice(self, prompt_id: str, node: Node, choice: Choice) -> bool:
+        """That node is about to pass on what somebody is to choose. Whether the job is to be paused there."""
+        m = self._machine
+        with m.lock:
+            if not self._comes_to(prompt_id):
+                return False
+            if m.state is State.RUNNING:
+                told = {"before": node.display_id, "choice": choice.to_json()} | told_of(node.loops)
+                m.fire(Event.PAUSE, told, pause_reason=PauseReason.CHOICE)
+            if m.state is State.PAUSING:
+                m.set(paused_before=node, choice=choice)
             return m.state is State.PAUSING
 
     def directive(self) -> Directive:
@@ -122,3 +134,12 @@ class WorkerSide:
         """These nodes will answer otherwise in a later run; told when the job stops. node_id -> class"""
         with self._machine.lock:
             self._machine.fickle = nodes
+
+    def _comes_to(self, prompt_id: str) -> bool:
+        """That run comes to a node. Whether it can be paused there. Under the lock."""
+        m = self._machine
+        if m.run.in_call or prompt_id != m.prompt_id or m.state in ENDED or m.run.finished:
+            return False
+        m.start_run(prompt_id)
+        m.at_work = m.run
+        return True

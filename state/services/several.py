@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..errors import IllegalTransition, MidrunError
 from ..job.view import JobView
 from ..states import AbortMode, PauseReason, State
+from ..store.choices import at_choices
 from ..store.orphans import left_behind
 from .control import Control
 from .gate import Gate
@@ -55,6 +56,10 @@ class Several:
     async def interrupted(self) -> int:
         """How many jobs wait since their server died."""
         return await asyncio.wrap_future(self._control.registry.store.database.read(left_behind))
+
+    async def to_choose(self) -> int:
+        """How many jobs wait for somebody to choose."""
+        return len(await asyncio.wrap_future(self._control.registry.store.database.read(at_choices)))
 
     async def pause_all(self) -> list[Outcome]:
         """The queue stands still: what runs is paused where it is, what waits keeps its place."""

@@ -196,3 +196,16 @@ def m0011_bundles(db: Database) -> None:
 def m0012_retries(db: Database) -> None:
     """From which job of a dead server a job of the same prompt went on."""
     _run(db, "ALTER TABLE job_debug_state ADD COLUMN retried_json TEXT")
+
+
+@migrations()
+def m0013_choices(db: Database) -> None:
+    """What a job waits for somebody to choose."""
+    _run(
+        db,
+        "ALTER TABLE job_debug_state ADD COLUMN choice_json TEXT",
+        """
+        CREATE INDEX idx_job_debug_state_choice ON job_debug_state(job_id)
+        WHERE choice_json IS NOT NULL AND state = 'paused'
+        """,
+    )

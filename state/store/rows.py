@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..breakpoints.breakpoints import parsed
+from ..choice import choice_of
 from ..errors import MidrunError
 from ..exactness import Exactness, exactness_of
 from ..job.fork_grid import cell_of
@@ -79,6 +80,7 @@ def _columns(view: JobView) -> dict[str, Any]:
         "parent_step": view.parent_step,
         "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
         "paused_before": json.dumps(view.paused_before.to_json()) if view.paused_before else None,
+        "choice_json": json.dumps(view.choice.to_json()) if view.choice else None,
         "has_source": int(view.source_url is not None),
         "exactness_json": json.dumps(view.exactness.to_json()),
         "imported_json": json.dumps(view.imported.to_row()) if view.imported else None,
@@ -154,6 +156,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         take=read("take_json", _optional(lambda told: _take_of(json.loads(told)))),
         cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
         paused_before=read("paused_before", _optional(lambda told: node_of(json.loads(told)))),
+        choice=read("choice_json", _optional(lambda told: choice_of(json.loads(told)))),
         exactness=read("exactness_json", lambda told: exactness_of(json.loads(told)), Exactness()),
         imported=read("imported_json", _optional(lambda told: imported_of(json.loads(told)))),
         retried=read("retried_json", _optional(lambda told: retried_of(json.loads(told)))),

@@ -1,4 +1,4 @@
-"""Drafts: made from a node's menu, chosen on the board by mouse and by keyboard, in both renderers."""
+"""Drafts: made from a node's menu, chosen on the board by mouse in one renderer, by keyboard in the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from resuming import latent
 from test_browser_travel import node_menu, quick
 from test_control import expected
 
-pytestmark = [needs_chromium, pytest.mark.parametrize("renderer", RENDERERS)]
+pytestmark = needs_chromium
+in_canvas, in_nodes2 = (pytest.mark.parametrize("renderer", [one]) for one in RENDERERS)
 STEPS = 10
 
 
@@ -49,6 +50,7 @@ def is_as_if_alone(comfy: Comfy, job_id: str, **options: Any) -> bool:
     return torch.equal(latent(comfy, job["prompt_id"], saved), stock)
 
 
+@in_canvas
 def test_the_good_ones_are_finished_by_mouse(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
         board, ids = drafted(shown, f"mouse-{renderer}", 6, 3)
@@ -69,6 +71,7 @@ def test_the_good_ones_are_finished_by_mouse(newest: Comfy, browser: Browser, re
         expect(shown.verb("board", panel)).to_have_text("Drafts (6)")
 
 
+@in_nodes2
 def test_the_good_ones_are_finished_by_keyboard(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
         board, ids = drafted(shown, f"keys-{renderer}", 4, 2)

@@ -9,10 +9,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 import graphs
-from browser import RENDERERS, Screen, graph, needs_chromium, screen
+from browser import IN_THE_PANEL, RENDERERS, Screen, graph, needs_chromium, screen
 from harness import Comfy
 
-pytestmark = [needs_chromium, pytest.mark.parametrize("renderer", RENDERERS)]
+pytestmark = needs_chromium
+in_both = pytest.mark.parametrize("renderer", RENDERERS)
+in_the_panel = pytest.mark.parametrize("renderer", IN_THE_PANEL)
 
 PICTURES = {"method": "latent2rgb", "every": 1}
 
@@ -55,6 +57,7 @@ def forks_of(comfy: Comfy, job_id: str) -> list[dict[str, Any]]:
     return [job for job in jobs if job["parent"] and job["parent"]["job_id"] == job_id]
 
 
+@in_the_panel
 def test_a_completed_job_goes_back_forth_and_on(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
         key = f"back-{renderer}"
@@ -96,6 +99,7 @@ def test_a_completed_job_goes_back_forth_and_on(newest: Comfy, browser: Browser,
         shown.state("completed", panel)
 
 
+@in_the_panel
 def test_the_viewer_rewinds_by_a_key_and_dims_what_is_left_over(
     newest: Comfy, browser: Browser, renderer: str
 ) -> None:
@@ -127,6 +131,7 @@ def test_the_viewer_rewinds_by_a_key_and_dims_what_is_left_over(
         assert newest.job(job_id)["step"] == 10
 
 
+@in_the_panel
 def test_a_grid_of_forks_its_family_and_what_differs(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
         shown.expected = "422"  # of the fork that is refused
@@ -233,6 +238,7 @@ def _compare(shown: Screen, comfy: Comfy, job_id: str, fork_id: str) -> None:
     sheet.value.close()
 
 
+@in_the_panel
 def test_breakpoints_of_a_job(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
         key = f"points-{renderer}"
@@ -298,6 +304,7 @@ def test_breakpoints_of_a_job(newest: Comfy, browser: Browser, renderer: str) ->
         newest.wait_for(job_id, "completed")
 
 
+@in_both
 def test_a_node_of_the_workflow_is_paused_before(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
         given = graphs.slow_decode(quick(f"node-{renderer}"), f"node-{renderer}", 0.1)
@@ -367,6 +374,7 @@ def node_menu(shown: Screen, node_id: str, label: str) -> None:
     item.wait_for(state="hidden")
 
 
+@in_both
 def test_every_sampler_is_watched_when_it_is_switched_on(
     newest: Comfy, browser: Browser, renderer: str
 ) -> None:
@@ -391,6 +399,7 @@ def test_every_sampler_is_watched_when_it_is_switched_on(
             newest.post("/api/settings", {"Midrun.WatchEverything": False})
 
 
+@in_the_panel
 def test_what_was_measured_is_a_chart_and_a_table(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
         key = f"chart-{renderer}"

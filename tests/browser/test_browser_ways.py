@@ -1,17 +1,17 @@
-"""What cannot be edited where the job stands is edited by one click, in both renderers."""
+"""What cannot be edited where the job stands is edited by one click."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from browser import RENDERERS, needs_chromium, screen
+from browser import IN_THE_PANEL, needs_chromium, screen
 from harness import Comfy
 from test_browser_travel import opened, queued
 from test_control import pause_at
 from test_ways import in_series
 
-pytestmark = [needs_chromium, pytest.mark.parametrize("renderer", RENDERERS)]
+pytestmark = [needs_chromium, pytest.mark.parametrize("renderer", IN_THE_PANEL)]
 
 
 def row(panel: Locator, node_id: str, name: str) -> Locator:

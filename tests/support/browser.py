@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request
 
 import graphs
 from harness import Comfy
@@ -25,6 +26,8 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # not by routes, which wait for the test
 ]
 READY_MS = 60_000
+VIEWPORT = {"viewport": {"width": 1280, "height": 860}}
+STORED = "cookies,local_storage,indexeddb,cache_storage,service_workers"
 # Marks the warnings and errors, deprecations above all, that a call of our files leads to.
 TELL_OURS = """
 for (const level of ["warn", "error"]) {
@@ -201,33 +204,70 @@ def screen(
     comfy: Comfy,
     renderer: str,
     settings: dict[str, Any] | None = None,
-    prepare: Callable[[Page], Any] = lambda page: None,
+    prepare: Callable[[Page], Any] | None = None,
     **context: Any,
 ) -> Iterator[Screen]:
-    """A page of its own, loaded. Fails at its end on an uncaught error or on a console error of ours."""
+    """A page, loaded, with nothing of an earlier test. Fails at its end on an error of ours.
+
+    The tab of the test before is used again, as it has compiled the frontend already; a new one where `prepare`
+    or options of the context are given.
+    """
     chosen = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": renderer == "nodes2"}
     chosen |= {"Comfy.Locale": "en", "Comfy.ColorPalette": "dark"}
     comfy.post("/api/settings", chosen | (settings or {}))
-    opened = browser.new_context(viewport={"width": 1280, "height": 860}, **context)
-    page = opened.new_page()
-    page.set_default_timeout(15_000)
-    shown = Screen(page, comfy, renderer)
-    page.on("pageerror", lambda error: _uncaught(shown, str(error.stack or error)))
-    page.on("console", lambda message: _listen(shown, message))
-    page.on("request", lambda request: shown.requests.append(f"{request.method} {request.url}"))
-    page.add_init_script(TELL_OURS)
-    prepare(page)
+    again = prepare is None and not context
+    tab = _TABS.pop(browser, None) if again else None
+    tab = tab or _Tab(browser.new_context(**VIEWPORT | context).new_page())
+    page = tab.page
+    shown = tab.shown = Screen(page, comfy, renderer)
+    if prepare is not None:
+        prepare(page)
+    tab.forget(comfy.url)
     page.goto(comfy.url)
     wait_until_ready(page)
     try:
         yield shown
         shown.check()
+        if again:
+            _TABS[browser] = tab
     except BaseException:
         shown.picture(f"failed-{renderer}-{os.getpid()}")
         comfy.clear()
         raise
     finally:
-        opened.close()
+        if _TABS.get(browser) is not tab:
+            page.context.close()
+
+
+class _Tab:
+    """Of a browser, and whose errors are heard there now."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.shown: Screen | None = None
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: self.shown and _uncaught(self.shown, str(error.stack or error)))
+        page.on("console", lambda message: self.shown and _listen(self.shown, message))
+        page.on("request", self._requested)
+        page.on("dialog", lambda dialog: dialog.accept())  # a workflow that is left unsaved
+        page.add_init_script(TELL_OURS)
+
+    def _requested(self, request: Request) -> None:
+        if self.shown is not None:
+            self.shown.requests.append(f"{request.method} {request.url}")
+
+    def forget(self, origin: str) -> None:
+        """What an earlier page of that server has stored."""
+        shown, self.shown = self.shown, None
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.goto("about:blank")
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": STORED})
+        session.detach()
+        self.shown = shown
+
+
+_TABS: WeakKeyDictionary[Browser, _Tab] = WeakKeyDictionary()
 
 
 def wait_until_ready(page: Page) -> None:

@@ -121,7 +121,11 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
     ) => changeAtOnce(id, (all) => all.map((one) => (one.id === which ? { ...one, ...more } : one))),
     removeBreakpoint: (/** @type {string} */ id, /** @type {string} */ which) =>
       changeAtOnce(id, (all) => all.filter((one) => one.id !== which)),
-    watchEverything: (/** @type {boolean} */ on) => ports.setSetting("Midrun.WatchEverything", on),
+    /** Shown at once: what is drawn before the setting is stored must not turn the switch back. */
+    watchEverything(/** @type {boolean} */ on) {
+      dispatch({ type: "watching", on });
+      return ports.setSetting("Midrun.WatchEverything", on);
+    },
 
     // -- what was measured, and what differs -------------------------------------------------------------
     telemetry: (/** @type {string} */ id) =>

@@ -1,0 +1,11 @@
+"""Which jobs wait for somebody to choose. On the store's thread."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+
+def at_choices(db: Database) -> list[str]:
+    """Ids, the oldest job first."""
+    sql = "SELECT job_id FROM job_debug_state WHERE choice_json IS NOT NULL AND state = 'paused' ORDER BY id"
+    return [row[0] for row in db.execute(sql).fetchall()]
