@@ -82,7 +82,8 @@ class MidrunChoose(io.ComfyNode):
             text = terms.otherwise.value  # nobody will choose
         numbers = numbers_of(text, sum(counts))
         taken = list(_taken(batch, counts, [number - 1 for number in numbers]))
-        mask = mask_of(painted[0]) if painted[0] else torch.zeros(1, *_size(batch[0]))
+        size = _size(batch[0])
+        mask = mask_of(painted[0], *size) if painted[0] else torch.zeros(1, *size)
         return io.NodeOutput(taken or [ExecutionBlocker(None)], mask)
 
 

@@ -15,10 +15,12 @@ def trouble(name: str) -> str | None:
     return f"There is no mask {name[:80]!r} in ComfyUI's input folder."
 
 
-def mask_of(name: str) -> torch.Tensor:
-    """[1, H, W] from 0 to 1: how bright the picture is. Raises OSError."""
+def mask_of(name: str, height: int, width: int) -> torch.Tensor:
+    """[1, H, W] from 0 to 1: how bright the picture is, brought to that size. Raises OSError."""
     try:
         with Image.open(folder_paths.get_annotated_filepath(name)) as image:
-            return torch.from_numpy(np.asarray(image.convert("L"), dtype=np.float32) / 255.0)[None]
+            grey = image.convert("L")
+            sized = grey if grey.size == (width, height) else grey.resize((width, height))
+            return torch.from_numpy(np.asarray(sized, dtype=np.float32) / 255.0)[None]
     except UnidentifiedImageError as error:
         raise OSError(f"The mask {name[:80]!r} is no picture.") from error

@@ -131,7 +131,7 @@ def test_what_makes_no_sense_is_refused_and_the_job_waits_on(comfy: Comfy) -> No
         status, told = comfy.verb(job_id, "choose", body)
         assert status == 400 and told["error"]["message"], (body, told)
     status, told = choose(comfy, job_id, [1], mask="nowhere.png")
-    assert status == 400 and "nowhere.png" in json.dumps(told), told
+    assert status == 422 and "nowhere.png" in json.dumps(told), told
     status, told = comfy.verb(job_id, "resume")
     assert status == 409 and "waits for a choice" in told["error"]["message"]
     told = comfy.post("/midrun/jobs/resume", {"ids": [job_id]})["jobs"]

@@ -24,7 +24,14 @@ def test_openapi_describes_the_job_that_the_server_sends(comfy: Comfy) -> None:
 def test_every_node_has_help_a_locale_and_tooltips(comfy: Comfy) -> None:
     nodes = {
         name: comfy.get(f"/object_info/{name}")[name]
-        for name in ("MidrunKSampler", "MidrunAttach", "MidrunBreakpoint", "MidrunKept", "MidrunDemoModel")
+        for name in (
+            "MidrunKSampler",
+            "MidrunAttach",
+            "MidrunBreakpoint",
+            "MidrunChoose",
+            "MidrunKept",
+            "MidrunDemoModel",
+        )
     }
     locale = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
     for name, info in nodes.items():

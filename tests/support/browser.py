@@ -209,8 +209,8 @@ def screen(
 ) -> Iterator[Screen]:
     """A page, loaded, with nothing of an earlier test. Fails at its end on an error of ours.
 
-    The tab of the test before is used again, as it has compiled the frontend already; a new one where `prepare`
-    or options of the context are given.
+    The tab of the test before is used again, as it has compiled the frontend already; a new one where
+    `prepare` or options of the context are given.
     """
     chosen = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": renderer == "nodes2"}
     chosen |= {"Comfy.Locale": "en", "Comfy.ColorPalette": "dark"}

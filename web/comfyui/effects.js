@@ -1,6 +1,7 @@
 // What follows from a change of the model, beside drawing: reading more, notifications, timers.
 import { ACTIVE, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
 import { comparedWith, comparisonOf } from "../model/select_compare.js";
+import { atChoices, choicesLeft } from "../model/select_choice.js";
 import { previewsOf } from "../model/select_pictures.js";
 import { same } from "../ui/records.js";
 import { soon, whileWanted } from "../ui/schedule.js";
@@ -90,6 +91,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
   /** @param {Model} model @param {Model} before */
   function jobsChanged(model, before) {
     markTitle(somethingIsPaused(model));
+    if (atChoices(model).length !== atChoices(before).length) void actions.queue();
     widgets.follow();
     notify(model, before, page.t, page.toast, page.ring);
     readAgain(model, before);
@@ -102,6 +104,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
     changed(model, before) {
       const [jobs, { open, tab, shown, shares }] = [model.jobs !== before.jobs, model.tray];
       if (model.order.length) page.needTexts(showTime);
+      if (choicesLeft(model) !== choicesLeft(before)) page.countOnTab(choicesLeft(model));
       if (model.order !== before.order) nameJobs(model, before);
       if (jobs) jobsChanged(model, before);
       if (jobs || shown !== before.tray.shown || shares !== before.tray.shares) keepTime(model);
@@ -109,7 +112,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
         readTab(actions, open, tab);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);
       if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
-      overlays([model.viewer, model.abort, model.confirm, model.fork, model.board, model.draftForm].some((one) => one !== null));
+      overlays([model.viewer, model.abort, model.confirm, model.fork, model.board, model.choosing, model.draftForm].some((one) => one !== null));
     },
 
     /** Another graph is on screen. */

@@ -55,6 +55,12 @@ export function createPage(app, api, here) {
       const Badge = /** @type {any} */ (globalThis).LGraphBadge;
       return Badge ? new Badge({ text, ...colours }) : null;
     },
+    /** A number on the sidebar's icon, where the frontend shows such; none for 0. @param {number} count */
+    countOnTab(count) {
+      const tabs = app.extensionManager.getSidebarTabs?.() ?? [];
+      const tab = tabs.find((/** @type {any} */ one) => one.id === "midrun");
+      if (tab) tab.iconBadge = count ? String(count) : null;
+    },
     isHidden: () => document.hidden,
     hasNoMouse: () => matchMedia("(hover: none)").matches,
     inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),

@@ -2,6 +2,7 @@
 import { onEditor } from "./reducer_editor.js";
 import { keep, same, without } from "../ui/records.js";
 import { initialBoard, onBoard } from "./reducer_board.js";
+import { initialChoosing, onChoosing } from "./reducer_choice.js";
 import { initialSeveral, onSeveral } from "./reducer_several.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 /** @import { Action, Reducers } from "./action_types.js" */
@@ -52,6 +53,7 @@ export const initial = Object.freeze({
   confirm: null,
   removing: null,
   ...initialBoard,
+  ...initialChoosing,
   ...initialSeveral,
   ...initialTravel,
 });
@@ -152,6 +154,7 @@ const on = {
 
   ...onEditor,
   ...onBoard,
+  ...onChoosing,
   ...onSeveral,
   ...onTravel,
 };
@@ -216,6 +219,7 @@ function withoutJob(model, id) {
   if (model.tray.open === id) next.tray = { ...model.tray, open: null };
   if (model.viewer?.job_id === id) next.viewer = null;
   if (model.abort?.job_id === id) next.abort = null;
+  if (model.choosing?.job_id === id) next.choosing = null;
   if (model.removing === id) next.removing = null;
   if (model.confirm === id) next.confirm = null;
   if (model.fork?.job_id === id) next.fork = null;

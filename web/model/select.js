@@ -130,6 +130,8 @@ export function sentence(job) {
     return ["why.exception", { step, error: job.error.message }];
   if (job.state === "paused" && job.paused_because)
     return ["why.because", { step, because: job.paused_because }];
+  if (job.state === "paused" && job.choice)
+    return [job.choice.most === 1 ? "why.choiceOfOne" : "why.choice", { count: job.choice.count }];
   if (job.state === "paused" && job.paused_before) return ["why.beforeNode", { node: job.paused_before }];
   if (job.state === "paused" && job.error) return ["why.setBack", { step, error: job.error.message }];
   if (job.state === "paused") return [`why.${job.pause_reason ?? "user"}`, { step }];

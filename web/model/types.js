@@ -21,10 +21,15 @@
  *   imported?: Imported | null,
  *   retry_of?: { job_id: string, evaluations: number, server: string | null } | null,
  *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
+ *   choice?: Choice | null,
  *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
  *   breakpoints: Breakpoint[], telemetry?: Omit<Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,
  * }} Job
+ * @typedef {{
+ *   node_id: string, kind: "image" | "latent" | "mask", count: number, most: number,
+ *   otherwise: "all" | "none" | "first", until: string | null, paints: boolean, version: string,
+ * }} Choice  that a job waits for; most 0: any number; version of its pictures, "" where there are none
  * @typedef {{ evaluation: number, difference: number | null, largest: number | null }} Checked
  * @typedef {{
  *   at: string, wants_check: boolean, checked: Checked | null,
@@ -82,9 +87,14 @@
  * }} DraftForm
  * @typedef {{ board: Board | null, draftForm: DraftForm | null }} BoardModel
  * @typedef {{
- *   paused: boolean, interrupted: number, selected: string[] | null, asked: string | null, sure: string | null,
+ *   job_id: string, ticked: number[], painting: number | null, painted: boolean, sent: boolean,
+ *   message: string | null,
+ * }} Choosing  painting: the number of the picture that a mask is painted on
+ * @typedef {{ choosing: Choosing | null }} ChoosingModel
+ * @typedef {{
+ *   paused: boolean, interrupted: number, choices: number, selected: string[] | null, asked: string | null, sure: string | null,
  *   told: { n: number, of: number, why: string } | null,
- * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
+ * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; choices: jobs that wait for a choice; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
  * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
  *   height: number, shown: boolean, step: number | null, pointed: string | null,
@@ -116,7 +126,7 @@
  *   previews: Record<string, Preview[]>, events: Record<string, any[]>, editors: Record<string, Editor>,
  *   requests: Record<string, string>, refusals: Record<string, string>, names: Record<string, string>,
  *   canvas: Record<string, CanvasChange[]>, canvasBaselines: Record<string, Record<string, any>>,
- *   tray: Tray, several: Several, board: Board | null, draftForm: DraftForm | null, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
+ *   tray: Tray, several: Several, board: Board | null, choosing: Choosing | null, draftForm: DraftForm | null, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
  *   removing: string | null,
  * }} Model
  */

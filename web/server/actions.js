@@ -1,5 +1,6 @@
 // What a user can ask for: asks the server and tells the store. The only caller of the client besides index.js.
 import { createBoardActions } from "./actions_board.js";
+import { createChoiceActions } from "./actions_choice.js";
 import { createEditActions } from "./actions_edit.js";
 import { createListActions } from "./actions_list.js";
 import { createSeveralActions } from "./actions_several.js";
@@ -20,9 +21,12 @@ export function createActions(client, store, ports) {
 
   const listing = createListActions(client, store, ports, requests);
 
+  const several = createSeveralActions(client, store, requests, listing.refresh);
+
   const actions = {
     ...listing,
-    ...createSeveralActions(client, store, requests, listing.refresh),
+    ...several,
+    ...createChoiceActions(client, store, ports, requests, several.queue),
     ...editing,
     ...createBoardActions(client, store, ports, requests),
     ...createTravelActions(client, store, ports, requests, editing.params),

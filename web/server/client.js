@@ -29,7 +29,9 @@ export function createClient(api) {
   /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<any>} */
   async function call(method, path, body) {
     /** @type {RequestInit} */ const options = { method, cache: "no-store" };
-    if (body instanceof Blob) {
+    if (body instanceof FormData) {
+      options.body = body;
+    } else if (body instanceof Blob) {
       options.body = body; // as it is, read from the disk while it is sent
       options.headers = { "Content-Type": "application/octet-stream" };
     } else if (body !== undefined) {
@@ -119,6 +121,17 @@ export function createClient(api) {
         extra_data: { extra_pnginfo: { workflow } },
         ...(api.clientId ? { client_id: api.clientId } : {}),
       }),
+    /** One of those that it waits to be chosen from, or several; mask: a picture in the input folder. */
+    choose: (/** @type {string} */ id, /** @type {number[]} */ chosen, /** @type {string | null} */ mask) =>
+      call("POST", of(id, "/choose"), { chosen, ...(mask === null ? {} : { mask }) }),
+    /** By ComfyUI's own upload; its name there. @param {Blob} mask @param {string} id @returns {Promise<string>} */
+    async uploadMask(mask, id) {
+      const form = new FormData();
+      form.append("image", mask, `mask-${id.slice(0, 8)}.png`);
+      form.append("subfolder", "midrun");
+      const { name, subfolder } = await call("POST", "/upload/image", form);
+      return `${subfolder}/${name}`;
+    },
     goOn: (/** @type {string[]} */ ids, /** @type {number | null} */ step) =>
       call("POST", "/midrun/drafts/go_on", { ids, step }),
     /** @returns {Promise<{ jobs: Job[] }>} */

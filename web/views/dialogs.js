@@ -4,6 +4,7 @@ import * as format from "../ui/format.js";
 import { sentence, titleOf } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
 import { boardView, draftFormView } from "./board.js";
+import { chooseView } from "./choose.js";
 import { forkView } from "./fork.js";
 import { changesTable } from "./parts.js";
 import { buttons, dialog } from "./dialog.js";
@@ -19,6 +20,7 @@ export function overlaysView(tools, model) {
   if (model.fork && model.jobs[model.fork.job_id]) open.push(forkView(tools, model, model.fork));
   if (model.draftForm) open.push(draftFormView(tools, model, model.draftForm));
   if (model.board) open.push(boardView(tools, model, model.board));
+  if (model.choosing) open.push(chooseView(tools, model, model.choosing));
   if (model.abort && model.jobs[model.abort.job_id]) open.push(abortView(tools, model, model.abort));
   if (model.confirm && model.jobs[model.confirm]) open.push(canvasView(tools, model, model.confirm));
   return open;

@@ -103,7 +103,13 @@ export function toolbar(tools, model, job, { edit, small = false } = {}) {
           primary: true,
           verb: "primary",
         })
-      : button(t("verb.resume"), "play", can.resume && !asked, () => actions.resume(id), {
+      : job.choice
+        ? button(t("verb.choose"), "done", !asked, () => actions.openChoice(id), {
+            small,
+            primary: true,
+            verb: "primary",
+          })
+        : button(t("verb.resume"), "play", can.resume && !asked, () => actions.resume(id), {
           small,
           primary: true,
           verb: "primary",

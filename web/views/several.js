@@ -2,6 +2,7 @@
 import { h } from "../ui/dom.js";
 import { filtered } from "../model/select.js";
 import { newestDrafts } from "../model/select_board.js";
+import { choicesLeft } from "../model/select_choice.js";
 import { deletable } from "../model/select_several.js";
 import { button, really } from "./parts.js";
 /** @import { Model } from "../model/types.js" */
@@ -25,13 +26,15 @@ const sentenceOf = ({ t }, told) => (told.n ? t("several.refused", told) : told.
 function queueButtons(tools, model) {
   const { t, actions, dispatch } = tools;
   const { paused, asked, selected } = model.several;
-  const drafts = newestDrafts(model);
+  const [drafts, choices] = [newestDrafts(model), choicesLeft(model)];
   const [label, picture, act] = paused
     ? /** @type {const} */ ([t("several.resumeAll"), "play", actions.resumeAll])
     : /** @type {const} */ ([t("several.pauseAll"), "pause", actions.pauseAll]);
   return [
     button(label, picture, asked === null, act, { verb: paused ? "resumeAll" : "pauseAll" }),
     paused && h("span", { class: "midrun-several-word", role: "status" }, t("several.paused")),
+    choices > 0 &&
+      button(t("choose.open", { n: choices }), "done", true, actions.openNextChoice, { verb: "openChoice" }),
     drafts &&
       button(t("board.open", { n: drafts.n }), "compare", true, () => actions.openBoard(drafts.grid ?? ""), {
         verb: "board",

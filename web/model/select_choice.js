@@ -1,0 +1,13 @@
+// What waits to be chosen. Pure functions.
+/** @import { Job, Model } from "./types.js" */
+
+/** The jobs that wait for a choice, the oldest first. @param {Model} model @returns {string[]} */
+export const atChoices = (model) =>
+  model.order.filter((id) => model.jobs[id].choice !== null && model.jobs[id].state === "paused").reverse();
+
+/** How many wait, those included that this page has not read. @param {Model} model */
+export const choicesLeft = (model) => Math.max(model.several.choices, atChoices(model).length);
+
+/** Where a picture of it is. @param {Job} job @param {number} number from 1 */
+export const choicePicture = (job, number) =>
+  `/midrun/jobs/${encodeURIComponent(job.job_id)}/choice/${number}?v=${job.choice?.version ?? ""}`;

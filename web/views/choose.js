@@ -1,0 +1,192 @@
+// The dialog of a job that waits for a choice: tick pictures, paint a mask, go on.
+import { choicePicture, choicesLeft } from "../model/select_choice.js";
+import { titleOf } from "../model/select.js";
+import { h } from "../ui/dom.js";
+import { createPainter, lay, painting, stroke, wipe } from "../ui/painter.js";
+import { dialog } from "./dialog.js";
+import { button } from "./parts.js";
+/** @import { Choice, Choosing, Job, Model } from "../model/types.js" */
+/** @import { Tools } from "./tools.js" */
+
+const painter = createPainter();
+
+/** @param {Tools} tools @param {Model} model @param {Choosing} choosing */
+export function chooseView(tools, model, choosing) {
+  const { t, dispatch } = tools;
+  const job = model.jobs[choosing.job_id];
+  const close = () => dispatch({ type: "choosingClosed" });
+  if (!job?.choice) return gone(tools, close);
+  const { choice } = job;
+  const onKeydown = (/** @type {KeyboardEvent} */ event) => {
+    if (!/^[1-9]$/.test(event.key) || event.target instanceof HTMLInputElement) return;
+    dispatch({ type: "pick", number: Number(event.key) });
+  };
+  return dialog("choose", t("choose.title"), close, { onKeydown, tabindex: -1 }, [
+    h(
+      "form",
+      {
+        key: job.job_id,
+        class: "midrun-board",
+        onSubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          void submit(tools, choosing);
+        },
+      },
+      h(
+        "header",
+        { class: "midrun-board-top" },
+        h("h2", null, t("choose.title")),
+        h("span", { class: "midrun-told", "aria-live": "polite" }, told(t, choice, choosing)),
+        button(t("board.close"), "close", true, close, { small: true, verb: "closeChoice" }),
+      ),
+      h(
+        "p",
+        { key: "whose", class: "midrun-told" },
+        t("choose.whose", { name: titleOf(t, model, job), left: choicesLeft(model) }),
+      ),
+      choosing.message &&
+        h("p", { key: "refused", class: "midrun-told midrun-alert", role: "alert" }, choosing.message),
+      choosing.painting === null
+        ? tiles(tools, job, choice, choosing)
+        : canvas(tools, job, choosing, choosing.painting),
+      footer(tools, choice, choosing),
+    ),
+  ]);
+}
+
+/** Somebody else chose meanwhile. @param {Tools} tools @param {() => void} close */
+const gone = ({ t }, close) =>
+  dialog("choose", t("choose.title"), close, {}, [
+    h("p", { class: "midrun-told" }, t("choose.gone")),
+    button(t("board.close"), "close", true, close, { verb: "closeChoice" }),
+  ]);
+
+/** @param {Tools} tools @param {Choosing} choosing */
+const submit = async ({ actions }, choosing) =>
+  actions.chooseTicked(choosing.painted ? await painting(painter) : null);
+
+/** @param {Tools["t"]} t @param {Choice} choice @param {Choosing} choosing */
+function told(t, choice, choosing) {
+  const n = choosing.ticked.length;
+  if (choice.most === 0) return t("choose.any", { n, count: choice.count });
+  return t("choose.atMost", { n, most: Math.min(choice.most, choice.count), count: choice.count });
+}
+
+/** @param {Tools} tools @param {Job} job @param {Choice} choice @param {Choosing} choosing */
+function tiles(tools, job, choice, choosing) {
+  const { t, url, dispatch } = tools;
+  const numbers = Array.from({ length: choice.count }, (_, index) => index + 1);
+  return h(
+    "div",
+    { key: "tiles", class: "midrun-tiles", role: "group", "aria-label": t("choose.title") },
+    numbers.map((number) => {
+      const ticked = choosing.ticked.includes(number);
+      return h(
+        "div",
+        { key: number, class: "midrun-tile", "data-number": number },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "midrun-tick",
+            "aria-pressed": String(ticked),
+            "aria-label": t("choose.tick", { number, count: choice.count }),
+            onClick: () => dispatch({ type: "pick", number }),
+          },
+          choice.version
+            ? h("img", { src: url(choicePicture(job, number)), alt: "", loading: "lazy", draggable: "false" })
+            : h("span", { class: "midrun-untold" }, t("picture.none")),
+          h("span", { class: "midrun-ticked", "aria-hidden": "true" }, String(number)),
+        ),
+        choice.paints &&
+          button(
+            t("choose.paint"),
+            "edit",
+            true,
+            () => {
+              if (!ticked) dispatch({ type: "pick", number });
+              dispatch({ type: "choosing", painting: number });
+            },
+            { verb: "paint" },
+          ),
+      );
+    }),
+  );
+}
+
+/** The picture with what is painted on it. @param {Tools} tools @param {Job} job @param {Choosing} choosing @param {number} number */
+function canvas({ t, url, dispatch }, job, choosing, number) {
+  /** @type {[number, number] | null} */ let at = null;
+  const paint = (/** @type {PointerEvent} */ event) => {
+    at = stroke(painter, event, at);
+    if (!choosing.painted) dispatch({ type: "choosing", painted: true });
+  };
+  const moved = (/** @type {PointerEvent} */ event) => {
+    if (event.buttons & 1) paint(event);
+    else at = null;
+  };
+  return h(
+    "div",
+    { key: `paint-${number}`, class: "midrun-paint" },
+    h("img", {
+      src: url(choicePicture(job, number)),
+      alt: t("choose.tick", { number, count: job.choice?.count ?? number }),
+      draggable: "false",
+      onLoad: (/** @type {Event} */ _, /** @type {HTMLImageElement} */ image) =>
+        lay(painter, /** @type {HTMLCanvasElement} */ (image.nextElementSibling), image),
+    }),
+    h("canvas", {
+      class: "midrun-mask",
+      "aria-label": t("choose.mask"),
+      role: "img",
+      onPointerdown: (/** @type {PointerEvent} */ event, /** @type {HTMLElement} */ element) => {
+        element.setPointerCapture(event.pointerId);
+        at = null;
+        paint(event);
+      },
+      onPointermove: moved,
+    }),
+  );
+}
+
+/** @param {Tools} tools @param {Choice} choice @param {Choosing} choosing */
+function footer({ t, dispatch }, choice, choosing) {
+  const n = choosing.ticked.length;
+  const done = () => {
+    wipe(painter);
+    dispatch({ type: "choosing", painting: null, painted: false });
+  };
+  return h(
+    "footer",
+    { class: "midrun-board-buttons" },
+    h(
+      "button",
+      {
+        type: "submit",
+        class: "midrun-button midrun-primary",
+        "data-verb": "choose",
+        "aria-disabled": choosing.sent ? "true" : undefined,
+      },
+      t(n ? "choose.do" : "choose.none", { n }),
+    ),
+    choosing.painting !== null && [
+      h(
+        "label",
+        { key: "brush", class: "midrun-board-step" },
+        h("span", null, t("choose.brush")),
+        h("input", {
+          type: "range",
+          min: 1,
+          max: 40,
+          value: Math.round(painter.brush * 100),
+          onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => {
+            painter.brush = Number(input.value) / 100;
+          },
+        }),
+      ),
+      button(t("choose.wipe"), "trash", choosing.painted, done, { verb: "wipe" }),
+    ],
+    choice.until && h("span", { class: "midrun-told" }, t(`choose.late.${choice.otherwise}`)),
+    h("span", { class: "midrun-told" }, t("choose.keys")),
+  );
+}
