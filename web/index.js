@@ -30,7 +30,10 @@ const tools = { t: page.t, actions, url, latentUrl, csvUrl, sheetUrl, bundleUrl,
 const screen = createScreen(store, page.hasTexts);
 const widgets = createNodeWidgets(page, store, screen, tools);
 const badges = createBadges(page, page.t);
-const breakpoints = createNodeBreakpoints(page, page.t, "Midrun: Pause before this node");
+const breakpoints = createNodeBreakpoints(page, page.t, {
+  pause: "Midrun: Pause before this node",
+  choose: "Midrun: Choose before this node",
+});
 const drafts = createDraftMenu(page, page.t, "Midrun: Draft seeds…", actions.askToDraft);
 const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel);
 const markTitle = createTitleMark(document);

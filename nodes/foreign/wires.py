@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...state.workflow.graph import link
-from ...state.workflow.instrument import ATTACH, BREAK, ONCE
+from ...state.workflow.instrument import ATTACH, PASSED_BY
 from ..comfyui.comfy_nodes import node_class
 
 MODEL, ANY = "MODEL", "*"
-PASSED_BY = {BREAK: "value", ONCE: "value", ATTACH: "model"}  # ours, by the input that they pass through
 
 
 def attach_of(graph: Any, node_id: str) -> dict[str, Any] | None:

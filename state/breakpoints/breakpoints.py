@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from ..choice import MOST as MOST_CHOSEN
 from ..errors import BadRequest
 from ..node import Node
 from .wait_conditions import Limits, heat, window
@@ -37,13 +38,18 @@ AROUND = {
     BreakpointKind.TIME: window,
     BreakpointKind.HEAT: heat,
 }  # what is so around the server, whatever the job does
-NAMES = {BreakpointKind.TIME: {"from", "to"}, BreakpointKind.HEAT: {"above", "below"}}
+NAMES = {
+    BreakpointKind.TIME: {"from", "to"},
+    BreakpointKind.HEAT: {"above", "below"},
+    BreakpointKind.NODE: {"choose"},
+}
 
 
 @dataclass(frozen=True)
 class Breakpoint:
     """value: steps, sigma or a ratio, by kind; None for those that need none. node_id: None is any node.
 
+    choose: of kind node: from what comes to the node, so many are chosen at most, 0 is any number
     iteration: of the loop that the node is in, from 1; None is each
     log_only: it is noted in the audit trail, and the job goes on
     limits: of the kinds time and heat
@@ -58,6 +64,7 @@ class Breakpoint:
     hits: int = 0
     limits: Limits | None = None
     iteration: int | None = None
+    choose: int | None = None
 
     def is_about(self, node: Node | None) -> bool:
         """Whether it is for that node, which samples or is to run next."""
@@ -148,7 +155,15 @@ def _parsed(one: Any) -> Breakpoint:
     limits = AROUND[kind](one) if kind in AROUND else None
     value = _value(kind, one.get("value"))
     where = {"node_id": texts["node_id"], "iteration": _iteration(one.get("iteration"))}
-    return Breakpoint(name, kind, value, **where, **flags, hits=hits, limits=limits)
+    more = {"limits": limits, "choose": _choose(one.get("choose"))}
+    return Breakpoint(name, kind, value, **where, **flags, hits=hits, **more)
+
+
+def _choose(given: Any) -> int | None:
+    if given is None or (type(given) is int and 0 <= given <= MOST_CHOSEN):
+        return given
+    told = f"how many may be chosen, a whole number from 0 to {MOST_CHOSEN}, or null"
+    raise BadRequest(f"choose of a breakpoint must be {told}.")
 
 
 def _iteration(given: Any) -> int | None:
@@ -174,8 +189,17 @@ def conditions(breakpoints: Breakpoints) -> list[Breakpoint]:
 
 def nodes_of(breakpoints: Breakpoints) -> list[str]:
     """The nodes before which to pause."""
-    found = [one.node_id for one in breakpoints if one.kind is BreakpointKind.NODE and one.enabled]
-    return [node_id for node_id in found if node_id is not None]
+    return [node_id for node_id, choose in _before_nodes(breakpoints) if choose is None]
+
+
+def choosing_nodes(breakpoints: Breakpoints) -> dict[str, int]:
+    """The nodes before which to choose from what comes to them -> how many at most."""
+    return {node_id: choose for node_id, choose in _before_nodes(breakpoints) if choose is not None}
+
+
+def _before_nodes(breakpoints: Breakpoints) -> list[tuple[str, int | None]]:
+    enabled = (one for one in breakpoints if one.kind is BreakpointKind.NODE and one.enabled)
+    return [(one.node_id, one.choose) for one in enabled if one.node_id is not None]
 
 
 def _value(kind: BreakpointKind, value: Any) -> float | None:

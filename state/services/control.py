@@ -200,6 +200,7 @@ class Control:
             taken = pending(view.edits) if rewritten is None else rewritten.edits
             prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
             prompt = self.instruments.again(prompt, job.request.prompt)
+            prompt = self.instruments.choosing(prompt, view.breakpoints)
             kept = job.request.kept.without(prompt, _changed(job.request.prompt, prompt))
             request = replace(job.request, prompt=prompt, kept=kept)
             stopping = self.instruments.stopping(pinned(prompt, kept), view.breakpoints)
@@ -210,7 +211,7 @@ class Control:
         except BaseException:
             job.runs.refuse()
             raise
-        edited = bool(taken) or rewritten is not None
+        edited = bool(taken) or rewritten is not None or prompt.keys() != job.request.prompt.keys()
         self.registry.add_run(job, run.prompt_id, request if edited else None, taken)
         since = job.cursor if view.pause_reason is PauseReason.SERVER_RESTART else None
         self.queue.put(_with_edits_told(replace(run, since=since), job), earlier)

@@ -10,19 +10,22 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from ..breakpoints.breakpoints import Breakpoints, nodes_of
+from ..breakpoints.breakpoints import Breakpoints, choosing_nodes, nodes_of
 from .graph import Prompt, class_type, inputs, link
 from .kept import KEPT
 
-ATTACH, BREAK, ONCE = "MidrunAttach", "MidrunBreakpoint", "MidrunOnce"
+ATTACH, BREAK, ONCE, CHOOSE = "MidrunAttach", "MidrunBreakpoint", "MidrunOnce", "MidrunChoose"
+BATCHES = frozenset({"IMAGE", "LATENT", "MASK"})  # what can be chosen from
 WATCHING = ("MidrunKSampler", ATTACH)
 PREFIX = "midrun-"
 OF = "of"  # an input that the stop does not have: ComfyUI looks at it for its cache alone
 WATCH = PREFIX + "watch-"
+ASKS = PREFIX + "choose-"
 Types = Callable[[str], tuple[dict[str, str], tuple[str, ...]]]  # class -> (input name -> type, output types)
 Lazy = Callable[[str], frozenset[str]]  # class -> the inputs that its node asks for when it wants them
 Is = Callable[[str], bool]  # whether a class is of some kind
 WANTED = ("output_value", "next_iteration_value", "accumulate")  # what the end of a loop takes for its value
+PASSED_BY = {BREAK: "value", ONCE: "value", ATTACH: "model", CHOOSE: "batch"}  # by which input
 SAMPLES = frozenset({"LATENT", "GUIDER"})  # what a node gives that samples, or that makes a guider
 MAKES = frozenset({"LATENT", "IMAGE", "VIDEO"})  # what a node gives that may sample in a loop of its own
 _OF_COMFYUI = """
@@ -68,6 +71,29 @@ def break_before(prompt: Prompt, node_ids: Iterable[str], lazy: Lazy = lambda ki
             after = {"after": [stop, 0]}
             if last:
                 given[name] = [stop, 0]
+    return made
+
+
+def choose_before(prompt: Prompt, most: dict[str, int], types_of: Types) -> Prompt:
+    """A MidrunChoose on the first link of each of these nodes that has a batch. What was chosen stays.
+
+    most: by node, how many may be chosen
+    """
+    made = copy.deepcopy(plain(prompt, (CHOOSE,)))
+    known = {node_id: inputs(prompt, node_id) for node_id in prompt if node_id.startswith(ASKS)}
+    chosen = {node_id.removeprefix(ASKS): one["most"] for node_id, one in known.items() if one.get("chosen")}
+    for node_id, number in (chosen | most).items():
+        for name, value in inputs(made, node_id).items():
+            source = link(value)
+            outputs = types_of(class_type(made, source) or "")[1] if source is not None else ()
+            if source is None or value[1] >= len(outputs) or outputs[value[1]] not in BATCHES:
+                continue
+            asks = f"{ASKS}{node_id}"
+            made[asks] = _node(
+                CHOOSE, **{"chosen": "", **known.get(asks, {}), "most": number, "batch": value}
+            )
+            inputs(made, node_id)[name] = [asks, 0]
+            break
     return made
 
 
@@ -159,7 +185,7 @@ def _behind(prompt: Prompt, ours: set[str], value: Any) -> Any:
         given = inputs(prompt, source)
         if class_type(prompt, source) == KEPT:
             return [given.get("node"), given.get("slot")]
-        value = given.get("model") if class_type(prompt, source) == ATTACH else given.get("value")
+        value = given.get(PASSED_BY[class_type(prompt, source) or ""])
     return value
 
 
@@ -189,7 +215,11 @@ class Instruments:
 
     def stopping(self, prompt: Prompt, breakpoints: Breakpoints) -> Prompt:
         """With what pauses before nodes."""
-        return break_before(prompt, nodes_of(breakpoints), self._kinds.lazy)
+        return break_before(self.choosing(prompt, breakpoints), nodes_of(breakpoints), self._kinds.lazy)
+
+    def choosing(self, prompt: Prompt, breakpoints: Breakpoints) -> Prompt:
+        """With what asks before nodes; it stays in the job's graph, as choices are edits of it."""
+        return choose_before(prompt, choosing_nodes(breakpoints), self._kinds.types)
 
     def saving_once(self, prompt: Prompt) -> Prompt:
         """With what keeps a loop from saving again what it saved in an earlier run of the job."""

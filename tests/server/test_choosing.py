@@ -15,6 +15,7 @@ from PIL import Image
 import graphs
 from harness import Comfy
 from resuming import latent
+from test_control import pause_at
 
 BATCH = 4
 
@@ -182,8 +183,8 @@ def test_a_mask_is_painted_and_handed_on(comfy: Comfy) -> None:
     assert asked(comfy, job_id, "first")["paints"] is False
     choose(comfy, job_id, [2])
     assert asked(comfy, job_id, "second")["paints"] is True
-    painted = Image.new("L", (32, 24))
-    painted.paste(255, (3, 4, 9, 8))
+    painted = Image.new("L", picture_of(comfy, job_id, 1).size)
+    painted.paste(255, (3, 4, 90, 80))
     (comfy.base / "input" / "midrun").mkdir(parents=True, exist_ok=True)
     painted.save(comfy.base / "input" / "midrun" / "mask.png")
     assert choose(comfy, job_id, [1], mask="midrun/mask.png")[0] == 202
@@ -203,3 +204,28 @@ def test_without_midrun_s_sampler_a_choice_waits_all_the_same(comfy: Comfy) -> N
     assert choose(comfy, job_id, "all")[0] == 202
     job = comfy.wait_for(job_id, "completed")
     assert len(pictures(comfy, job["prompt_id"])) == 3
+
+
+def test_a_breakpoint_asks_before_a_node_that_knows_nothing_of_it(comfy: Comfy) -> None:
+    """By the workflow's property, and of a job that is under way."""
+    graph = graphs.base(key="asks", steps=3, seed=77, latent={"batch": BATCH})
+    told = [{"kind": "node", "choose": 2}]
+    workflow = {"nodes": [{"id": "save", "type": "X", "properties": {"Midrun.breakpoints": told}}]}
+    job_id = comfy.queue(graph, extra_data={"extra_pnginfo": {"workflow": workflow}})
+    choice = asked(comfy, job_id, "midrun-choose-save")
+    assert (choice["kind"], choice["count"], choice["most"]) == ("latent", BATCH, 2)
+    choose(comfy, job_id, [2, 3])
+    job = comfy.wait_for(job_id, "completed")
+    whole = latent(comfy, comfy.queue(graphs.base(steps=3, seed=77, latent={"batch": BATCH}, watched=False)))
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole[1:3])
+    later = comfy.queue(graphs.base(key="asks-later", gates="2", steps=3, seed=77, latent={"batch": BATCH}))
+    pause_at(comfy, later, "asks-later", 2)
+    points = {"breakpoints": [{"kind": "node", "node_id": "save", "choose": 0}]}
+    assert comfy.call("PUT", f"/midrun/jobs/{later}/breakpoints", points)[0] == 200
+    comfy.verb(later, "rewind", {"step": 0})
+    comfy.verb(later, "resume")
+    asked(comfy, later, "midrun-choose-save")
+    comfy.call("DELETE", f"/midrun/jobs/{later}/breakpoints")  # what was chosen stays all the same
+    choose(comfy, later, "first")
+    job = comfy.wait_for(later, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole[:1])

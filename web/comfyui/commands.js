@@ -72,7 +72,7 @@ export function createCommands(store, actions, page, widgets, breakpoints, toggl
     ),
     command("Abort", "Midrun: Abort…", "icon-[lucide--square]", on(IN_FRONT, actions.askToAbort)),
     command("ToggleBreakpoint", "Midrun: Pause before the selected nodes", "icon-[lucide--target]", () =>
-      page.selected().forEach(breakpoints.toggle),
+      page.selected().forEach((node) => breakpoints.toggle(node)),
     ),
     command("TogglePanel", "Midrun: Toggle panel", "icon-[lucide--history]", togglePanel),
   ];

@@ -1,4 +1,4 @@
-// Breakpoints that nodes carry in the workflow file: "pause before this node".
+// Breakpoints that nodes carry in the workflow file: "pause before this node", or choose there.
 // The dot on the canvas is a badge. In Nodes 2.0, which does not look at badges again, it is a rule of CSS.
 import { nodesOf } from "./graph.js";
 /** @import { Translate } from "../ui/i18n.js" */
@@ -6,6 +6,7 @@ import { nodesOf } from "./graph.js";
 
 const PROPERTY = "Midrun.breakpoints"; // the server reads it when the workflow is queued
 const DOT = "●";
+const BATCHES = ["IMAGE", "LATENT", "MASK"];
 const COLOURS = { fgColor: "#ffffff", bgColor: "#ef4444" };
 const DRAWN = `{ content: ""; position: absolute; top: -6px; left: -6px; width: 14px; height: 14px; z-index: 1;
   box-sizing: border-box; border: 2px solid #fff; border-radius: 50%; background: #ef4444; pointer-events: none }`;
@@ -19,7 +20,7 @@ const nothing = () => {};
  *   onGraphShown: (listener: () => void) => void, hasTexts: () => boolean, needTexts: (then: () => void) => void,
  * }} page
  * @param {Translate} t
- * @param {string} plain what the menu says before there are texts
+ * @param {{ pause: string, choose: string }} plain what the menu says before there are texts
  */
 export function createNodeBreakpoints(page, t, plain) {
   /** @type {WeakMap<GraphNode, () => any>} */ const dots = new WeakMap();
@@ -35,6 +36,11 @@ export function createNodeBreakpoints(page, t, plain) {
   const pausesBefore = (one) => one?.kind === "node" && one.enabled !== false;
   /** @param {GraphNode} node */
   const isSet = (node) => carried(node).some(pausesBefore);
+  /** Whether one may choose there from what comes to the node. @param {GraphNode} node */
+  const asks = (node) => carried(node).some((one) => pausesBefore(one) && one.choose != null);
+  /** Whether a batch comes to it. @param {GraphNode} node */
+  const takesBatch = (node) =>
+    (node.inputs ?? []).some((/** @type {any} */ one) => one.link != null && BATCHES.includes(one.type));
   /**
    * Whether a prompt can stop before it: a note, a reroute and a subgraph as a whole do not run, and the stop is on
    * a wire into the node.
@@ -89,13 +95,14 @@ export function createNodeBreakpoints(page, t, plain) {
     sheet.replaceSync(ids.length ? `${nodes} ${DRAWN}` : "");
   }
 
-  /** @param {GraphNode} node */
-  function toggle(node) {
+  /** @param {GraphNode} node @param {boolean} [choose] */
+  function toggle(node, choose = false) {
     if (!stops(node)) return;
     node.graph?.beforeChange?.(node);
     // Without an id: each node that this one is copied to has one of its own.
     const left = carried(node).filter((one) => !pausesBefore(one));
-    const next = isSet(node) ? left : [...left, { kind: "node" }];
+    const added = choose ? { kind: "node", choose: 1 } : { kind: "node" };
+    const next = isSet(node) && asks(node) === choose ? left : [...left, added];
     node.properties ??= {};
     if (next.length) node.properties[PROPERTY] = next;
     else delete node.properties[PROPERTY];
@@ -120,8 +127,12 @@ export function createNodeBreakpoints(page, t, plain) {
     menu(node) {
       if (!stops(node)) return [];
       page.needTexts(nothing);
-      const label = isSet(node) ? "node.dontPause" : "node.pause";
-      return [{ content: page.hasTexts() ? t(label) : plain, callback: () => toggle(node) }];
+      const set = isSet(node) && !asks(node);
+      const pause = page.hasTexts() ? t(set ? "node.dontPause" : "node.pause") : plain.pause;
+      const items = [{ content: pause, callback: () => toggle(node) }];
+      if (!takesBatch(node) && !asks(node)) return items;
+      const choose = page.hasTexts() ? t(asks(node) ? "node.dontChoose" : "node.choose") : plain.choose;
+      return [...items, { content: choose, callback: () => toggle(node, true) }];
     },
   };
 }

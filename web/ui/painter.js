@@ -1,4 +1,6 @@
-// Strokes of a brush on a canvas above a picture: white on nothing. The canvas keeps what was painted.
+// Strokes of a brush on a canvas above a picture. The canvas keeps what was painted.
+
+const COLOUR = "#22c55e"; // stands out from most pictures
 
 /** @typedef {{ element: HTMLCanvasElement | null, brush: number }} Painter  brush: share of the shorter side */
 
@@ -20,7 +22,7 @@ export function stroke({ element, brush }, event, from) {
   /** @type {[number, number]} */
   const to = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  pen.strokeStyle = "#fff";
+  pen.strokeStyle = COLOUR;
   pen.lineCap = pen.lineJoin = "round";
   pen.lineWidth = Math.max(1, brush * Math.min(canvas.width, canvas.height));
   pen.beginPath();
@@ -40,8 +42,13 @@ export async function painting({ element }) {
   if (element === null) return null;
   const whole = new OffscreenCanvas(element.width, element.height);
   const pen = /** @type {OffscreenCanvasRenderingContext2D} */ (whole.getContext("2d"));
-  pen.fillStyle = "#000";
-  pen.fillRect(0, 0, whole.width, whole.height);
+  const fill = (/** @type {string} */ colour, /** @type {GlobalCompositeOperation} */ how) => {
+    pen.globalCompositeOperation = how;
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, whole.width, whole.height);
+  };
   pen.drawImage(element, 0, 0);
+  fill("#fff", "source-in");
+  fill("#000", "destination-over");
   return whole.convertToBlob({ type: "image/png" });
 }
