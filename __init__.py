@@ -11,7 +11,6 @@ import logging
 import sqlite3
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,23 +56,10 @@ async def comfy_entrypoint() -> Any:
     return MidrunExtension()
 
 
-def comfyui_user_directory() -> Path:
-    import folder_paths
-
-    return Path(folder_paths.get_user_directory())
-
-
-def own_directory() -> Path:
-    """`<ComfyUI user directory>/__midrun`: ComfyUI does not serve directories with such names."""
-    import folder_paths
-
-    system_directory = getattr(folder_paths, "get_system_user_directory", None)
-    return Path(system_directory("midrun")) if system_directory else comfyui_user_directory() / "__midrun"
-
-
 def _start() -> None:
     from server import PromptServer
 
+    from .nodes.comfyui.directories import own_directory
     from .server_routes import unavailable
     from .state.server_directory import ServerDirectory
     from .state.store.store import Store
@@ -99,6 +85,7 @@ class _Midrun:
     """All of it. Each part builds what is its own; here they are told of each other."""
 
     def __init__(self, server: Any, home: ServerDirectory, store: Store) -> None:
+        from .nodes.comfyui.directories import comfyui_user_directory
         from .nodes.comfyui.interrupt_flag import ProcessingFlag
         from .nodes.comfyui.node_definitions import Definitions
         from .nodes.comfyui.queue import ComfyQueue
@@ -107,7 +94,6 @@ class _Midrun:
         from .state.bundles.file_hashes import FileHashes
         from .state.job.warnings import NOT_ON_DISK
         from .state.recording.disk import DiskRecordings
-        from .state.services.choice_files import ChoiceFiles
         from .state.services.control import Control
         from .state.services.gate import Gate
         from .state.services.preview_files import PreviewFiles
@@ -120,7 +106,6 @@ class _Midrun:
         self.settings = Settings(comfyui_user_directory())
         self.recordings = DiskRecordings(home.path, lambda *told: self.registry.trouble(NOT_ON_DISK, *told))
         self.files = PreviewFiles(home.path, store)
-        self.choice_files = ChoiceFiles(self.files.directory)
         self.recordings.dropped = self.files.drop
         recover(store, self.recordings, self.files, home.crashed)
         self.registry = Registry(store, self.recordings, ProcessingFlag(), self.settings.usual_breakpoints)
@@ -143,6 +128,7 @@ class _Midrun:
         from .nodes.previews.full_quality import FullQuality
         from .nodes.previews.node_preview import Announcer
         from .nodes.previews.previews import Previews
+        from .state.services.choice_files import ChoiceFiles
         from .state.worker import Worker
 
         self.previews, self.full = Previews(self.files, Announcer(self.server)), FullQuality(self.recordings)
@@ -153,7 +139,7 @@ class _Midrun:
             self.queue,
             self.previews,
             Holding(self.full, self.recordings, self.gate.makes_way),
-            ChoicePictures(self.previews, self.choice_files, self.recordings),
+            ChoicePictures(self.previews, ChoiceFiles(self.files), self.recordings),
             Draws(),
             self.settings.read,
             self.registry.keep,
@@ -185,22 +171,14 @@ class _Midrun:
         from .routes.prompt_listener import PromptListener
         from .routes.webhooks import Webhooks
         from .server_routes import table
-        from .state.services.choosing import Choosing
-        from .state.services.editing import Editing
         from .state.services.incoming import Incoming
 
-        editing, stands_still = Editing(self.control, self.definitions), lambda: self.gate.closed
-        choosing = Choosing(self.control, editing, stands_still, self.settings.keeps_history, self._loop)
-        self.registry.listen(choosing.on_change)
-        self._later(choosing.look_after())
         incoming = Incoming(self.control.instruments, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
         gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
         self.registry.listen(Webhooks(self.settings.webhook, gallery, self._soon).on_change)
         needs = Needs(
             self.control,
             self.gate,
-            editing,
-            (choosing, self.choice_files),
             incoming,
             self.definitions,
             self.files,
@@ -211,7 +189,10 @@ class _Midrun:
             partial(self.settings.keeps_history_of, self.server.user_manager),
             self.home.path,
         )
-        _route(self.server, table(Handlers(needs)))
+        handlers = Handlers(needs)
+        _route(self.server, table(handlers))
+        self.registry.listen(handlers.choosing.listener(self._loop))
+        self._later(handlers.choosing.look_after())
         listener = PromptListener(self.control, incoming)
         self.server.add_on_prompt_handler(listener.on_prompt)
         self.server.app.on_response_prepare.append(listener.on_response)

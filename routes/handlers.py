@@ -43,8 +43,6 @@ class Needs:
 
     control: Control
     gate: Gate
-    editing: Editing
-    choices: tuple[Choosing, ChoiceFiles]
     incoming: Incoming
     definitions: Definitions
     files: PreviewFiles
@@ -59,7 +57,8 @@ class Needs:
 class Handlers:
     def __init__(self, needs: Needs) -> None:
         control, pictures, keeps = needs.control, needs.pictures, needs.keeps_history
-        registry, editing = control.registry, needs.editing
+        registry, editing = control.registry, Editing(control, needs.definitions)
+        self.choosing = Choosing(control, editing, needs.gate)
         travel = TimeTravel(control, editing, needs.files)
         comparing = Comparing(registry, travel, needs.definitions, needs.files)
         self.jobs = JobRoutes(control, editing, keeps, partial(usage, needs.home))
@@ -68,7 +67,7 @@ class Handlers:
         self.several = SeveralRoutes(several, needs.gate, keeps)
         self.drafts = DraftRoutes(drafts, keeps)
         self.edits = EditRoutes(editing)
-        self.choices = ChoiceRoutes(registry, *needs.choices, keeps)
+        self.choices = ChoiceRoutes(registry, self.choosing, ChoiceFiles(needs.files), keeps)
         self.travel = TravelRoutes(control, travel, keeps)
         self.pictures = PictureRoutes(registry, needs.latents, pictures)
         self.breakpoints = BreakpointRoutes(registry)

@@ -75,6 +75,8 @@ class Breakpoint:
     def to_json(self) -> dict[str, Any]:
         told = {**self.__dict__, "kind": self.kind.value}
         limits = told.pop("limits")
+        if self.kind is not BreakpointKind.NODE:
+            del told["choose"]
         return told | (limits.to_json() if limits is not None else {})
 
 

@@ -9,15 +9,16 @@ import shutil
 from pathlib import Path
 
 from ..server_directory import directory_name
+from .preview_files import PreviewFiles
 
 FOLDER = ".choice"  # which is no name of a node
 
 
 class ChoiceFiles:
-    """previews: the directory of all jobs' previews"""
+    """beside: the previews of all jobs"""
 
-    def __init__(self, previews: Path) -> None:
-        self._previews = previews
+    def __init__(self, beside: PreviewFiles) -> None:
+        self._previews = beside.directory
 
     def replace(self, job_id: str, pictures: list[bytes]) -> None:
         """WebP, numbered from 1, in the place of those of an earlier choice. Raises OSError."""

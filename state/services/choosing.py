@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from datetime import datetime, timezone
 
 from ..errors import IllegalTransition, MidrunError, UnknownJob
@@ -18,26 +17,19 @@ from ..store.choices import at_choices
 from ..workflow.verdicts import in_graph
 from .control import Control
 from .editing import Editing
+from .gate import Gate
+from .registry import Listener
 
 AGAIN_S = 2.0  # before another look, where the queue stands still
 
 
 class Choosing:
-    """stands_still: whether the whole queue does, so that nothing goes on by itself"""
+    """gate: while it is closed, nothing goes on by itself"""
 
-    def __init__(
-        self,
-        control: Control,
-        editing: Editing,
-        stands_still: Callable[[], bool],
-        keeps_history: Callable[[], bool],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, control: Control, editing: Editing, gate: Gate) -> None:
         self._control = control
         self._editing = editing
-        self._stands_still = stands_still
-        self._keeps_history = keeps_history
-        self._loop = loop
+        self._gate = gate
         self._tasks: set[asyncio.Task[None]] = set()
         self._timed: set[str] = set()  # jobs for which a timer runs
 
@@ -60,10 +52,14 @@ class Choosing:
         await self._editing.put(job.job_id, {node_id: wanted}, at_once=False)
         return await self._control.resume(job.job_id, None, keep_history)
 
-    def on_change(self, job: Job, view: JobView, change: Change | None) -> None:
-        """A listener of the registry, on any thread."""
-        if change is not None and view.choice is not None and view.choice.until is not None:
-            self._loop.call_soon_threadsafe(self._watch, job)
+    def listener(self, loop: asyncio.AbstractEventLoop) -> Listener:
+        """For the registry, on any thread."""
+
+        def on_change(job: Job, view: JobView, change: Change | None) -> None:
+            if change is not None and view.choice is not None and view.choice.until is not None:
+                loop.call_soon_threadsafe(self._watch, job)
+
+        return on_change
 
     async def look_after(self) -> None:
         """After a start: what waits since an earlier server is waited for as well."""
@@ -79,7 +75,7 @@ class Choosing:
     def _watch(self, job: Job) -> None:
         if job.job_id not in self._timed:
             self._timed.add(job.job_id)
-            task = self._loop.create_task(self._wait(job))
+            task = asyncio.get_running_loop().create_task(self._wait(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -87,7 +83,7 @@ class Choosing:
         try:
             while (left := _left_s(job.view())) is not None:
                 await asyncio.sleep(left if left > 0 else AGAIN_S)
-                if _is_over(job.view()) and not self._stands_still():
+                if _is_over(job.view()) and not self._gate.closed:
                     await self._choose_otherwise(job)
                     return
         finally:
@@ -99,7 +95,7 @@ class Choosing:
             return
         try:
             job.note("not_chosen", {"otherwise": choice.otherwise.value})
-            await self.choose(job.job_id, choice.otherwise.value, None, self._keeps_history())
+            await self.choose(job.job_id, choice.otherwise.value, None, keep_history=False)
         except IllegalTransition:
             return  # somebody else did something with it
         except MidrunError as error:

@@ -246,7 +246,7 @@ test("several jobs are asked at once, the oldest first, and what is refused is c
     "POST /midrun/jobs/abort": outcomes,
     "POST /midrun/jobs/delete": { jobs: [{ job_id: "b", state: null }] },
     "POST /midrun/jobs/pause": [503, { error: { code: "unavailable", message: "not now" } }],
-    "GET /midrun/queue": { paused: true, interrupted: 3 },
+    "GET /midrun/queue": { paused: true, interrupted: 3, choices: 0 },
   });
   store.dispatch({ type: "job", job: job("a", { created_at: "2026-01-01T00:00:00Z" }), at: 0 });
   store.dispatch({ type: "job", job: job("b", { created_at: "2026-01-01T00:00:01Z" }), at: 0 });

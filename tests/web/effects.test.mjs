@@ -16,7 +16,7 @@ function effects(context) {
     (name) =>
     (...args) =>
       void did.push([name, ...args].join(" "));
-  const reads = ["params", "events", "telemetry", "previews", "usage", "refresh", "poll", "more", "others"];
+  const reads = ["params", "events", "telemetry", "previews", "usage", "refresh", "poll", "more", "others", "queue"];
   const verbs = [...reads, "compareCanvas", "compareJobs"];
   const actions = Object.fromEntries(verbs.map((name) => [name, note(name)]));
   const listeners = new Set();
@@ -30,6 +30,7 @@ function effects(context) {
     storedNames: () => ({}),
     toast: note("toast"),
     ring: note("ring"),
+    countOnTab: note("count"),
     onGraphChanged: (listener) => (listeners.add(listener), () => listeners.delete(listener)),
     ports: { workflowId: () => workflow },
   };
@@ -233,4 +234,17 @@ test("what is asked for often is done once: soon after the first time, or once i
   last.cancel();
   context.mock.timers.tick(1000);
   assert.equal(did.filter((one) => one === "quiet").length, 1);
+});
+
+test("how many jobs wait for a choice is counted on the sidebar's icon, and asked for when it changes", (context) => {
+  const { tell, dispatch, done } = effects(context);
+  const choice = { node_id: "9", kind: "image", count: 4, most: 1, otherwise: "all", version: "a" };
+  tell("a", { state: "paused", pause_reason: "choice", choice, updated_at: later(1) });
+  tell("b", { state: "running", updated_at: later(1) });
+  assert.deepEqual(done("count", "queue"), ["count 1", "queue"]);
+  dispatch({ type: "several", choices: 3 }); // of which this page has read one
+  assert.deepEqual(done("count", "queue"), ["count 3"]);
+  dispatch({ type: "several", choices: 0 });
+  tell("a", { state: "queued", choice: null, updated_at: later(2) });
+  assert.deepEqual(done("count"), ["count 1", "count 0"]);
 });

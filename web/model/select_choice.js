@@ -3,7 +3,7 @@
 
 /** The jobs that wait for a choice, the oldest first. @param {Model} model @returns {string[]} */
 export const atChoices = (model) =>
-  model.order.filter((id) => model.jobs[id].choice !== null && model.jobs[id].state === "paused").reverse();
+  model.order.filter((id) => model.jobs[id].choice && model.jobs[id].state === "paused").reverse();
 
 /** How many wait, those included that this page has not read. @param {Model} model */
 export const choicesLeft = (model) => Math.max(model.several.choices, atChoices(model).length);
