@@ -194,8 +194,31 @@ def drafts(shown: Screen) -> None:
     save(README / "drafts.webp", shown.dialog.screenshot())
 
 
+def choose(shown: Screen) -> None:
+    """Midrun Choose, before a batch of four is saved: its dialog with one ticked."""
+    load(shown, "Pause and edit")
+    shown.page.evaluate(
+        """() => {
+            const graph = app.graph, [sampler, decode, save] = [6, 7, 8].map(id => graph.getNodeById(id));
+            sampler.widgets.find(one => one.name === "pause_at_step").value = 0;
+            graph.getNodeById(5).widgets.find(one => one.name === "batch_size").value = 4;
+            const node = LiteGraph.createNode("MidrunChoose");
+            graph.add(node);
+            decode.connect(0, node, 0);
+            node.connect(0, save, 0);
+        }"""
+    )
+    job_id = shown.queue()
+    shown.comfy.wait_for(job_id, "paused")
+    shown.verb("openChoice", shown.open_panel()).click()
+    shown.page.wait_for_function("[...document.querySelectorAll('.midrun-tick img')].length === 4")
+    shown.page.keyboard.type("2")
+    shown.page.wait_for_load_state("networkidle")
+    save(HELP / "MidrunChoose.webp", shown.dialog.screenshot())
+
+
 PICTURES: tuple[Callable[[Screen], None], ...] = (
-    *(tour, node, canvas, abort, jobs, viewer, drafts, demo_model, attach, breakpoint_),
+    *(tour, node, canvas, abort, jobs, viewer, drafts, demo_model, attach, breakpoint_, choose),
 )
 
 # -- parts ---------------------------------------------------------------------------------------------------

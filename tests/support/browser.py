@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, ViewportSize
 
 import graphs
 from harness import Comfy
@@ -26,7 +26,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # not by routes, which wait for the test
 ]
 READY_MS = 60_000
-VIEWPORT = {"viewport": {"width": 1280, "height": 860}}
+SIZE: ViewportSize = {"width": 1280, "height": 860}
 STORED = "cookies,local_storage,indexeddb,cache_storage,service_workers"
 # Marks the warnings and errors, deprecations above all, that a call of our files leads to.
 TELL_OURS = """
@@ -217,12 +217,13 @@ def screen(
     comfy.post("/api/settings", chosen | (settings or {}))
     again = prepare is None and not context
     tab = _TABS.pop(browser, None) if again else None
-    tab = tab or _Tab(browser.new_context(**VIEWPORT | context).new_page())
+    tab = tab or _Tab(browser.new_context(viewport=SIZE, **context).new_page())
     page = tab.page
     shown = tab.shown = Screen(page, comfy, renderer)
     if prepare is not None:
         prepare(page)
     tab.forget(comfy.url)
+    page.set_viewport_size(SIZE)
     page.goto(comfy.url)
     wait_until_ready(page)
     try:
