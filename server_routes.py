@@ -55,6 +55,7 @@ def _of_a_job(to: Handlers) -> tuple[Route, ...]:
         ("POST", f"{JOB}/rewind", to.travel.rewind),
         ("DELETE", f"{JOB}/rewind", to.travel.restore),
         ("POST", f"{JOB}/fork", to.travel.fork),
+        ("POST", f"{JOB}/more", to.travel.more),
         ("GET", f"{JOB}/latent", to.pictures.latent),
         ("GET", f"{JOB}/preview", to.pictures.preview),
         ("GET", f"{JOB}/previews", to.pictures.previews),

@@ -14,6 +14,7 @@ from ..state.services.exporting import Exporting
 from ..state.services.gate import Gate
 from ..state.services.importing import Importing
 from ..state.services.incoming import Incoming
+from ..state.services.more_steps import MoreSteps
 from ..state.services.preview_files import PreviewFiles
 from ..state.services.retention import usage
 from ..state.services.several import Several
@@ -63,7 +64,7 @@ class Handlers:
         self.several = SeveralRoutes(several, needs.gate, keeps)
         self.drafts = DraftRoutes(drafts, keeps)
         self.edits = EditRoutes(editing)
-        self.travel = TravelRoutes(control, travel, keeps)
+        self.travel = TravelRoutes(control, travel, MoreSteps(registry, travel), keeps)
         self.pictures = PictureRoutes(registry, needs.latents, pictures)
         self.breakpoints = BreakpointRoutes(registry)
         self.compare = CompareRoutes(registry, comparing, pictures)
