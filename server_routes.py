@@ -63,6 +63,7 @@ def _of_a_job(to: Handlers) -> tuple[Route, ...]:
         ("PUT", f"{JOB}/breakpoints", to.breakpoints.replace),
         ("DELETE", f"{JOB}/breakpoints", to.breakpoints.clear),
         ("GET", f"{JOB}/compare", to.compare.compare),
+        ("GET", f"{JOB}/compare/steps", to.compare.steps),
         ("GET", f"{JOB}/sheet", to.compare.sheet),
         ("GET", f"{JOB}/bundle", to.bundles.export),
         ("GET", f"{JOB}/telemetry", to.telemetry.read),

@@ -173,9 +173,7 @@ def _origin(recording: Recording, newest: Segment | None) -> Approach:
     return approach
 
 
-def _given_before(
-    recording: Recording, inputs: Inputs, newest: Segment | None, void: bool
-) -> torch.Tensor:
+def _given_before(recording: Recording, inputs: Inputs, newest: Segment | None, void: bool) -> torch.Tensor:
     """The schedule that led to where the new stretch begins."""
     earlier = _read(lambda: recording.segment(len(recording) - 1)) if void else newest
     return inputs.sigmas if earlier is None else earlier.given
