@@ -4,7 +4,7 @@ import * as format from "../ui/format.js";
 import { titleOf } from "../model/select.js";
 import { isDraft, labelOf } from "../model/select_board.js";
 import { forksOf, hasGrid } from "../model/select_family.js";
-import { canFork, canRewind, canUndoRewind, leftOver } from "../model/select_travel.js";
+import { canFork, canHaveMore, canRewind, canUndoRewind, leftOver } from "../model/select_travel.js";
 import { icon } from "./icons.js";
 import { button } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
@@ -28,7 +28,7 @@ export function relativeName({ t }, model, job, alone = false) {
 }
 
 /**
- * What can be done from the step that is shown. Both buttons keep their places.
+ * What can be done from the step that is shown, and from the end. The buttons keep their places.
  * @param {Tools} tools @param {Model} model @param {Job} job @param {Frame | undefined} shown
  * @param {boolean} [keys] tell them
  */
@@ -55,6 +55,13 @@ export function travelButtons({ t, actions }, model, job, shown, keys = false) {
       canFork(job, shown),
       () => actions.askToFork(job.job_id, step, shown?.node_id),
       { verb: "fork" },
+    ),
+    button(
+      withKey(t("more.open"), "M"),
+      "plus",
+      canHaveMore(job),
+      () => actions.askForMore(job.job_id),
+      { verb: "more" },
     ),
   );
 }
