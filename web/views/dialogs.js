@@ -18,7 +18,7 @@ export function overlaysView(tools, model) {
   const open = [];
   if (model.viewer && model.jobs[model.viewer.job_id]) open.push(viewerView(tools, model, model.viewer));
   if (model.fork && model.jobs[model.fork.job_id]) open.push(forkView(tools, model, model.fork));
-  if (model.more && model.jobs[model.more.job_id]) open.push(moreView(tools, model, model.more));
+  if (model.more && model.jobs[model.more.job_id]) open.push(moreView(tools, model.more));
   if (model.draftForm) open.push(draftFormView(tools, model, model.draftForm));
   if (model.board) open.push(boardView(tools, model, model.board));
   if (model.abort && model.jobs[model.abort.job_id]) open.push(abortView(tools, model, model.abort));

@@ -2,19 +2,17 @@
 import { h } from "../ui/dom.js";
 import { MOST_MORE, moreOf } from "../model/select_travel.js";
 import { buttons, dialog } from "./dialog.js";
-/** @import { Model, MoreDialog } from "../model/types.js" */
+/** @import { MoreDialog } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
-/** @param {Tools} tools @param {Model} model @param {MoreDialog} more */
-export function moreView({ t, actions, dispatch }, model, more) {
-  const job = model.jobs[more.job_id];
+/** @param {Tools} tools @param {MoreDialog} more */
+export function moreView({ t, actions, dispatch }, more) {
   const n = moreOf(more.steps);
   const close = () => dispatch({ type: "moreDialog", job_id: null });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     void actions.moreAsAsked();
   };
-  const all = (job.total_steps ?? job.step) + (n ?? 0);
   return dialog("more", t("more.title"), close, {}, [
     h(
       "form",
@@ -37,16 +35,8 @@ export function moreView({ t, actions, dispatch }, model, more) {
             dispatch({ type: "more", steps: input.value }),
         }),
       ),
-      h(
-        "p",
-        { id: "midrun-more-is", class: "midrun-told" },
-        n === null ? t("more.isPlain") : t("more.is", { n, all }),
-      ),
-      h(
-        "p",
-        { id: "midrun-more-is-not", class: "midrun-told" },
-        n === null ? t("more.isNotPlain") : t("more.isNot", { all }),
-      ),
+      h("p", { id: "midrun-more-is", class: "midrun-told" }, t("more.is")),
+      h("p", { id: "midrun-more-is-not", class: "midrun-told" }, t("more.isNot")),
       more.message !== null &&
         h("p", { key: "told", class: "midrun-told midrun-alert", role: "alert" }, more.message),
       buttons(close, t("more.cancel"), t("more.do", { n: n ?? 2 }), false, n !== null && !more.sent),

@@ -30,15 +30,15 @@ export function relativeName({ t }, model, job, alone = false) {
 /**
  * What can be done from the step that is shown, and from the end. The buttons keep their places.
  * @param {Tools} tools @param {Model} model @param {Job} job @param {Frame | undefined} shown
- * @param {boolean} [keys] tell them
+ * @param {boolean} [viewer] whether it is there: then the keys are told, and what is not of the step is left out
  */
-export function travelButtons({ t, actions }, model, job, shown, keys = false) {
+export function travelButtons({ t, actions }, model, job, shown, viewer = false) {
   const step = shown?.step ?? job.step;
   const free = model.requests[job.job_id] === undefined;
   const rewinds = canRewind(job, shown);
   const rewind = rewinds ? t("travel.rewind", { step }) : t("travel.rewindNone");
   const withKey = (/** @type {string} */ label, /** @type {string} */ key) =>
-    keys ? `${label} (${key})` : label;
+    viewer ? `${label} (${key})` : label;
   return h(
     "div",
     { key: "travel", class: "midrun-travel", role: "group", "aria-label": t("travel.label") },
@@ -56,13 +56,10 @@ export function travelButtons({ t, actions }, model, job, shown, keys = false) {
       () => actions.askToFork(job.job_id, step, shown?.node_id),
       { verb: "fork" },
     ),
-    button(
-      withKey(t("more.open"), "M"),
-      "plus",
-      canHaveMore(job),
-      () => actions.askForMore(job.job_id),
-      { verb: "more" },
-    ),
+    !viewer &&
+      button(t("more.open"), "plus", canHaveMore(job), () => actions.askForMore(job.job_id), {
+        verb: "more",
+      }),
   );
 }
 

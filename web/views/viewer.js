@@ -4,7 +4,7 @@ import { verbs } from "../model/select.js";
 import { chosenFrame } from "../model/select_pictures.js";
 import { comparedJob } from "../model/select_compare.js";
 import { family } from "../model/select_family.js";
-import { canFork, canHaveMore, canRewind } from "../model/select_travel.js";
+import { canFork, canRewind } from "../model/select_travel.js";
 import { isLeftOver } from "../model/reducer_travel.js";
 import { differencesView, relatives } from "./compare.js";
 import { dialog } from "./dialog.js";
@@ -90,7 +90,6 @@ function doings(tools, model, job, viewer, frames) {
     goOn: () => (verbs(job).pause ? actions.pause(id) : verbs(job).resume ? actions.resume(id) : undefined),
     rewind: () => shown && canRewind(job, shown) && actions.rewind(id, shown.step, shown.node_id),
     fork: () => shown && canFork(job, shown) && actions.askToFork(id, shown.step, shown.node_id),
-    more: () => canHaveMore(job) && actions.askForMore(id),
     find: findings(tools, job, viewer, frames, change),
   };
 }
@@ -105,7 +104,6 @@ const keysOf = (viewer, does, at) => ({
   c: does.compare,
   r: does.rewind,
   f: does.fork,
-  m: does.more,
   b: does.find.begin,
   1: does.fit,
   "+": () => does.zoom(1),
