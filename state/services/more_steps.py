@@ -103,7 +103,7 @@ def _with_end(job: Job, place: Place) -> Place:
         raise _refused(job, SEVERAL)
     segment, denoised = recording.segment(), recording.step(moment.step).denoised
     sigmas = inputs.sigmas if segment is None else segment.sigmas
-    if denoised is None:
+    if denoised is None or not len(sigmas):
         raise KeyError(moment.step)
     if float(sigmas[-1]) > 0:
         raise _refused(job, LEFTOVER)

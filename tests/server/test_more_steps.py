@@ -13,7 +13,8 @@ from harness import Comfy
 from midrun.state.recording import tensor_file
 from resuming import latent
 from test_control import expected, kinds
-from test_timetravel import completed, rewind
+from test_editing import put
+from test_timetravel import completed, resume, rewind
 
 MASKED = {"empty": False, "seed": 4, "masked": True}
 
@@ -66,13 +67,28 @@ def test_more_steps_are_repeated_taken_back_and_added_to(comfy: Comfy) -> None:
     assert (further["step"], further["total_steps"]) == (10, 10)
     rewind(comfy, first["job_id"], 4)  # before its end, where the longer schedule is not yet
     assert comfy.job(first["job_id"])["modified_params"] == {}
-    comfy.verb(first["job_id"], "resume")
-    back = comfy.wait_for(first["job_id"], "completed")
+    back = resume(comfy, first["job_id"])
     assert (back["step"], back["total_steps"]) == (5, 5)
     assert torch.equal(latent(comfy, back["prompt_id"]), latent(comfy, job_id))
     rewind(comfy, again["job_id"], 5)
-    comfy.verb(again["job_id"], "resume")
-    assert torch.equal(latent(comfy, comfy.wait_for(again["job_id"], "completed")["prompt_id"]), got)
+    assert torch.equal(latent(comfy, resume(comfy, again["job_id"])["prompt_id"]), got)
+
+
+def test_more_steps_are_edited_and_undone_where_they_begin(comfy: Comfy) -> None:
+    job_id = completed(comfy, "more-edited", steps=5)
+    fork = comfy.wait_for(more(comfy, job_id, 3)["job_id"], "completed")
+    rewind(comfy, fork["job_id"], 5)
+    put(comfy, fork["job_id"], ("sampler", "sampler_name", "ddim"))  # euler by another name
+    edited = resume(comfy, fork["job_id"])
+    assert (edited["step"], edited["total_steps"]) == (8, 8)
+    got, want = latent(comfy, edited["prompt_id"]), latent(comfy, fork["prompt_id"])
+    assert torch.allclose(got, want, rtol=1e-6, atol=1e-6 * want.abs().max().item())
+    rewind(comfy, fork["job_id"], 5)
+    assert comfy.call("DELETE", f"/midrun/jobs/{fork['job_id']}/params/sampler/steps")[0] == 200
+    undone = resume(comfy, fork["job_id"])
+    assert undone["step"] == 5 and comfy.probe("more-edited")["done"] == 5 + 3 + 3
+    got, want = latent(comfy, undone["prompt_id"]), latent(comfy, job_id)
+    assert torch.allclose(got, want, rtol=1e-6, atol=1e-6 * want.abs().max().item())
 
 
 def test_the_schedule_of_nodes_apart_is_made_longer_by_theirs(comfy: Comfy) -> None:
@@ -83,7 +99,7 @@ def test_the_schedule_of_nodes_apart_is_made_longer_by_theirs(comfy: Comfy) -> N
     assert job["modified_params"]["schedule"]["steps"]["to"] == 9 and job["step"] == 9
 
 
-@pytest.mark.parametrize("sampler", ["dpm_fast", "dpm_adaptive", "heun", "uni_pc"])
+@pytest.mark.parametrize("sampler", ["dpm_fast", "dpm_adaptive", "uni_pc"])
 def test_samplers_that_count_otherwise_take_more_steps_too(comfy: Comfy, sampler: str) -> None:
     job_id = completed(comfy, f"more-{sampler}", sampler=sampler, steps=5)
     job = comfy.wait_for(more(comfy, job_id, 4)["job_id"], "completed")
