@@ -6,8 +6,10 @@ import re
 
 from playwright.sync_api import Browser, expect
 
+import graphs
 from browser import RENDERERS, needs_chromium, screen
 from harness import Comfy
+from test_gallery import img2img
 from test_timetravel import completed
 
 pytestmark = needs_chromium
@@ -39,13 +41,14 @@ def test_a_completed_job_gets_more_steps_and_is_compared_with_what_it_was(
         shown.dialog.wait_for(state="detached")
 
         card.locator(".midrun-open").click()
-        shown.verb("more", panel.locator(".midrun-travel")).click()
+        shown.verb("more", panel.locator(".midrun-summary")).click()
         shown.dialog.get_by_role("spinbutton").fill("3")
         shown.verb("confirm", shown.dialog).click()
         expect(panel.locator(".midrun-summary .midrun-step")).to_have_text("step 9 / 9")
         shown.state("completed", panel)
         expect(panel.locator(".midrun-lineage")).to_contain_text("at step 6")
         assert newest.probe("more-here")["done"] == 6 + 3
+        shown.picture("more-done")
 
         shown.verb("view", panel).click()
         shown.page.keyboard.press("Home")
@@ -118,3 +121,31 @@ def test_the_step_is_found_by_keys_and_forked_from_the_one_before(newest: Comfy,
         )
         plot.click(position={"x": 1, "y": 5})
         expect(label).to_contain_text("step 1 / 10")
+
+
+def test_a_held_job_is_looked_at_as_its_own_vae_decodes_it_where_that_is_there(
+    newest: Comfy, browser: Browser
+) -> None:
+    with screen(browser, newest, RENDERERS[0]) as shown:
+        shown.expected = "409"  # without a VAE
+        held = {"pause_at_step": 3, "queue_policy": "hold", "preview": PICTURES}
+        size = "document.querySelector('.midrun-viewer-image')?.naturalWidth"
+        panel = shown.open_panel()
+        for graph, pixels in (
+            (img2img(newest, "found-full", **held), 128),
+            (graphs.base(key="found-rough", **held), 16),
+        ):
+            job_id = newest.queue(graph)
+            newest.wait_for(job_id, "paused")
+            panel.locator(f'[data-job="{job_id}"] .midrun-open').click()
+            shown.verb("view", panel).click()
+            shown.dialog.locator(".midrun-strip").wait_for()
+            shown.page.keyboard.press("b")
+            expect(shown.dialog.get_by_role("status")).to_have_text("Is it there at step 1?")
+            shown.page.wait_for_function(f"{size} === {pixels}")
+            shown.page.keyboard.press("Escape")
+            shown.page.wait_for_function(f"{size} === 16")
+            shown.page.keyboard.press("Escape")
+            shown.dialog.wait_for(state="detached")
+            newest.verb(job_id, "abort")
+            shown.verb("back", panel).click()

@@ -3,9 +3,9 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { ROW, sentence, timing, titleOf, verbs } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
+import { canHaveMore } from "../model/select_travel.js";
 import { button, progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stateMark } from "./icons.js";
-import { canHaveMore } from "../model/select_travel.js";
 import { relativeName } from "./travel.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */

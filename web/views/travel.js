@@ -4,7 +4,7 @@ import * as format from "../ui/format.js";
 import { titleOf } from "../model/select.js";
 import { isDraft, labelOf } from "../model/select_board.js";
 import { forksOf, hasGrid } from "../model/select_family.js";
-import { canFork, canHaveMore, canRewind, canUndoRewind, leftOver } from "../model/select_travel.js";
+import { canFork, canRewind, canUndoRewind, leftOver } from "../model/select_travel.js";
 import { icon } from "./icons.js";
 import { button } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
@@ -28,17 +28,17 @@ export function relativeName({ t }, model, job, alone = false) {
 }
 
 /**
- * What can be done from the step that is shown, and from the end. The buttons keep their places.
+ * What can be done from the step that is shown. Both buttons keep their places.
  * @param {Tools} tools @param {Model} model @param {Job} job @param {Frame | undefined} shown
- * @param {boolean} [viewer] whether it is there: then the keys are told, and what is not of the step is left out
+ * @param {boolean} [keys] tell them
  */
-export function travelButtons({ t, actions }, model, job, shown, viewer = false) {
+export function travelButtons({ t, actions }, model, job, shown, keys = false) {
   const step = shown?.step ?? job.step;
   const free = model.requests[job.job_id] === undefined;
   const rewinds = canRewind(job, shown);
   const rewind = rewinds ? t("travel.rewind", { step }) : t("travel.rewindNone");
   const withKey = (/** @type {string} */ label, /** @type {string} */ key) =>
-    viewer ? `${label} (${key})` : label;
+    keys ? `${label} (${key})` : label;
   return h(
     "div",
     { key: "travel", class: "midrun-travel", role: "group", "aria-label": t("travel.label") },
@@ -56,10 +56,6 @@ export function travelButtons({ t, actions }, model, job, shown, viewer = false)
       () => actions.askToFork(job.job_id, step, shown?.node_id),
       { verb: "fork" },
     ),
-    !viewer &&
-      button(t("more.open"), "plus", canHaveMore(job), () => actions.askForMore(job.job_id), {
-        verb: "more",
-      }),
   );
 }
 
