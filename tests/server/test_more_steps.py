@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from midrun.state.recording import tensor_file
 from resuming import latent
 from test_control import expected, kinds
 from test_editing import put
+from test_loops_of_others import loop
 from test_timetravel import completed, resume, rewind
 
 MASKED = {"empty": False, "seed": 4, "masked": True}
@@ -133,6 +135,15 @@ def test_more_steps_survive_a_kill_bit_identically(comfy: Comfy, tmp_path: Path)
         server.stop()
 
 
+def test_of_two_requests_at_once_one_makes_more_steps(comfy: Comfy) -> None:
+    job_id = completed(comfy, "more-twice", gates="7")
+    with ThreadPoolExecutor() as pool:
+        told = list(pool.map(lambda _: comfy.verb(job_id, "more", {"steps": 2})[0], range(4)))
+    assert sorted(told) == [202, 409, 409, 409]
+    comfy.wait_at_gate("more-twice", 7)
+    comfy.open_gate("more-twice", 7)
+
+
 def test_more_steps_are_refused_where_they_make_no_sense(comfy: Comfy) -> None:
     job_id = completed(comfy, "more-refused", gates="7")
     for steps in (0, -1, 1.5, "4", None, 10**9):
@@ -149,6 +160,9 @@ def test_more_steps_are_refused_where_they_make_no_sense(comfy: Comfy) -> None:
     tiles = comfy.queue(graphs.behind_attach(graphs.tiles(graphs.base(watched=False, key="more-tiles"))))
     comfy.wait_for(tiles, "completed")
     refused(comfy, tiles, "sampled several times")
+    loop_of_another = comfy.queue(loop("more-loop"))
+    comfy.wait_for(loop_of_another, "completed")
+    refused(comfy, loop_of_another, "a sampling loop of its own")
     for more_inputs, told in (
         ({"end_at_step": 4, "return_with_leftover_noise": "enable"}, "left noise"),
         ({"end_at_step": 4}, "told to end at step 4"),
