@@ -1,4 +1,4 @@
-"""The REST API's routes that set jobs side by side: compare, sheet. On ComfyUI's event loop."""
+"""The REST API's routes that set jobs side by side: compare, its steps, sheet. On ComfyUI's event loop."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ class CompareRoutes:
         step = parsing.integer("step", query["step"], 0, 2**31) if "step" in query else None
         told = self._comparing.compare(parsing.job_id(request), query.get("with"), step, take == "true")
         return web.json_response(await told)
+
+    async def steps(self, request: web.Request) -> web.Response:
+        parsing.only(request.query, {"with"})
+        other = request.query.get("with")
+        if other is None:
+            raise BadRequest("Name the other job in `with`.")
+        return web.json_response(await self._comparing.steps(parsing.job_id(request), other))
 
     async def sheet(self, request: web.Request) -> web.Response:
         parsing.only(request.query, {"step"})

@@ -16,6 +16,7 @@ from ..state.services.exporting import Exporting
 from ..state.services.gate import Gate
 from ..state.services.importing import Importing
 from ..state.services.incoming import Incoming
+from ..state.services.more_steps import MoreSteps
 from ..state.services.preview_files import PreviewFiles
 from ..state.services.retention import usage
 from ..state.services.several import Several
@@ -68,7 +69,7 @@ class Handlers:
         self.drafts = DraftRoutes(drafts, keeps)
         self.edits = EditRoutes(editing)
         self.choices = ChoiceRoutes(registry, self.choosing, ChoiceFiles(needs.files), keeps)
-        self.travel = TravelRoutes(control, travel, keeps)
+        self.travel = TravelRoutes(control, travel, MoreSteps(registry, travel), keeps)
         self.pictures = PictureRoutes(registry, needs.latents, pictures)
         self.breakpoints = BreakpointRoutes(registry)
         self.compare = CompareRoutes(registry, comparing, pictures)

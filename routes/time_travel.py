@@ -1,4 +1,4 @@
-"""The REST API's routes through a job's time: step, rewind, fork. On ComfyUI's event loop."""
+"""The REST API's routes through a job's time: step, rewind, fork, more. On ComfyUI's event loop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ..state.errors import BadRequest
 from ..state.services.control import Control
+from ..state.services.more_steps import MoreSteps
 from ..state.services.time_travel import TimeTravel
 from . import parsing
 from .ports import KeepsHistory
@@ -16,9 +17,12 @@ MOST_STEPS = 10000
 
 
 class TravelRoutes:
-    def __init__(self, control: Control, travel: TimeTravel, keeps_history: KeepsHistory) -> None:
+    def __init__(
+        self, control: Control, travel: TimeTravel, more: MoreSteps, keeps_history: KeepsHistory
+    ) -> None:
         self._control = control
         self._travel = travel
+        self._more = more
         self._keeps_history = keeps_history
 
     async def step(self, request: web.Request) -> web.Response:
@@ -58,6 +62,13 @@ class TravelRoutes:
             _iteration(body),
         )
         return web.json_response({"jobs": [view.to_json() for view in views]}, status=202)
+
+    async def more(self, request: web.Request) -> web.Response:
+        body = await parsing.body(request)
+        parsing.only(body, {"steps"})
+        count = parsing.whole("steps", body.get("steps"), 1, MOST_STEPS)
+        view = await self._more.more(parsing.job_id(request), count)
+        return web.json_response(view.to_json(), status=202)
 
 
 def _node_id(body: dict[str, Any]) -> str | None:

@@ -2,7 +2,8 @@
 
 The sampler starts anew from x, where the stretch before it had come to, while noise, latent_image and mask
 stay the originals, as inpainting reads them at every evaluation. A stretch of one noise level is an end: what
-is there is returned, and nothing is evaluated.
+is there is returned, and nothing is evaluated. Where a schedule had come to its end and is longer now, its
+last steps are sampled: x is taken up to the level where these begin, with fresh noise.
 """
 
 from __future__ import annotations
@@ -73,11 +74,13 @@ def _start(
     steps = [number for number in recording.steps() if _ended_by(recording, number, origin.evaluations)]
     step = steps[-1] if steps else 0
     void = newest is not None and newest.first == len(recording)
+    before = _given_before(recording, inputs, newest, void)
+    is_longer = origin.sigma <= float(before[-1]) and len(now) > len(before)
     if newest is None and _is_cut(inputs.sigmas, now, step):
         own, x = now[-1:].clone(), _denoised(recording, step)
-    elif _denoise_was_edited(edits, newest, void):
-        own = now[min(step, len(now) - 1) :].clone()
-        denoised = _denoised(recording, step)
+    elif is_longer or _denoise_was_edited(edits, newest, void):
+        begin = len(before) - 1 if is_longer else min(step, len(now) - 1)
+        own, denoised = now[begin:].clone(), _denoised(recording, step)
         x = moved(origin, denoised, own, model_sampling, (inputs.seed or 0) + origin.evaluations)
     else:
         own = remaining(now, origin.sigma)
@@ -168,6 +171,12 @@ def _origin(recording: Recording, newest: Segment | None) -> Approach:
         told = "the sampler's position is not on record, so its schedule cannot be changed"
         raise InputsChanged(f"Midrun cannot go on with this sampling call: {told}. {AGAIN}")
     return approach
+
+
+def _given_before(recording: Recording, inputs: Inputs, newest: Segment | None, void: bool) -> torch.Tensor:
+    """The schedule that led to where the new stretch begins."""
+    earlier = _read(lambda: recording.segment(len(recording) - 1)) if void else newest
+    return inputs.sigmas if earlier is None else earlier.given
 
 
 def _denoise_was_edited(edits: History, newest: Segment | None, void: bool) -> bool:

@@ -1,6 +1,7 @@
 """Two jobs, or a job and the take that a rewind left behind, at one step: in what their parameters differ.
+And two jobs over all steps: how far their latents are apart.
 
-On ComfyUI's event loop.
+On ComfyUI's event loop; what was recorded is read on another thread.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import BadRequest, NoPreview, NoTake
+from ..errors import BadRequest, NoPreview, NoStep, NoTake
 from ..job.job import Job
 from ..pictures.previews import PreviewKind, step_url
+from ..recording.apart import OtherShape, apart
+from ..recording.recording import Recording
 from ..workflow import graph
 from ..workflow.edits import taken_back, with_edits
 from ..workflow.graph import Prompt
@@ -53,6 +56,7 @@ class Comparing:
         self._travel = travel
         self._definitions = definitions
         self._files = files
+        self._reading = asyncio.Semaphore(1)  # of recordings, which can be large
 
     async def compare(self, any_id: str, with_id: str | None, step: int | None, take: bool) -> dict[str, Any]:
         """step: by default the newest that both have. Raises NoStep, NoTake, NoPreview."""
@@ -71,6 +75,29 @@ class Comparing:
         sides = [await self._side(one, mine), await (self._take if take else self._side)(other, step)]
         differences = list(self._differences(sides[0].prompt, sides[1].prompt))
         return {"step": step, "jobs": [side.to_json() for side in sides], "differences": differences}
+
+    async def steps(self, any_id: str, with_id: str) -> dict[str, Any]:
+        """How far they are apart after each step that both did. Raises NoStep."""
+        one, other = await self._registry.load(any_id), await self._registry.load(with_id)
+        if one.job_id == other.job_id:
+            raise BadRequest("Name another job in `with`.")
+        recordings = await self._recording(one), await self._recording(other)
+        try:
+            async with self._reading:
+                found = await asyncio.to_thread(apart, *recordings)
+        except OtherShape as shapes:
+            told = f"The latents of the two jobs differ in size, {shapes}, so there is no difference to tell."
+            raise BadRequest(told) from None
+        first = next((at.step for at in found if at.difference != 0), None)
+        steps = [{"step": at.step, "difference": at.difference} for at in found]
+        return {"jobs": [one.job_id, other.job_id], "steps": steps, "first": first}
+
+    async def _recording(self, job: Job) -> Recording:
+        """Of the sampling call that it came to."""
+        place = await self._travel.find(job, None, 0)
+        if place.call is None:
+            raise NoStep(job.job_id, 0, None)
+        return place.calls[place.call]
 
     async def _side(self, job: Job, step: int) -> Side:
         place = await self._travel.find(job, None, step)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -19,45 +19,21 @@ from ..job.job import Job
 from ..job.machine import utc
 from ..job.view import Change, JobView, Moment
 from ..pictures.previews import source_url, step_url
-from ..recording.items import Damaged, Rewound
-from ..recording.memory import in_memory
-from ..recording.recording import Call, Recording, newest_of
+from ..recording.items import Damaged
+from ..recording.recording import newest_of
 from ..recording.remembered import on_resume
-from ..server_directory import directory_name
 from ..states import PauseReason, State
 from ..telemetry import Telemetry
-from ..workflow.edits import Edit, Path, taken_back
+from ..workflow.edits import Path
 from .control import Control
 from .editing import Editing, stored
 from .moments import moment_at
+from .places import Place, standpoint
 from .preview_files import PreviewFiles
-from .sampled import Standpoint, sampled
+from .sampled import Standpoint
 
 MOST_FORKS = 16
 Wanted = dict[str, dict[str, Any]]  # {node_id: {input: value}}
-
-
-@dataclass(frozen=True)
-class Place:
-    """A moment in the recordings of a job. later: the calls that began after the one it is in."""
-
-    moment: Moment
-    call: Call | None
-    calls: dict[Call, Recording]
-    later: frozenset[Call]
-
-    def is_later(self, edit: Edit) -> bool:
-        """Whether an edit was applied after the moment."""
-        if edit.in_node == self.moment.node_id:
-            return (edit.from_step or 0) > self.moment.step
-        return edit.in_node is not None and directory_name(edit.in_node) in {node for node, _ in self.later}
-
-    def ends(self) -> dict[Call, Rewound | None]:
-        """How much of each call belongs to a job that goes on from here; None is all."""
-        ends: dict[Call, Rewound | None] = {call: None for call in self.calls if call not in self.later}
-        if self.call is not None:
-            ends[self.call] = Rewound(self.moment.step, self.moment.evaluations)
-        return ends
 
 
 class TimeTravel:
@@ -88,7 +64,7 @@ class TimeTravel:
         try:
             number = max(0, job.view().step + step) if step < 0 else step
             place = await self.find(job, node_id, number, iteration)
-            there = _standpoint(job, place)
+            there = standpoint(job, place)
             values = await self._editing.checked(there, params) if params else {}
             measured = await self._measured(job, place.moment)
             exactness = await asyncio.to_thread(self._exactness, job, place)
@@ -137,13 +113,18 @@ class TimeTravel:
         places = cells(uuid.uuid4().hex, axes_of(vary or {}), count, MOST_FORKS)
         job = await self._registry.load(any_id)
         place = await self.find(job, node_id, step, iteration)
+        return await self.fork_from(job, place, standpoint(job, place), params or {}, places)
+
+    async def fork_from(
+        self, job: Job, place: Place, there: Standpoint, params: Wanted, places: list[Cell]
+    ) -> list[JobView]:
+        """The same from a place that was found already. there: the job as edits are to be judged"""
         self._registry.save_telemetry(job)
         measured = await self._measured(job, place.moment)
         exactness = await asyncio.to_thread(self._exactness, job, place)
-        there = _standpoint(job, place)
         drafts = []
         for cell in places:
-            wanted = _merged(params or {}, variant(cell))
+            wanted = _merged(params, variant(cell))
             draft = self._draft(job, place, measured, cell if len(places) > 1 else None, exactness)
             drafts.append((draft, await self._editing.checked(there, wanted) if wanted else {}))
         try:
@@ -224,7 +205,7 @@ class TimeTravel:
         cell: Cell | None,
         exactness: Exactness,
     ) -> Job:
-        there, now = _standpoint(parent, place), utc(time.time())
+        there, now = standpoint(parent, place), utc(time.time())
         view = there.view
         moment, job_id = place.moment, str(uuid.uuid4())
         fork = JobView(
@@ -253,8 +234,7 @@ class TimeTravel:
 
     async def _admit(self, parent: Job, fork: Job, values: dict[Path, Any], place: Place) -> None:
         """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""
-        ends = place.ends()
-        await asyncio.to_thread(self._recordings.share, parent.job_id, fork.job_id, ends)
+        await asyncio.to_thread(self._share, parent.job_id, fork.job_id, place)
         told = {"parent": parent.job_id, "step": place.moment.step}
         now = fork.view().created_at
         self._registry.add_draft(
@@ -269,23 +249,19 @@ class TimeTravel:
             fork.edit(partial(stored, fork, values))
         await asyncio.wrap_future(self._registry.store.written())
 
+    def _share(self, job_id: str, with_id: str, place: Place) -> None:
+        self._recordings.share(job_id, with_id, place.ends())
+        if place.call is not None and place.end is not None:
+            recording = self._recordings.calls(with_id)[place.call]
+            recording.approached(place.end)
+            recording.save()
+            self._recordings.flush()
+
     async def _go_on(self, fork: Job) -> None:
         try:
             await self._control.resume(fork.job_id)
         except MidrunError as error:
             fork.note("not_resumed", {"error": str(error)})
-
-
-def _standpoint(job: Job, place: Place) -> Standpoint:
-    """The job as it would be after a rewind to that place."""
-    moment = place.moment
-    edits, undoing = taken_back(job.view().edits, place.is_later)
-    there = replace(job.view(), state=State.PAUSED, edits=edits, **asdict(moment))
-    request = job.request.gone_back(moment.display_node_id, undoing)
-    earlier = {call: recording for call, recording in place.calls.items() if call not in place.later}
-    if place.call is not None and not moment.evaluations:
-        earlier[place.call] = in_memory()  # nothing of it is computed there
-    return Standpoint(job.job_id, request, there, sampled(there, request.prompt, earlier))
 
 
 def _merged(params: Wanted, varied: Wanted) -> Wanted:

@@ -127,3 +127,30 @@ def test_a_grid_of_forks_is_one_picture(comfy: Comfy) -> None:
     assert comfy.call("DELETE", f"/midrun/jobs/{job_id}")[0] == 204
     assert sheet(comfy, forks[0]["job_id"]).tobytes() == whole.tobytes()
     assert comfy.call("GET", f"/midrun/jobs/{forks[0]['job_id']}/sheet?step=x")[0] == 400
+
+
+def test_two_jobs_part_at_a_step_and_are_ever_further_apart(comfy: Comfy) -> None:
+    job_id = completed(comfy, "curve", steps=6)
+    wanted = {"step": 3, "params": {"sampler": {"cfg": 1.5}}}
+    fork = comfy.verb(job_id, "fork", wanted)[1]["jobs"][0]["job_id"]
+    comfy.wait_for(fork, "completed")
+    told = comfy.get(f"/midrun/jobs/{job_id}/compare/steps?with={fork}")
+    assert (told["jobs"], told["first"]) == ([job_id, fork], 4)
+    assert [at["step"] for at in told["steps"]] == [1, 2, 3, 4, 5, 6]
+    assert [at["difference"] == 0 for at in told["steps"]] == [True] * 3 + [False] * 3
+    assert all(0 <= at["difference"] < 2 for at in told["steps"])
+    same = comfy.verb(job_id, "fork", {"step": 2})[1]["jobs"][0]["job_id"]
+    comfy.wait_for(same, "completed")
+    assert comfy.get(f"/midrun/jobs/{same}/compare/steps?with={job_id}")["first"] is None
+    rewind(comfy, fork, 4)
+    assert len(comfy.get(f"/midrun/jobs/{fork}/compare/steps?with={job_id}")["steps"]) == 4
+    larger = completed(comfy, "curve-larger", steps=6, latent={"size": 24})
+    for query, status in (
+        ("", 400),
+        (f"with={job_id}", 400),
+        (f"with={larger}", 400),
+        ("with=nobody", 404),
+        (f"with={fork}&step=1", 400),
+    ):
+        got, answer = comfy.call("GET", f"/midrun/jobs/{job_id}/compare/steps?{query}")
+        assert got == status and answer["error"]["message"], query

@@ -1,6 +1,6 @@
 // What follows from a change of the model, beside drawing: reading more, notifications, timers.
 import { ACTIVE, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
-import { comparedWith, comparisonOf } from "../model/select_compare.js";
+import { comparedWith, comparisonOf, curveWanted } from "../model/select_compare.js";
 import { atChoices, choicesLeft } from "../model/select_choice.js";
 import { previewsOf } from "../model/select_pictures.js";
 import { same } from "../ui/records.js";
@@ -82,6 +82,13 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
       void actions.compareJobs(model.viewer.job_id, wanted.job, wanted.step);
   }
 
+  /** The curve of two jobs is read again once one of them stands elsewhere. @param {Model} model */
+  function readCurve(model) {
+    const wanted = model.viewer && curveWanted(model, model.viewer);
+    if (model.viewer && wanted && model.curve?.key !== wanted.key)
+      void actions.readCurve(model.viewer.job_id, wanted.with, wanted.key);
+  }
+
   /** The workflow on screen has a name only here. @param {Model} model @param {Model} before */
   function nameJobs(model, before) {
     const added = model.order.some((id) => !(id in before.jobs) && model.jobs[id].state === "queued");
@@ -112,7 +119,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
         readTab(actions, open, tab);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);
       if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
-      overlays([model.viewer, model.abort, model.confirm, model.fork, model.board, model.choosing, model.draftForm].some((one) => one !== null));
+      if (jobs || model.viewer !== before.viewer) readCurve(model);
+      overlays(isAnythingOpen(model));
     },
 
     /** Another graph is on screen. */
@@ -142,6 +150,10 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
     },
   };
 }
+
+/** Whether something is above the page. @param {Model} model */
+const isAnythingOpen = ({ viewer, abort, confirm, fork, more, board, choosing, draftForm }) =>
+  [viewer, abort, confirm, fork, more, board, choosing, draftForm].some((one) => one !== null);
 
 /** Whether what is read of a job besides itself may be another now. @param {Job} job @param {Job} was */
 function isElsewhere(job, was) {

@@ -1,7 +1,7 @@
 // Every action that changes the model, as types: tsc checks the fields of what is dispatched and of what is reduced.
 /** @import { StoreOf } from "../ui/store.js" */
-/** @import { AbortDialog, Board, BreakpointForm, Breakpoint, CanvasChange, Choosing, Comparison, Draft, DraftForm, Job, Measured, Model } from "./types.js" */
-/** @import { ParamNode, Preview, Rejected, Several, Tray, Usage, Viewer } from "./types.js" */
+/** @import { AbortDialog, Board, BreakpointForm, Breakpoint, CanvasChange, Choosing, Comparison, Curve, Draft, DraftForm, Job, Measured, Model } from "./types.js" */
+/** @import { MoreDialog, ParamNode, Preview, Rejected, Several, Tray, Usage, Viewer } from "./types.js" */
 
 /**
  * What the server tells. `at` and `since` are milliseconds of the page's clock.
@@ -76,6 +76,9 @@
  *   | { type: "breakpointAdded" }
  *   | { type: "chart", name: string }
  *   | { type: "comparison", comparison: Comparison | null }
+ *   | { type: "curve", curve: Curve | null }
+ *   | { type: "moreDialog", job_id: string | null }
+ *   | ({ type: "more" } & Partial<MoreDialog>)
  *   | { type: "watching", on: boolean }
  * } Travelled
  */

@@ -147,7 +147,7 @@ const on = {
     model.abort === null ? model : { ...model, abort: { ...model.abort, ...changed } },
   view: (model, { job_id, node_id = null, step = null }) => ({
     ...model,
-    viewer: job_id === null ? null : { job_id, node_id, step, compare: null, split: 0.5, zoom: 0 },
+    viewer: job_id === null ? null : { job_id, node_id, step, compare: null, split: 0.5, zoom: 0, find: null },
   }),
   viewer: (model, { type: _, ...changed }) =>
     model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
@@ -223,6 +223,8 @@ function withoutJob(model, id) {
   if (model.removing === id) next.removing = null;
   if (model.confirm === id) next.confirm = null;
   if (model.fork?.job_id === id) next.fork = null;
+  if (model.more?.job_id === id) next.more = null;
+  if (model.curve?.job_id === id || model.curve?.with === id) next.curve = null;
   if (model.comparison?.job_id === id || model.comparison?.with === id) next.comparison = null;
   return next;
 }

@@ -3,6 +3,8 @@ import { pathKey } from "./reducer_editor.js";
 /** @import { Reducers } from "./action_types.js" */
 /** @import { BreakpointForm, ForkDialog, Job, Measured, Model, TravelModel } from "./types.js" */
 
+const MORE = "12"; // steps, until another number is typed
+
 /** @type {BreakpointForm} */
 const emptyForm = Object.freeze({
   kind: "step",
@@ -21,6 +23,8 @@ export const initialTravel = Object.freeze({
   telemetry: {}, // job_id -> what was measured, by step
   chart: "sigma", // which of it is drawn
   comparison: null,
+  curve: null,
+  more: null,
   watching: false, // whether every sampler is, by the setting
 });
 
@@ -91,6 +95,15 @@ export const onTravel = {
   }),
   chart: (model, { name }) => ({ ...model, chart: name }),
   comparison: (model, { comparison }) => ({ ...model, comparison }),
+  curve: (model, { curve }) => ({ ...model, curve }),
+
+  moreDialog: (model, { job_id }) => ({
+    ...model,
+    more: job_id === null ? null : { job_id, steps: MORE, sent: false, message: null },
+  }),
+  more: (model, { type: _, ...more }) =>
+    model.more === null ? model : { ...model, more: { ...model.more, message: null, ...more } },
+
   watching: (model, { on }) => (model.watching === on ? model : { ...model, watching: on }),
 };
 

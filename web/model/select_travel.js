@@ -2,6 +2,7 @@
 /** @import { Breakpoint, BreakpointForm, Input, Job } from "./types.js" */
 
 const STANDS = ["paused", "failed", "aborted", "completed"];
+export const MOST_MORE = 10000; // steps, as the server allows
 const MOST_MARKS = 60; // dots on a bar; with more they are a line
 
 /** Whether a rewind can be taken back now. @param {Job} job */
@@ -19,6 +20,15 @@ export const rewindFor = (job, input) => (STANDS.includes(job.state) && input.re
 /** Whether a new job can go on from that step. @param {Job} job @param {{ node_id: string, step: number } | undefined} shown */
 export const canFork = (job, shown) =>
   shown !== undefined && job.state !== "queued" && (shown.node_id !== job.node_id || shown.step <= job.step);
+
+/** Whether it can get more steps. @param {Job} job */
+export const canHaveMore = (job) => job.state === "completed" && job.evaluations > 0;
+
+/** The steps that are asked for, as typed; null while that is no number of steps. @param {string} typed */
+export function moreOf(typed) {
+  const number = typed.trim() === "" ? Number.NaN : Number(typed);
+  return Number.isInteger(number) && number >= 1 && number <= MOST_MORE ? number : null;
+}
 
 /** From and to where, from 0 to 1, the steps go that a rewind left over. @param {Job} job @returns {[number, number] | null} */
 export function leftOver(job) {

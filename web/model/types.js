@@ -1,4 +1,5 @@
 // What the page knows of the server and of itself, as types. The actions that change it are in action_types.js.
+/** @import { Finding } from "./finding.js" */
 
 /**
  * -- from the server -------------------------------------------------------------------------------------
@@ -74,7 +75,9 @@
  * @typedef {{
  *   job_id: string, node_id: string | null, step: number | null,
  *   compare: null | "source" | number | { job: string }, split: number, zoom: number,
+ *   find: Find | null,
  * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
+ * @typedef {{ finding: Finding, full: boolean }} Find  a step that is looked for; full: in full quality, which not every job has
  * @typedef {{
  *   key: string, job_id: string, state: string, workflow: string | null, node_id: string | null, step: number,
  *   total_steps: number | null, host: string, alive: boolean | null, at: number,
@@ -111,13 +114,18 @@
  *   job_id: string, node_id: string | null, step: number, axes: [Axis, Axis], refused: Record<string, string>,
  *   message: string | null, sent: boolean,
  * }} ForkDialog  refused: by `pathKey`; sent: the server makes them
+ * @typedef {{ job_id: string, steps: string, sent: boolean, message: string | null }} MoreDialog  steps: as typed
+ * @typedef {{
+ *   job_id: string, with: string, key: string, points: { step: number, value: number }[], first: number | null,
+ *   message: string | null, known: boolean,
+ * }} Curve  how far two jobs are apart; key: of what it was read; first: step at which they part; message: why there is none
  * @typedef {{
  *   job_id: string, with: string, step: number, other: string | null, differences: Difference[],
  *   message: string | null,
  * }} Comparison  other: URL of the other job's picture; message: why there is none
  * @typedef {{
  *   fork: ForkDialog | null, breakpointForm: BreakpointForm, telemetry: Record<string, Measured[]>, chart: string,
- *   comparison: Comparison | null, watching: boolean,
+ *   comparison: Comparison | null, curve: Curve | null, more: MoreDialog | null, watching: boolean,
  * }} TravelModel
  * @typedef {TravelModel & {
  *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,

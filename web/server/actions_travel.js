@@ -2,7 +2,7 @@
 import { Refused } from "./client.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 import { forkPlan } from "../model/select_fork.js";
-import { breakpointOf } from "../model/select_travel.js";
+import { breakpointOf, moreOf } from "../model/select_travel.js";
 /** @import { Breakpoint } from "../model/types.js" */
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Client } from "./client.js" */
@@ -105,6 +105,25 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
       dispatch({ type: "tray", filter: "all" });
     },
 
+    askForMore: (/** @type {string} */ id) => dispatch({ type: "moreDialog", job_id: id }),
+    /** As the dialog says now. The new job is shown where the old one was. */
+    async moreAsAsked() {
+      const { more } = store.get();
+      const steps = more && moreOf(more.steps);
+      if (more === null || more.sent || steps === null) return;
+      dispatch({ type: "more", sent: true });
+      try {
+        const job = await client.more(more.job_id, steps);
+        dispatch({ type: "job", job, at: ports.clock() });
+        dispatch({ type: "moreDialog", job_id: null });
+        dispatch({ type: "view", job_id: null });
+        if (store.get().tray.open === more.job_id) dispatch({ type: "open", job_id: job.job_id });
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        dispatch({ type: "more", sent: false, message: messageOf(error) });
+      }
+    },
+
     // -- breakpoints -------------------------------------------------------------------------------------
     addBreakpoint(/** @type {string} */ id) {
       const form = store.get().breakpointForm;
@@ -130,6 +149,22 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
     // -- what was measured, and what differs -------------------------------------------------------------
     telemetry: (/** @type {string} */ id) =>
       quietly(id, async () => dispatch({ type: "telemetry", job_id: id, ...(await client.telemetry(id)) })),
+    /** Read how far two jobs are apart over the steps. */
+    async readCurve(/** @type {string} */ id, /** @type {string} */ other, /** @type {string} */ key) {
+      const was = store.get().curve;
+      const none = { job_id: id, with: other, points: [], first: null, message: null, known: false };
+      const curve = { ...(was?.job_id === id && was.with === other ? was : none), key };
+      dispatch({ type: "curve", curve });
+      /** @type {any} */ let found;
+      try {
+        const { steps, first } = await client.apart(id, other);
+        found = { points: steps.map(curvePoint).filter(isNumber), first, message: null, known: true };
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        found = { message: messageOf(error), known: true };
+      }
+      if (store.get().curve === curve) dispatch({ type: "curve", curve: { ...curve, ...found } });
+    },
     /** Read what differs between two jobs after a step. */
     async compareJobs(/** @type {string} */ id, /** @type {string} */ other, /** @type {number} */ step) {
       const comparison = { job_id: id, with: other, step, other: null, differences: [], message: null };
@@ -147,3 +182,9 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
     },
   };
 }
+
+/** @param {{ step: number, difference: number | null }} one */
+const curvePoint = ({ step, difference }) => ({ step, value: difference });
+
+/** @param {{ value: number | null }} point */
+const isNumber = ({ value }) => value !== null;

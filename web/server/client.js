@@ -93,6 +93,10 @@ export function createClient(api) {
     restore: (/** @type {string} */ id) => call("DELETE", of(id, "/rewind")),
     /** @param {string} id @param {{ step: number, node_id?: string, vary: Record<string, Record<string, any[]>> }} fork */
     fork: (id, fork) => call("POST", of(id, "/fork"), fork),
+    more: (/** @type {string} */ id, /** @type {number} */ steps) => call("POST", of(id, "/more"), { steps }),
+    /** How far two jobs are apart, over all steps. */
+    apart: (/** @type {string} */ id, /** @type {string} */ other) =>
+      call("GET", of(id, `/compare/steps?with=${encodeURIComponent(other)}`)),
     setBreakpoints: (/** @type {string} */ id, /** @type {any[]} */ breakpoints) =>
       call("PUT", of(id, "/breakpoints"), { breakpoints }),
     telemetry: (/** @type {string} */ id) => call("GET", of(id, "/telemetry")),

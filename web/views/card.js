@@ -3,6 +3,7 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { ROW, sentence, timing, titleOf, verbs } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
+import { canHaveMore } from "../model/select_travel.js";
 import { button, progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stateMark } from "./icons.js";
 import { relativeName } from "./travel.js";
@@ -114,6 +115,8 @@ function cardTools(tools, model, job) {
         small: true,
         verb: "parent",
       }),
+    canHaveMore(job) &&
+      button(t("more.open"), "plus", true, () => actions.askForMore(id), { small: true, verb: "more" }),
     verbs(job).remove && removal(tools, model, id),
   );
 }

@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
-const [WIDTH, HEIGHT] = [280, 120];
+export const BOX = { width: 280, height: 120 };
 const DOTS = 40; // with more points the line alone is clearer
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
@@ -43,7 +43,7 @@ export function chartView(tools, model, job) {
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {{ step: number, value: number }[]} points */
 function drawn({ t, dispatch }, model, job, points) {
   const name = model.chart;
-  const { at, first, last, low, high } = polyline(points, WIDTH, HEIGHT);
+  const { at, first, last, low, high } = polyline(points, BOX.width, BOX.height);
   const shown = (/** @type {number} */ value) => amount(name, value);
   const chosen = at.find((point) => point.step === (model.tray.step ?? job.step)) ?? at[at.length - 1];
   const pick = (/** @type {number} */ x) => {
@@ -79,22 +79,22 @@ function drawn({ t, dispatch }, model, job, points) {
  * @param {{ step: number, x: number, y: number }[]} points @param {{ x: number }} chosen @param {string} summary
  * @param {(x: number) => void} pick
  */
-function lines(points, chosen, summary, pick) {
+export function lines(points, chosen, summary, pick) {
   return h(
     "svg",
     {
       class: "midrun-lines",
-      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      viewBox: `0 0 ${BOX.width} ${BOX.height}`,
       preserveAspectRatio: "none",
       role: "img",
       "aria-label": summary,
       onClick: (/** @type {PointerEvent} */ event, /** @type {Element} */ element) => {
         const box = element.getBoundingClientRect();
-        pick(((event.clientX - box.left) / box.width) * WIDTH);
+        pick(((event.clientX - box.left) / box.width) * BOX.width);
       },
     },
-    h("rect", { class: "midrun-plot-ground", x: 0, y: 0, width: WIDTH, height: HEIGHT }),
-    h("line", { class: "midrun-cursor", x1: chosen.x, x2: chosen.x, y1: 0, y2: HEIGHT }),
+    h("rect", { class: "midrun-plot-ground", x: 0, y: 0, ...BOX }),
+    h("line", { class: "midrun-cursor", x1: chosen.x, x2: chosen.x, y1: 0, y2: BOX.height }),
     h("polyline", {
       class: "midrun-line-drawn",
       points: points.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "),

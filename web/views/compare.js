@@ -4,6 +4,7 @@ import * as format from "../ui/format.js";
 import { comparisonOf } from "../model/select_compare.js";
 import { family } from "../model/select_family.js";
 import { changesTable } from "./parts.js";
+import { curveView } from "./curve.js";
 import { relativeName } from "./travel.js";
 /** @import { Difference, Job, Model, Viewer } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
@@ -46,5 +47,6 @@ export function differencesView(tools, model, viewer) {
       : differences.length
         ? changesTable([t("canvas.input"), t("compare.this"), name], differences.map(line))
         : h("p", { class: "midrun-told" }, t("compare.same")),
+    curveView(tools, model, viewer),
   );
 }

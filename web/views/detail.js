@@ -2,10 +2,11 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { sentence, timing, titleOf, verbs } from "../model/select.js";
+import { canHaveMore } from "../model/select_travel.js";
 import { differencesView, exportLink } from "./bundles.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
-import { progressBar, removal, stepText, toolbar } from "./parts.js";
+import { button, progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stageView } from "./stage.js";
 import { tabsView } from "./tabs.js";
 import { lineage } from "./travel.js";
@@ -74,8 +75,17 @@ function summary(tools, model, job) {
     h("div", { class: "midrun-times" }, times.filter(Boolean).join(" · ")),
     toolbar(tools, model, job),
     result(tools, job),
+    canHaveMore(job) && moreButton(tools, job),
   );
 }
+
+/** Not there before the end: what can be asked for while a job runs keeps its place. @param {Tools} tools @param {Job} job */
+const moreButton = ({ t, actions }, job) =>
+  h(
+    "div",
+    { key: "more", class: "midrun-travel" },
+    button(t("more.open"), "plus", true, () => actions.askForMore(job.job_id), { verb: "more" }),
+  );
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 function why({ t }, model, job) {

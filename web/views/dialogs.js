@@ -6,6 +6,7 @@ import { newestPicture } from "../model/select_pictures.js";
 import { boardView, draftFormView } from "./board.js";
 import { chooseView } from "./choose.js";
 import { forkView } from "./fork.js";
+import { moreView } from "./more.js";
 import { changesTable } from "./parts.js";
 import { buttons, dialog } from "./dialog.js";
 import { viewerView } from "./viewer.js";
@@ -18,6 +19,7 @@ export function overlaysView(tools, model) {
   const open = [];
   if (model.viewer && model.jobs[model.viewer.job_id]) open.push(viewerView(tools, model, model.viewer));
   if (model.fork && model.jobs[model.fork.job_id]) open.push(forkView(tools, model, model.fork));
+  if (model.more && model.jobs[model.more.job_id]) open.push(moreView(tools, model.more));
   if (model.draftForm) open.push(draftFormView(tools, model, model.draftForm));
   if (model.board) open.push(boardView(tools, model, model.board));
   if (model.choosing) open.push(chooseView(tools, model, model.choosing));

@@ -8,6 +8,7 @@ import { canFork, canRewind } from "../model/select_travel.js";
 import { isLeftOver } from "../model/reducer_travel.js";
 import { differencesView, relatives } from "./compare.js";
 import { dialog } from "./dialog.js";
+import { finderView, findings, keysOfFinder } from "./finder.js";
 import { icon, stateMark } from "./icons.js";
 import { marks } from "./parts.js";
 import { takeNote, travelButtons } from "./travel.js";
@@ -25,7 +26,7 @@ export function viewerView(tools, model, viewer) {
   const frames = chosenFrame(model, job, viewer.node_id ?? job.node_id, viewer.step);
   const { all, at, shown } = frames;
   const does = doings(tools, model, job, viewer, frames);
-  const onKeydown = (/** @type {KeyboardEvent} */ event) => press(event, keysOf(does, at));
+  const onKeydown = (/** @type {KeyboardEvent} */ event) => press(event, keysOf(viewer, does, at));
   return dialog(
     "viewer",
     t("viewer.title"),
@@ -39,12 +40,14 @@ export function viewerView(tools, model, viewer) {
         h("span", { class: "midrun-viewer-label", "aria-live": "polite" }, viewerLabel(tools, job, shown)),
         travelButtons(tools, model, job, shown, true),
         tool("compare", t("viewer.compare"), does.compare, viewer.compare !== null),
+        tool("find", t("find.open"), does.find.begin, viewer.find !== null, does.find.possible),
         viewer.compare !== null && comparison(tools, model, job, all, viewer, does.change),
         tool("fit", t("viewer.fit"), does.fit, viewer.zoom === 0),
         tool("minus", t("viewer.out"), () => does.zoom(-1)),
         tool("plus", t("viewer.in"), () => does.zoom(1)),
         tool("close", t("viewer.close"), does.close),
       ),
+      finderView(tools, viewer, shown, does.find),
       h(
         "div",
         { key: "middle", class: "midrun-viewer-middle" },
@@ -64,7 +67,9 @@ export function viewerView(tools, model, viewer) {
  * @param {Tools} tools @param {Model} model @param {Job} job @param {Viewer} viewer
  * @param {ReturnType<typeof chosenFrame>} frames
  */
-function doings({ dispatch, actions }, model, job, viewer, { all, newest, at, shown }) {
+function doings(tools, model, job, viewer, frames) {
+  const { dispatch, actions } = tools;
+  const { all, newest, at, shown } = frames;
   const id = job.job_id;
   const change = (/** @type {Partial<Viewer>} */ changed) => dispatch({ type: "viewer", ...changed });
   return {
@@ -85,11 +90,12 @@ function doings({ dispatch, actions }, model, job, viewer, { all, newest, at, sh
     goOn: () => (verbs(job).pause ? actions.pause(id) : verbs(job).resume ? actions.resume(id) : undefined),
     rewind: () => shown && canRewind(job, shown) && actions.rewind(id, shown.step, shown.node_id),
     fork: () => shown && canFork(job, shown) && actions.askToFork(id, shown.step, shown.node_id),
+    find: findings(tools, job, viewer, frames, change),
   };
 }
 
-/** @param {Doings} does @param {number} at @returns {Record<string, () => any>} */
-const keysOf = (does, at) => ({
+/** @param {Viewer} viewer @param {Doings} does @param {number} at @returns {Record<string, () => any>} */
+const keysOf = (viewer, does, at) => ({
   ArrowLeft: () => does.go(at - 1),
   ArrowRight: () => does.go(at + 1),
   Home: () => does.go(0),
@@ -98,19 +104,22 @@ const keysOf = (does, at) => ({
   c: does.compare,
   r: does.rewind,
   f: does.fork,
+  b: does.find.begin,
   1: does.fit,
   "+": () => does.zoom(1),
   "=": () => does.zoom(1),
   "-": () => does.zoom(-1),
+  ...(viewer.find ? keysOfFinder(does.find) : {}),
 });
 
 /** @param {KeyboardEvent} event @param {Record<string, () => any>} keys */
 function press(event, keys) {
   const target = /** @type {HTMLElement} */ (event.target);
   const field = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
+  const its = field && event.key.length > 1 && event.key !== "Escape";
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (event.key === " " && target instanceof HTMLButtonElement) return; // which it presses
-  if (!act || event.ctrlKey || event.metaKey || event.altKey || (field && event.key.length > 1)) return;
+  if (!act || event.ctrlKey || event.metaKey || event.altKey || its) return;
   event.preventDefault();
   act();
 }
@@ -123,8 +132,8 @@ function firstComparison(model, job, all, at) {
   return id === undefined ? null : { job: id };
 }
 
-/** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] */
-function tool(picture, label, act, pressed) {
+/** @param {string} picture @param {string} label @param {() => any} act @param {boolean} [pressed] @param {boolean} [enabled] */
+function tool(picture, label, act, pressed, enabled = true) {
   return h(
     "button",
     {
@@ -135,6 +144,7 @@ function tool(picture, label, act, pressed) {
       "aria-label": label,
       title: label,
       "aria-pressed": pressed === undefined ? undefined : String(pressed),
+      "aria-disabled": enabled ? undefined : "true",
       onClick: act,
     },
     icon(picture),

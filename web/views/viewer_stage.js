@@ -15,7 +15,7 @@ import { relativeName } from "./travel.js";
  */
 export function viewerStage(tools, model, viewer, all, shown, change) {
   const job = model.jobs[viewer.job_id];
-  const src = shownUrl(model, job, shown, viewer.step !== null);
+  const src = withQuality(viewer, shownUrl(model, job, shown, viewer.step !== null));
   return h(
     "div",
     {
@@ -27,6 +27,11 @@ export function viewerStage(tools, model, viewer, all, shown, change) {
       ? framed(tools, model, viewer, all, shown, src, change)
       : h("p", { class: "midrun-empty" }, tools.t("picture.none")),
   );
+}
+
+/** A step that is looked for is decoded as well as can be. @param {Viewer} viewer @param {string | null} src */
+function withQuality({ find }, src) {
+  return src && find?.full ? `${src.split("&v=")[0]}&quality=full` : src;
 }
 
 /** What the picture shows, in words. @param {Tools} tools @param {Job} job @param {Frame | undefined} shown */
@@ -60,6 +65,7 @@ function framed(tools, model, viewer, all, shown, src, change) {
       src: url(src),
       alt: viewerLabel(tools, job, shown),
       draggable: "false",
+      onError: () => viewer.find?.full && change({ find: { ...viewer.find, full: false } }),
       onLoad: () => shown?.made === null && actions.previews(job.job_id),
     }),
     beside(tools, model, viewer, all, change),
