@@ -66,7 +66,8 @@ def _prompt(comfy: Comfy, steps: int) -> float:
     """Seconds from the prompt's start to its end, by ComfyUI's own messages."""
     seed = RANDOM.randrange(2**32)  # nothing is to come from ComfyUI's cache
     given: dict[str, Any] = {"latent": {"size": 64}, "cfg": 1.0, "preview": {"method": "none"}}
-    graph = graphs.base(steps=steps, seed=seed, key=str(seed), probe={"seconds": STEP_S}, **given)
+    probe = {"seconds": STEP_S, "hollow": True}
+    graph = graphs.base(steps=steps, seed=seed, key=str(seed), probe=probe, **given)
     return prompt_seconds(comfy, graph)
 
 
