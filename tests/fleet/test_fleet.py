@@ -36,6 +36,7 @@ WORKERS, JOBS = int(os.environ.get("MIDRUN_FLEET_WORKERS", 4)), int(os.environ.g
 STEPS, EVALUATION_S = 8, 1.5
 KILL_EVERY_S, ACTORS_SHARE = 10.0, 0.3
 LONGEST_S = 1800
+pytestmark = pytest.mark.timeout(LONGEST_S + 300)
 
 
 class Fleet:
@@ -53,6 +54,7 @@ class Fleet:
             "MIDRUN_TEST_EVIDENCE": str(self.evidence),
         }
         self._environ |= {"RAY_TMPDIR": "/tmp", "RAY_DISABLE_IMPORT_WARNING": "1"}
+        self._environ["RAY_worker_niceness"] = "0"  # else what runs beside it takes all of a small machine
         self._environ.pop("RAY_ADDRESS")
 
     def ray(self, *arguments: str) -> None:
