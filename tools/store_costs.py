@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import graphs
-from harness import Comfy, free_port
+from harness import Comfy
 from measurements import Figures, prompt_seconds, quarters
 from s3 import PACKAGES, S3
 
@@ -38,11 +38,8 @@ def store_cost(base: Path, quick: bool) -> Figures:
         for comfy in servers.values():
             _prompt(comfy.start(), 3)
         turns = [_turn(servers) for _ in range(FEW if quick else PAIRS)]
-        figures = {
-            name: quarters([turn[name] / turn["none"] for turn in turns])
-            for name in turns[0]
-            if name != "none"
-        }
+        names = ("again", *(name for name in servers if name != "none"))
+        figures = {name: quarters([turn[name] / turn["none"] for turn in turns]) for name in names}
         if s3:
             figures["s3_cut_off"] = _cut_off(servers, s3, 1 if quick else 3)
     finally:
