@@ -297,6 +297,20 @@ def test_a_claim_that_was_made_without_an_answer_is_this_servers(servers: Any) -
     assert other.take().step == 3
 
 
+def test_a_servers_end_waits_little_for_a_store_that_does_not_answer(
+    servers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, never = servers("one"), threading.Event()
+    one.home.job()
+    one.sent()
+    monkeypatch.setattr(one.store.remote._fs, "rm_file", lambda path: never.wait(60), raising=False)
+    began = time.monotonic()
+    one.mirror.end()
+    took = time.monotonic() - began
+    never.set()
+    assert took < one.store.look_s
+
+
 def test_few_objects_are_sent_and_none_twice(servers: Any) -> None:
     one = servers("one")
     job = one.home.job()
