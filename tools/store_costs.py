@@ -7,9 +7,10 @@ s3fs and moto[server] are installed.
 from __future__ import annotations
 
 import random
-import statistics
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,23 @@ RANDOM = random.Random(31)
 
 
 def store_cost(base: Path, quick: bool) -> Figures:
-    """Prompts of 60 steps of 100 ms, watched, with a store to the same without one; 512x512.
+    """Prompts of 60 steps of 100 ms, watched, with a store to the same without one at the same time; 512x512.
 
-    Medians of the ratios within the pairs; again: of the same twice, which is what the machine adds;
-    s3_cut_off: of 450 steps, of which the store does not answer for 30 seconds; warned: jobs that told of it
+    Medians of the ratios; again: of another server without one, which is what the machine adds;
+    *_cut_off: of 450 steps, of which S3 does not answer for 30 seconds; warned: jobs that told of it
     """
     s3 = S3(base) if PACKAGES else None
-    told = {"none": {}, "file": {"MIDRUN_STORE": f"file://{(base / 'store').as_posix()}"}}
+    told = {"none": {}, "again": {}, "file": {"MIDRUN_STORE": f"file://{(base / 'store').as_posix()}"}}
     told |= {"s3": s3.told} if s3 else {}
     servers = {name: Comfy(base / name, environ=environ) for name, environ in told.items()}
     try:
         for comfy in servers.values():
             _prompt(comfy.start(), 3)
-        turns = [_turn(servers) for _ in range(FEW if quick else PAIRS)]
-        names = ("again", *(name for name in servers if name != "none"))
-        figures = {name: quarters([turn[name] / turn["none"] for turn in turns]) for name in names}
+        figures = _ratios([_turn(servers, STEPS) for _ in range(FEW if quick else PAIRS)])
         if s3:
-            figures["s3_cut_off"] = _cut_off(servers, s3, 1 if quick else 3)
+            turns, warned = zip(*[_cut_off(servers, s3) for _ in range(FEW)], strict=True)
+            cut = {f"{name}_cut_off": told for name, told in _ratios(turns).items()}
+            figures |= cut | {"warned": {"jobs": sum(warned), "of": FEW}}
     finally:
         for comfy in servers.values():
             comfy.stop()
@@ -50,10 +51,16 @@ def store_cost(base: Path, quick: bool) -> Figures:
     return figures
 
 
-def _turn(servers: dict[str, Comfy]) -> dict[str, float]:
-    turns = [*servers.items(), ("again", servers["none"])]
-    RANDOM.shuffle(turns)
-    return {name: _prompt(comfy, STEPS) for name, comfy in turns}
+def _turn(servers: dict[str, Comfy], steps: int) -> dict[str, float]:
+    """At the same time: what else the machine does then takes as much from each."""
+    with ThreadPoolExecutor(len(servers)) as pool:
+        took = pool.map(lambda comfy: _prompt(comfy, steps), servers.values())
+        return dict(zip(servers, took, strict=True))
+
+
+def _ratios(turns: Sequence[dict[str, float]]) -> Figures:
+    names = [name for name in turns[0] if name != "none"]
+    return {name: quarters([turn[name] / turn["none"] for turn in turns]) for name in names}
 
 
 def _prompt(comfy: Comfy, steps: int) -> float:
@@ -64,23 +71,16 @@ def _prompt(comfy: Comfy, steps: int) -> float:
     return prompt_seconds(comfy, graphs.base(steps=steps, seed=seed, key=str(seed), probe=probe, **given))
 
 
-def _cut_off(servers: dict[str, Comfy], s3: S3, tries: int) -> Figures:
-    tried = [_tried(servers["none"], servers["s3"], s3) for _ in range(tries)]
-    ratios = {name: [one[name] / one["none"] for one in tried] for name in ("again", "s3")}
-    medians = {name: round(statistics.median(several), 4) for name, several in ratios.items()}
-    warned = sum(one["warned"] for one in tried)
-    return {"median": medians["s3"], "again": medians["again"], "tries": tries, "warned": warned}
-
-
-def _tried(plain: Comfy, shared: Comfy, s3: S3) -> dict[str, float]:
-    tried = {"none": _prompt(plain, LONG)}
+def _cut_off(servers: dict[str, Comfy], s3: S3) -> tuple[dict[str, float], bool]:
+    """The turn, and whether the job that is sent to S3 warned."""
     cut = threading.Thread(target=_cut, args=(s3,))
     cut.start()
-    tried["s3"] = _prompt(shared, LONG)
+    turn = _turn(servers, LONG)
     cut.join()
+    shared = servers["s3"]
     job_id = shared.get("/midrun/jobs")["jobs"][0]["job_id"]
     kinds = [event["kind"] for event in shared.get(f"/midrun/jobs/{job_id}/events")["events"]]
-    return tried | {"again": _prompt(plain, LONG), "warned": "not_in_store" in kinds}
+    return turn, "not_in_store" in kinds
 
 
 def _cut(s3: S3) -> None:
