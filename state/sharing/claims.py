@@ -119,9 +119,9 @@ class Claims:
     def beat(self, remote: Remote) -> None:
         remote.put(f"{BEATS}/{self.me.life}", json.dumps({"beat": uuid.uuid4().hex}).encode())
 
-    def end(self, remote: Remote) -> None:
+    def end(self, remote: Remote, within_s: float) -> None:
         """In order: nobody has to wait for this server's silence."""
-        remote.delete([f"{BEATS}/{self.me.life}"])
+        remote.delete([f"{BEATS}/{self.me.life}"], within_s)
 
     def lives(self, remote: Remote, life: str, wait: bool = False) -> bool | None:
         """None while that cannot be told yet; wait: until it beats once more or was silent for too long."""

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 0.5  # between two turns, so that what belongs together is sent together
 SHARE = 0.01  # of the interpreter's time that this may take from the sampler
 AGAIN_S = 0.2  # between two attempts while somebody waits for it
-END_S = 2.0  # that its end waits for what is being sent
+END_S = 2.0  # that its end waits for what is being sent, and for the store to be told
 LONGEST_S = 30.0  # between two turns, while the store does not answer or after one that cost much
 
 
@@ -146,7 +146,7 @@ class Mirror:
             thread.join(END_S)
         if self._remote is not None:
             try:
-                self.claims.end(self._remote)
+                self.claims.end(self._remote, END_S)
             except Unreachable as error:
                 log.warning("Midrun: the store was not told that this server ends: %s", error)
 

@@ -120,12 +120,12 @@ class Remote:
             return False
         return True
 
-    def delete(self, names: Iterable[str]) -> None:
-        """What is not there any more is no matter."""
+    def delete(self, names: Iterable[str], seconds: float | None = None) -> None:
+        """What is not there any more is no matter. seconds: for each"""
         for name in names:
             path = self._path(name)
             try:
-                within(self.look_s, lambda path=path: self._fs.rm_file(path))
+                within(seconds or self.look_s, lambda path=path: self._fs.rm_file(path))
             except FileNotFoundError:
                 continue
 

@@ -23,7 +23,7 @@ from ..surroundings import Surroundings
 from .claims import Claim, Claims
 from .manifest import Manifest, Piece, digest_of, packed
 from .newness import changed_since
-from .remote import Remote
+from .remote import Remote, Unreachable
 from .retries import made_in
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ class Mirrored:
     """What the store has of a job. files: with the mark that each had on the disk
 
     foreign: the store has another job of that id, or another server took this one over
+    doubted: what was written under the claim had no answer, and may still land at any time
     """
 
     job: Job
@@ -47,6 +48,7 @@ class Mirrored:
     shown: tuple[float, dict[str, Any]] = (0.0, {})  # when, what
     deleted: bool = False
     foreign: bool = False
+    doubted: bool = False
     troubled: bool = False
 
 
@@ -74,7 +76,7 @@ class Sender:
             clear(remote, known.key, known.claim, known.manifest)
             return False
         manifest, lags = self._manifest(remote, known, view)
-        remote.put(_manifest_name(known), manifest.to_bytes())
+        self._tell(remote, known, manifest)
         was, now = graphs_of(known.key, known.manifest), graphs_of(known.key, manifest)
         for name in sorted(now - was):
             remote.put(name, b"")
@@ -93,8 +95,8 @@ class Sender:
             if known.foreign:
                 return False
             if known.claim is not None:
-                if self._claims.is_overtaken(remote, known.key, known.claim):
-                    self._lose(remote, known)
+                if known.doubted or self._claims.is_overtaken(remote, known.key, known.claim):
+                    self._renew(remote, known)
                 return not known.foreign
             self._claims.beat(remote)
             self._claim(remote, known)
@@ -116,6 +118,25 @@ class Sender:
         elif before is None or before.owner.home == self._claims.me.home:
             number = 1 if before is None else before.number + 1
             known.claim = self._claims.create(remote, known.key, number)
+
+    def _renew(self, remote: Remote, known: Mirrored) -> None:
+        """The next claim, so that nobody reads what was written under this one and lands late."""
+        claim = known.claim
+        assert claim is not None
+        mine = self._claims.create(remote, known.key, claim.number + 1) if known.doubted else None
+        if mine is None:
+            mine = self._claims.newest(remote, known.key)
+        if mine is None or mine.owner.life != self._claims.me.life:
+            self._lose(remote, known)
+        else:
+            known.claim, known.doubted = mine, False
+
+    def _tell(self, remote: Remote, known: Mirrored, manifest: Manifest) -> None:
+        try:
+            remote.put(_manifest_name(known), manifest.to_bytes())
+        except Unreachable:
+            known.doubted = True
+            raise
 
     def _lose(self, remote: Remote, known: Mirrored) -> None:
         newest = self._claims.newest(remote, known.key)

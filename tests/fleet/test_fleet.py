@@ -33,9 +33,10 @@ if RAY_PYTHON is None:
     )
 PYTHON = RAY_PYTHON or sys.executable
 WORKERS, JOBS = int(os.environ.get("MIDRUN_FLEET_WORKERS", 4)), int(os.environ.get("MIDRUN_FLEET_JOBS", 40))
-STEPS, EVALUATION_S = 8, 1.5
+STEPS, EVALUATION_S, LONG_S = 8, 1.5, 5.0
 KILL_EVERY_S, ACTORS_SHARE = 10.0, 0.3
 LONGEST_S = 1800
+pytestmark = pytest.mark.timeout(LONGEST_S + 300)
 
 
 class Fleet:
@@ -53,6 +54,7 @@ class Fleet:
             "MIDRUN_TEST_EVIDENCE": str(self.evidence),
         }
         self._environ |= {"RAY_TMPDIR": "/tmp", "RAY_DISABLE_IMPORT_WARNING": "1"}
+        self._environ["RAY_worker_niceness"] = "0"  # else what runs beside it takes all of a small machine
         self._environ.pop("RAY_ADDRESS")
 
     def ray(self, *arguments: str) -> None:
@@ -158,7 +160,10 @@ def test_jobs_go_on_after_a_pause_a_drain_and_a_new_driver(
     fleet: Fleet, comfy: Comfy, tmp_path: Path
 ) -> None:
     numbers = range(1000, 1000 + WORKERS)
-    ids = {number: submit(fleet, tmp_path, number) for number in numbers}
+    with ThreadPoolExecutor() as pool:  # so that the first is still at work when the last begins
+        ids = dict(
+            zip(numbers, pool.map(lambda one: submit(fleet, tmp_path, one, LONG_S), numbers), strict=True)
+        )
     at_work = fleet.until(lambda status: status["jobs"]["running"] == WORKERS, "all to be at work")
     assert at_work["jobs"]["queued"] == 0
     paused = ids[1000]
@@ -209,10 +214,10 @@ class Chaos:
         return told + f"memory of an actor at most {self.most >> 20} MiB, of Ray at the end: {self.processes}"
 
 
-def submit(fleet: Fleet, place: Path, number: int) -> str:
+def submit(fleet: Fleet, place: Path, number: int, seconds: float = EVALUATION_S) -> str:
     """A job with a key of its own, by which its evaluations are told from others."""
     file = place / f"job-{number}.json"
-    file.write_text(json.dumps(graph(number)))
+    file.write_text(json.dumps(graph(number, seconds=seconds)))
     return fleet("submit", str(file)).strip()
 
 

@@ -28,6 +28,7 @@ from midrun.state.sharing.retries import Retries
 from midrun.state.sharing.shared import Shared
 from midrun.state.states import AbortMode, PauseReason, QueuePolicy, State
 from midrun.state.store.orphans import orphans
+from midrun.state.workflow.edits import Edit, changed
 from test_job import enter
 from two_homes import GRAPH, JOB, NODE, RNG, STEPS, Home
 
@@ -52,6 +53,7 @@ class Cut:
     def __init__(self, url: str) -> None:
         self.remote = Remote(url)
         self.cut = False
+        self.unanswered = ""  # a put of what is named so
         self.puts = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -60,7 +62,7 @@ class Cut:
             return found
 
         def call(*given: Any) -> Any:
-            if self.cut:
+            if self.cut or (name == "put" and self.unanswered == given[0]):
                 raise Unreachable("the test cut it off")
             self.puts += name == "put"
             return found(*given)
@@ -264,6 +266,49 @@ def test_a_store_that_is_cut_off_is_told_and_catches_up(servers: Any) -> None:
     assert "not_in_store" not in job.view().warnings
     one.crash()
     assert servers("other").take().evaluations == 3
+
+
+def test_what_lands_late_after_a_lost_connection_is_read_by_nobody(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    job = one.home.job()
+    one.sent()
+    manifest = f"jobs/{JOB}/claims/000001.json"
+    late = one.store.remote.get(manifest)
+    one.store.unanswered = manifest
+    job.edit(lambda history: changed(history, (NODE, "cfg"), Edit(4.0, 9.0)))
+    until(lambda: "not_in_store" in job.view().warnings, "the warning")
+    one.sent()
+    one.store.remote.put(manifest, late)  # as libraries do, which try for minutes
+    one.crash()
+    assert other.take().edits == job.view().edits
+
+
+def test_a_claim_that_was_made_without_an_answer_is_this_servers(servers: Any) -> None:
+    one, other = servers("one"), servers("other")
+    job = one.home.job()
+    one.sent()
+    one.claims.create(one.store.remote, JOB, 2)
+    job.note("more", {})
+    one.sent()
+    assert "taken_over" not in job.view().warnings
+    job.note("again", {})
+    one.sent()
+    one.crash()
+    assert other.take().step == 3
+
+
+def test_a_servers_end_waits_little_for_a_store_that_does_not_answer(
+    servers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, never = servers("one"), threading.Event()
+    one.home.job()
+    one.sent()
+    monkeypatch.setattr(one.store.remote._fs, "rm_file", lambda path: never.wait(60), raising=False)
+    began = time.monotonic()
+    one.mirror.end()
+    took = time.monotonic() - began
+    never.set()
+    assert took < one.store.look_s
 
 
 def test_few_objects_are_sent_and_none_twice(servers: Any) -> None:

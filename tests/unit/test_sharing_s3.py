@@ -19,6 +19,7 @@ TESTS = [
     test_sharing.test_an_overtaken_owner_is_read_by_nobody_and_may_not_resume,
     test_sharing.test_of_many_at_once_one_gets_a_job,
     test_sharing.test_a_store_that_is_cut_off_is_told_and_catches_up,
+    test_sharing.test_what_lands_late_after_a_lost_connection_is_read_by_nobody,
     test_sharing.test_few_objects_are_sent_and_none_twice,
     test_sharing.test_nothing_is_left_of_a_job_that_is_over_or_deleted,
     test_sharing.test_a_drain_pauses_sends_and_lets_go,
