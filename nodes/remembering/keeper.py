@@ -21,6 +21,7 @@ from ...state.recording.recording import Recording
 from .encoding import Encoder, Unkeepable
 from .giving_back import LOST, NOTHING, give_back, put_back
 from .kinds import PartKind, kind_of
+from .left_over import left_over
 from .parts import Kept, OnHost, Writing, is_worn, worn
 from .picture import Looking, Snapshot, is_same, leads_on
 from .roots import Roots
@@ -143,6 +144,10 @@ class Keeper:
         for key in {*now.changed, *self._unsteady, *self._known}:
             began, place = self._began.places[key], now.places[key]
             changed = self._before.get(began.address)
+            if changed is None and (left := left_over(began, place, self._began, now)) is not None:
+                changed = self._before[began.address] = self._beside(left)
+                self._known.add(key)
+                grown = True
             for slot in [*began.slots, *(one for one in place.slots if one not in began.slots)]:
                 then, new = began.slots.get(slot, NOTHING), place.slots.get(slot, NOTHING)
                 same = then is not NOTHING and is_same(then, self._began, new, now)
@@ -152,11 +157,9 @@ class Keeper:
                 known = changed is not None and name in changed
                 if same and not known:
                     continue
-                if not known:
-                    changed = self._before.setdefault(began.address, {})
+                if changed is not None and not known:
                     changed[name] = self._told(then, self._beginning)
                     grown = True
-                    self._known.add(key)
                     self._release(began, slot, then)
                 told = self._told(new, encoder)
                 changes.setdefault(began.address, {})[name] = told
@@ -166,6 +169,12 @@ class Keeper:
         if grown:
             self._remember_beginning(self._later)
         return changes
+
+    def _beside(self, slots: dict[Any, Any]) -> dict[str, Any]:
+        """What was left over, as it is told."""
+        encoder = self._beginning
+        told = {json.dumps(encoder.slot(slot)): self._told(one, encoder) for slot, one in slots.items()}
+        return {name: one for name, one in told.items() if one != LOST}
 
     def _know(self, addresses: Iterable[str]) -> None:
         """What is there changed in an earlier attempt."""
