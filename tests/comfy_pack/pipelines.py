@@ -17,6 +17,13 @@ TINY_UNET = {
     "attention_head_dim": 8,
     "norm_num_groups": 8,
 }
+TINY_VAE = {
+    "block_out_channels": (8, 8, 8, 8),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "norm_num_groups": 8,
+    "latent_channels": 4,
+}
 TINY_DIT = {
     "num_attention_heads": 2,
     "attention_head_dim": 8,
@@ -36,6 +43,8 @@ SCHEDULERS = {
     "heun": ("HeunDiscreteScheduler", {}),
     "pndm": ("PNDMScheduler", {}),
     "lcm": ("LCMScheduler", {}),
+    "ddim v": ("DDIMScheduler", {"prediction_type": "v_prediction", "clip_sample": False}),
+    "unipc flow": ("UniPCMultistepScheduler", {"prediction_type": "flow_prediction", "use_flow_sigmas": True}),
     "dpm sde": ("DPMSolverSDEScheduler", {}),
 }
 
@@ -69,10 +78,11 @@ class TestPipeline:
         network = diffusers.UNet2DConditionModel(**TINY_UNET)
         network.conv_in = torch.nn.Sequential(gate, network.conv_in)
         network.conv_out = torch.nn.Sequential(network.conv_out, count)
-        parts = ("vae", "text_encoder", "tokenizer", "safety_checker", "feature_extractor")
+        parts = ("text_encoder", "tokenizer", "safety_checker", "feature_extractor")
         nothing = dict.fromkeys(parts) | {"requires_safety_checker": False}
         scheduler = diffusers.DDIMScheduler(clip_sample=False, steps_offset=1)
-        pipeline = diffusers.StableDiffusionPipeline(unet=network.eval(), scheduler=scheduler, **nothing)
+        made = {"unet": network.eval(), "vae": diffusers.AutoencoderKL(**TINY_VAE), "scheduler": scheduler}
+        pipeline = diffusers.StableDiffusionPipeline(**made, **nothing)
         if compiled:
             pipeline.unet = torch.compile(pipeline.unet, backend="eager")
         return (pipeline,)

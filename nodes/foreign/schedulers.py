@@ -1,0 +1,179 @@
+"""What a scheduler of diffusers tells of its network's answers: how they and the sample make a `denoised`.
+
+Plain torch; ComfyUI's worker thread. Only what a scheduler says of itself counts; else Unknown is raised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+NOISE, SAMPLES = "epsilon", ("sample", "original_sample")
+VELOCITY, FLOW = "v_prediction", "flow_prediction"
+LEARNED = ("learned", "learned_range")  # then a network answers with a variance, too
+NEAR = 0.05  # how far a sigma may be, by its logarithm, from that of the time step it stands beside: it is rounded
+
+
+class Unknown(Exception):
+    """No `denoised` can be computed; the message says why, as a part of a sentence."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """denoised = of_sample * sample + of_answer * answer, each value held within `bound` of 0.
+
+    with_variance: the answer has twice the channels of the sample, of which the first half counts
+    """
+
+    of_sample: float
+    of_answer: float
+    bound: float | None = None
+    with_variance: bool = False
+
+    def denoised(self, sample: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+        """In float32. sample: as the network was asked, scaled where the scheduler scales it"""
+        found = self.of_answer * answer.to(torch.float32)
+        if self.of_sample:  # what a sample is that counts for nothing may be infinite
+            found = found + self.of_sample * sample.to(torch.float32)
+        return found if self.bound is None else found.clamp(-self.bound, self.bound)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Of one time step in a schedule. stepped: differs once the scheduler went on, also at the same time step"""
+
+    index: int
+    stepped: tuple[Any, ...]
+
+
+def is_scheduler(value: Any) -> bool:
+    """Whether it is made as those of diffusers are, and says how its network answers.
+
+    What else may be at hand in a node is not asked for anything: its class tells.
+    """
+    if not all(callable(getattr(type(value), name, None)) for name in ("step", "set_timesteps")):
+        return False
+    told = isinstance(getattr(value, "config", None), Mapping) and hasattr(value, "timesteps")
+    return told and _prediction(value) is not None
+
+
+class Schedule:
+    """Of one scheduler, whose state is read as the loop goes on."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+        self._read: tuple[Any, list[float]] = None, []  # its time steps, as they were read from the device
+
+    def place(self, asked: torch.Tensor) -> Place:
+        """Where that time step, one or more equal numbers, stands. Raises Unknown."""
+        times = self._times()
+        if not asked.numel() or bool((asked != asked.flatten()[0]).any()):
+            raise Unknown("its network is asked at several time steps at once")
+        found = [index for index, time in enumerate(self._as(asked, times)) if time]
+        now = getattr(self._scheduler, "step_index", None)
+        if isinstance(now, int):  # it tells where it stands
+            found = [index for index in found if index == now]
+        if not found or len({times[index] for index in found}) > 1:
+            raise Unknown("its network is asked at time steps that its scheduler does not know")
+        return Place(found[0], (now, getattr(self._scheduler, "counter", None)))
+
+    def formula(self, place: Place) -> Formula:
+        """Of the answer to what is asked there. Raises Unknown."""
+        config, kind = self._scheduler.config, _prediction(self._scheduler)
+        variance = config.get("variance_type") in LEARNED
+        bound = float(config.get("clip_sample_range") or 1.0) if config.get("clip_sample") else None
+        if config.get("sigma_data") is not None:
+            raise Unknown("its scheduler preconditions what its network answers")
+        if kind in SAMPLES:
+            return Formula(0.0, 1.0, bound, variance)
+        if kind == FLOW:
+            return Formula(1.0, self._end() - self._flow_sigma(place.index), bound, variance)
+        if config.get("use_flow_sigmas") or kind not in (NOISE, VELOCITY):
+            raise Unknown(f"its scheduler's prediction type, {kind}, is not one that Midrun knows")
+        sigma = self._sigma(place.index)
+        alpha = 1.0 / math.sqrt(1.0 + sigma * sigma)  # the sample is alpha * denoised + alpha * sigma * noise
+        if kind == NOISE:
+            return Formula(1.0 / alpha, -sigma, bound, variance)
+        return Formula(alpha, -alpha * sigma, bound, variance)
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _times(self) -> list[float]:
+        """Read once: they may lie on the device."""
+        held, times = self._read
+        now = self._scheduler.timesteps
+        if held is not now:
+            times = torch.as_tensor(now).flatten().tolist()
+            self._read = now, times
+        return times
+
+    def _as(self, asked: torch.Tensor, times: list[float]) -> list[bool]:
+        """Which of them it is: as they are, or as shares of all, in the precision of what is asked."""
+        one, trained = asked.flatten()[0], self._scheduler.config.get("num_train_timesteps") or 1
+        exact = torch.tensor(times, dtype=torch.float64)
+        known = exact.to(asked.dtype)
+        same = known == one
+        if not bool(same.any()) and asked.is_floating_point():
+            same = (known / trained == one) | ((exact / trained).to(asked.dtype) == one)
+        return same.tolist()
+
+    def _beside(self, index: int) -> float | None:
+        """The sigma in the place of that time step, where there is one for each and one more for the end."""
+        sigmas = getattr(self._scheduler, "sigmas", None)
+        if sigmas is None or len(sigmas) != len(self._times()) + 1:
+            return None
+        return float(sigmas[index])
+
+    def _end(self) -> float:
+        sigmas = getattr(self._scheduler, "sigmas", None)
+        return 0.0 if sigmas is None else float(sigmas[-1])
+
+    def _flow_sigma(self, index: int) -> float:
+        found = self._beside(index)
+        if found is None:
+            raise Unknown("its scheduler has no sigma for each of its time steps")
+        return found
+
+    def _sigma(self, index: int) -> float:
+        """That of the schedule; where it stands beside another time step, that at which the network is trained."""
+        found, trained = self._beside(index), self._trained_sigma(self._times()[index])
+        if found is not None and found > 0 and (trained is None or abs(math.log(found / trained)) < NEAR):
+            return found
+        if trained is None:
+            raise Unknown("its scheduler does not tell the noise level of its time steps")
+        return trained
+
+    def _trained_sigma(self, time: float) -> float | None:
+        """None where time steps do not count those at which it was trained."""
+        products = getattr(self._scheduler, "alphas_cumprod", None)
+        if products is None or self._scheduler.config.get("timestep_type") == "continuous":
+            return None
+        below = math.floor(time)
+        if below < 0 or math.ceil(time) >= len(products):
+            return None
+        share = time - below
+        logs = [_log_sigma(float(products[at])) for at in (below, math.ceil(time))]
+        return math.exp((1 - share) * logs[0] + share * logs[1])
+
+
+def _prediction(scheduler: Any) -> str | None:
+    """Flow matching schedulers of diffusers have one prediction type, and do not name it."""
+    told = scheduler.config.get("prediction_type")
+    if isinstance(told, str):
+        return told
+    kinds = type(scheduler).__mro__
+    matching = any(one.__name__.startswith("FlowMatch") and _is_diffusers(one) for one in kinds)
+    return FLOW if matching else None
+
+
+def _is_diffusers(kind: type) -> bool:
+    return kind.__module__.split(".")[0] == "diffusers"
+
+
+def _log_sigma(product: float) -> float:
+    product = min(max(product, 1e-20), 1.0 - 1e-12)
+    return 0.5 * math.log((1.0 - product) / product)
