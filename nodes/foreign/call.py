@@ -219,7 +219,7 @@ class LoopCall:
 
         Neither, where the node shows its steps.
         """
-        name = f"Node {self.inputs.display_id}"
+        name = f"node {self.inputs.display_id}"
         if told is not None and done.live:
             try:
                 shown = told.shown()

@@ -1,4 +1,4 @@
-"""The `denoised` of the steps of a loop that shows none: from what its network was asked and what it answered.
+"""The `denoised` of the steps of a loop that shows none, from what its network was asked and answered.
 
 Noted on ComfyUI's worker thread, computed elsewhere. Where a scheduler does not tell how, there is none.
 """
@@ -67,7 +67,7 @@ class Estimate:
         """answers: the conditional one, then the unconditional one, as far as there are several"""
         answer, known = answers[0], len(answers) == 1
         if len(answers) == 2 and self.scale is not None:
-            answer, known = guided(*answers, self.scale), True
+            answer, known = guided(answer, answers[1], self.scale), True
         return Shown(one.formula.denoised(sample, answer), known)
 
 

@@ -15,7 +15,6 @@ import torch
 NOISE, SAMPLES = "epsilon", ("sample", "original_sample")
 VELOCITY, FLOW = "v_prediction", "flow_prediction"
 LEARNED = ("learned", "learned_range")  # then a network answers with a variance, too
-NEAR = 0.05  # how far a sigma may be, by its logarithm, from that of the time step it stands beside: it is rounded
 
 
 class Unknown(Exception):
@@ -44,7 +43,7 @@ class Formula:
 
 @dataclass(frozen=True)
 class Place:
-    """Of one time step in a schedule. stepped: differs once the scheduler went on, also at the same time step"""
+    """Of one time step in a schedule. stepped: is another once the scheduler went on, even at the same"""
 
     index: int
     stepped: tuple[Any, ...]
@@ -66,7 +65,7 @@ class Schedule:
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
-        self._read: tuple[Any, list[float]] = None, []  # its time steps, as they were read from the device
+        self._read: dict[str, tuple[Any, list[float]]] = {}  # its tensors, as they were read from the device
 
     def place(self, asked: torch.Tensor) -> Place:
         """Where that time step, one or more equal numbers, stands. Raises Unknown."""
@@ -91,7 +90,8 @@ class Schedule:
         if kind in SAMPLES:
             return Formula(0.0, 1.0, bound, variance)
         if kind == FLOW:
-            return Formula(1.0, self._end() - self._flow_sigma(place.index), bound, variance)
+            end = 1.0 if config.get("invert_sigmas") else 0.0  # the sigma without noise
+            return Formula(1.0, end - self._flow_sigma(place.index), bound, variance)
         if config.get("use_flow_sigmas") or kind not in (NOISE, VELOCITY):
             raise Unknown(f"its scheduler's prediction type, {kind}, is not one that Midrun knows")
         sigma = self._sigma(place.index)
@@ -102,14 +102,17 @@ class Schedule:
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _times(self) -> list[float]:
-        """Read once: they may lie on the device."""
-        held, times = self._read
-        now = self._scheduler.timesteps
+    def _numbers(self, name: str) -> list[float]:
+        """Those of a tensor of the scheduler; empty without it."""
+        now = getattr(self._scheduler, name, None)
+        held, numbers = self._read.get(name, (None, []))
         if held is not now:
-            times = torch.as_tensor(now).flatten().tolist()
-            self._read = now, times
-        return times
+            numbers = torch.as_tensor(now).flatten().tolist()
+            self._read[name] = now, numbers
+        return numbers
+
+    def _times(self) -> list[float]:
+        return self._numbers("timesteps")
 
     def _as(self, asked: torch.Tensor, times: list[float]) -> list[bool]:
         """Which of them it is: as they are, or as shares of all, in the precision of what is asked."""
@@ -123,14 +126,8 @@ class Schedule:
 
     def _beside(self, index: int) -> float | None:
         """The sigma in the place of that time step, where there is one for each and one more for the end."""
-        sigmas = getattr(self._scheduler, "sigmas", None)
-        if sigmas is None or len(sigmas) != len(self._times()) + 1:
-            return None
-        return float(sigmas[index])
-
-    def _end(self) -> float:
-        sigmas = getattr(self._scheduler, "sigmas", None)
-        return 0.0 if sigmas is None else float(sigmas[-1])
+        sigmas = self._numbers("sigmas")
+        return sigmas[index] if len(sigmas) == len(self._times()) + 1 else None
 
     def _flow_sigma(self, index: int) -> float:
         found = self._beside(index)
@@ -139,24 +136,25 @@ class Schedule:
         return found
 
     def _sigma(self, index: int) -> float:
-        """That of the schedule; where it stands beside another time step, that at which the network is trained."""
-        found, trained = self._beside(index), self._trained_sigma(self._times()[index])
-        if found is not None and found > 0 and (trained is None or abs(math.log(found / trained)) < NEAR):
-            return found
-        if trained is None:
+        """That of the schedule; that at which the network is trained, where it is of another time step."""
+        time, found = self._times()[index], self._beside(index)
+        trained = self._trained_sigma(time)
+        if trained is None and not found:
             raise Unknown("its scheduler does not tell the noise level of its time steps")
-        return trained
+        if trained is None or not found:
+            return found or trained or 0.0
+        least, most = self._trained_sigma(time - 1) or 0.0, self._trained_sigma(time + 1) or math.inf
+        return found if least <= found <= most else trained  # time steps are rounded
 
     def _trained_sigma(self, time: float) -> float | None:
         """None where time steps do not count those at which it was trained."""
-        products = getattr(self._scheduler, "alphas_cumprod", None)
-        if products is None or self._scheduler.config.get("timestep_type") == "continuous":
+        products, below = self._numbers("alphas_cumprod"), math.floor(time)
+        if self._scheduler.config.get("timestep_type") == "continuous":
             return None
-        below = math.floor(time)
         if below < 0 or math.ceil(time) >= len(products):
             return None
         share = time - below
-        logs = [_log_sigma(float(products[at])) for at in (below, math.ceil(time))]
+        logs = [_log_sigma(products[at]) for at in (below, math.ceil(time))]
         return math.exp((1 - share) * logs[0] + share * logs[1])
 
 

@@ -117,13 +117,13 @@ NEVER_HELD: Warning = (
 )
 NOT_SHOWN: Warning = (
     "steps_not_shown",
-    "{} gives ComfyUI no preview of its steps, and Midrun cannot compute one, as {}. There are no pictures of "
-    "its steps.",
+    "There are no pictures of the steps of this job: {} gives ComfyUI no preview of them, and Midrun cannot "
+    "compute one, because {}.",
 )
 SHOWN_UNGUIDED: Warning = (
     "steps_shown_unguided",
-    "The pictures of {}'s steps show what its network answers to the prompt alone: Midrun does not know how "
-    "strongly that is guided away from the negative prompt.",
+    "The pictures of this job's steps show what the network answers to the prompt alone: the cfg of {} is not "
+    "known to Midrun.",
 )
 
 # Told anew if still true.

@@ -44,7 +44,10 @@ SCHEDULERS = {
     "pndm": ("PNDMScheduler", {}),
     "lcm": ("LCMScheduler", {}),
     "ddim v": ("DDIMScheduler", {"prediction_type": "v_prediction", "clip_sample": False}),
-    "unipc flow": ("UniPCMultistepScheduler", {"prediction_type": "flow_prediction", "use_flow_sigmas": True}),
+    "unipc flow": (
+        "UniPCMultistepScheduler",
+        {"prediction_type": "flow_prediction", "use_flow_sigmas": True},
+    ),
     "dpm sde": ("DPMSolverSDEScheduler", {}),
 }
 
