@@ -122,8 +122,8 @@ NOT_SHOWN: Warning = (
 )
 SHOWN_UNGUIDED: Warning = (
     "steps_shown_unguided",
-    "The pictures of this job's steps show what the network answers to the prompt alone: the cfg of {} is not "
-    "known to Midrun.",
+    "The pictures of this job's steps show what the network answers to the prompt alone: Midrun knows no cfg of "
+    "{}.",
 )
 
 # Told anew if still true.
