@@ -88,14 +88,15 @@ class LoopCall:
         self.networks: list[torch.nn.Module] = []  # that were asked
         self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended
+        self._unknown: str | None = None  # why none is computed
 
     def answer_to(self, asked: Asked) -> Any:
         """Raises Unwound where the job is not to go on, InputsChanged where it cannot, and Unrecordable."""
         put = question_of((asked.sample, asked.time))
         time = time_in(put)
+        self.estimates.asked(sample_in(put), number_in(time))
         self.end_step(moment_of(time))
         self._look_into(uncompiled(asked.network))
-        self.estimates.asked(sample_in(put), number_in(time))
         recorded = self.tape.next()
         if recorded is not None:
             return self._replayed(recorded, asked, put, _number(time))
@@ -220,14 +221,15 @@ class LoopCall:
         Neither, where the node shows its steps.
         """
         name = f"node {self.inputs.display_id}"
-        if told is not None and done.live:
+        self._unknown = unknown = self._unknown or unknown
+        if told is not None and unknown is None and done.live:
             try:
                 shown = told.shown()
                 done = replace(done, denoised=shown.denoised, own=shown.denoised, shown=True)
                 if not shown.guided:
                     self.job.warn(SHOWN_UNGUIDED, name)
             except Unknown as why:
-                unknown = str(why)
+                self._unknown = unknown = str(why)  # and the steps after it would be no better
         if unknown is not None and done.live and not done.shown:
             self.job.warn(NOT_SHOWN, name, unknown)
         self.entries.stepped(done)

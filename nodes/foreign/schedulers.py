@@ -25,11 +25,14 @@ class Unknown(Exception):
 class Formula:
     """denoised = of_sample * sample + of_answer * answer, each value held within `bound` of 0.
 
+    sigma: the noise level; spread: with which a sample is multiplied that a solver moves straight on
     with_variance: the answer has twice the channels of the sample, of which the first half counts
     """
 
     of_sample: float
     of_answer: float
+    sigma: float
+    spread: float
     bound: float | None = None
     with_variance: bool = False
 
@@ -83,22 +86,22 @@ class Schedule:
     def formula(self, place: Place) -> Formula:
         """Of the answer to what is asked there. Raises Unknown."""
         config, kind = self._scheduler.config, _prediction(self._scheduler)
-        variance = config.get("variance_type") in LEARNED
-        bound = float(config.get("clip_sample_range") or 1.0) if config.get("clip_sample") else None
         if config.get("sigma_data") is not None:
             raise Unknown("its scheduler preconditions what its network answers")
-        if kind in SAMPLES:
-            return Formula(0.0, 1.0, bound, variance)
-        if kind == FLOW:
-            end = 1.0 if config.get("invert_sigmas") else 0.0  # the sigma without noise
-            return Formula(1.0, end - self._flow_sigma(place.index), bound, variance)
-        if config.get("use_flow_sigmas") or kind not in (NOISE, VELOCITY):
+        flows = kind == FLOW or bool(config.get("use_flow_sigmas"))
+        if kind not in ((FLOW, *SAMPLES) if flows else (NOISE, VELOCITY, *SAMPLES)):
             raise Unknown(f"its scheduler's prediction type, {kind}, is not one that Midrun knows")
-        sigma = self._sigma(place.index)
-        alpha = 1.0 / math.sqrt(1.0 + sigma * sigma)  # the sample is alpha * denoised + alpha * sigma * noise
-        if kind == NOISE:
-            return Formula(1.0 / alpha, -sigma, bound, variance)
-        return Formula(alpha, -alpha * sigma, bound, variance)
+        if flows:  # the sample is (1 - sigma) * denoised + sigma * noise
+            way = (1.0 if config.get("invert_sigmas") else 0.0) - self._flow_sigma(place.index)
+            parts, level, spread = (1.0, way), abs(way), 1.0
+        else:  # the sample, times spread, is denoised + sigma * noise
+            level = self._sigma(place.index)
+            spread = math.sqrt(1.0 + level * level)
+            parts = (spread, -level) if kind == NOISE else (1.0 / spread, -level / spread)
+        if kind in SAMPLES:
+            parts = 0.0, 1.0
+        bound = float(config.get("clip_sample_range") or 1.0) if config.get("clip_sample") else None
+        return Formula(*parts, level, spread, bound, config.get("variance_type") in LEARNED)
 
     # -- inside ----------------------------------------------------------------------------------------
 

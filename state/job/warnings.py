@@ -122,8 +122,8 @@ NOT_SHOWN: Warning = (
 )
 SHOWN_UNGUIDED: Warning = (
     "steps_shown_unguided",
-    "The pictures of this job's steps show what the network answers to the prompt alone: Midrun knows no cfg of "
-    "{}.",
+    "The pictures of the steps of {} show what its network answers to the prompt alone: Midrun does not know "
+    "its cfg.",
 )
 
 # Told anew if still true.

@@ -94,6 +94,25 @@ def test_its_steps_are_shown_as_far_as_its_scheduler_tells(pipes: Comfy, schedul
     assert torch.allclose(latents[-1], samples, rtol=1e-3, atol=1e-3 * float(samples.abs().max()))
 
 
+def test_what_is_not_known_of_its_steps_is_said(pipes: Comfy) -> None:
+    """The cfg comes from another node; a network counts the time the other way."""
+    linked = graph("unet", "unipc", "shown-linked")
+    linked["number"] = graphs.node("PrimitiveFloat", value=3.0)
+    linked["sampler"]["inputs"]["guidance_scale"] = ["number", 0]
+    job_id = pipes.queue(linked)
+    job = pipes.wait_for(job_id, "completed")
+    assert [one["code"] for one in job["warnings"]] == ["steps_shown_unguided"]
+    assert latent_of_step(pipes, job_id, STEPS).isfinite().all()
+    job_id = pipes.queue(graph("dit", "unipc", "shown-dit"))
+    assert pipes.wait_for(job_id, "completed")["warnings"] == []
+    samples = latent(pipes, job_id)
+    assert torch.allclose(latent_of_step(pipes, job_id, STEPS), samples, rtol=1e-3, atol=1e-3)
+    job_id = pipes.queue(graph("dit", "backwards", "shown-backwards"))
+    job = pipes.wait_for(job_id, "completed")
+    assert [one["code"] for one in job["warnings"]] == ["steps_not_shown"]
+    assert pipes.fetch(f"/midrun/jobs/{job_id}/latent?step={STEPS}")[0] == 404
+
+
 def latent_of_step(comfy: Comfy, job_id: str, step: int) -> torch.Tensor:
     status, _, content = comfy.fetch(f"/midrun/jobs/{job_id}/latent?step={step}")
     assert status == 200

@@ -71,6 +71,25 @@ def asked(told: Estimates, sample: torch.Tensor, time: Any, answer: Any) -> None
     told.answered(tree_of(answer))
 
 
+class Followed:
+    """A loop that asks once a step. steps: what is shown of those that are over"""
+
+    def __init__(self, scheduler: Any) -> None:
+        self.told = Estimates(lambda: [[scheduler]], None)
+        self.steps: list[torch.Tensor] = []
+
+    def asked(self, sample: torch.Tensor, time: Any, answer: Any) -> None:
+        put, first = question_of((sample, time)), not self.told._told
+        self.told.asked(sample_in(put), number_in(time_in(put)))
+        if not first:
+            self.end()
+        self.told.answered(tree_of(answer))
+
+    def end(self) -> list[torch.Tensor]:
+        self.steps.append(of_step(self.told))
+        return self.steps
+
+
 def of_step(told: Estimates) -> torch.Tensor:
     step = told.of_step()
     assert step is not None, told.unknown
@@ -88,17 +107,17 @@ def close(one: torch.Tensor, other: torch.Tensor) -> bool:
 @pytest.mark.parametrize(("name", "options"), TOLD_BY_STEP)
 def test_it_is_what_the_scheduler_predicts_itself(diffusers: Any, name: str, options: dict[str, Any]) -> None:
     scheduler = made(diffusers, name, options)
-    told = Estimates(lambda: [[scheduler]], None)
+    loop, owns = Followed(scheduler), []
     x = noise(0) * scheduler.init_noise_sigma
     for number, time in enumerate(scheduler.timesteps):
         answer = noise(number + 1)
-        asked(told, scheduler.scale_model_input(x, time), time.expand(1), (answer,))
+        loop.asked(scheduler.scale_model_input(x, time), time.expand(1), (answer,))
         given = scheduler.step(answer, time, x)
         own = getattr(given, "pred_original_sample", None)
         own = given.denoised if name == "LCMScheduler" else own
-        own = predicted(scheduler, answer, time, x) if own is None else own
-        assert close(of_step(told), own), time
+        owns.append(predicted(scheduler, answer, time, x) if own is None else own)
         x = given.prev_sample
+    assert all(close(one, own) for one, own in zip(loop.end(), owns, strict=True)) and len(owns) == STEPS
 
 
 def predicted(scheduler: Any, answer: torch.Tensor, time: Any, x: torch.Tensor) -> torch.Tensor:
@@ -115,13 +134,13 @@ def predicted(scheduler: Any, answer: torch.Tensor, time: Any, x: torch.Tensor) 
 @pytest.mark.parametrize(("name", "options"), CONVERTED)
 def test_it_is_what_a_solver_works_with(diffusers: Any, name: str, options: dict[str, Any]) -> None:
     scheduler = made(diffusers, name, options)
-    told = Estimates(lambda: [[scheduler]], None)
-    x = noise(0)
+    loop, owns, x = Followed(scheduler), [], noise(0)
     for number, time in enumerate(scheduler.timesteps):
         answer = noise(number + 1)
-        asked(told, x, time, answer)
+        loop.asked(x, time, answer)
         x = scheduler.step(answer, time, x).prev_sample
-        assert close(of_step(told), scheduler.model_outputs[-1]), time
+        owns.append(scheduler.model_outputs[-1])
+    assert all(close(one, own) for one, own in zip(loop.end(), owns, strict=True)) and len(owns) == STEPS
 
 
 @pytest.mark.parametrize("share", [False, True])
@@ -132,14 +151,23 @@ def test_a_flow_ends_where_its_velocity_leads(
 ) -> None:
     """A network that knows the way answers with it: then each estimate is the end. Also at shares of 1."""
     scheduler = made(diffusers, "FlowMatchEulerDiscreteScheduler", {"shift": 3.0, "invert_sigmas": inverted})
-    told = Estimates(lambda: [[scheduler]], None)
-    x, end = noise(0), noise(1)
+    loop, x, end = Followed(scheduler), noise(0), noise(1)
     way = (end - x) if inverted else (x - end)
     for time in scheduler.timesteps:
-        asked(told, x, time.expand(1).to(dtype) / (1000 if share else 1), way)
-        assert close(of_step(told), end)
+        loop.asked(x, time.expand(1).to(dtype) / (1000 if share else 1), way)
         x = scheduler.step(way, time, x).prev_sample
-    assert close(x, end)
+    assert close(x, end) and all(close(one, end) for one in loop.end())
+
+
+def test_a_loop_that_turns_its_networks_answer_round_shows_none(diffusers: Any) -> None:
+    for name in ("FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler"):
+        scheduler = made(diffusers, name, {})
+        loop, x = Followed(scheduler), noise(0) * getattr(scheduler, "init_noise_sigma", 1.0)
+        scale = getattr(scheduler, "scale_model_input", lambda x, time: x)
+        loop.asked(scale(x, scheduler.timesteps[0]), scheduler.timesteps[0], noise(1))
+        x = scheduler.step(-noise(1), scheduler.timesteps[0], x).prev_sample
+        with pytest.raises(Unknown, match="changes what its network answers"):
+            loop.asked(scale(x, scheduler.timesteps[1]), scheduler.timesteps[1], noise(2))
 
 
 def test_cond_and_uncond_are_guided_where_the_scale_is_known(diffusers: Any) -> None:
