@@ -231,7 +231,7 @@ def test_nothing_is_guessed(diffusers: Any) -> None:
     def why(*given: Any, sample: torch.Tensor = x, at: Any = time) -> str | None:
         told = Estimates(lambda: [list(given)] if given else [], None)
         asked(told, sample, at, noise(1, *sample.shape))
-        assert told.of_step() is None
+        assert (told.of_step() is None) is (told.unknown is not None)
         return told.unknown
 
     assert why() == estimates.NO_SCHEDULER
@@ -242,6 +242,12 @@ def test_nothing_is_guessed(diffusers: Any) -> None:
     assert "preconditions" in str(why(edm, at=edm.timesteps[0]))
     other = made(diffusers, "DDIMScheduler", PLAIN | {"prediction_type": "v_prediction"})
     assert "several schedulers" in str(why(ddim, other))
+    euler = made(diffusers, "EulerDiscreteScheduler", {})
+    euler.scale_model_input(x, euler.timesteps[0])  # from here on it tells where it stands
+    assert (
+        "does not know" in str(why(euler, at=euler.timesteps[3]))
+        and why(euler, at=euler.timesteps[0]) is None
+    )
     # A loop that counts time the other way and turns its velocity round: at once, and from then on.
     told = Estimates(lambda: [[flow]], None)
     for one in flow.timesteps:
