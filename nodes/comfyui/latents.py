@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import comfy.latent_formats
@@ -53,11 +54,12 @@ def restore(described: dict[str, Any]) -> Any:
 
 def format_of_vae(vae: Any) -> Any:
     """The latent format for what a diffusers autoencoder decodes; None where there is none like that."""
-    names = VAES.get(type(vae).__name__, ())
-    config = dict(vae.config) if names else {}
+    config = getattr(vae, "config", None) if type(vae).__name__ in VAES else None
+    if not isinstance(config, Mapping):  # ComfyUI's own has none
+        return None
     channels = config.get("latent_channels", config.get("z_dim"))
     numbers = config.get("scaling_factor") or 1.0, config.get("shift_factor") or 0.0
-    for name in names:
+    for name in VAES[type(vae).__name__]:
         kind = getattr(comfy.latent_formats, name, None)
         found = None if kind is None else kind()
         if found is None or found.latent_channels != channels:

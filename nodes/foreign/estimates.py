@@ -114,6 +114,8 @@ class Estimates:
             self._asked = Asked(sample, *self._place(time))
         except Unknown as why:
             self.unknown, self._told = str(why), []
+        except Exception as error:  # noqa: BLE001  another pack's scheduler must never harm the job
+            self.unknown, self._told = f"its scheduler cannot be read: {error}", []
 
     def answered(self, answer: Tree) -> None:
         asked, self._asked = self._asked, None

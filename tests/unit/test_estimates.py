@@ -242,6 +242,9 @@ def test_nothing_is_guessed(diffusers: Any) -> None:
     assert "preconditions" in str(why(edm, at=edm.timesteps[0]))
     other = made(diffusers, "DDIMScheduler", PLAIN | {"prediction_type": "v_prediction"})
     assert "several schedulers" in str(why(ddim, other))
+    torn = made(diffusers, "DDIMScheduler", PLAIN)
+    torn.timesteps = "words"
+    assert "cannot be read" in str(why(torn))
     euler = made(diffusers, "EulerDiscreteScheduler", {})
     euler.scale_model_input(x, euler.timesteps[0])  # from here on it tells where it stands
     assert (

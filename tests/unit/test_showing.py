@@ -69,6 +69,7 @@ def vae(name: str, **config: Any) -> Any:
         (vae("AutoencoderKLHunyuanVideo", latent_channels=16, scaling_factor=0.476986), "HunyuanVideo"),
         (vae("AutoencoderKLLTXVideo", latent_channels=128, scaling_factor=1.0), "LTXV"),
         (vae("AutoencoderKLMochi", latent_channels=12, scaling_factor=1.0), "Mochi"),
+        (type("AutoencoderKL", (), {})(), None),
         (vae("AutoencoderNobodyKnows", latent_channels=4, scaling_factor=0.18215), None),
     ],
 )
