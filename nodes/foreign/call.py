@@ -88,7 +88,7 @@ class LoopCall:
         self.networks: list[torch.nn.Module] = []  # that were asked
         self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended
-        self._unknown: str | None = None  # why none is computed
+        self._unknown: str | None = None  # why what was computed of a step is wrong
 
     def answer_to(self, asked: Asked) -> Any:
         """Raises Unwound where the job is not to go on, InputsChanged where it cannot, and Unrecordable."""
@@ -197,11 +197,17 @@ class LoopCall:
         before, newest = self.steps.total, self.answer
         self.steps.bar(value, total)
         if newest is not None and (x0 := told_x0()) is not None:
-            self.estimates.stop()
+            self._node_shows()
             if newest.live:
                 self._x0 = host_copy(x0)  # it may move another bar after that of its callback
         if self.steps.total is not None and self.steps.total != before:
             self.job.call.reschedule(self.steps.total, 0)
+
+    def _node_shows(self) -> None:
+        """Its steps, if not each of them: it may move its bar for parts of a step, too."""
+        if not self.estimates.needless:
+            self.estimates.stop()
+            self.journal.note(partial(self.job.unwarn, NOT_SHOWN))  # after what was noted before
 
     def end_step(self, moment: Hashable) -> None:
         """A step ended, if what is asked next, at that moment, is of another one. None: nothing is."""
@@ -221,7 +227,7 @@ class LoopCall:
         Neither, where the node shows its steps.
         """
         name = f"node {self.inputs.display_id}"
-        self._unknown = unknown = self._unknown or unknown
+        unknown = self._unknown or unknown
         if told is not None and unknown is None and done.live:
             try:
                 shown = told.shown()
@@ -229,8 +235,8 @@ class LoopCall:
                 if not shown.guided:
                     self.job.warn(SHOWN_UNGUIDED, name)
             except Unknown as why:
-                self._unknown = unknown = str(why)  # and the steps after it would be no better
-        if unknown is not None and done.live and not done.shown:
+                unknown = self._unknown = str(why)  # and the steps after it would be no better
+        if unknown is not None and done.live and not (done.shown or self.estimates.needless):
             self.job.warn(NOT_SHOWN, name, unknown)
         self.entries.stepped(done)
 

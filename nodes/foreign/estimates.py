@@ -96,17 +96,17 @@ class Estimates:
         self._schedule: Schedule | None = None  # that the newest question stands in
         self._asked: Asked | None = None  # and not answered yet
         self._told: list[Told] = []  # since the newest step
-        self._needless = False
+        self.needless = False  # the node itself shows its steps
         self.unknown: str | None = None  # why there are none; from then on none is looked for
 
     def stop(self) -> None:
-        """The node itself shows its steps."""
-        self._needless, self.unknown, self._asked, self._told = True, None, None, []
+        """There is no need for any."""
+        self.needless, self.unknown, self._asked, self._told = True, None, None, []
 
     def asked(self, sample: torch.Tensor | None, time: torch.Tensor | None) -> None:
         """The network is. On the host; None: not one tensor"""
         self._asked = None
-        if self._needless or self.unknown is not None:
+        if self.needless or self.unknown is not None:
             return
         try:
             if sample is None or sample.dim() < 4 or not sample.is_floating_point() or time is None:
