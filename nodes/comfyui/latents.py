@@ -6,7 +6,9 @@ A latent format is described in plain JSON, so that a recording can be read when
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import comfy.latent_formats
@@ -15,6 +17,14 @@ import safetensors.torch
 import torch
 from PIL.PngImagePlugin import PngInfo
 
+VAES = {  # a diffusers autoencoder's class -> the formats that its latents may have
+    "AutoencoderKL": ("SD15", "SDXL", "SD_X4", "SD3", "Flux"),
+    "AutoencoderKLWan": ("Wan21", "Wan22"),
+    "AutoencoderKLQwenImage": ("Wan21",),
+    "AutoencoderKLHunyuanVideo": ("HunyuanVideo",),
+    "AutoencoderKLLTXVideo": ("LTXV",),
+    "AutoencoderKLMochi": ("Mochi",),
+}
 SCALARS = ("scale_factor", "shift_factor")  # of a latent format; some models set their own
 
 
@@ -40,6 +50,24 @@ def restore(described: dict[str, Any]) -> Any:
         if name in SCALARS and hasattr(latent_format, name):
             setattr(latent_format, name, value)
     return latent_format
+
+
+def format_of_vae(vae: Any) -> Any:
+    """The latent format for what a diffusers autoencoder decodes; None where there is none like that."""
+    config = getattr(vae, "config", None) if type(vae).__name__ in VAES else None
+    if not isinstance(config, Mapping):  # ComfyUI's own has none
+        return None
+    channels = config.get("latent_channels", config.get("z_dim"))
+    numbers = config.get("scaling_factor") or 1.0, config.get("shift_factor") or 0.0
+    for name in VAES[type(vae).__name__]:
+        kind = getattr(comfy.latent_formats, name, None)
+        found = None if kind is None else kind()
+        if found is None or found.latent_channels != channels:
+            continue
+        own = found.scale_factor, getattr(found, "shift_factor", None) or 0.0
+        if all(math.isclose(one, other, rel_tol=1e-4) for one, other in zip(own, numbers, strict=True)):
+            return found
+    return None
 
 
 def unpacked(denoised: torch.Tensor, described: dict[str, Any]) -> torch.Tensor:

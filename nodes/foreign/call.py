@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import torch
 
 from ...state.job.job import Job
-from ...state.job.warnings import NOT_SHOWN
+from ...state.job.warnings import NOT_SHOWN, SHOWN_UNGUIDED
 from ...state.recording.items import Evaluation, Inputs
 from ...state.recording.tree import Tree
 from ..comfyui import gpu
@@ -21,15 +21,28 @@ from ..engine.call_services import CallServices
 from ..engine.entries import Done, Entries
 from ..engine.journal import Journal
 from ..engine.live import ask_live
-from ..engine.tape import InputsChanged, Tape, first_of
+from ..engine.tape import InputsChanged, Tape, first_of, host_copy
 from ..remembering.roots import of_network
 from ..remembering.session import Session
 from . import generators
-from .guidance import Guidance
+from .estimates import Estimate, Estimates
+from .guidance import Guidance, scale_of
 from .networks import uncompiled
-from .showing import estimate
+from .schedulers import Unknown
+from .showing import schedulers, told_x0
 from .steps import Steps
-from .trees import Unrecordable, difference, digest_of, moment_of, question_of, time_in, tree_of, value_of
+from .trees import (
+    Unrecordable,
+    difference,
+    digest_of,
+    moment_of,
+    number_in,
+    question_of,
+    sample_in,
+    time_in,
+    tree_of,
+    value_of,
+)
 
 
 class OffTrack(InputsChanged):
@@ -67,17 +80,21 @@ class LoopCall:
         self.steps = Steps({recording.mark_of(one).evaluations: one for one in recording.steps()})
         self.answer: Answer | None = None
         self.allocated = gpu.counter()
-        self.guidance = Guidance(recording, job.view(), job.request.prompt, inputs.display_id)
+        prompt, name = job.request.prompt, inputs.display_id
+        self.guidance = Guidance(recording, job.view(), prompt, name)
+        self.estimates = Estimates(schedulers, scale_of(prompt, name))
         beside = services.wishes, services.remembered_elsewhere, gpu.device()
         self.memory = Session(job, recording, *beside, later=self._remember)
         self.networks: list[torch.nn.Module] = []  # that were asked
         self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended
+        self._unknown: str | None = None  # why what was computed of a step is wrong
 
     def answer_to(self, asked: Asked) -> Any:
         """Raises Unwound where the job is not to go on, InputsChanged where it cannot, and Unrecordable."""
         put = question_of((asked.sample, asked.time))
         time = time_in(put)
+        self.estimates.asked(sample_in(put), number_in(time))
         self.end_step(moment_of(time))
         self._look_into(uncompiled(asked.network))
         recorded = self.tape.next()
@@ -118,6 +135,7 @@ class LoopCall:
         self.memory.replayed_to(self.tape.position)
         self.journal.note(partial(self.job.call.recorded, self.tape.position, sigma, False))
         self.answer = Answer(shown, sigma, False)
+        self.estimates.answered(recorded.answer)
         return given
 
     def _ask_again(self, asked: Asked, recorded: Tree) -> None:
@@ -162,6 +180,7 @@ class LoopCall:
         if remembers:
             self.journal.note(self.memory.recorded)
         self.answer = Answer(kept, sigma, True)
+        self.estimates.answered(kept)
         return given
 
     def _remember(self, write: Callable[[], object]) -> None:
@@ -177,24 +196,49 @@ class LoopCall:
         """The node moved its progress bar."""
         before, newest = self.steps.total, self.answer
         self.steps.bar(value, total)
-        if newest is not None and newest.live and (x0 := estimate()) is not None:
-            self._x0 = x0  # it may move another bar after that of its callback
+        if newest is not None and (x0 := told_x0()) is not None:
+            self._node_shows()
+            if newest.live:
+                self._x0 = host_copy(x0)  # it may move another bar after that of its callback
         if self.steps.total is not None and self.steps.total != before:
             self.job.call.reschedule(self.steps.total, 0)
+
+    def _node_shows(self) -> None:
+        """Its steps, if not each of them: it may move its bar for parts of a step, too."""
+        if not self.estimates.needless:
+            self.estimates.stop()
+            self.journal.note(partial(self.job.unwarn, NOT_SHOWN))  # after what was noted before
 
     def end_step(self, moment: Hashable) -> None:
         """A step ended, if what is asked next, at that moment, is of another one. None: nothing is."""
         x0, self._x0 = self._x0, None
-        newest = self.answer
-        if not self.steps.ended(self.tape.position, len(self.tape.recording), moment) or newest is None:
+        newest, position = self.answer, self.tape.position
+        if not self.steps.ended(position, len(self.tape.recording), moment) or newest is None:
             return
-        if x0 is None and newest.live and self.steps.number == 1:  # of which ComfyUI is always told
-            self.job.warn(NOT_SHOWN, f"Node {self.inputs.display_id}")
-        measured = newest.kept.main if x0 is None else x0
+        told = self.estimates.of_step()
         memory = self.allocated() if newest.live else None
-        known = self.steps.number, self.tape.position, newest.sigma, newest.live
-        done = Done(*known, measured, x0, memory, shown=x0 is not None)
-        self.journal.note(partial(self.entries.stepped, done))
+        known = self.steps.number, position, newest.sigma, newest.live
+        done = Done(*known, newest.kept.main if x0 is None else x0, x0, memory, shown=x0 is not None)
+        self.journal.note(partial(self._stepped, done, told, self.estimates.unknown))
+
+    def _stepped(self, done: Done, told: Estimate | None, unknown: str | None) -> None:
+        """A step ended. told: of what its `denoised` is to be computed; unknown: why it cannot be.
+
+        Neither, where the node shows its steps.
+        """
+        name = f"node {self.inputs.display_id}"
+        unknown = self._unknown or unknown
+        if told is not None and unknown is None and done.live:
+            try:
+                shown = told.shown()
+                done = replace(done, denoised=shown.denoised, own=shown.denoised, shown=True)
+                if not shown.guided:
+                    self.job.warn(SHOWN_UNGUIDED, name)
+            except Unknown as why:
+                unknown = self._unknown = str(why)  # and the steps after it would be no better
+        if unknown is not None and done.live and not (done.shown or self.estimates.needless):
+            self.job.warn(NOT_SHOWN, name, unknown)
+        self.entries.stepped(done)
 
     # -- ways out --------------------------------------------------------------------------------------
 

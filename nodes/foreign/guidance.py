@@ -31,8 +31,8 @@ class _Pair:
     scale: float
 
     @property
-    def guided(self) -> torch.Tensor:
-        return _guided(self.cond.main, self.uncond.main, self.scale)
+    def answer(self) -> torch.Tensor:
+        return guided(self.cond.main, self.uncond.main, self.scale)
 
 
 class Guidance:
@@ -56,15 +56,15 @@ class Guidance:
         if not isinstance(recorded.answer, Tree):
             return recorded
         if pair is not None:
-            guided = pair.guided
-        elif scale is not None and _is_twice_the_same(sample) and recorded.main.shape[0] == len(sample):
+            made = pair.answer
+        elif scale is not None and is_twice_the_same(sample) and recorded.main.shape[0] == len(sample):
             uncond, cond = recorded.main.chunk(2)
-            guided = torch.cat([_guided(cond, uncond, scale)] * 2)
+            made = torch.cat([guided(cond, uncond, scale)] * 2)
         else:
             return recorded
         tree = recorded.answer
         mine = tree.main
-        tensors = {name: guided if tensor is mine else tensor for name, tensor in tree.tensors.items()}
+        tensors = {name: made if tensor is mine else tensor for name, tensor in tree.tensors.items()}
         return replace(recorded, answer=replace(tree, tensors=tensors))
 
     def _find(self, recording: Recording, edits: tuple[Edit, ...], now: float) -> None:
@@ -89,11 +89,18 @@ class Guidance:
             first += 1
 
 
-def _guided(cond: torch.Tensor, uncond: torch.Tensor, scale: float) -> torch.Tensor:
+def scale_of(prompt: Prompt, name: str) -> float | None:
+    """The cfg of the node that a person knows by that name; None where it has none, or several."""
+    given = [value for slot, value in inputs(prompt, name).items() if slot in CFGS]
+    return float(given[0]) if len(given) == 1 and _is_number(given[0]) else None
+
+
+def guided(cond: torch.Tensor, uncond: torch.Tensor, scale: float) -> torch.Tensor:
     return uncond + scale * (cond - uncond)
 
 
-def _is_twice_the_same(sample: Any) -> bool:
+def is_twice_the_same(sample: Any) -> bool:
+    """Whether one call asks for cond and uncond."""
     if not isinstance(sample, torch.Tensor) or sample.dim() == 0 or len(sample) % 2:
         return False
     return torch.equal(*sample.chunk(2))

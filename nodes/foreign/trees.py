@@ -90,6 +90,20 @@ def time_in(question: Tree) -> Tree:
     return Tree(told, {name: question.tensors[name] for name in names})
 
 
+def sample_in(question: Tree) -> torch.Tensor | None:
+    """The sample of what `question_of` made, where it is one tensor."""
+    told, _ = question.skeleton["tuple"]
+    return question.tensors.get(told.get("tensor"))
+
+
+def number_in(time: Tree) -> torch.Tensor | None:
+    """The time step as a tensor; None where it is of several, or of another kind."""
+    value = time.skeleton.get("value")
+    if isinstance(value, (int, float)):
+        return torch.tensor([value], dtype=torch.float64)
+    return time.tensors.get(time.skeleton.get("tensor"))
+
+
 def moment_of(time: Tree) -> Hashable:
     """Equal for equal time steps."""
     told = [(one.dtype, one.shape, _content(one)) for one in time.tensors.values()]

@@ -117,7 +117,13 @@ NEVER_HELD: Warning = (
 )
 NOT_SHOWN: Warning = (
     "steps_not_shown",
-    "{} gives ComfyUI no preview of its steps, so there are no pictures of them.",
+    "There are no pictures of the steps of this job: {} gives ComfyUI no preview of them, and Midrun cannot "
+    "compute one, because {}.",
+)
+SHOWN_UNGUIDED: Warning = (
+    "steps_shown_unguided",
+    "The pictures of the steps of {} show what its network answers to the prompt alone: Midrun does not know "
+    "its cfg.",
 )
 
 # Told anew if still true.
@@ -136,6 +142,7 @@ OF_A_RUN = (
     UNRECORDABLE,
     NEVER_HELD,
     NOT_SHOWN,
+    SHOWN_UNGUIDED,
     REMEMBERS,
     MEMORY_LOST,
     NOT_AS_RECORDED,

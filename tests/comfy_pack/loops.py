@@ -214,7 +214,9 @@ class TestLoop:
                 "seed": ("INT", {"default": 0}),
                 "steps": ("INT", {"default": 6}),
                 "cfg": ("FLOAT", {"default": 2.0}),
-                "how": (["plain", "thread", "bar", "callback", "fails later", "seeded", "otherwise"],),
+                "how": (
+                    ["plain", "thread", "bar", "callback", "parts", "fails later", "seeded", "otherwise"],
+                ),
                 "key": ("STRING", {"default": ""}),
             },
             "optional": {
@@ -274,10 +276,13 @@ class TestLoop:
         x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
         bar = comfy.utils.ProgressBar(steps) if how in ("bar", "callback") else None
         patcher = comfy.model_patcher.ModelPatcher(Shown(), torch.device("cpu"), torch.device("cpu"))
-        callback = latent_preview.prepare_callback(patcher, steps) if how == "callback" else None
+        callback = latent_preview.prepare_callback(patcher, steps) if how in ("callback", "parts") else None
         for step in range(steps):
             at = torch.tensor([1.0 - step / steps])
-            cond, uncond = ask(x, at, True), ask(x, at, False)
+            cond = ask(x, at, True)
+            if how == "parts":  # as WanVideoWrapper does for each context window
+                comfy.utils.ProgressBar(steps).update_absolute(step + 0.5, steps)
+            uncond = ask(x, at, False)
             guided = uncond + cfgs[step] * (cond - uncond)
             x = x - (guided * (1 + 0.01 * cfgs[step]) if how == "otherwise" else guided) / steps
             if how not in ("seeded", "otherwise"):

@@ -17,6 +17,13 @@ TINY_UNET = {
     "attention_head_dim": 8,
     "norm_num_groups": 8,
 }
+TINY_VAE = {
+    "block_out_channels": (8, 8, 8, 8),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "norm_num_groups": 8,
+    "latent_channels": 4,
+}
 TINY_DIT = {
     "num_attention_heads": 2,
     "attention_head_dim": 8,
@@ -36,6 +43,12 @@ SCHEDULERS = {
     "heun": ("HeunDiscreteScheduler", {}),
     "pndm": ("PNDMScheduler", {}),
     "lcm": ("LCMScheduler", {}),
+    "ddim v": ("DDIMScheduler", {"prediction_type": "v_prediction", "clip_sample": False}),
+    "unipc flow": (
+        "UniPCMultistepScheduler",
+        {"prediction_type": "flow_prediction", "use_flow_sigmas": True},
+    ),
+    "backwards": ("DDIMScheduler", {"clip_sample": False}),
     "dpm sde": ("DPMSolverSDEScheduler", {}),
 }
 
@@ -69,10 +82,11 @@ class TestPipeline:
         network = diffusers.UNet2DConditionModel(**TINY_UNET)
         network.conv_in = torch.nn.Sequential(gate, network.conv_in)
         network.conv_out = torch.nn.Sequential(network.conv_out, count)
-        parts = ("vae", "text_encoder", "tokenizer", "safety_checker", "feature_extractor")
+        parts = ("text_encoder", "tokenizer", "safety_checker", "feature_extractor")
         nothing = dict.fromkeys(parts) | {"requires_safety_checker": False}
         scheduler = diffusers.DDIMScheduler(clip_sample=False, steps_offset=1)
-        pipeline = diffusers.StableDiffusionPipeline(unet=network.eval(), scheduler=scheduler, **nothing)
+        made = {"unet": network.eval(), "vae": diffusers.AutoencoderKL(**TINY_VAE), "scheduler": scheduler}
+        pipeline = diffusers.StableDiffusionPipeline(**made, **nothing)
         if compiled:
             pipeline.unet = torch.compile(pipeline.unet, backend="eager")
         return (pipeline,)
@@ -126,7 +140,8 @@ class TestPipelineSampler:
         made = getattr(diffusers, kind)(**options)
         generator = torch.Generator().manual_seed(seed)
         if isinstance(pipeline, torch.nn.Module):
-            return ({"samples": self._dit(pipeline, made, generator, words, steps)},)
+            last = made.config.num_train_timesteps - 1 if scheduler == "backwards" else 0
+            return ({"samples": self._dit(pipeline, made, generator, words, steps, last)},)
         pipeline.scheduler = made
         pipeline.set_progress_bar_config(disable=True)
         embeds = torch.randn(2, 1, 3, 32, generator=torch.Generator().manual_seed(1)) * words
@@ -144,7 +159,8 @@ class TestPipelineSampler:
         ).images
         return ({"samples": samples},)
 
-    def _dit(self, network, scheduler, generator, words, steps):
+    def _dit(self, network, scheduler, generator, words, steps, last):
+        """last: the time step from which the network counts; 0: it counts as the scheduler does"""
         scheduler.set_timesteps(steps)
         x = torch.randn(1, 4, 8, 8, generator=generator) * scheduler.init_noise_sigma
         label = torch.tensor([int(words) % 10])
@@ -152,7 +168,7 @@ class TestPipelineSampler:
         given = {"generator": generator} if draws else {}
         for t in scheduler.timesteps:
             scaled = scheduler.scale_model_input(x, t)
-            noise = network(scaled, timestep=t.expand(1), class_labels=label).sample
+            noise = network(scaled, timestep=abs(last - t).expand(1), class_labels=label).sample
             x = scheduler.step(noise, t, x, **given).prev_sample
         return x
 

@@ -303,6 +303,18 @@ def test_its_steps_are_told_and_shown_as_far_as_the_node_does(comfy: Comfy, how:
     assert comfy.probe(key)["done"] == CALLS
 
 
+def test_a_bar_that_is_moved_within_its_steps_does_not_mean_that_none_is_shown(comfy: Comfy) -> None:
+    key = "loop-parts"
+    job_id = comfy.queue(loop(key, gates="5", how="parts"))
+    job = pause_at(comfy, job_id, key, 5)
+    assert job["step"] == 4 and "steps_not_shown" not in warnings(job)
+    comfy.verb(job_id, "resume")
+    comfy.wait_for(job_id, "completed")
+    assert comfy.verb(job_id, "rewind", {"step": 2})[0] == 200
+    comfy.verb(job_id, "resume")
+    assert "steps_not_shown" not in warnings(comfy.wait_for(job_id, "completed"))
+
+
 def test_a_pause_that_comes_after_its_last_call_holds_up_the_next_node(comfy: Comfy) -> None:
     key = "loop-late"
     expected = latent(comfy, comfy.queue(loop(key + "-stock", watched=False, how="seeded")))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from safetensors.torch import load
 
 import graphs
 from harness import Comfy
@@ -16,6 +17,7 @@ from test_loops_of_others import seam_is_torchs
 DIFFUSERS = os.environ.get("MIDRUN_DIFFUSERS")
 pytestmark = pytest.mark.skipif(DIFFUSERS is None, reason="`python dev.py test` fetches diffusers")
 STEPS = 6
+SD15_SCALE = 0.18215  # of the latents of the pipeline's VAE
 SCHEDULERS = ("unipc", "dpm++", "dpm++ sde", "euler a", "heun", "pndm", "lcm")
 CASES = [("unet", name) for name in SCHEDULERS] + [
     ("dit", "unipc"),
@@ -69,6 +71,52 @@ def test_a_pipeline_ends_bit_identically_wherever_it_is_stopped(
     job = pipes.wait_for(job_id, "completed")
     assert torch.equal(latent(pipes, job["prompt_id"]), expected)
     assert pipes.probe(key)["done"] == calls
+
+
+@pytest.mark.parametrize("scheduler", ["unipc", "ddim v", "unipc flow"])
+def test_its_steps_are_shown_as_far_as_its_scheduler_tells(pipes: Comfy, scheduler: str) -> None:
+    """It shows none. What a solver comes to is the `denoised` of its last step, guided."""
+    key = f"shown-{scheduler}"
+    job_id = pipes.queue(graph("unet", scheduler, key, gates="3"))
+    pipes.wait_at_gate(key, 3)
+    pipes.verb(job_id, "pause", query="?wait=30")
+    pipes.verb(job_id, "resume")
+    job = pipes.wait_for(job_id, "completed")
+    assert job["warnings"] == [] and job["step"] == STEPS
+    for step in range(1, STEPS + 1):
+        assert pipes.fetch(f"/midrun/jobs/{job_id}/preview?step={step}")[0] == 200
+    shown = pipes.get(f"/midrun/jobs/{job_id}/previews")["previews"]
+    assert {one["step"]: one["method"] for one in shown} == dict.fromkeys(range(1, STEPS + 1), "latent2rgb")
+    latents = [latent_of_step(pipes, job_id, step) for step in range(1, STEPS + 1)]
+    norms = [float(one.norm()) for one in latents]
+    assert len(set(norms)) == STEPS
+    samples = latent(pipes, job["prompt_id"]) / SD15_SCALE
+    assert torch.allclose(latents[-1], samples, rtol=1e-3, atol=1e-3 * float(samples.abs().max()))
+
+
+def test_what_is_not_known_of_its_steps_is_said(pipes: Comfy) -> None:
+    """The cfg comes from another node; a network counts the time the other way."""
+    linked = graph("unet", "unipc", "shown-linked")
+    linked["number"] = graphs.node("PrimitiveFloat", value=3.0)
+    linked["sampler"]["inputs"]["guidance_scale"] = ["number", 0]
+    job_id = pipes.queue(linked)
+    job = pipes.wait_for(job_id, "completed")
+    assert [one["code"] for one in job["warnings"]] == ["steps_shown_unguided"]
+    assert latent_of_step(pipes, job_id, STEPS).isfinite().all()
+    job_id = pipes.queue(graph("dit", "unipc", "shown-dit"))
+    assert pipes.wait_for(job_id, "completed")["warnings"] == []
+    samples = latent(pipes, job_id)
+    assert torch.allclose(latent_of_step(pipes, job_id, STEPS), samples, rtol=1e-3, atol=1e-3)
+    job_id = pipes.queue(graph("dit", "backwards", "shown-backwards"))
+    job = pipes.wait_for(job_id, "completed")
+    assert [one["code"] for one in job["warnings"]] == ["steps_not_shown"]
+    assert pipes.fetch(f"/midrun/jobs/{job_id}/latent?step={STEPS}")[0] == 404
+
+
+def latent_of_step(comfy: Comfy, job_id: str, step: int) -> torch.Tensor:
+    status, _, content = comfy.fetch(f"/midrun/jobs/{job_id}/latent?step={step}")
+    assert status == 200
+    return load(content)["latent_tensor"]
 
 
 def test_one_whose_solver_seeds_itself_goes_on_as_it_began(pipes: Comfy) -> None:
