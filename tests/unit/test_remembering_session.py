@@ -148,7 +148,7 @@ def test_what_an_earlier_prompt_left_over_is_there_in_another_process() -> None:
     """A patch that finds nothing of its own begins anew; one that finds it goes on."""
     recording, told = in_memory(), Told()
     used, fresh = Network(), Network()
-    used.distance, used.residual, used.begun = 0.0, torch.ones(2), True  # which nothing changes any more
+    used.distance, used.earlier, used.begun = 0.0, torch.ones(2), True  # which nothing changes any more
     session = session_of(recording, told)
     session.join(of_network(used, 0))
     live(session, recording, used)
@@ -157,7 +157,7 @@ def test_what_an_earlier_prompt_left_over_is_there_in_another_process() -> None:
     assert not session.asks_again(0)
     session.replayed_to(1)
     assert (fresh.distance, fresh.begun, fresh.count) == (0.0, True, 1)
-    assert torch.equal(fresh.residual, torch.ones(2)) and told.warned == []
+    assert torch.equal(fresh.earlier, torch.ones(2)) and told.warned == []
 
 
 def test_what_is_kept_is_put_on_record_in_order_by_whoever_is_asked_to() -> None:
