@@ -132,7 +132,8 @@ class Environment:
         return os.environ.get("MIDRUN_CHROMIUM") or next((path for path in found if path), None)
 
     def pip(self, *packages: str) -> None:
-        run([str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
+        quiet = ("--quiet", "--disable-pip-version-check", "--no-compile")  # what is imported is compiled then
+        run([str(self.python), "-m", "pip", "install", *quiet, *packages])
 
     def imports(self, module: str) -> bool:
         return (
