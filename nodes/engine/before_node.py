@@ -37,7 +37,11 @@ def before_node(before: str | None) -> None:
     if worker.must_leave(now.prompt_id):
         end_prompt()
     follow(job, now.prompt_id, job.view().display_node_id, now.runtime.keep)
-    if iteration_is_over() or not worker.before_node(now.prompt_id, node, always=before is None):
+    if iteration_is_over():
+        return
+    if not worker.before_node(now.prompt_id, node, always=before is None):
+        if worker.must_leave(now.prompt_id):  # its breakpoint ended the job
+            end_prompt()
         return
     directive = now.runtime.holding.wait_while_paused(job)
     if directive in (Directive.STOP, Directive.PARK):

@@ -18,6 +18,9 @@ from ..workflow.kept import Kept
 from .fork_grid import Cell, variant
 
 
+BRIEF_S = 60  # in which a job that waits for an answer keeps its place
+
+
 @dataclass(frozen=True)
 class JobError:
     """Why a job failed. `type` is the exception's qualified name."""
@@ -87,15 +90,30 @@ class Take:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a breakpoint asked of somebody else, who may take `timeout_s` seconds. id: no other has it"""
+
+    id: str
+    breakpoint_id: str
+    timeout_s: float
+
+    @property
+    def is_brief(self) -> bool:
+        return self.timeout_s <= BRIEF_S
+
+
+@dataclass(frozen=True)
 class AutoResume:
     """A job that was paused by what is so around the server, and goes on by itself when that is over.
 
     ids: of its breakpoints; steps: that it was to do yet, None is all
+    question: where it waits for an answer instead
     """
 
     because: str
     ids: tuple[str, ...]
     steps: int | None = None
+    question: Question | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +187,11 @@ class JobView:
     def is_draft(self) -> bool:
         """One of several that were queued to be chosen from."""
         return self.cell is not None and self.parent_id is None
+
+    @property
+    def question(self) -> Question | None:
+        """To which the job waits for an answer."""
+        return None if self.auto_resume is None else self.auto_resume.question
 
     @property
     def waits_to_be_chosen(self) -> bool:

@@ -12,6 +12,7 @@ from ..node import Node, told_of
 from ..states import AbortMode, PauseReason, State
 from ..workflow.edits import Path, newest
 from .machine import Machine
+from .meeting import meet
 from .transitions import ENDED, Directive, Event
 from .view import JobError
 
@@ -60,7 +61,7 @@ class WorkerSide:
                 told = {"before": node.display_id} | told_of(node.loops)
                 if always and not which and m.state is State.RUNNING:
                     m.fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT)
-                m.count(which, told, PauseReason.BREAKPOINT)
+                meet(m, which, told, PauseReason.BREAKPOINT)
             if m.state is State.PAUSING:
                 m.set(paused_before=node)
             return m.state is State.PAUSING

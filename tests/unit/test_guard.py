@@ -299,7 +299,7 @@ def test_the_steps_that_were_asked_for_are_not_forgotten(tmp_path: Path) -> None
 def test_one_that_only_logs_is_noted_once(tmp_path: Path) -> None:
     async def scene(room: Room) -> None:
         room.now = time(9, 0)
-        job = room.job(HOURS | {"log_only": True})
+        job = room.job(HOURS | {"action": "log"})
         await room.settle()
         assert job.state is State.RUNNING and job.view().breakpoints[0].hits == 1
 
