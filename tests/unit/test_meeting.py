@@ -1,4 +1,4 @@
-"""What a breakpoint does to a job: it pauses, logs, aborts, finishes or asks, and the strongest of several counts."""
+"""What a breakpoint does to a job: pause, log, abort, finish or ask; the strongest of several counts."""
 
 from __future__ import annotations
 
@@ -226,10 +226,10 @@ def test_one_that_waits_for_its_hours_is_asked_all_the_same() -> None:
 def test_a_job_that_asks_briefly_keeps_its_place_in_the_queue() -> None:
     gate = Gate(lambda: ["another"], lambda work: None)
     for timeout_s, policy, makes_way in ((10, "auto", False), (600, "auto", True), (10, "park", True)):
-        job = asked(World(), STEP | {"action": "ask", "timeout_s": timeout_s})
-        other = enter(World().job(), "j", "3", 10)
-        assert other == 0
-        job._machine.set(queue_policy=QueuePolicy(policy))
+        job = World().job()
+        enter(job, "j", "3", 10, QueuePolicy(policy))
+        job.set_breakpoints(parsed([STEP | {"action": "ask", "timeout_s": timeout_s}]))
+        job.call.stepped(seen(2), True, 0)
         assert gate.makes_way(job) is makes_way
 
 

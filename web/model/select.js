@@ -126,6 +126,8 @@ export function sentence(job) {
     return job.abort_reason
       ? ["why.aborted", { step: job.step, reason: job.abort_reason }]
       : ["why.abortedPlain", { step: job.step }];
+  if (job.state === "paused" && job.pause_reason === "asked" && !job.paused_because)
+    return ["why.asked", { step }];
   if (job.state === "paused" && job.error && job.pause_reason === "breakpoint")
     return ["why.exception", { step, error: job.error.message }];
   if (job.state === "paused" && job.paused_because)
