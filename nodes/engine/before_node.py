@@ -13,14 +13,17 @@ from ...state.recording.recording import is_begun
 from ...state.workflow.verdicts import ancestors
 from ..comfyui.executing import loop_ends, prompt_that_runs
 from .hold import end_prompt
-from .run_watch import follow
+from .run_watch import follow, watch
 from .runtime import here
 
 
 def present_take() -> str:
     """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
     now = here()
-    return now.prompt_id if now is not None and now.job.travelled else ""
+    if now is None:
+        return ""
+    watch(now.job, now.prompt_id, now.runtime.keep)  # ComfyUI asks for this before the first node runs
+    return now.prompt_id if now.job.travelled else ""
 
 
 def before_node(before: str | None) -> None:

@@ -161,6 +161,7 @@ class CallSide:
         m = self._machine
         with m.lock:
             m.at_work.trial = m.at_work.trial and not live
+            m.outlook.disturbances += not live
             m.stopwatch.evaluated(seconds)
             if live and self._replayed is None and m.view.take is not None:
                 m.note("take_dropped", {"node_id": m.view.take.moment.node_id}, take=None)

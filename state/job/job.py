@@ -21,6 +21,7 @@ from ..workflow.edits import Edit, History, audit, pending, taken_back
 from .call_side import CallSide
 from .in_flight import InterruptFlag
 from .machine import Machine, Timer
+from .node_times import NodeTimes
 from .request import Request
 from .run import NextRun
 from .runs import CANCELLED, Runs
@@ -50,8 +51,11 @@ class Job:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         timer: Timer = threading.Timer,
+        times: NodeTimes | None = None,
     ) -> None:
-        self._machine = Machine(view, request, flag, partial(listener, self), clock, wall, timer)
+        """times: that nodes took in all jobs"""
+        heard, known = partial(listener, self), times or NodeTimes()
+        self._machine = Machine(view, request, flag, heard, clock, wall, timer, known)
         self.worker = WorkerSide(self._machine)
         self.call = CallSide(self._machine)
         self.runs = Runs(self._machine)
@@ -272,6 +276,7 @@ class Job:
         self.travelled = True
         m.run.passed.clear()
         m.stopwatch.moved()
+        m.outlook.forget()
         fields |= asdict(at) | {"paused_at_step": at.step, "held": False, "gpu_released": True}
         fields |= {"preview_url": step_url(m.job_id, at.node_id, at.step), "pause_reason": PauseReason.USER}
         fields |= dict.fromkeys(("error", "abort_reason", "abort_mode", "paused_before", "auto_resume"))

@@ -19,10 +19,12 @@ from ..node import Node
 from ..states import AbortMode, PauseReason, State
 from ..telemetry import Telemetry
 from .in_flight import InFlight, InterruptFlag
+from .node_times import NodeTimes
+from .outlook import Outlook
 from .request import Request
 from .run import NextRun, Run
 from .stopwatch import Mode, Stopwatch
-from .transitions import ENDED, TRANSITIONS, Directive, Event
+from .transitions import TRANSITIONS, Directive, Event
 from .view import AutoResume, Change, JobError, JobView, altered
 from .warnings import NOT_FINISHED, NOT_KEPT
 
@@ -53,6 +55,7 @@ class Machine:
         clock: Callable[[], float],
         wall: Callable[[], float],
         timer: Timer,
+        times: NodeTimes,
     ) -> None:
         self.lock = threading.Condition(threading.RLock())
         self.view = view
@@ -63,6 +66,7 @@ class Machine:
         is_paused = view.state is State.PAUSED
         self.stopwatch = Stopwatch(clock, view.timing, Mode.PAUSED if is_paused else Mode.IDLE)
         self.let_pass: tuple[object, ...] | None = None  # where it was answered to go on, as `place_of`
+        self.outlook = Outlook(times, clock)
         self.untold = False  # a step was done that nobody was told of: it can wait until the model works
         self.unsaved: list[Telemetry] = []  # measured, and not stored yet
         self.fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
@@ -161,10 +165,7 @@ class Machine:
         self.view = altered(self.view, fields)
 
     def timed(self, **fields: Any) -> JobView:
-        view = self.view
-        known = view.total_steps is not None and view.state not in ENDED
-        left = max(0, (view.total_steps or 0) - view.step) if known else None
-        self.set(timing=self.stopwatch.read(left), **fields)
+        self.set(timing=self.outlook.timing(self.view, self.request, self.stopwatch), **fields)
         return self.view
 
     def fire(self, event: Event, detail: dict[str, Any] | None = None, **fields: Any) -> None:

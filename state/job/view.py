@@ -17,7 +17,6 @@ from ..workflow.edits import History, summary
 from ..workflow.kept import Kept
 from .fork_grid import Cell, variant
 
-
 BRIEF_S = 60  # in which a job that waits for an answer keeps its place
 
 
@@ -35,15 +34,19 @@ class JobError:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds. `mean_step_s` and `eta_s` are None while unknown; paused time is never active."""
+    """Seconds. `mean_step_s` and `eta_s` are None while unknown; paused time is never active.
+
+    eta_s: that what is left will take, nodes included; eta_rough: something of it was never timed
+    """
 
     active_s: float = 0.0
     paused_s: float = 0.0
     mean_step_s: float | None = None
     eta_s: float | None = None
+    eta_rough: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        seconds = {
             name: None if value is None else round(value, 3)
             for name, value in (
                 ("active_s", self.active_s),
@@ -52,6 +55,7 @@ class Timing:
                 ("eta_s", self.eta_s),
             )
         }
+        return seconds | {"eta_rough": self.eta_rough}
 
 
 @dataclass(frozen=True)

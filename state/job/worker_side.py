@@ -13,6 +13,7 @@ from ..states import AbortMode, PauseReason, State
 from ..workflow.edits import Path, newest
 from .machine import Machine
 from .meeting import meet
+from .node_times import Task
 from .transitions import ENDED, Directive, Event
 from .view import JobError
 
@@ -77,6 +78,7 @@ class WorkerSide:
             if m.state is not State.PAUSING:
                 return m.directive()
             m.run.steps_left = None
+            m.outlook.disturbances += 1
             fields = {"held": not park, "gpu_released": gpu_released, "paused_at_step": m.view.step}
             m.fire(Event.STOPPED, detail, **fields)
             return Directive.PARK if park else Directive.PAUSE
@@ -118,6 +120,20 @@ class WorkerSide:
         """The run cannot go on where the job stopped: it is paused there again, and the run ends."""
         with self._machine.lock:
             self._machine.pause_after_failure(error)
+
+    def node_begins(self, prompt_id: str, task: Task, left: tuple[Task, ...] | None) -> None:
+        """A node of the run begins to work. left: see Outlook"""
+        m = self._machine
+        with m.lock:
+            if prompt_id == m.prompt_id and m.state not in ENDED:
+                m.outlook.begins(task, left)
+                m.publish()
+
+    def node_ends(self, prompt_id: str, node_id: str) -> None:
+        m = self._machine
+        with m.lock:
+            if prompt_id == m.prompt_id:
+                m.outlook.ends(m.view.origin.workflow_id, node_id)
 
     def fickle(self, nodes: dict[str, str]) -> None:
         """These nodes will answer otherwise in a later run; told when the job stops. node_id -> class"""

@@ -4,7 +4,7 @@
  * -- from the server -------------------------------------------------------------------------------------
  * @typedef {{ id: string | null, name: string | null }} Workflow
  * @typedef {{ from: any, to: any, from_step: number | null }} Edit
- * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null }} Timing
+ * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null, eta_rough?: boolean }} Timing  eta_rough: something that is left was never timed
  * @typedef {"queued" | "running" | "pausing" | "paused" | "completed" | "aborted" | "failed"} State
  * @typedef {{
  *   job_id: string, prompt_id: string, prompt_ids: string[], workflow: Workflow, sampler_nodes: string[],
