@@ -196,6 +196,13 @@ def test_answered_to_pause_it_is_paused_like_any_other() -> None:
     assert view.auto_resume is None and world.changes[-1].kind == "answer"
 
 
+def test_after_a_restart_nobody_is_asked_and_a_person_decides() -> None:
+    job = World().job(State.PAUSED, pause_reason=PauseReason.ASKED, node_id="3", step=2)
+    told = job.view().to_json()
+    assert (told["pause_reason"], told["paused_because"]) == ("asked", None)
+    assert not job.resume() and job.runs.queue("r2") is None and job.state is State.QUEUED
+
+
 def test_the_same_answer_of_the_model_is_asked_about_once() -> None:
     world = World()
     job = at_step(world, NAN | {"action": "ask"})

@@ -72,7 +72,7 @@ test("every state and reason has a sentence, and every language the same texts",
     assert.deepEqual(keys(texts.midrun), keys(english.midrun), language);
     const t = translator({ en: english, [language]: texts }, language);
     for (const state of ["queued", "running", "pausing", "paused", "completed", "aborted", "failed"])
-      for (const reason of [null, "user", "step", "breakpoint", "nan", "server_restart", "drain"]) {
+      for (const reason of [null, "user", "step", "breakpoint", "nan", "server_restart", "drain", "asked"]) {
         const error = state === "failed" ? { message: "x" } : null;
         const [key, values] = select.sentence(job("a", { state, pause_reason: reason, error }));
         assert.notEqual(t(key, values), key);
