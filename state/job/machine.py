@@ -178,7 +178,7 @@ class Machine:
             fields["warnings"] = fields.get("warnings", self.view.warnings) | self._not_kept()
         stays = after in (State.PAUSING, State.PAUSED)
         gone_on = {} if stays else {"paused_before": None, "auto_resume": None} | self._no_more_told()
-        self.set(state=after, **gone_on, **fields)
+        self.set(state=after, **(gone_on | fields))
         self.stopwatch.switch(self._mode())
         self._announce(event.value, before, detail)
         self.lock.notify_all()

@@ -11,8 +11,9 @@ import torch
 import graphs
 from harness import Comfy
 from resuming import latent
-from test_breakpoints import queued
+from test_breakpoints import breakpoints, queued
 from test_control import expected, kinds
+from test_loops_of_others import loop
 from test_webhooks import Listener, hook, hooked  # noqa: F401  the fixture
 
 ASK = {"kind": "step", "value": 3, "action": "ask", "id": "ask", "timeout_s": 60}
@@ -132,3 +133,36 @@ def test_breakpoints_abort_and_finish_by_themselves(comfy: Comfy) -> None:
     assert (job["step"], job["abort_reason"]) == (6, "breakpoint node save")
     comfy.until(lambda: "run_ended" in kinds(comfy, job_id), "the end of its run")
     assert not comfy.wait_ended(job_id)["outputs"]
+
+
+def test_a_node_with_a_loop_of_its_own_asks_too_and_cannot_be_finished(
+    comfy: Comfy,
+    hook: Listener,  # noqa: F811
+) -> None:
+    def at(step: int, action: str) -> dict[str, Any]:
+        return {"kind": "step", "value": step, "action": action, "timeout_s": 60}
+
+    answering(hook, "go")
+    job_id = comfy.queue(loop("ask-loop", gates="1"))
+    comfy.wait_at_gate("ask-loop", 1)
+    breakpoints(comfy, job_id, at(1, "ask"), at(2, "finish"), at(3, "abort"))
+    comfy.open_gate("ask-loop", 1)
+    finish = "the refusal to finish"
+    job = comfy.until(lambda: (job := comfy.job(job_id))["pause_reason"] == "breakpoint" and job, finish)
+    assert (job["step"], answers(comfy, job_id)) == (2, [{"action": "go"}])
+    (told,) = [one["message"] for one in job["warnings"] if one["code"] == "not_finished"]
+    assert "a sampling loop of its own" in told
+    comfy.wait_for(job_id, "paused")
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "aborted")
+    assert (job["step"], job["abort_reason"]) == (3, "breakpoint step 3")
+    answering(hook, "finish")
+    job_id = comfy.queue(loop("ask-loop-2", gates="1"))
+    comfy.wait_at_gate("ask-loop-2", 1)
+    breakpoints(comfy, job_id, at(1, "ask"))
+    comfy.open_gate("ask-loop-2", 1)
+    comfy.until(lambda: "not_ended" in kinds(comfy, job_id), "the refusal of the answer")
+    job = comfy.job(job_id)
+    assert (job["state"], job["pause_reason"], job["paused_because"]) == ("paused", "breakpoint", None)
+    comfy.verb(job_id, "resume")
+    comfy.wait_for(job_id, "completed")

@@ -324,9 +324,7 @@ def test_a_run_that_is_refused_is_told_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("action", ["abort", "finish"])
-def test_hours_may_end_a_job_and_what_cannot_be_finished_pauses_for_good(
-    tmp_path: Path, action: str
-) -> None:
+def test_hours_may_end_a_job_and_what_cannot_be_finished_pauses_for_good(tmp_path: Path, action: str) -> None:
     async def scene(room: Room) -> None:
         job = room.job(HOURS | {"action": action})
         job.call.leave()  # between two calls, where nothing is to be finished

@@ -129,6 +129,11 @@ def test_what_cannot_be_finished_pauses_and_says_why_until_it_goes_on() -> None:
     own.set_breakpoints(parsed([STEP | {"action": "finish"}]))
     own.call.stepped(seen(2), True, 0)
     assert own.state is State.PAUSING and "loop of its own" in own.view().warnings[NOT_FINISHED[0]]
+    own.worker.stopped(True, {}, park=True)
+    own.call.leave()
+    assert not own.resume()
+    own.runs.queue("r2")
+    assert own.state is State.QUEUED and not own.view().warnings
 
 
 def test_before_a_node_it_aborts_asks_and_is_not_asked_again() -> None:
