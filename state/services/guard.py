@@ -138,8 +138,8 @@ class Guard:
         job, view = watch.job, watch.job.view()
         known = conditions(view.breakpoints)
         self._warn(job, known, around)
-        if view.question is not None:
-            return  # somebody else is asked, and decides
+        if view.question is not None or self._is_over(view):
+            return  # somebody else is asked, and decides; or nothing is to be decided
         met = [one for one in known if _holds(one, around, one.id in watch.holding)]
         new = [one for one in met if one.id not in watch.holding]
         watch.holding = {one.id for one in met}

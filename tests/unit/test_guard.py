@@ -15,6 +15,7 @@ from midrun.state.breakpoints.breakpoints import of_setting, of_workflow, parsed
 from midrun.state.breakpoints.wait_conditions import Heat, Window
 from midrun.state.errors import BadRequest
 from midrun.state.job.job import Job
+from midrun.state.job.transitions import Event
 from midrun.state.job.warnings import NOT_FINISHED
 from midrun.state.services.guard import Guard, Unreadable
 from midrun.state.states import AbortMode, PauseReason, State
@@ -303,6 +304,9 @@ def test_one_that_only_logs_is_noted_once(tmp_path: Path) -> None:
         job = room.job(HOURS | {"action": "log"})
         await room.settle()
         assert job.state is State.RUNNING and job.view().breakpoints[0].hits == 1
+        job.runs.end("p", Event.COMPLETE)
+        await room.settle()
+        assert job.view().breakpoints[0].hits == 1 and not room.guard.watching
 
     play(tmp_path, scene)
 
@@ -340,7 +344,8 @@ def test_hours_may_end_a_job_and_what_cannot_be_finished_pauses_for_good(tmp_pat
             room.now = time(19, 0)
             await room.settle()
             assert job.state is State.PAUSED and job.view().auto_resume is None
-        assert job.view().breakpoints[0].hits == 1
+        await room.settle()
+        assert job.view().breakpoints[0].hits == 1 and not room.guard.watching
 
     play(tmp_path, scene)
 
