@@ -167,6 +167,7 @@ class _Midrun:
         """The REST API, and what is noticed of ComfyUI's own."""
         from .nodes.comfyui.queue import SECRET_KEYS
         from .nodes.previews.picture_requests import Gallery
+        from .routes.asking import Asking
         from .routes.handlers import Handlers, Needs
         from .routes.prompt_listener import PromptListener
         from .routes.webhooks import Webhooks
@@ -176,14 +177,13 @@ class _Midrun:
         incoming = Incoming(self.control.instruments, NODES_THAT_ARE_WATCHED, SECRET_KEYS)
         gallery = Gallery(self.previews, self.recordings, self.full, self.settings.read)
         self.registry.listen(Webhooks(self.settings.webhook, gallery, self._soon).on_change)
+        self.registry.listen(Asking(self.control, self.gate, self.settings, gallery, self._soon).on_change)
+        shown = self.definitions, self.files, self.results, gallery
         needs = Needs(
             self.control,
             self.gate,
             incoming,
-            self.definitions,
-            self.files,
-            self.results,
-            gallery,
+            *shown,
             self.bundles,
             (self.sharing.shared, self.sharing.draining),
             partial(self.settings.keeps_history_of, self.server.user_manager),

@@ -132,7 +132,11 @@ class Environment:
         return os.environ.get("MIDRUN_CHROMIUM") or next((path for path in found if path), None)
 
     def pip(self, *packages: str) -> None:
-        quiet = ("--quiet", "--disable-pip-version-check", "--no-compile")  # what is imported is compiled then
+        quiet = (
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-compile",
+        )  # but for what is imported
         run([str(self.python), "-m", "pip", "install", *quiet, *packages])
 
     def imports(self, module: str) -> bool:

@@ -20,6 +20,7 @@ class PauseReason(str, Enum):
     STEP = "step"
     BREAKPOINT = "breakpoint"
     NAN = "nan"
+    ASKED = "asked"  # somebody else is asked what to do; without an answer once the server was restarted
     SERVER_RESTART = "server_restart"
     CHOICE = "choice"  # somebody is to choose what goes on
     DRAIN = "drain"  # the server was told that it is about to end

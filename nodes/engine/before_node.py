@@ -15,14 +15,17 @@ from ...state.recording.recording import is_begun
 from ...state.workflow.verdicts import ancestors
 from ..comfyui.executing import loop_ends, prompt_that_runs
 from .hold import end_prompt
-from .run_watch import follow
+from .run_watch import follow, watch
 from .runtime import Here, here
 
 
 def present_take() -> str:
     """What makes ComfyUI sample again where it has the result in its cache: another take of the same job."""
     now = here()
-    return now.prompt_id if now is not None and now.job.travelled else ""
+    if now is None:
+        return ""
+    watch(now.job, now.prompt_id, now.runtime.keep)  # ComfyUI asks for this before the first node runs
+    return now.prompt_id if now.job.travelled else ""
 
 
 def before_node(before: str | None) -> None:
@@ -39,7 +42,11 @@ def before_node(before: str | None) -> None:
     if worker.must_leave(now.prompt_id):
         end_prompt()
     follow(job, now.prompt_id, job.view().display_node_id, now.runtime.keep)
-    if iteration_is_over() or not worker.before_node(now.prompt_id, node, always=before is None):
+    if iteration_is_over():
+        return
+    if not worker.before_node(now.prompt_id, node, always=before is None):
+        if worker.must_leave(now.prompt_id):  # its breakpoint ended the job
+            end_prompt()
         return
     directive = now.runtime.holding.wait_while_paused(job)
     if directive in (Directive.STOP, Directive.PARK):

@@ -16,6 +16,7 @@ import folder_paths
 from comfy_execution.progress import NodeState, ProgressHandler, get_progress_state
 
 from ...state.job.job import Job
+from ...state.job.node_times import Task
 from ...state.workflow.graph import class_type, inputs, link
 from ...state.workflow.kept import Answer, Kept, plain
 from ...state.workflow.verdicts import Progress, Sampled, VerdictKind, verdict
@@ -43,8 +44,12 @@ class RunWatch(ProgressHandler):
         """A node may have caught the interrupt that was to end the run: it ends before the next one."""
         if self._job.worker.must_leave(prompt_id):
             mm.interrupt_current_processing(True)
+            return
+        graph = get_progress_state().dynprompt
+        self._job.worker.node_begins(prompt_id, _task(graph, node_id), _left(graph, node_id))
 
     def finish_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
+        self._job.worker.node_ends(prompt_id, node_id)
         if self._job.worker.must_leave(prompt_id):
             self._job.travelled = True  # what it answered is in ComfyUI's cache now, and is not the job's
         else:
@@ -59,19 +64,42 @@ class RunWatch(ProgressHandler):
             self._keep(self._job, kept.with_done(done))
 
 
-def follow(job: Job, prompt_id: str, sampler: str | None, keep: Keep) -> None:
-    """Follow the run from here on, and keep what it has done by now. sampler: as a person knows it."""
+def watch(job: Job, prompt_id: str, keep: Keep) -> RunWatch | None:
+    """Be told of the nodes of that run from here on; None where another one executes."""
     registry = get_progress_state()
     if registry.prompt_id != prompt_id:
-        return
+        return None
     if not isinstance(registry.handlers.get(NAME), RunWatch):
         registry.register_handler(RunWatch(job, keep))
     watching: Any = registry.handlers[NAME]
+    return watching
+
+
+def follow(job: Job, prompt_id: str, sampler: str | None, keep: Keep) -> None:
+    """Follow the run from here on, and keep what it has done by now. sampler: as a person knows it."""
+    watching = watch(job, prompt_id, keep)
+    if watching is None:
+        return
+    registry = get_progress_state()
     watching.made([one for one, state in registry.nodes.items() if state["state"] is NodeState.Finished])
     kept, fickle = _answered(job, sampler)
     if kept.answers.keys() - job.request.kept.answers.keys():
         keep(job, kept)
     job.worker.fickle(fickle)
+
+
+def _task(graph: Any, node_id: str) -> Task:
+    return Task(node_id, graph.get_display_node_id(node_id), graph.get_node(node_id)["class_type"])
+
+
+def _left(graph: Any, node_id: str) -> tuple[Task, ...] | None:
+    """The nodes that ComfyUI will run after that one, as far as it knows by now."""
+    frame = _executing()
+    waiting = frame.f_locals["execution_list"] if frame is not None else None
+    pending, is_cached = getattr(waiting, "pendingNodes", None), getattr(waiting, "is_cached", None)
+    if not isinstance(pending, dict) or not callable(is_cached):
+        return None
+    return tuple(_task(graph, one) for one in pending if one != node_id and not is_cached(one))
 
 
 def _answered(job: Job, sampler: str | None) -> tuple[Kept, dict[str, str]]:

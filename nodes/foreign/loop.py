@@ -147,7 +147,7 @@ class Loop:
             self.seam.take_back()
             end_prompt()
         follow(self.job, self.prompt_id, self.node.display_id, self.runtime.keep)
-        ordinal = self.job.call.enter(self.prompt_id, self.node, QueuePolicy.PARK)
+        ordinal = self.job.call.enter(self.prompt_id, self.node, QueuePolicy.PARK, own_loop=True)
         if ordinal is None:
             self.seam.take_back()
             return None

@@ -12,6 +12,7 @@ from typing import Any
 from ..choice import MOST as MOST_CHOSEN
 from ..errors import BadRequest
 from ..node import Node
+from .actions import ASK_S, STRENGTH, Action, action_of, timeout_of
 from .wait_conditions import Limits, heat, window
 
 MOST = 100  # of a job
@@ -51,7 +52,7 @@ class Breakpoint:
 
     choose: of kind node: from what comes to the node, so many are chosen at most, 0 is any number
     iteration: of the loop that the node is in, from 1; None is each
-    log_only: it is noted in the audit trail, and the job goes on
+    timeout_s: that an answer may take, where it asks
     limits: of the kinds time and heat
     """
 
@@ -60,7 +61,8 @@ class Breakpoint:
     value: float | None = None
     node_id: str | None = None
     enabled: bool = True
-    log_only: bool = False
+    action: Action = Action.PAUSE
+    timeout_s: float = ASK_S
     hits: int = 0
     limits: Limits | None = None
     iteration: int | None = None
@@ -72,8 +74,17 @@ class Breakpoint:
             return False
         return self.iteration is None or (node is not None and node.iteration == self.iteration)
 
+    @property
+    def reason(self) -> str:
+        """With which it ends a job."""
+        limits = self.limits.to_json().values() if self.limits is not None else ()
+        of_a_node = self.node_id if self.kind is BreakpointKind.NODE else None
+        value = None if self.value is None else f"{self.value:g}"
+        told = (one for one in (self.kind.value, value, of_a_node, *limits) if one is not None)
+        return " ".join(("breakpoint", *map(str, told)))
+
     def to_json(self) -> dict[str, Any]:
-        told = {**self.__dict__, "kind": self.kind.value}
+        told = {**self.__dict__, "kind": self.kind.value, "action": self.action.value}
         limits = told.pop("limits")
         if self.kind is not BreakpointKind.NODE:
             del told["choose"]
@@ -126,6 +137,11 @@ def hit(breakpoints: Breakpoints, which: Iterable[Breakpoint]) -> Breakpoints:
     return tuple(replace(one, hits=one.hits + (one.id in ids)) for one in breakpoints)
 
 
+def strongest(which: Iterable[Breakpoint]) -> Breakpoint:
+    """That whose action counts, of several that are met at once."""
+    return min(which, key=lambda one: STRENGTH.index(one.action))
+
+
 def parsed(given: Any) -> Breakpoints:
     """From JSON; raises BadRequest."""
     if not isinstance(given, list) or len(given) > MOST:
@@ -138,17 +154,17 @@ def parsed(given: Any) -> Breakpoints:
 
 def _parsed(one: Any) -> Breakpoint:
     kind = _kind(one)
-    known = {"id", "kind", "value", "node_id", "iteration", "enabled", "log_only", "hits"}
+    known = {"id", "kind", "value", "node_id", "iteration", "enabled", "action", "timeout_s", "hits"}
     known |= NAMES.get(kind, set())
     if not one.keys() <= known:
         told = ", ".join(sorted(known))
         raise BadRequest(f"A breakpoint of kind {kind.value} can have only these keys: {told}.")
     texts = {name: one.get(name) for name in ("id", "node_id")}
-    flags = {name: one.get(name, default) for name, default in (("enabled", True), ("log_only", False))}
+    enabled = one.get("enabled", True)
     if not all(text is None or isinstance(text, str) for text in texts.values()):
         raise BadRequest("id and node_id of a breakpoint must be texts or null.")
-    if not all(isinstance(flag, bool) for flag in flags.values()):
-        raise BadRequest("enabled and log_only of a breakpoint must be true or false.")
+    if not isinstance(enabled, bool):
+        raise BadRequest("enabled of a breakpoint must be true or false.")
     hits = one.get("hits", 0)
     hits = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits >= 0 else 0
     if kind is BreakpointKind.NODE and texts["node_id"] is None:
@@ -157,8 +173,16 @@ def _parsed(one: Any) -> Breakpoint:
     limits = AROUND[kind](one) if kind in AROUND else None
     value = _value(kind, one.get("value"))
     where = {"node_id": texts["node_id"], "iteration": _iteration(one.get("iteration"))}
+    does = {"action": _action(kind, one), "timeout_s": timeout_of(one.get("timeout_s", ASK_S))}
     more = {"limits": limits, "choose": _choose(one.get("choose"))}
-    return Breakpoint(name, kind, value, **where, **flags, hits=hits, **more)
+    return Breakpoint(name, kind, value, **where, **does, enabled=enabled, hits=hits, **more)
+
+
+def _action(kind: BreakpointKind, one: dict[str, Any]) -> Action:
+    action = action_of(one.get("action", Action.PAUSE.value))
+    if action is Action.ASK and kind in AROUND:
+        raise BadRequest(f"A breakpoint of kind {kind.value} cannot ask.")
+    return action
 
 
 def _choose(given: Any) -> int | None:

@@ -15,6 +15,7 @@ from ..surroundings import Checked
 from ..telemetry import Telemetry
 from .in_flight import Outcome
 from .machine import Machine
+from .meeting import meet
 from .transitions import Directive, Event
 from .view import JobError, Moment
 
@@ -39,8 +40,11 @@ class CallSide:
         self._machine = machine
         self._replayed: Moment | None = None  # where the replay is of an earlier call than the job came to
 
-    def enter(self, prompt_id: str, node: Node, policy: QueuePolicy) -> int | None:
-        """A sampling call begins: its ordinal in the node, or None when it is not to be watched."""
+    def enter(self, prompt_id: str, node: Node, policy: QueuePolicy, own_loop: bool = False) -> int | None:
+        """A sampling call begins: its ordinal in the node, or None when it is not to be watched.
+
+        own_loop: of a loop that is not ComfyUI's
+        """
         m = self._machine
         with m.lock:
             run = m.run
@@ -51,7 +55,7 @@ class CallSide:
             if m.state is State.PAUSED and not run.active:
                 return None  # another prompt with the id of a parked job's run
             m.start_run(prompt_id)
-            run.in_call, m.at_work = True, run
+            run.in_call, run.own_loop, m.at_work = True, own_loop, run
             ordinal = run.ordinals.get(node.node_id, 0)
             run.ordinals[node.node_id] = ordinal + 1
             m.set(queue_policy=policy)
@@ -157,6 +161,7 @@ class CallSide:
         m = self._machine
         with m.lock:
             m.at_work.trial = m.at_work.trial and not live
+            m.outlook.disturbances += not live
             m.stopwatch.evaluated(seconds)
             if live and self._replayed is None and m.view.take is not None:
                 m.note("take_dropped", {"node_id": m.view.take.moment.node_id}, take=None)
@@ -171,7 +176,7 @@ class CallSide:
         with m.lock:
             told = {"error": error.to_json()} if error else {}
             reason = PauseReason.NAN if kind is BreakpointKind.NAN else PauseReason.BREAKPOINT
-            stops = m.count(m.enabled(kind, m.view.node), told, reason)
+            stops = meet(m, m.enabled(kind, m.view.node), told, reason)
             if stops:
                 m.set(error=error)
                 if kind is BreakpointKind.NAN:
@@ -238,4 +243,4 @@ class CallSide:
         elif m.state is State.RUNNING and seen.step == pause_at:
             m.fire(Event.PAUSE, pause_reason=PauseReason.BREAKPOINT)
         which = [one for one in m.view.breakpoints if met(one, m.view.node, seen)]
-        m.count(which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT)
+        meet(m, which, {"sigma": seen.sigma, "change": seen.change}, PauseReason.BREAKPOINT)

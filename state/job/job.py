@@ -1,6 +1,7 @@
-"""One job, as people and scripts ask for it, the guard and the registry included. Any thread.
+"""One job, as people and scripts ask for it, and the registry. Any thread.
 
-Its other sides are `worker`, `call` and `runs`; all share one guarded state. Standard library only.
+Its other sides are `worker`, `call`, `runs` and `waiting`; all share one guarded state.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from ..breakpoints.breakpoints import Breakpoint, Breakpoints, hit
+from ..breakpoints.breakpoints import Breakpoints
 from ..pictures.previews import step_url
 from ..states import AbortMode, PauseReason, State
 from ..telemetry import Telemetry
@@ -20,11 +21,13 @@ from ..workflow.edits import Edit, History, audit, pending, taken_back
 from .call_side import CallSide
 from .in_flight import InterruptFlag
 from .machine import Machine, Timer
+from .node_times import NodeTimes
 from .request import Request
 from .run import NextRun
 from .runs import CANCELLED, Runs
 from .transitions import ENDED, Event
 from .view import AutoResume, Change, JobView, Moment, Take
+from .waiting_side import WaitingSide
 from .warnings import Warning
 from .worker_side import WorkerSide
 
@@ -49,11 +52,15 @@ class Job:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         timer: Timer = threading.Timer,
+        times: NodeTimes | None = None,
     ) -> None:
-        self._machine = Machine(view, request, flag, partial(listener, self), clock, wall, timer)
+        """times: that nodes took in all jobs"""
+        heard, known = partial(listener, self), times or NodeTimes()
+        self._machine = Machine(view, request, flag, heard, clock, wall, timer, known)
         self.worker = WorkerSide(self._machine)
         self.call = CallSide(self._machine)
         self.runs = Runs(self._machine)
+        self.waiting = WaitingSide(self._machine)
         self.cursor: int | None = None  # orders jobs by age; of one that was read from the database
         self.travelled = False  # rewound or forked: what ComfyUI has in its cache is of another time
 
@@ -140,16 +147,18 @@ class Job:
             m.pause_soon()
             return self.view()
 
-    def resume(self, steps: int | None = None, edited: bool = False) -> bool:
+    def resume(self, steps: int | None = None, edited: bool = False, due: AutoResume | None = None) -> bool:
         """Go on, for `steps` steps or to the end. False when a new run has to be queued for that.
 
         edited: with another graph than before, so that only a new run can go on.
+        due: by itself, if that is still what it waits for
 
         After False the caller validates a run and calls `runs.queue` or `runs.refuse`: until then
         every other resume is refused.
         """
         m, verb = self._machine, "resume" if steps is None else "step"
         with m.lock:
+            m.require_due(verb, due)
             m.refuse_second_run(verb)
             edited = edited or bool(pending(m.view.edits))
             if m.view.choice is not None and not edited:
@@ -160,6 +169,7 @@ class Job:
                 return True
             because = "it must be paused for that" if steps or edited else "it is not paused"
             m.require((State.PAUSED, State.FAILED), verb, because)
+            m.let_pass = None if due is None or due.question is None else m.place_of(*due.ids)
             fields = {"held": False, "pause_reason": None, "error": None, "gpu_released": False}
             if m.state is State.PAUSED and m.view.held and not edited:
                 m.run.steps_left = steps
@@ -168,22 +178,21 @@ class Job:
             m.next_run = NextRun(Event.QUEUE, fields, steps)
             return False
 
-    def abort(self, mode: AbortMode, reason: str | None) -> bool:
+    def abort(self, mode: AbortMode, reason: str | None, due: AutoResume | None = None) -> bool:
         """End the job. False when a run has to be queued to finish the workflow (see `resume`)."""
         m = self._machine
         with m.lock:
+            m.require_due("abort", due)
             if m.state is State.ABORTED:
                 return True
             m.require(OPEN, "abort", f"it is {m.state.value} already")
-            fields = {"abort_reason": reason, "abort_mode": mode, "held": False, "pause_reason": None}
             if mode is AbortMode.FINISH:
                 m.refuse_second_run("finish")
                 m.require_denoised()
                 if m.needs_new_run:
-                    m.next_run = NextRun(Event.ABORT, fields)
+                    m.next_run = NextRun(Event.ABORT, m.ending(mode, reason))
                     return False
-            m.fire(Event.ABORT, **fields)
-            m.in_flight.interrupt()
+            m.abort(mode, reason)
             return True
 
     def cancel(self, prompt_id: str) -> None:
@@ -261,33 +270,6 @@ class Job:
             m.request = replace(m.request, prompt=take.prompt, kept=take.kept)
             self._be_at(Event.RESTORE, take.moment, edits=take.edits, take=None, telemetry=measured)
 
-    # -- told by the guard -----------------------------------------------------------------------------
-
-    def wait_out(self, new: list[Breakpoint], binding: list[Breakpoint], because: str) -> None:
-        """Wait out what these breakpoints are about, the `new` ones for the first time."""
-        told = {"breakpoints": [one.to_json() for one in new], "because": because}
-        m = self._machine
-        with m.lock:
-            before = m.view.auto_resume  # None where it is at work
-            steps = m.run.steps_left if before is None else before.steps
-            now = AutoResume(because, tuple(one.id for one in binding), steps)
-            fields = {"breakpoints": hit(m.view.breakpoints, new), "auto_resume": now}
-            if m.state in AT_WORK:
-                m.fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT, **fields)
-                m.pause_soon()
-            elif before is not None:
-                m.note("breakpoint", told, **fields)
-
-    def cancel_auto_resume(self) -> None:
-        """It does not go on by itself any more."""
-        with self._machine.lock:
-            self._machine.cancel_auto_resume()
-
-    def noticed(self, which: list[Breakpoint]) -> None:
-        """Breakpoints that only log were met."""
-        with self._machine.lock:
-            self._machine.count(which, {}, PauseReason.BREAKPOINT)
-
     # -- under the lock --------------------------------------------------------------------------------
 
     def _be_at(self, event: Event, at: Moment, **fields: Any) -> None:
@@ -297,6 +279,7 @@ class Job:
         self.travelled = True
         m.run.passed.clear()
         m.stopwatch.moved()
+        m.outlook.forget()
         fields |= asdict(at) | {"paused_at_step": at.step, "held": False, "gpu_released": True}
         fields |= {"preview_url": step_url(m.job_id, at.node_id, at.step), "pause_reason": PauseReason.USER}
         fields |= dict.fromkeys(GONE)

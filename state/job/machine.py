@@ -7,25 +7,34 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..breakpoints.breakpoints import Breakpoint, BreakpointKind, hit
+from ..breakpoints.actions import Action
+from ..breakpoints.breakpoints import Breakpoint, BreakpointKind
 from ..errors import IllegalTransition
 from ..exactness import Exactness
-from ..node import Node, told_of
+from ..node import Node
 from ..states import AbortMode, PauseReason, State
 from ..telemetry import Telemetry
 from .in_flight import InFlight, InterruptFlag
+from .node_times import NodeTimes
+from .outlook import Outlook
 from .request import Request
 from .run import NextRun, Run
 from .stopwatch import Mode, Stopwatch
-from .transitions import ENDED, TRANSITIONS, Directive, Event
-from .view import Change, JobError, JobView, altered
-from .warnings import NOT_KEPT
+from .transitions import TRANSITIONS, Directive, Event
+from .view import AutoResume, Change, JobError, JobView, altered
+from .warnings import NOT_FINISHED, NOT_KEPT
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
+WHERE_IT_STOOD = ("paused_before", "choice", "auto_resume")  # which is over once it goes on
+OWN_LOOP = (
+    "its node has a sampling loop of its own, which alone can make its result; let it run to its end, or "
+    "abort it with mode stop."
+)
 Timer = Callable[[float, Callable[[], None]], Any]
 
 
@@ -47,6 +56,7 @@ class Machine:
         clock: Callable[[], float],
         wall: Callable[[], float],
         timer: Timer,
+        times: NodeTimes,
     ) -> None:
         self.lock = threading.Condition(threading.RLock())
         self.view = view
@@ -56,6 +66,8 @@ class Machine:
         self.in_flight = InFlight(flag, clock)
         is_paused = view.state is State.PAUSED
         self.stopwatch = Stopwatch(clock, view.timing, Mode.PAUSED if is_paused else Mode.IDLE)
+        self.let_pass: tuple[object, ...] | None = None  # where it was answered to go on, as `place_of`
+        self.outlook = Outlook(times, clock)
         self.untold = False  # a step was done that nobody was told of: it can wait until the model works
         self.unsaved: list[Telemetry] = []  # measured, and not stored yet
         self.fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
@@ -106,9 +118,17 @@ class Machine:
         return Directive.FINISH if self.view.abort_mode is AbortMode.FINISH else Directive.STOP
 
     def enabled(self, kind: BreakpointKind, node: Node | None) -> list[Breakpoint]:
-        """The breakpoints of that kind that concern the node."""
+        """The breakpoints of that kind that concern the node; one that was answered only logs."""
         enabled = (one for one in self.view.breakpoints if one.kind is kind and one.enabled)
-        return [one for one in enabled if one.is_about(node)]
+        return [self._unless_answered(one) for one in enabled if one.is_about(node)]
+
+    def place_of(self, breakpoint_id: str) -> tuple[object, ...]:
+        """At which that one asks."""
+        return breakpoint_id, self.view.node_id, self.view.call, self.view.evaluations
+
+    def _unless_answered(self, one: Breakpoint) -> Breakpoint:
+        is_answered = one.action is Action.ASK and self.let_pass == self.place_of(one.id)
+        return replace(one, action=Action.LOG) if is_answered else one
 
     # -- refusing --------------------------------------------------------------------------------------
 
@@ -125,9 +145,16 @@ class Machine:
         if self.next_run is not None:
             raise self.refuse(verb, "a new run of it is already being prepared.")
 
+    def require_due(self, verb: str, due: AutoResume | None) -> None:
+        """What goes on by itself does so only while nobody decided otherwise; None where a person asks."""
+        if due is not None and self.view.auto_resume != due:
+            raise self.refuse(verb, "somebody else decided what becomes of it meanwhile.")
+
     def require_denoised(self) -> None:
         between_calls = self.run.started and bool(self.run.ordinals) and not self.run.in_call
         samples_nothing = self.state in (State.RUNNING, State.PAUSING) and between_calls
+        if self.run.in_call and self.run.own_loop:
+            raise self.refuse("finish", OWN_LOOP)
         if self.view.step == 0 or samples_nothing:
             because = "it is not sampling now, so there is no unfinished picture to keep"
             raise self.refuse("finish", f"{because}; abort with mode stop.")
@@ -139,10 +166,7 @@ class Machine:
         self.view = altered(self.view, fields)
 
     def timed(self, **fields: Any) -> JobView:
-        view = self.view
-        known = view.total_steps is not None and view.state not in ENDED
-        left = max(0, (view.total_steps or 0) - view.step) if known else None
-        self.set(timing=self.stopwatch.read(left), **fields)
+        self.set(timing=self.outlook.timing(self.view, self.request, self.stopwatch), **fields)
         return self.view
 
     def fire(self, event: Event, detail: dict[str, Any] | None = None, **fields: Any) -> None:
@@ -154,8 +178,8 @@ class Machine:
         if self.fickle and after in (State.PAUSED, State.FAILED):
             fields["warnings"] = fields.get("warnings", self.view.warnings) | self._not_kept()
         stays = after in (State.PAUSING, State.PAUSED)
-        gone_on = {} if stays else {"paused_before": None, "choice": None, "auto_resume": None}
-        self.set(state=after, **gone_on, **fields)
+        gone_on = {} if stays else dict.fromkeys(WHERE_IT_STOOD) | self._no_more_told()
+        self.set(state=after, **(gone_on | fields))
         self.stopwatch.switch(self._mode())
         self._announce(event.value, before, detail)
         self.lock.notify_all()
@@ -198,18 +222,13 @@ class Machine:
         elif self.state is State.PAUSING:
             self.stopwatch.switch(Mode.ACTIVE)
 
-    def count(self, which: list[Breakpoint], told: dict[str, Any], reason: PauseReason) -> bool:
-        """Note that those breakpoints were met; whether one of them pauses the job."""
-        if not which:
-            return False
-        self.set(breakpoints=hit(self.view.breakpoints, which))
-        told = {"breakpoints": [one.to_json() for one in which], **told_of(self.view.loops), **told}
-        stops = any(not one.log_only for one in which)
-        if stops and self.state is State.RUNNING:
-            self.fire(Event.PAUSE, told, pause_reason=reason)
-        else:
-            self.note("breakpoint", told)
-        return stops
+    def ending(self, mode: AbortMode, reason: str | None) -> dict[str, Any]:
+        """What is told of a job with its end."""
+        return {"abort_reason": reason, "abort_mode": mode, "held": False, "pause_reason": None}
+
+    def abort(self, mode: AbortMode, reason: str | None, detail: dict[str, Any] | None = None) -> None:
+        self.fire(Event.ABORT, detail, **self.ending(mode, reason))
+        self.in_flight.interrupt()
 
     def pause_after_failure(self, error: JobError) -> None:
         """The run cannot go on where the job stopped: it is paused there again, and the run ends."""
@@ -224,7 +243,9 @@ class Machine:
         """It does not go on by itself any more. What a person does wins, also over a run being prepared."""
         if self.view.auto_resume is not None:
             self.next_run = None
-            self.set(auto_resume=None)
+            asked = self.view.pause_reason is PauseReason.ASKED
+            reason = PauseReason.BREAKPOINT if asked else self.view.pause_reason
+            self.set(auto_resume=None, pause_reason=reason)
 
     def pause_soon(self) -> None:
         """Let the evaluation in flight end if that is soon, else interrupt it."""
@@ -254,6 +275,11 @@ class Machine:
             return Mode.PAUSED
         pausing_at_work = self.state is State.PAUSING and self.run.started
         return Mode.ACTIVE if pausing_at_work or self.state is State.RUNNING else Mode.IDLE
+
+    def _no_more_told(self) -> dict[str, Any]:
+        code, warnings = NOT_FINISHED[0], self.view.warnings
+        left = {one: told for one, told in warnings.items() if one != code}
+        return {"warnings": left} if code in warnings else {}
 
     def _not_kept(self) -> dict[str, str]:
         code, sentence = NOT_KEPT

@@ -31,6 +31,7 @@ class Run:
     started: bool = False  # reached the front of the queue
     ordinals: dict[str, int] = field(default_factory=dict)  # node_id -> sampling calls begun there
     in_call: bool = False  # inside a watched sampling call
+    own_loop: bool = False  # of the call: a sampling loop that is not ComfyUI's
     finished: bool = False  # an abort with mode finish has been carried out
 
 

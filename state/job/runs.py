@@ -62,6 +62,7 @@ class Runs:
                 "prompt_ids": (*view.prompt_ids, prompt_id),
             }
             detail = {"edits": [audit(path, edit) for path, edit in taken.items()]} if taken else None
+            m.outlook.forget()
             m.fire(following.event, detail, **fields)
 
     def refuse(self) -> None:

@@ -18,6 +18,8 @@ from ..workflow.edits import History, summary
 from ..workflow.kept import Kept
 from .fork_grid import Cell, variant
 
+BRIEF_S = 60  # in which a job that waits for an answer keeps its place
+
 
 @dataclass(frozen=True)
 class JobError:
@@ -33,15 +35,19 @@ class JobError:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds. `mean_step_s` and `eta_s` are None while unknown; paused time is never active."""
+    """Seconds. `mean_step_s` and `eta_s` are None while unknown; paused time is never active.
+
+    eta_s: that what is left will take, nodes included; eta_rough: something of it was never timed
+    """
 
     active_s: float = 0.0
     paused_s: float = 0.0
     mean_step_s: float | None = None
     eta_s: float | None = None
+    eta_rough: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        seconds = {
             name: None if value is None else round(value, 3)
             for name, value in (
                 ("active_s", self.active_s),
@@ -50,6 +56,7 @@ class Timing:
                 ("eta_s", self.eta_s),
             )
         }
+        return seconds | {"eta_rough": self.eta_rough}
 
 
 @dataclass(frozen=True)
@@ -88,15 +95,30 @@ class Take:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a breakpoint asked of somebody else, who may take `timeout_s` seconds. id: no other has it"""
+
+    id: str
+    breakpoint_id: str
+    timeout_s: float
+
+    @property
+    def is_brief(self) -> bool:
+        return self.timeout_s <= BRIEF_S
+
+
+@dataclass(frozen=True)
 class AutoResume:
     """A job that was paused by what is so around the server, and goes on by itself when that is over.
 
     ids: of its breakpoints; steps: that it was to do yet, None is all
+    question: where it waits for an answer instead
     """
 
     because: str
     ids: tuple[str, ...]
     steps: int | None = None
+    question: Question | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +193,11 @@ class JobView:
     def is_draft(self) -> bool:
         """One of several that were queued to be chosen from."""
         return self.cell is not None and self.parent_id is None
+
+    @property
+    def question(self) -> Question | None:
+        """To which the job waits for an answer."""
+        return None if self.auto_resume is None else self.auto_resume.question
 
     @property
     def waits_to_be_chosen(self) -> bool:

@@ -79,6 +79,10 @@ NO_THERMOMETER: Warning = (
     "no_thermometer",
     "This job should pause when the GPU is hot, but the temperature cannot be read: {}.",
 )
+NOT_FINISHED: Warning = (
+    "not_finished",
+    "A breakpoint should have finished this job here, and paused it instead: {}",
+)
 
 REMEMBERS: Warning = (
     "recomputes",
@@ -138,6 +142,7 @@ OF_A_RUN = (
     NAN_LATENT,
     NOT_PREVIEWED,
     NO_THERMOMETER,
+    NOT_FINISHED,
     OTHER_THREAD,
     UNRECORDABLE,
     NEVER_HELD,

@@ -13,6 +13,8 @@ from ..node import Node, told_of
 from ..states import AbortMode, PauseReason, State
 from ..workflow.edits import Path, newest
 from .machine import Machine
+from .meeting import meet
+from .node_times import Task
 from .transitions import ENDED, Directive, Event
 from .view import JobError
 
@@ -59,7 +61,7 @@ class WorkerSide:
                 told = {"before": node.display_id} | told_of(node.loops)
                 if always and not which and m.state is State.RUNNING:
                     m.fire(Event.PAUSE, told, pause_reason=PauseReason.BREAKPOINT)
-                m.count(which, told, PauseReason.BREAKPOINT)
+                meet(m, which, told, PauseReason.BREAKPOINT)
             if m.state is State.PAUSING:
                 m.set(paused_before=node)
             return m.state is State.PAUSING
@@ -88,6 +90,7 @@ class WorkerSide:
             if m.state is not State.PAUSING:
                 return m.directive()
             m.run.steps_left = None
+            m.outlook.disturbances += 1
             fields = {"held": not park, "gpu_released": gpu_released, "paused_at_step": m.view.step}
             m.fire(Event.STOPPED, detail, **fields)
             return Directive.PARK if park else Directive.PAUSE
@@ -129,6 +132,20 @@ class WorkerSide:
         """The run cannot go on where the job stopped: it is paused there again, and the run ends."""
         with self._machine.lock:
             self._machine.pause_after_failure(error)
+
+    def node_begins(self, prompt_id: str, task: Task, left: tuple[Task, ...] | None) -> None:
+        """A node of the run begins to work. left: see Outlook"""
+        m = self._machine
+        with m.lock:
+            if prompt_id == m.prompt_id and m.state not in ENDED:
+                m.outlook.begins(task, left)
+                m.publish()
+
+    def node_ends(self, prompt_id: str, node_id: str) -> None:
+        m = self._machine
+        with m.lock:
+            if prompt_id == m.prompt_id:
+                m.outlook.ends(m.view.origin.workflow_id, node_id)
 
     def fickle(self, nodes: dict[str, str]) -> None:
         """These nodes will answer otherwise in a later run; told when the job stops. node_id -> class"""

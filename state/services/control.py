@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 from ..errors import IllegalTransition, MidrunError
 from ..job.job import Job
+from ..job.machine import OWN_LOOP
 from ..job.request import Request
 from ..job.transitions import Event
-from ..job.view import JobError, JobView
+from ..job.view import AutoResume, JobError, JobView
 from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..workflow.edits import Edits, pending, to_json, with_edits, without_pending
 from ..workflow.embedded import embedded
-from ..workflow.graph import Prompt, class_type, inputs
+from ..workflow.graph import changed
 from ..workflow.instrument import BREAK, Instruments, plain
 from ..workflow.kept import KEPT, pinned
 from ..workflow.verdicts import in_graph
@@ -99,10 +100,11 @@ class Control:
         steps: int | None = None,
         keep_history: bool = False,
         rewritten: Rewritten | None = None,
+        due: AutoResume | None = None,
     ) -> JobView:
-        """`rewritten`: the whole graph as it is to be from now on, instead of the edits that are pending."""
+        """`rewritten`: the whole graph as it is to be from now on, not the pending edits; due: see Job."""
         job = await self.registry.ready(await self.registry.load(any_id))
-        if not job.resume(steps, rewritten is not None):
+        if not job.resume(steps, rewritten is not None, due):
             await self._queue_run(job, keep_history, rewritten)
         return job.view()
 
@@ -114,14 +116,17 @@ class Control:
         task.add_done_callback(self._errands.discard)
 
     async def abort(
-        self, any_id: str, mode: AbortMode, reason: str | None, keep_history: bool = False
+        self,
+        any_id: str,
+        mode: AbortMode,
+        reason: str | None,
+        keep_history: bool = False,
+        due: AutoResume | None = None,
     ) -> JobView:
         job = await self.registry.load(any_id)
         if mode is AbortMode.FINISH and await asyncio.to_thread(self._is_in_own_loop, job):
-            because = "its node has a sampling loop of its own, which alone can make its result; "
-            because += "let it run to its end, or abort it with mode stop."
-            raise IllegalTransition("finish", job.job_id, job.state, because)
-        if not job.abort(mode, reason):
+            raise IllegalTransition("finish", job.job_id, job.state, OWN_LOOP)
+        if not job.abort(mode, reason, due):
             await self._queue_run(job, keep_history)
         elif mode is AbortMode.STOP:
             self.queue.cancel(job.prompt_id)
@@ -201,7 +206,7 @@ class Control:
             prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
             prompt = self.instruments.again(prompt, job.request.prompt)
             prompt = self.instruments.choosing(prompt, view.breakpoints)
-            kept = job.request.kept.without(prompt, _changed(job.request.prompt, prompt))
+            kept = job.request.kept.without(prompt, changed(job.request.prompt, prompt))
             request = replace(job.request, prompt=prompt, kept=kept)
             stopping = self.instruments.stopping(pinned(prompt, kept), view.breakpoints)
             sent = replace(request, prompt=self.instruments.saving_once(stopping))
@@ -272,17 +277,6 @@ class Control:
         elif found.where is Where.ABSENT:
             job.runs.vanished(prompt_id)
         self.registry.settle(job)
-
-
-def _changed(before: Prompt, after: Prompt) -> list[str]:
-    """The nodes that are not what they were, those that are gone or new included."""
-    ids = before.keys() | after.keys()
-    return [
-        node_id
-        for node_id in ids
-        if class_type(before, node_id) != class_type(after, node_id)
-        or inputs(before, node_id) != inputs(after, node_id)
-    ]
 
 
 def _without_breaks(request: Request) -> Request:

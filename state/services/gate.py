@@ -43,6 +43,8 @@ class Gate:
         view = job.view()
         if view.queue_policy is QueuePolicy.HOLD and not view.is_draft:
             return False
+        if view.queue_policy is QueuePolicy.AUTO and view.question is not None and view.question.is_brief:
+            return False  # it goes on sooner than another could load its models
         if self.closed:
             return not self._asked_for.isdisjoint(self._waiting())
         return view.queue_policy is QueuePolicy.PARK or bool(self._waiting())

@@ -14,14 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, time
 
-from ..breakpoints.breakpoints import Breakpoint, conditions
+from ..breakpoints.actions import ENDS, Action
+from ..breakpoints.breakpoints import Breakpoint, conditions, strongest
 from ..breakpoints.wait_conditions import Window
 from ..errors import IllegalTransition, MidrunError
 from ..job.job import Job
 from ..job.transitions import Event
 from ..job.view import Change, JobView
-from ..job.warnings import NO_THERMOMETER
-from ..states import State
+from ..job.warnings import NO_THERMOMETER, NOT_FINISHED
+from ..states import AbortMode, PauseReason, State
 from .control import Control
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Guard:
         self._look_every_s = look_every_s
         self._watched: dict[str, _Watch] = {}
         self._went_on: set[str] = set()  # jobs that somebody let go on, until that was considered
+        self._answered: set[str] = set()  # jobs that asked, and were answered to go on
         self._resuming: str | None = None  # the job that is let go on here
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -84,7 +86,11 @@ class Guard:
         if change is None or not conditions(view.breakpoints):
             return
         first_of_a_fork = view.parent_id is not None and len(view.prompt_ids) == 2
-        if change.kind in WENT_ON and job.job_id != self._resuming and not first_of_a_fork:
+        if change.kind == "answer" and change.detail["action"] == "go":
+            self._answered.add(job.job_id)
+        elif change.kind in WENT_ON and job.job_id in self._answered:  # who answered knows of no hours
+            self._answered.discard(job.job_id)
+        elif change.kind in WENT_ON and job.job_id != self._resuming and not first_of_a_fork:
             self._went_on.add(job.job_id)
         with contextlib.suppress(RuntimeError):  # the server is ending
             self._loop.call_soon_threadsafe(self._notice, job)
@@ -113,6 +119,7 @@ class Guard:
                 if self._is_over(watch.job.view()):
                     self._watched.pop(watch.job.job_id)
                     self._went_on.discard(watch.job.job_id)
+                    self._answered.discard(watch.job.job_id)
             if self._watched:
                 timer = self._loop.call_later(self._look_every_s, self._woken.set)
                 await self._woken.wait()  # not wait_for, which may swallow a cancellation at its timeout
@@ -131,6 +138,8 @@ class Guard:
         job, view = watch.job, watch.job.view()
         known = conditions(view.breakpoints)
         self._warn(job, known, around)
+        if view.question is not None or self._is_over(view):
+            return  # somebody else is asked, and decides; or nothing is to be decided
         met = [one for one in known if _holds(one, around, one.id in watch.holding)]
         new = [one for one in met if one.id not in watch.holding]
         watch.holding = {one.id for one in met}
@@ -138,26 +147,40 @@ class Guard:
         if job.job_id in self._went_on:
             self._went_on.discard(job.job_id)
             watch.waived |= watch.holding
-        binding = [one for one in met if one.id not in watch.waived and not one.log_only]
-        job.noticed([one for one in new if one.log_only])
-        if binding and view.state in (State.QUEUED, State.RUNNING):
-            job.wait_out([one for one in binding if one in new], binding, _because(binding[0], around))
+        binding = [one for one in met if one.id not in watch.waived and one.action is Action.PAUSE]
+        job.waiting.noticed([one for one in new if one.action is not Action.PAUSE])
+        ending = [one for one in new if one.id not in watch.waived and one.action in ENDS]
+        news = [one for one in binding if one in new]
+        if ending and (view.state in (State.QUEUED, State.RUNNING) or view.auto_resume is not None):
+            await self._end(job, strongest(ending))
+        elif binding and view.state in (State.QUEUED, State.RUNNING):
+            job.waiting.wait_out(news, binding, _because(binding[0], around))
         elif binding and view.auto_resume is not None:
             if {one.id for one in binding} != set(view.auto_resume.ids):
-                job.wait_out([one for one in binding if one in new], binding, _because(binding[0], around))
+                job.waiting.wait_out(news, binding, _because(binding[0], around))
         elif view.auto_resume is not None and view.state in STANDS and not self.stands_still():
             await self._go_on(job)
+
+    async def _end(self, job: Job, chief: Breakpoint) -> None:
+        mode = AbortMode.FINISH if chief.action is Action.FINISH else AbortMode.STOP
+        try:
+            await self._control.abort(job.job_id, mode, chief.reason, self._keeps_history())
+        except MidrunError as refused:
+            with contextlib.suppress(IllegalTransition):  # it has ended
+                job.pause(PauseReason.BREAKPOINT)
+                job.warn(NOT_FINISHED, refused)
 
     async def _go_on(self, job: Job) -> None:
         auto_resume = job.view().auto_resume
         self._resuming = job.job_id
         try:
             if auto_resume is not None:
-                await self._control.resume(job.job_id, auto_resume.steps, self._keeps_history())
+                keeps = self._keeps_history()
+                await self._control.resume(job.job_id, auto_resume.steps, keeps, due=auto_resume)
         except IllegalTransition:
             pass  # not yet, or somebody else did something with it
         except MidrunError as error:
-            job.cancel_auto_resume()
+            job.waiting.cancel()
             job.note("not_resumed", {"error": str(error)})
         finally:
             self._resuming = None

@@ -18,6 +18,7 @@ from ..breakpoints.breakpoints import DEFAULT, Breakpoints, of_workflow
 from ..errors import UnknownJob
 from ..job.in_flight import InterruptFlag
 from ..job.job import Job
+from ..job.node_times import NodeTimes
 from ..job.request import Request
 from ..job.transitions import ENDED
 from ..job.view import Change, JobView
@@ -50,7 +51,7 @@ class Registry:
         self._breakpoints = breakpoints
         self.recordings = recordings
         self.store = store
-        self._make_job = partial(Job, flag=flag, listener=self._changed)
+        self._make_job = partial(Job, flag=flag, listener=self._changed, times=NodeTimes())
         self._lock = threading.Lock()
         self._by_prompt: dict[str, Job] = {}
         self.taken = TakenIds(store.prompt_ids())  # by every job there is, in memory or stored

@@ -23,6 +23,7 @@ from ..surroundings import imported_of
 from ..workflow.edits import from_json, to_json
 from ..workflow.kept import Kept, kept_of
 
+WAITS = ("queued", "paused", "failed")
 PLAIN = (  # columns that are fields of the view as they are
     "created_at",
     "updated_at",
@@ -151,7 +152,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         error=read("error_json", _optional(lambda told: JobError(**json.loads(told)))),
         gpu_released=bool(row["gpu_released"]),
         queue_policy=read("queue_policy", QueuePolicy, QueuePolicy.AUTO),
-        timing=Timing(row["active_s"], row["paused_until_now_s"], row["mean_step_s"]),
+        timing=_timing(row),
         warnings=read("warnings_json", lambda told: dict(json.loads(told)), {}),
         take=read("take_json", _optional(lambda told: _take_of(json.loads(told)))),
         cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
@@ -165,6 +166,15 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         **_preview_urls(row),
     )
     return _telling_of(unreadable, view) if unreadable else view
+
+
+def _timing(row: dict[str, Any]) -> Timing:
+    """Of a job that is not at hand: how long its other nodes take is told once it is."""
+    mean, total = row["mean_step_s"], row["total_steps"]
+    eta = None
+    if mean is not None and total is not None and row["state"] in WAITS:
+        eta = mean * max(0, total - row["step"])
+    return Timing(row["active_s"], row["paused_until_now_s"], mean, eta, eta is not None)
 
 
 def _optional(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:

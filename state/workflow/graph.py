@@ -98,3 +98,14 @@ def descendants(prompt: Prompt, node_ids: Iterable[str]) -> set[str]:
             found.add(current)
             waiting += users.get(current, ())
     return found
+
+
+def changed(before: Prompt, after: Prompt) -> list[str]:
+    """The nodes that are not what they were, those that are gone or new included."""
+    ids = before.keys() | after.keys()
+    return [
+        node_id
+        for node_id in ids
+        if class_type(before, node_id) != class_type(after, node_id)
+        or inputs(before, node_id) != inputs(after, node_id)
+    ]

@@ -256,14 +256,18 @@ def test_breakpoints_of_a_job(newest: Comfy, browser: Browser, renderer: str) ->
         expect(rows).to_have_count(2)
         form.locator('[data-field="kind"]').select_option("every")
         form.locator('[data-field="value"]').fill("3")
-        form.locator('[data-field="logOnly"]').check()
+        form.locator('[data-field="action"]').select_option("log")
         add.click()
         expect(rows).to_have_count(3)
         form.locator('[data-field="kind"]').select_option("sigma_below")
         form.locator('[data-field="value"]').fill("0.5")
+        form.locator('[data-field="action"]').select_option("ask")
+        form.locator('[data-field="timeout"]').fill("20")
+        shown.picture(f"breakpoint-ask-{renderer}")
         add.click()
         expect(rows).to_have_count(4)
         expect(rows.last).to_contain_text("When sigma falls below 0.5")
+        expect(rows.last).to_contain_text("20 s to answer")
         rows.last.get_by_role("switch").uncheck()
         for kind, first, second in (("time", "01:00", "01:01"), ("heat", "90", "70")):
             form.locator('[data-field="kind"]').select_option(kind)
@@ -281,13 +285,13 @@ def test_breakpoints_of_a_job(newest: Comfy, browser: Browser, renderer: str) ->
         expect(rows).to_have_count(3)
         newest.until(lambda: len(newest.job(job_id)["breakpoints"]) == 3, "the breakpoint to go")
         told = [
-            (one["kind"], one["value"], one["enabled"], one["log_only"])
+            (one["kind"], one["value"], one["enabled"], one["action"])
             for one in newest.job(job_id)["breakpoints"]
         ]
         assert told == [
-            ("step", 5, True, False),
-            ("every", 3, True, True),
-            ("sigma_below", 0.5, False, False),
+            ("step", 5, True, "pause"),
+            ("every", 3, True, "log"),
+            ("sigma_below", 0.5, False, "ask"),
         ]
         expect(panel.locator(".midrun-stop")).to_have_count(4)
         expect(panel.locator(".midrun-stop-logs")).to_have_count(3)

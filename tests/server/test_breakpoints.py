@@ -64,7 +64,7 @@ def test_a_job_pauses_by_itself_and_goes_on_as_if_it_had_not(
 
 
 def test_one_that_only_logs_lets_the_job_go_on(comfy: Comfy) -> None:
-    job_id = queued(comfy, {"kind": "every", "value": 1, "log_only": True}, key="break-log")
+    job_id = queued(comfy, {"kind": "every", "value": 1, "action": "log"}, key="break-log")
     job = comfy.wait_for(job_id, "completed")
     assert job["breakpoints"][-1]["hits"] == 6 and kinds(comfy, job_id).count("breakpoint") == 6
 

@@ -16,7 +16,9 @@ import websocket
 import graphs
 from harness import Comfy
 from resuming import latent
+from test_breakpoints import queued as queued_with
 from test_control import expected, pause_at, start
+from test_webhooks import Listener, hooked
 
 
 def code(answer: tuple[int, Any]) -> tuple[int, str]:
@@ -229,8 +231,13 @@ def test_a_thousand_random_concurrent_requests_break_nothing(comfy: Comfy) -> No
 
 
 def test_a_killed_server_leaves_paused_jobs_that_resume(tmp_path: Path) -> None:
-    server = Comfy(tmp_path).start()
+    server, somebody = Comfy(tmp_path).start(), Listener()
+    somebody.how = "late"
+    hooked(server, Url=somebody.url, Private=True)
     try:
+        ask = {"kind": "step", "value": 2, "action": "ask", "timeout_s": 3600}
+        asked = queued_with(server, ask, key="killed-asked")
+        server.until(lambda: somebody.told, "the question")
         secret = "token-5f2c9b"
         extra = {"auth_token_comfy_org": secret, "extra_pnginfo": {"workflow": {"id": "w"}}}
         job_id = server.queue(graphs.base(key="killed", gates="3"), extra_data=extra)
@@ -241,6 +248,8 @@ def test_a_killed_server_leaves_paused_jobs_that_resume(tmp_path: Path) -> None:
         for any_id in (job_id, queued):
             job = server.job(any_id)
             assert (job["state"], job["held"], job["pause_reason"]) == ("paused", False, "server_restart")
+        job = server.job(asked)
+        assert (job["state"], job["pause_reason"], job["paused_because"]) == ("paused", "asked", None)
         assert server.verb(job_id, "resume")[0] == 202
         server.wait_at_gate("killed", 3)
         server.open_gate("killed", 3)
@@ -249,11 +258,17 @@ def test_a_killed_server_leaves_paused_jobs_that_resume(tmp_path: Path) -> None:
         item = server.wait_ended(job["prompt_id"])["prompt"]
         assert item[3]["extra_pnginfo"] == {"workflow": {"id": "w"}} and item[4] == ["save"]
         assert torch.equal(latent(server, job["prompt_id"]), expected(server))
+        server.verb(asked, "resume")
+        server.wait_for(asked, "completed")
+        assert [one["event"] for one in somebody.told].count("ask") == 1, "nobody is asked again"
         server.stop()  # which writes files under other names first
         for file in (tmp_path / "user").rglob("*"):
             assert not file.is_file() or secret.encode() not in file.read_bytes()
     finally:
         server.stop()
+        somebody.released.set()
+        somebody.shutdown()
+        somebody.server_close()
 
 
 def test_without_a_writable_directory_sampling_works_unwatched(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class Listener(ThreadingHTTPServer):
         self.told: list[dict[str, Any]] = []
         self.requests: list[str] = []
         self.how = "well"
+        self.answer = b""
         self.released = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/hook"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -49,7 +50,10 @@ class _Handler(BaseHTTPRequestHandler):
         if how == "garbage":
             self.wfile.write(b"\x00\xff not HTTP at all\r\n")
             return
-        self.server.told.append(json.loads(body))
+        told = json.loads(body)
+        self.server.told.append(told)
+        if how == "late" and told["event"] == "ask":
+            self.server.released.wait(120)
         if how == "elsewhere":
             self.send_response(307)
             self.send_header("Location", f"{self.server.url}-elsewhere")
@@ -57,6 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(500 if how == "wrong" and len(self.server.told) < 2 else 200)
         self.end_headers()
+        self.wfile.write(self.server.answer)
         if how == "large":
             for _ in range(80):
                 self.wfile.write(b"x" * 65536)

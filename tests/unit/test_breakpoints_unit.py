@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from midrun.state.breakpoints.actions import Action
 from midrun.state.breakpoints.breakpoints import (
     DEFAULT,
     OF_A_NODE,
@@ -53,10 +54,13 @@ def test_hits_are_counted_by_breakpoint() -> None:
 
 
 def test_breakpoints_come_back_from_json_as_they_were() -> None:
-    given = (*DEFAULT, Breakpoint("b", BreakpointKind.STEP, 2, "3:1", enabled=False, log_only=True, hits=4))
+    given = (
+        *DEFAULT,
+        Breakpoint("b", BreakpointKind.STEP, 2, "3:1", enabled=False, action=Action.LOG, hits=4),
+    )
     assert parsed([breakpoint.to_json() for breakpoint in given]) == given
     (made,) = parsed([{"kind": "every", "value": 5}])
-    assert made.id and (made.value, made.enabled, made.log_only) == (5, True, False)
+    assert made.id and (made.value, made.enabled, made.action) == (5, True, Action.PAUSE)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from midrun.state.breakpoints.breakpoints import of_setting, of_workflow, parsed
 from midrun.state.breakpoints.wait_conditions import Heat, Window
 from midrun.state.errors import BadRequest
 from midrun.state.job.job import Job
+from midrun.state.job.transitions import Event
+from midrun.state.job.warnings import NOT_FINISHED
 from midrun.state.services.guard import Guard, Unreadable
 from midrun.state.states import AbortMode, PauseReason, State
 from midrun.state.workflow.edits import Edit, changed
@@ -299,9 +301,12 @@ def test_the_steps_that_were_asked_for_are_not_forgotten(tmp_path: Path) -> None
 def test_one_that_only_logs_is_noted_once(tmp_path: Path) -> None:
     async def scene(room: Room) -> None:
         room.now = time(9, 0)
-        job = room.job(HOURS | {"log_only": True})
+        job = room.job(HOURS | {"action": "log"})
         await room.settle()
         assert job.state is State.RUNNING and job.view().breakpoints[0].hits == 1
+        job.runs.end("p", Event.COMPLETE)
+        await room.settle()
+        assert job.view().breakpoints[0].hits == 1 and not room.guard.watching
 
     play(tmp_path, scene)
 
@@ -318,5 +323,51 @@ def test_a_run_that_is_refused_is_told_once(tmp_path: Path) -> None:
         assert job.state is State.PAUSED and job.view().auto_resume is None
         events = room.desk.registry.store.events("p").result()
         assert [event["kind"] for event in events].count("not_resumed") == 1
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("action", ["abort", "finish"])
+def test_hours_may_end_a_job_and_what_cannot_be_finished_pauses_for_good(tmp_path: Path, action: str) -> None:
+    async def scene(room: Room) -> None:
+        job = room.job(HOURS | {"action": action})
+        job.call.leave()  # between two calls, where nothing is to be finished
+        await room.settle()
+        room.now = time(8, 0)
+        if action == "abort":
+            await room.until(lambda: job.state is State.ABORTED)
+            assert job.view().abort_reason == "breakpoint time 08:00 18:00"
+        else:
+            await room.until(lambda: job.state is State.PAUSING)
+            job.worker.stopped(True, {})
+            assert NOT_FINISHED[0] in job.view().warnings
+            room.now = time(19, 0)
+            await room.settle()
+            assert job.state is State.PAUSED and job.view().auto_resume is None
+        await room.settle()
+        assert job.view().breakpoints[0].hits == 1 and not room.guard.watching
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("by", ["the webhook", "a person"])
+def test_a_job_that_asks_is_left_alone_and_who_answers_knows_of_no_hours(tmp_path: Path, by: str) -> None:
+    async def scene(room: Room) -> None:
+        job = room.job(HOURS, {"kind": "step", "value": 2, "action": "ask"})
+        job.call.stepped(seen(2), True, 0)
+        job.worker.stopped(True, {})
+        room.now = time(9, 0)
+        await room.settle()
+        due = job.view().auto_resume
+        assert job.state is State.PAUSED and due is not None and due.question is not None
+        if by == "a person":
+            await room.desk.control.resume("p")
+            await room.settle()
+            assert job.state is State.RUNNING, "the person knew what time it is"
+            return
+        assert job.waiting.answered(due, {"action": "go"}, stays=False)
+        await room.desk.control.resume("p", due=due)
+        await room.stands(job)
+        assert job.view().question is None
 
     play(tmp_path, scene)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midrun.nodes.engine.tape import capture_rng
+from midrun.state.breakpoints.actions import Action
 from midrun.state.breakpoints.breakpoints import Breakpoint, BreakpointKind
 from midrun.state.job.in_flight import Outcome
 from midrun.state.job.job import Job
@@ -49,7 +50,7 @@ class Life:
         self.store = Store(self.place / "midrun.db")
         self.recordings = DiskRecordings(self.place, lambda job_id, told: None, reserve=0)
         self.files = PreviewFiles(self.place, self.store)
-        breakpoints = (Breakpoint("often", BreakpointKind.EVERY, 2, log_only=True),)
+        breakpoints = (Breakpoint("often", BreakpointKind.EVERY, 2, action=Action.LOG),)
         self.registry = Registry(self.store, self.recordings, Flag(), lambda: breakpoints)
 
     def crash(self) -> None:

@@ -62,7 +62,7 @@ def test_a_job_comes_back_as_it_was(store: Store) -> None:
         gpu_released=True,
         pause_reason=PauseReason.STEP,
         queue_policy=QueuePolicy.PARK,
-        timing=Timing(1.5, 2.5, 0.25),
+        timing=Timing(1.5, 2.5, 0.25, 4.0, True),
     )
     store.add(job, REQUEST)
     stored = store.find("j").result()

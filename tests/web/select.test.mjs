@@ -54,9 +54,9 @@ test("a command goes to the selected node's job, then to the one that is open, t
 
 test("time goes on while a job runs, and stands while it is paused", () => {
   let model = after(told(job("a"), 1000), { type: "tick", at: 3000 });
-  assert.deepEqual(select.timing(model, model.jobs.a), { active: 6, paused: 0, eta: 14 });
+  assert.deepEqual(select.timing(model, model.jobs.a), { active: 6, paused: 0, eta: 14, rough: false });
   model = after(told(job("a", { state: "paused" }), 1000), { type: "tick", at: 3000 });
-  assert.deepEqual(select.timing(model, model.jobs.a), { active: 4, paused: 2, eta: 16 });
+  assert.deepEqual(select.timing(model, model.jobs.a), { active: 4, paused: 2, eta: 16, rough: false });
 });
 
 test("every state and reason has a sentence, and every language the same texts", async () => {
@@ -72,7 +72,7 @@ test("every state and reason has a sentence, and every language the same texts",
     assert.deepEqual(keys(texts.midrun), keys(english.midrun), language);
     const t = translator({ en: english, [language]: texts }, language);
     for (const state of ["queued", "running", "pausing", "paused", "completed", "aborted", "failed"])
-      for (const reason of [null, "user", "step", "breakpoint", "nan", "server_restart", "drain"]) {
+      for (const reason of [null, "user", "step", "breakpoint", "nan", "server_restart", "drain", "asked"]) {
         const error = state === "failed" ? { message: "x" } : null;
         const [key, values] = select.sentence(job("a", { state, pause_reason: reason, error }));
         assert.notEqual(t(key, values), key);

@@ -86,7 +86,7 @@ test("dots stand where it will pause by itself", () => {
     value,
     node_id: null,
     enabled: true,
-    log_only: false,
+    action: "pause",
     hits: 0,
     ...more,
   });
@@ -96,7 +96,7 @@ test("dots stand where it will pause by itself", () => {
     point("step", 99),
     point("step", 3, { enabled: false }),
     point("step", 2, { node_id: "9" }),
-    point("step", 8, { log_only: true }),
+    point("step", 8, { action: "log" }),
     point("nan", null),
   ];
   const marks = select.stepMarks(job("a", { breakpoints }));
@@ -117,7 +117,7 @@ test("a breakpoint marks the bar of the node and the iteration that it is for", 
     kind: "step",
     value: 4,
     enabled: true,
-    log_only: false,
+    action: "pause",
     hits: 0,
     ...more,
   });
@@ -137,20 +137,27 @@ test("only what makes sense is a breakpoint", () => {
     until: "",
     node_id,
     iteration,
-    log_only: false,
+    action: "pause",
+    timeout: "",
     refused: null,
   });
   const made = (...given) => select.breakpointOf(form(...given));
-  assert.deepEqual(made("step", "4"), { kind: "step", value: 4, log_only: false, enabled: true });
+  assert.deepEqual(made("step", "4"), { kind: "step", value: 4, action: "pause", enabled: true });
   assert.equal(made("sigma_below", "0.5").value, 0.5);
   for (const wrong of ["", "0", "-1", "x", "1.5"]) assert.equal(made("every", wrong), null);
   assert.equal(made("node"), null);
   assert.equal(made("node", "", "7").node_id, "7");
   assert.equal(made("node", "", "7", "2").iteration, 2);
   for (const wrong of ["0", "x", "1.5"]) assert.equal(made("nan", "", "", wrong), null);
-  assert.deepEqual(made("nan", "5"), { kind: "nan", log_only: false, enabled: true });
+  assert.deepEqual(made("nan", "5"), { kind: "nan", action: "pause", enabled: true });
+  const asks = (timeout) => ({ ...form("step", "4"), action: "ask", timeout });
+  assert.deepEqual(select.breakpointOf(asks("")), { kind: "step", value: 4, action: "ask", enabled: true });
+  assert.equal(select.breakpointOf(asks("2.5")).timeout_s, 2.5);
+  for (const wrong of ["0.5", "3601", "x"]) assert.equal(select.breakpointOf(asks(wrong)), null);
+  assert.equal(select.lackOf(asks("x")), "breakpoint.needs.timeout");
+  assert.equal(select.lackOf(form("step")), "breakpoint.needs.step");
   const span = (kind, value, until) => select.breakpointOf({ ...form(kind, value), until });
-  const base = { log_only: false, enabled: true };
+  const base = { action: "pause", enabled: true };
   assert.deepEqual(span("time", "08:00", "18:30"), { kind: "time", ...base, from: "08:00", to: "18:30" });
   assert.deepEqual(span("heat", "84", "70.5"), { kind: "heat", ...base, above: 84, below: 70.5 });
   for (const [from, to] of [
@@ -291,7 +298,7 @@ function started(client) {
 }
 
 test("changes of breakpoints wait for each other, and none is lost", async () => {
-  const point = (id, more = {}) => ({ id, kind: "nan", enabled: true, log_only: false, ...more });
+  const point = (id, more = {}) => ({ id, kind: "nan", enabled: true, action: "pause", ...more });
   const sent = [];
   const client = {
     async setBreakpoints(_, breakpoints) {
@@ -304,11 +311,11 @@ test("changes of breakpoints wait for each other, and none is lost", async () =>
   store.dispatch(told(job("a", { breakpoints: [point("x"), point("y")] })));
   await Promise.all([
     actions.changeBreakpoint("a", "x", { enabled: false }),
-    actions.changeBreakpoint("a", "y", { log_only: true }),
+    actions.changeBreakpoint("a", "y", { action: "log" }),
     actions.removeBreakpoint("a", "x"),
   ]);
   assert.equal(sent.length, 3);
-  assert.deepEqual(store.get().jobs.a.breakpoints, [point("y", { log_only: true })]);
+  assert.deepEqual(store.get().jobs.a.breakpoints, [point("y", { action: "log" })]);
   assert.deepEqual(store.get().requests, {});
 });
 

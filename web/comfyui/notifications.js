@@ -2,11 +2,11 @@
 import { sentence, titleOf } from "../model/select.js";
 import { waitsToBeChosen } from "../model/select_board.js";
 import { whileWanted } from "../ui/schedule.js";
-/** @import { Model } from "../model/types.js" */
+/** @import { Job, Model } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
 
 const MARK = "⏸ ";
-const ASKED_FOR = ["user", "step"];
+const ASKED_FOR = ["user", "step", "asked"]; // somebody knows of it: the user, or who is asked
 
 /** @typedef {(severity: "warn" | "error", summary: string, detail: string) => void} Toast */
 /** @typedef {(summary: string, detail: string) => void} Ring  by sound and by the browser, where the user wants that */
@@ -20,9 +20,9 @@ export function notify(model, before, t, toast, ring) {
   if (model.jobs === before.jobs) return;
   for (const id of model.order) {
     const [job, was] = [model.jobs[id], before.jobs[id]];
-    if (was === undefined || was === job || was.state === job.state) continue;
+    if (was === undefined || was === job || !isOther(job, was)) continue;
     const asked = waitsToBeChosen(job) || ASKED_FOR.includes(job.pause_reason ?? "user");
-    const byItself = job.state === "paused" && (job.error !== null || !asked);
+    const byItself = job.state === "paused" && ((job.error !== null && job.pause_reason !== "asked") || !asked);
     const failed = job.state === "failed";
     if (!byItself && !failed && job.state !== "completed") continue;
     const [key, values] = sentence(job);
@@ -31,6 +31,10 @@ export function notify(model, before, t, toast, ring) {
     if (byItself || failed) toast(failed ? "error" : "warn", summary, detail);
   }
 }
+
+/** Whether there is something to tell; who was asked may have said that it is to stay paused. @param {Job} job @param {Job} was */
+const isOther = (job, was) =>
+  was.state !== job.state || (was.pause_reason === "asked" && job.pause_reason === "breakpoint");
 
 /**
  * Keeps the mark on the title while it is wanted, whoever writes the title.

@@ -12,7 +12,8 @@ const emptyForm = Object.freeze({
   until: "",
   node_id: "",
   iteration: "",
-  log_only: false,
+  action: "pause",
+  timeout: "",
   refused: null,
 });
 

@@ -83,12 +83,14 @@ export function verbs(job) {
 /** Times as they are now, between what the server tells. @param {Model} model @param {Job} job */
 export function timing(model, job) {
   const since = Math.max(0, (model.now - (model.received[job.job_id] ?? model.now)) / 1000);
-  const { active_s, paused_s, eta_s } = job.timing;
+  const { active_s, paused_s, eta_s, eta_rough } = job.timing;
   const runs = (job.state === "running" || job.state === "pausing") && job.node_id !== null;
+  const stands = job.state === "failed" || eta_s === null;
   return {
     active: runs ? active_s + since : active_s,
     paused: job.state === "paused" ? paused_s + since : paused_s,
-    eta: runs && eta_s !== null ? Math.max(0, eta_s - since) : eta_s,
+    eta: stands ? null : Math.max(0, eta_s - (job.state === "running" ? since : 0)),
+    rough: eta_rough === true,
   };
 }
 
@@ -126,6 +128,8 @@ export function sentence(job) {
     return job.abort_reason
       ? ["why.aborted", { step: job.step, reason: job.abort_reason }]
       : ["why.abortedPlain", { step: job.step }];
+  if (job.state === "paused" && job.pause_reason === "asked" && !job.paused_because)
+    return ["why.asked", { step }];
   if (job.state === "paused" && job.error && job.pause_reason === "breakpoint")
     return ["why.exception", { step, error: job.error.message }];
   if (job.state === "paused" && job.paused_because)

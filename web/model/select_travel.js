@@ -3,6 +3,7 @@
 
 const STANDS = ["paused", "failed", "aborted", "completed"];
 export const MOST_MORE = 10000; // steps, as the server allows
+const LONGEST = 3600; // seconds that an answer may take
 const MOST_MARKS = 60; // dots on a bar; with more they are a line
 
 /** Whether a rewind can be taken back now. @param {Job} job */
@@ -42,12 +43,13 @@ export function stepMarks(job) {
   const total = job.total_steps;
   if (!total) return [];
   /** @type {Map<number, boolean>} */ const found = new Map(); // step -> whether it is only noted
-  for (const { kind, value, enabled, node_id, iteration, log_only } of job.breakpoints ?? []) {
+  for (const { kind, value, enabled, node_id, iteration, action } of job.breakpoints ?? []) {
+    const logs = action === "log";
     if (!enabled || !value || !isAbout(job, node_id, iteration)) continue;
-    if (kind === "step" && value <= total) found.set(value, log_only && found.get(value) !== false);
+    if (kind === "step" && value <= total) found.set(value, logs && found.get(value) !== false);
     if (kind !== "every" || total / value > MOST_MARKS) continue;
     for (let step = value; step <= total; step += value)
-      found.set(step, log_only && found.get(step) !== false);
+      found.set(step, logs && found.get(step) !== false);
   }
   return [...found].map(([step, logOnly]) => ({ at: step / total, step, logOnly }));
 }
@@ -69,14 +71,27 @@ export function breakpointSentence(one, title) {
   return [`breakpoint.${one.kind}`, values];
 }
 
+/** How long an answer may take; null while what was typed is no such time. @param {BreakpointForm} form */
+function waitOf({ action, timeout }) {
+  if (action !== "ask" || timeout.trim() === "") return {};
+  const seconds = Number(timeout);
+  return seconds >= 1 && seconds <= LONGEST ? { timeout_s: seconds } : null;
+}
+
+/** Which text says what the form lacks. @param {BreakpointForm} form */
+export const lackOf = (form) => `breakpoint.needs.${waitOf(form) === null ? "timeout" : form.kind}`;
+
 /**
  * What was typed into the form, as a breakpoint; null while it is none.
  * @param {BreakpointForm} form
  */
-export function breakpointOf({ kind, value, until, node_id, iteration, log_only }) {
+export function breakpointOf(form) {
+  const { kind, value, until, node_id, iteration, action } = form;
   const only = iteration.trim() === "" ? null : Number(iteration);
   if (only !== null && !(Number.isInteger(only) && only > 0)) return null;
-  const base = { kind, log_only, enabled: true, ...(only === null ? {} : { iteration: only }) };
+  const wait = waitOf(form);
+  if (wait === null) return null;
+  const base = { kind, action, enabled: true, ...wait, ...(only === null ? {} : { iteration: only }) };
   if (kind === "time") return value && until && value !== until ? { ...base, from: value, to: until } : null;
   if (kind === "heat") {
     const [above, below] = [value, until].map(Number);

@@ -5,7 +5,7 @@
  * -- from the server -------------------------------------------------------------------------------------
  * @typedef {{ id: string | null, name: string | null }} Workflow
  * @typedef {{ from: any, to: any, from_step: number | null }} Edit
- * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null }} Timing
+ * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null, eta_rough?: boolean }} Timing  eta_rough: something that is left was never timed
  * @typedef {"queued" | "running" | "pausing" | "paused" | "completed" | "aborted" | "failed"} State
  * @typedef {{
  *   job_id: string, prompt_id: string, prompt_ids: string[], workflow: Workflow, sampler_nodes: string[],
@@ -51,9 +51,10 @@
  * @typedef {{ class_type: string, title: string, inputs: Record<string, Input> }} ParamNode
  * @typedef {{ node_id: string, input: string, reason: string, rewind?: Rewind | null }} Rejected  an edit
  * @typedef {"step" | "every" | "sigma_below" | "change_below" | "nan" | "exception" | "node" | "time" | "heat"} Kind
+ * @typedef {"pause" | "log" | "abort" | "finish" | "ask"} Action  of a breakpoint
  * @typedef {{
- *   id: string, kind: Kind, value: number | null, node_id: string | null, enabled: boolean, log_only: boolean,
- *   iteration?: number | null, hits: number, from?: string, to?: string, above?: number, below?: number,
+ *   id: string, kind: Kind, value: number | null, node_id: string | null, enabled: boolean, action: Action,
+ *   timeout_s: number, iteration?: number | null, hits: number, from?: string, to?: string, above?: number, below?: number,
  * }} Breakpoint  the last four: hours of the day, degrees of the GPU
  * @typedef {{
  *   node_id: string, step: number, sigma: number | null, change: number | null, norm: number | null,
@@ -106,8 +107,8 @@
  *   shares: boolean, trouble: string | null, others: Other[], taken: string | null,
  * }} Tray  shares: the server has a shared store; trouble: with it; others: jobs of other servers; taken: why one was not taken over; over: a file is held over it; incoming: a file that is on its way in, or was refused; left: was open before; pointed, focused: the card with the mouse, with the focus; touch: there is no mouse
  * @typedef {{
- *   kind: Kind, value: string, until: string, node_id: string, iteration: string, log_only: boolean,
- *   refused: string | null,
+ *   kind: Kind, value: string, until: string, node_id: string, iteration: string, action: Action,
+ *   timeout: string, refused: string | null,
  * }} BreakpointForm  as typed; time goes from value to until, heat from above value to below until
  * @typedef {{ key: string, text: string }} Axis  an input by `pathKey`, "" for none, and its values as typed
  * @typedef {{

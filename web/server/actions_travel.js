@@ -2,7 +2,7 @@
 import { Refused } from "./client.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 import { forkPlan } from "../model/select_fork.js";
-import { breakpointOf, moreOf } from "../model/select_travel.js";
+import { breakpointOf, lackOf, moreOf } from "../model/select_travel.js";
 /** @import { Breakpoint } from "../model/types.js" */
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Client } from "./client.js" */
@@ -129,7 +129,7 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
       const form = store.get().breakpointForm;
       const added = breakpointOf(form);
       if (added === null)
-        return dispatch({ type: "breakpointForm", refused: ports.t(`breakpoint.needs.${form.kind}`) });
+        return dispatch({ type: "breakpointForm", refused: ports.t(lackOf(form)) });
       dispatch({ type: "breakpointAdded" });
       return setBreakpoints(id, (all) => [...all, added]);
     },

@@ -1,13 +1,15 @@
 // The form that adds a breakpoint to a job.
 import { h } from "../ui/dom.js";
 import { icon } from "./icons.js";
-/** @import { BreakpointForm, Job, Kind, Model, ParamNode } from "../model/types.js" */
+/** @import { Action, BreakpointForm, Job, Kind, Model, ParamNode } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
 const WHOLE = { type: "number", min: 1, step: 1 };
 const POSITIVE = { type: "number", min: 0, step: "any" };
 const DEGREES = { type: "number", min: 1, step: "any" };
 const HOUR = { type: "time" };
+/** @type {Action[]} */
+const ACTIONS = ["pause", "log", "abort", "finish", "ask"];
 
 /**
  * What is typed for each kind. One with `until` holds until another condition does.
@@ -37,12 +39,13 @@ export function breakpointForm(tools, model, job, nodes) {
   return h(
     "form",
     { key: "form", class: "midrun-breakpoint-form", onSubmit: submit, novalidate: true },
+    actionChoice(tools, typed),
     kindChoice(tools, typed),
     typedField(tools, typed, "value"),
     typedField(tools, typed, "until"),
     typed.kind === "node" && nodeChoice(tools, typed, nodes),
     hasLoops(job, nodes) && !KINDS[typed.kind].until && iterationField(tools, typed),
-    logOnlyBox(tools, typed),
+    typed.action === "ask" && timeoutField(tools, typed),
     h(
       "button",
       { key: "add", type: "submit", class: "midrun-button midrun-primary", "data-verb": "addBreakpoint" },
@@ -63,19 +66,39 @@ const sets =
   (/** @type {any} */ _, /** @type {any} */ field) =>
     dispatch({ type: "breakpointForm", ...changed(field) });
 
+/** Of another kind: what was typed for the one before makes no sense. @param {Kind} kind @param {Action} action */
+const changed = (kind, action) => ({
+  kind,
+  value: "",
+  until: "",
+  action: KINDS[kind].until && action === "ask" ? /** @type {Action} */ ("pause") : action,
+});
+
 /** @param {Tools} tools @param {BreakpointForm} typed */
-function kindChoice(tools, { kind }) {
+function kindChoice(tools, { kind, action }) {
   const { t } = tools;
-  const onChange = sets(tools, (select) => ({ kind: select.value, value: "", until: "" }));
+  const onChange = sets(tools, (select) => changed(select.value, action));
   return h(
-    "label",
-    { key: "kind", class: "midrun-when" },
-    h("span", null, t("breakpoint.when")),
-    h(
-      "select",
-      { "data-field": "kind", value: kind, onChange },
-      Object.keys(KINDS).map((one) => h("option", { key: one, value: one }, t(`breakpoint.kind.${one}`))),
-    ),
+    "select",
+    { key: "kind", "data-field": "kind", "aria-label": t("breakpoint.when"), value: kind, onChange },
+    Object.keys(KINDS).map((one) => h("option", { key: one, value: one }, t(`breakpoint.kind.${one}`))),
+  );
+}
+
+/** @param {Tools} tools @param {BreakpointForm} typed */
+function actionChoice(tools, { kind, action }) {
+  const onChange = sets(tools, (select) => ({ action: select.value }));
+  return actionSelect(tools, kind, action, { key: "action", "data-field": "action", onChange });
+}
+
+/** @param {Tools} tools @param {Kind} kind @param {Action} value @param {Record<string, any>} more */
+export function actionSelect({ t }, kind, value, more) {
+  const possible = KINDS[kind].until ? ACTIONS.filter((one) => one !== "ask") : ACTIONS;
+  const label = t("breakpoint.does");
+  return h(
+    "select",
+    { ...more, "aria-label": label, title: t(`breakpoint.tip.${value}`), value },
+    possible.map((one) => h("option", { key: one, value: one }, t(`breakpoint.action.${one}`))),
   );
 }
 
@@ -132,15 +155,19 @@ function iterationField(tools, { iteration }) {
 }
 
 /** @param {Tools} tools @param {BreakpointForm} typed */
-function logOnlyBox(tools, { log_only }) {
-  const { t } = tools;
-  const onChange = sets(tools, (box) => ({ log_only: box.checked }));
-  return h(
-    "label",
-    { key: "logOnly", class: "midrun-log-only", title: t("breakpoint.logOnlyTip") },
-    h("input", { type: "checkbox", "data-field": "logOnly", checked: log_only, onChange }),
-    t("breakpoint.logOnly"),
-  );
+function timeoutField(tools, { timeout, refused }) {
+  const label = tools.t("breakpoint.timeout");
+  return h("input", {
+    key: "timeout",
+    "data-field": "timeout",
+    ...WHOLE,
+    "aria-label": label,
+    placeholder: label,
+    title: label,
+    "aria-invalid": refused ? "true" : undefined,
+    value: timeout,
+    onInput: sets(tools, (input) => ({ timeout: input.value })),
+  });
 }
 
 /** @param {Tools} tools @param {BreakpointForm} typed */

@@ -2,7 +2,7 @@
 import { h } from "../ui/dom.js";
 import { editorOf } from "../model/reducer_editor.js";
 import { breakpointSentence } from "../model/select_travel.js";
-import { breakpointForm } from "./breakpoint_form.js";
+import { actionSelect, breakpointForm } from "./breakpoint_form.js";
 import { icon } from "./icons.js";
 /** @import { Breakpoint, Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
@@ -25,22 +25,17 @@ export function breakpointsView(tools, model, job) {
 }
 
 /** @param {Tools} tools @param {Job} job @param {Breakpoint} one @param {(id: string) => string} title of a node */
-function row({ t, actions }, job, one, title) {
+function row(tools, job, one, title) {
+  const { t, actions } = tools;
   const [key, values] = breakpointSentence(one, title);
   const sentence = t(key, values);
-  const box = (/** @type {"enabled" | "log_only"} */ name, /** @type {Record<string, any>} */ more = {}) =>
-    h("input", {
-      ...more,
-      type: "checkbox",
-      checked: one[name],
-      onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) =>
-        actions.changeBreakpoint(job.job_id, one.id, { [name]: input.checked }),
-    });
+  const change = (/** @type {Partial<Breakpoint>} */ more) => actions.changeBreakpoint(job.job_id, one.id, more);
   const label = t("breakpoint.enabled", { sentence });
   const where =
     one.kind !== "node" && one.node_id !== null && t("breakpoint.in", { node: title(one.node_id) });
   const only = one.iteration && t("breakpoint.inIteration", { n: one.iteration });
-  const about = [where, only, t("breakpoint.hits", { n: one.hits })].filter(Boolean);
+  const wait = one.action === "ask" && t("breakpoint.waits", { n: one.timeout_s });
+  const about = [where, only, wait, t("breakpoint.hits", { n: one.hits })].filter(Boolean);
   return h(
     "li",
     {
@@ -48,18 +43,26 @@ function row({ t, actions }, job, one, title) {
       class: "midrun-breakpoint",
       "data-kind": one.kind,
       "data-enabled": String(one.enabled),
-      "data-log-only": String(one.log_only),
+      "data-action": one.action,
     },
-    box("enabled", { key: "enabled", role: "switch", class: "midrun-switch", "aria-label": label }),
+    h("input", {
+      key: "enabled",
+      type: "checkbox",
+      role: "switch",
+      class: "midrun-switch",
+      "aria-label": label,
+      checked: one.enabled,
+      onChange: (/** @type {any} */ _, /** @type {any} */ input) => change({ enabled: input.checked }),
+    }),
     h("span", { key: "sentence", class: "midrun-sentence" }, sentence),
     remover(t("breakpoint.remove", { sentence }), () => actions.removeBreakpoint(job.job_id, one.id)),
     h("span", { key: "told", class: "midrun-note" }, about.join(" · ")),
-    h(
-      "label",
-      { key: "logOnly", class: "midrun-note midrun-log-only" },
-      box("log_only"),
-      t("breakpoint.logOnly"),
-    ),
+    actionSelect(tools, one.kind, one.action, {
+      key: "action",
+      class: "midrun-does",
+      "data-field": "does",
+      onChange: (/** @type {any} */ _, /** @type {any} */ select) => change({ action: select.value }),
+    }),
   );
 }
 

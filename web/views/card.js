@@ -4,7 +4,7 @@ import * as format from "../ui/format.js";
 import { ROW, sentence, timing, titleOf, verbs } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
 import { canHaveMore } from "../model/select_travel.js";
-import { button, progressBar, removal, stepText, toolbar } from "./parts.js";
+import { button, leftText, progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stateMark } from "./icons.js";
 import { relativeName } from "./travel.js";
 /** @import { Job, Model } from "../model/types.js" */
@@ -88,14 +88,11 @@ function opener(tools, model, job, depth, home) {
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 function times({ t }, model, job) {
-  const { active, paused, eta } = timing(model, job);
-  const left = job.state === "running" && eta !== null;
-  return h(
-    "span",
-    { class: "midrun-times" },
-    left ? t("time.left", { time: format.clock(eta) }) : t("time.active", { time: format.clock(active) }),
-    paused >= 1 ? ` · ${t("time.paused", { time: format.clock(paused) })}` : "",
-  );
+  const { active, paused, eta, rough } = timing(model, job);
+  const left = eta !== null && leftText(t, eta, rough);
+  const worked = !(left && (job.state === "running" || active < 1)) && t("time.active", { time: format.clock(active) });
+  const waited = paused >= 1 && t("time.paused", { time: format.clock(paused) });
+  return h("span", { class: "midrun-times" }, [worked, left, waited].filter(Boolean).join(" · "));
 }
 
 /**

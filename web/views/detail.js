@@ -6,7 +6,7 @@ import { canHaveMore } from "../model/select_travel.js";
 import { differencesView, exportLink } from "./bundles.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
-import { button, progressBar, removal, stepText, toolbar } from "./parts.js";
+import { button, leftText, progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stageView } from "./stage.js";
 import { tabsView } from "./tabs.js";
 import { lineage } from "./travel.js";
@@ -51,11 +51,11 @@ function header(tools, model, job) {
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 function summary(tools, model, job) {
   const { t } = tools;
-  const { active, paused, eta } = timing(model, job);
+  const { active, paused, eta, rough } = timing(model, job);
   const times = [
     t("time.active", { time: format.clock(active) }),
     paused >= 1 && t("time.paused", { time: format.clock(paused) }),
-    job.state === "running" && eta !== null && t("time.left", { time: format.clock(eta) }),
+    eta !== null && leftText(t, eta, rough),
   ];
   return h(
     "div",

@@ -23,10 +23,14 @@ export function frameLabel({ t }, job, frame) {
   return frame.made ? t("picture.step", { ...at, method: frame.made.method }) : t("picture.stepAlone", at);
 }
 
+/** @param {Translate} t @param {number} seconds @param {boolean | undefined} rough */
+export const leftText = (t, seconds, rough) =>
+  t(rough ? "time.about" : "time.left", { time: format.clock(seconds) });
+
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function timeText({ t }, model, job) {
-  const { active, eta } = timing(model, job);
-  if (job.state === "running" && eta !== null) return t("time.left", { time: format.clock(eta) });
+  const { active, eta, rough } = timing(model, job);
+  if (job.state === "running" && eta !== null) return leftText(t, eta, rough);
   return active > 0 ? t("time.active", { time: format.clock(active) }) : "";
 }
 
