@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ..state.services.checking import Checks
 from ..state.services.comparison import Comparing
 from ..state.services.control import Control
 from ..state.services.drafts import Drafts
@@ -22,6 +23,7 @@ from ..state.sharing.draining import Draining
 from ..state.sharing.shared import Shared
 from .breakpoints import BreakpointRoutes
 from .bundles import BundleRoutes
+from .checks import CheckRoutes
 from .compare import CompareRoutes
 from .drafts import DraftRoutes
 from .edits import EditRoutes
@@ -45,6 +47,7 @@ class Needs:
     files: PreviewFiles
     latents: Latents
     pictures: Pictures
+    checks: Checks
     bundles: tuple[Exporting, Importing]
     sharing: tuple[Shared, Draining]
     keeps_history: KeepsHistory
@@ -67,6 +70,7 @@ class Handlers:
         self.pictures = PictureRoutes(registry, needs.latents, pictures)
         self.breakpoints = BreakpointRoutes(registry)
         self.compare = CompareRoutes(registry, comparing, pictures)
+        self.checks = CheckRoutes(needs.checks)
         self.telemetry = TelemetryRoutes(registry)
         self.bundles = BundleRoutes(*needs.bundles)
         self.sharing = SharingRoutes(*needs.sharing)

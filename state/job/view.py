@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..breakpoints.breakpoints import DRAFT, Breakpoints
+from ..checks import Check
 from ..exactness import Exactness
 from ..node import Loops, Node
 from ..pictures.previews import InForce
@@ -149,6 +150,7 @@ class JobView:
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
     exactness: Exactness = Exactness()  # of a resume
     imported: Imported | None = None  # where it came in a bundle
+    check: Check | None = None  # the newest: whether the model answers still what is on record
     retried: Retried | None = None  # where it went on from what a dead server had computed of the same prompt
     auto_resume: AutoResume | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
@@ -227,6 +229,7 @@ class JobView:
             "paused_because": self.auto_resume.because if self.auto_resume else None,
             "exactness": self.exactness.to_json(),
             "imported": self.imported.to_json() if self.imported else None,
+            "check": self.check.summary() if self.check else None,
             "retry_of": self.retried.to_json() if self.retried else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,

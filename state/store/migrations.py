@@ -196,3 +196,9 @@ def m0011_bundles(db: Database) -> None:
 def m0012_retries(db: Database) -> None:
     """From which job of a dead server a job of the same prompt went on."""
     _run(db, "ALTER TABLE job_debug_state ADD COLUMN retried_json TEXT")
+
+
+@migrations()
+def m0013_checks(db: Database) -> None:
+    """What the newest check of a job found."""
+    _run(db, "ALTER TABLE job_debug_state ADD COLUMN check_json TEXT")

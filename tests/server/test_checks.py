@@ -1,0 +1,132 @@
+"""Checking a job: today's model is asked what is on record, and what changed is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+import graphs
+from graphs import Graph, node
+from harness import Comfy
+from test_control import kinds
+
+SAMPLERS = ("euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpm_adaptive", "lcm", "ddim")
+SAMPLERS += ("uni_pc", "euler_ancestral_cfg_pp")
+
+
+def checked(comfy: Comfy, job_id: str, steps: str = "all") -> dict[str, Any]:
+    status, told = comfy.verb(job_id, "check", {"steps": steps})
+    assert status == 202, told
+    return over(comfy, job_id)
+
+
+def over(comfy: Comfy, job_id: str) -> dict[str, Any]:
+    def ended() -> dict[str, Any] | None:
+        check = comfy.get(f"/midrun/jobs/{job_id}/check")
+        return None if check["state"] in ("queued", "running") else check
+
+    return comfy.until(ended, "the check to end")
+
+
+def complete(comfy: Comfy, graph: Graph) -> str:
+    job_id = comfy.queue(graph)
+    comfy.wait_for(job_id, "completed")
+    return job_id
+
+
+def names(check: dict[str, Any]) -> list[str]:
+    return [one["name"] for one in check["changed"]]
+
+
+def files(comfy: Comfy, job_id: str) -> dict[str, tuple[int, int]]:
+    """What lies on the disk of the job's recordings, and when it was written."""
+    found = (comfy.base / "user" / "__midrun" / "recordings").rglob(f"{job_id}/**/*")
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found if path.is_file()}
+
+
+def test_nothing_changed_is_said_of_ten_samplers(comfy: Comfy) -> None:
+    jobs = {name: complete(comfy, graphs.base(name, key=f"check-{name}")) for name in SAMPLERS}
+    for name, job_id in jobs.items():
+        before, was, done = comfy.job(job_id), files(comfy, job_id), comfy.probe(f"check-{name}")["done"]
+        check = checked(comfy, job_id)
+        assert (check["state"], check["verdict"], check["changed"]) == ("done", "equal", []), (name, check)
+        assert check["compared"] == check["total"] == before["evaluations"], name
+        assert comfy.probe(f"check-{name}")["done"] == done + check["total"], name
+        after = comfy.job(job_id)
+        changes = {key for key in before if before[key] != after[key]}
+        assert changes <= {"check", "updated_at"} and files(comfy, job_id) == was and was, (name, changes)
+        assert check["prompt_id"] not in comfy.get("/history")
+    assert kinds(comfy, jobs["euler"])[-1] == "checked"
+    few = checked(comfy, jobs["euler"], "few")
+    assert [one["evaluation"] for one in few["evaluations"]] == [1, 3, 6] and few["verdict"] == "equal"
+
+
+def with_lora(graph: Graph) -> Graph:
+    lora = node("LoraLoaderModelOnly", model=["model", 0], lora_name="checks.safetensors", strength_model=1.0)
+    probe = {**graph["probe"], "inputs": {**graph["probe"]["inputs"], "model": ["lora", 0]}}
+    return {**graph, "lora": lora, "probe": probe}
+
+
+def put_lora(comfy: Comfy, value: float) -> None:
+    place = comfy.base / "models" / "loras"
+    place.mkdir(parents=True, exist_ok=True)
+    up, down = torch.full((128, 2), value), torch.ones(2, 32)
+    name = "lora_unet_time_embed_0"
+    parts = {f"{name}.lora_up.weight": up, f"{name}.lora_down.weight": down}
+    save_file(parts, place / "checks.safetensors")
+
+
+def test_a_lora_that_was_swapped_under_its_name_is_named(comfy: Comfy) -> None:
+    put_lora(comfy, 0.01)
+    job_id = complete(comfy, with_lora(graphs.base(key="check-lora")))
+    assert checked(comfy, job_id)["verdict"] == "equal"
+    put_lora(comfy, 0.03)
+    check = checked(comfy, job_id)
+    assert check["verdict"] == "different" and check["first"]["step"] == 1
+    assert names(check) == ["loras/checks.safetensors", "model patches"]
+    assert "loras/checks.safetensors" in check["message"]
+
+
+def with_encoder(graph: Graph) -> Graph:
+    return {**graph, "positive": node("TestFileEncoder", name="checks.safetensors", seed=10)}
+
+
+def put_encoder(comfy: Comfy, value: float) -> None:
+    place = comfy.base / "models" / "text_encoders"
+    place.mkdir(parents=True, exist_ok=True)
+    save_file({"weight": torch.tensor([1.0, value])[-1:]}, place / "checks.safetensors")
+
+
+def test_a_text_encoder_whose_weight_was_nudged_is_named(comfy: Comfy) -> None:
+    put_encoder(comfy, 1.0)
+    job_id = complete(comfy, with_encoder(graphs.base(key="check-encoder")))
+    assert checked(comfy, job_id)["verdict"] == "equal"
+    put_encoder(comfy, 1.01)
+    check = checked(comfy, job_id, "few")
+    assert check["verdict"] == "different"
+    assert names(check) == ["text_encoders/checks.safetensors", "positive"]
+
+
+def test_threads_that_changed_are_named(comfy: Comfy) -> None:
+    job_id = complete(comfy, graphs.base(key="check-threads", latent={"size": 32}))
+    try:
+        comfy.post("/midrun_test/threads?count=2")
+        check = checked(comfy, job_id)
+    finally:
+        comfy.post("/midrun_test/threads?count=1")
+    assert check["verdict"] in ("equal", "rounding")
+    assert names(check) == ["The number of CPU threads"]
+
+
+def test_a_patch_that_was_added_is_named(comfy: Comfy) -> None:
+    graph = graphs.base(key="check-patch")
+    graph["today"] = node("TestToday", model=["probe", 0], key="check-patch")
+    graph["sampler"]["inputs"]["model"] = ["today", 0]
+    job_id = complete(comfy, graph)
+    assert checked(comfy, job_id)["verdict"] == "equal"
+    comfy.open_gate("check-patch", "patched")
+    check = checked(comfy, job_id)
+    assert check["verdict"] == "different" and names(check) == ["What patches the model"]
+    assert "sharper" in check["changed"][0]["now"]
