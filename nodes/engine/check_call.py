@@ -197,8 +197,10 @@ class CheckCall:
         then = conditions_of(inputs) if conditions is None else conditions.fingerprints
         self._check.differs(*of_conditions(then, conditions_of(self._now)))
         if conditions is not None and conditions.surroundings:
-            self._check.computed_with(unflat(conditions.surroundings))
-            self._check.differs(*of_values(conditions.surroundings, of_model(self._guider.model_patcher)))
+            now = of_model(self._guider.model_patcher)
+            self._check.differs(*of_values(conditions.surroundings, now))
+            told = {name: text for name, text in conditions.surroundings.items() if name not in now}
+            self._check.computed_with(unflat(told))  # the rest of it
 
 
 SAMPLER_DIFFERS = Difference(

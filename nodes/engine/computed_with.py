@@ -58,8 +58,12 @@ class ComputedWith:
 
 
 def of_model(patcher: Any) -> dict[str, str]:
-    """What is told of a ModelPatcher beside the digests that are compared at each resume."""
-    return {"weights": _weights_of(patcher), "patches": _patches_of(patcher)}
+    """What is told of a ModelPatcher beside the digests that are compared at each resume.
+
+    And of torch's threads, whose number is each thread's own: the sampling thread alone can tell it.
+    """
+    told = {"weights": _weights_of(patcher), "patches": _patches_of(patcher)}
+    return told | {"threads": str(torch.get_num_threads())}
 
 
 def _weights_of(patcher: Any) -> str:

@@ -27,8 +27,9 @@ def of_conditions(then: dict[str, str], now: dict[str, str]) -> tuple[Difference
 
 
 def of_values(then: dict[str, str], now: dict[str, str]) -> tuple[Difference, ...]:
-    """What is told of the model: its weights and patches. now: of these alone"""
-    return tuple(sentences_of({name: then[name] for name in now if name in then}, now))
+    """What is told of the model and of the sampling thread. now: of these alone"""
+    here = {"device": then["device"]} if "device" in then else {}
+    return tuple(sentences_of({name: then[name] for name in now if name in then} | here, now | here))
 
 
 def _condition(name: str, then: str | None, now: str | None) -> Difference:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from .graph import Prompt, inputs, link
 
 MARK = "midrun_check"  # an input that no node has: ComfyUI looks at it for its cache alone
-APART = "~"  # after the id of a node that is to be made anew
+APART = "~"  # after the id of a node that is to be made anew, and before the mark
 
 
 def fresh(prompt: Prompt, mark: str, loaders: Collection[str], kept: Collection[str]) -> Prompt:
@@ -22,7 +22,9 @@ def fresh(prompt: Prompt, mark: str, loaders: Collection[str], kept: Collection[
         given = inputs(made, node_id)
         if not any(link(value) in made for value in given.values()):
             given[MARK] = mark
-    names = {node_id: node_id + APART for node_id in loaders if node_id in made and node_id not in kept}
+    names = {
+        node_id: f"{node_id}{APART}{mark}" for node_id in loaders if node_id in made and node_id not in kept
+    }
     for node_id in made:
         given = inputs(made, node_id)
         for name, value in given.items():
@@ -33,4 +35,4 @@ def fresh(prompt: Prompt, mark: str, loaders: Collection[str], kept: Collection[
 
 def as_known(node_id: str | None) -> str | None:
     """The id of a node of such a graph as it is in the workflow."""
-    return None if node_id is None else node_id.removesuffix(APART)
+    return None if node_id is None else node_id.partition(APART)[0]

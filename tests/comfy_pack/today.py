@@ -3,8 +3,6 @@
 import folder_paths
 import safetensors.torch
 import torch
-from aiohttp import web
-from server import PromptServer
 
 from .probes import OPENED
 
@@ -28,7 +26,8 @@ class TestFileEncoder:
 
 
 class TestToday:
-    """Passes a model on, with a patch of its answers once `patched` is open under `key`."""
+    """Passes a model on; with a patch of its answers once `patched` is open under `key`, and with two threads
+    of torch once `threads` is."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -39,6 +38,7 @@ class TestToday:
     CATEGORY = "_for_testing"
 
     def patch(self, model, key):
+        torch.set_num_threads(2 if "threads" in OPENED[key] else 1)
         if "patched" not in OPENED[key]:
             return (model,)
         patched = model.clone()
@@ -48,12 +48,6 @@ class TestToday:
 
 def sharper(args):
     return args["denoised"] * 1.01
-
-
-@PromptServer.instance.routes.post("/midrun_test/threads")
-async def threads(request):
-    torch.set_num_threads(int(request.query["count"]))
-    return web.json_response({"threads": torch.get_num_threads()})
 
 
 NODES = (TestFileEncoder, TestToday)

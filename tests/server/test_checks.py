@@ -90,13 +90,13 @@ def test_a_lora_that_was_swapped_under_its_name_is_named(comfy: Comfy) -> None:
 
 
 def with_encoder(graph: Graph) -> Graph:
-    return {**graph, "positive": node("TestFileEncoder", name="checks.safetensors", seed=10)}
+    return {**graph, "positive": node("TestFileEncoder", name="checked-encoder.safetensors", seed=10)}
 
 
 def put_encoder(comfy: Comfy, value: float) -> None:
     place = comfy.base / "models" / "text_encoders"
     place.mkdir(parents=True, exist_ok=True)
-    save_file({"weight": torch.tensor([1.0, value])[-1:]}, place / "checks.safetensors")
+    save_file({"weight": torch.tensor([1.0, value])[-1:]}, place / "checked-encoder.safetensors")
 
 
 def test_a_text_encoder_whose_weight_was_nudged_is_named(comfy: Comfy) -> None:
@@ -106,25 +106,27 @@ def test_a_text_encoder_whose_weight_was_nudged_is_named(comfy: Comfy) -> None:
     put_encoder(comfy, 1.01)
     check = checked(comfy, job_id, "few")
     assert check["verdict"] == "different"
-    assert names(check) == ["text_encoders/checks.safetensors", "positive"]
+    assert names(check) == ["text_encoders/checked-encoder.safetensors", "positive"]
+
+
+def today(key: str) -> Graph:
+    graph = graphs.base(key=key)
+    graph["today"] = node("TestToday", model=["probe", 0], key=key)
+    graph["sampler"]["inputs"]["model"] = ["today", 0]
+    return graph
 
 
 def test_threads_that_changed_are_named(comfy: Comfy) -> None:
-    job_id = complete(comfy, graphs.base(key="check-threads", latent={"size": 32}))
-    try:
-        comfy.post("/midrun_test/threads?count=2")
-        check = checked(comfy, job_id)
-    finally:
-        comfy.post("/midrun_test/threads?count=1")
+    job_id = complete(comfy, today("check-threads"))
+    comfy.open_gate("check-threads", "threads")
+    check = checked(comfy, job_id)
+    complete(comfy, today("check-one-thread"))  # which sets them back
     assert check["verdict"] in ("equal", "rounding")
     assert names(check) == ["The number of CPU threads"]
 
 
 def test_a_patch_that_was_added_is_named(comfy: Comfy) -> None:
-    graph = graphs.base(key="check-patch")
-    graph["today"] = node("TestToday", model=["probe", 0], key="check-patch")
-    graph["sampler"]["inputs"]["model"] = ["today", 0]
-    job_id = complete(comfy, graph)
+    job_id = complete(comfy, today("check-patch"))
     assert checked(comfy, job_id)["verdict"] == "equal"
     comfy.open_gate("check-patch", "patched")
     check = checked(comfy, job_id)

@@ -1,0 +1,43 @@
+"""Checks as a report in JUnit's format, which CI systems show. A test case for each evaluation."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as xml
+from pathlib import Path
+from typing import Any
+
+NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+GOOD, OTHERWISE = 0, 1
+Found = list[tuple[str, dict[str, Any], int, float]]  # (what, its check, the exit code, seconds)
+
+
+def write_report(file: Path, found: Found) -> None:
+    """Raises OSError."""
+    root = xml.Element("testsuites", name="midrun check")
+    for what, check, code, seconds in found:
+        _suite(root, what, check, code, seconds)
+    xml.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+
+
+def _suite(root: xml.Element, what: str, check: dict[str, Any], code: int, seconds: float) -> None:
+    rows = check["evaluations"]
+    apart = [row for row in rows if row["same"] == "different" or (code and row["same"] == "rounding")]
+    told = {"tests": len(rows) or 1, "failures": len(apart) if code == OTHERWISE else 0}
+    told |= {"errors": 0 if code in (GOOD, OTHERWISE) else 1}
+    counts = {name: str(count) for name, count in told.items()}
+    suite = xml.SubElement(root, "testsuite", name=_text(what), time=f"{seconds:.3f}", **counts)
+    for row in rows:
+        name = f"node {row['node_id']}, call {row['call'] + 1}, evaluation {row['evaluation']}"
+        case = xml.SubElement(suite, "testcase", classname=_text(what), name=_text(name))
+        if row in apart and code == OTHERWISE:
+            by = f"differs by {row['difference']}, relative {row['relative']}"
+            xml.SubElement(case, "failure", message=by).text = _text(check["message"])
+    if code not in (GOOD, OTHERWISE):
+        case = xml.SubElement(suite, "testcase", classname=_text(what), name="check")
+        xml.SubElement(case, "error", message=_text(check["message"]))
+    xml.SubElement(suite, "system-out").text = _text(check["message"])
+
+
+def _text(told: str) -> str:
+    return NOT_IN_XML.sub("?", told)
