@@ -74,16 +74,14 @@ class _OuterSample:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        check = check_here()
-        if check is not None:
-            given = CallArguments(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
+        given = CallArguments(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
+        if (check := check_here()) is not None:
             return CheckCall(*check, executor, given, sampler).run(args, kwargs)
         watch = _watched(self.options)
         if watch is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         with _its_end_told(watch):
             guider = executor.class_obj
-            given = CallArguments(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
             now = inputs_now(watch.here.node, given, guider, sampler, kwargs.get("latent_shapes"))
             recording, inputs = _begin(watch, given, now)
             segment = _segment(watch, recording, inputs, sigmas, sampler, guider)

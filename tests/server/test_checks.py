@@ -8,9 +8,12 @@ import torch
 from safetensors.torch import save_file
 
 import graphs
+from bundles import exported, imported
 from graphs import Graph, node
 from harness import Comfy
-from test_control import kinds
+from resuming import latent
+from test_control import expected, kinds, pause_at, start
+from test_editing import put
 
 SAMPLERS = ("euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpm_adaptive", "lcm", "ddim")
 SAMPLERS += ("uni_pc", "euler_ancestral_cfg_pp")
@@ -132,3 +135,79 @@ def test_a_patch_that_was_added_is_named(comfy: Comfy) -> None:
     check = checked(comfy, job_id)
     assert check["verdict"] == "different" and names(check) == ["What patches the model"]
     assert "sharper" in check["changed"][0]["now"]
+
+
+def test_what_is_paused_failed_or_imported_is_checked_and_goes_on_as_ever(comfy: Comfy) -> None:
+    paused = start(comfy, "check-paused", "4")
+    was = pause_at(comfy, paused, "check-paused", 4)
+    assert checked(comfy, paused)["compared"] == 3
+    now = comfy.job(paused)
+    assert (now["state"], now["step"], now["prompt_ids"]) == ("paused", 3, was["prompt_ids"])
+    copy = imported(comfy, exported(comfy, paused))["job_id"]
+    assert copy != paused and checked(comfy, copy)["verdict"] == "equal"
+    assert comfy.job(copy)["state"] == "paused"
+    comfy.open_gate("check-paused", 4)
+    for job_id in (paused, copy):
+        comfy.verb(job_id, "resume")
+        job = comfy.wait_for(job_id, "completed")
+        assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
+
+    failed = start(comfy, "check-failed", probe={"fail_at": 4})
+    comfy.wait_for(failed, "failed")
+    assert checked(comfy, failed, "few")["compared"] == 3 and comfy.job(failed)["state"] == "failed"
+    assert comfy.job(failed)["error"]["message"] == "simulated failure of the model"
+
+
+def test_a_check_is_refused_cancelled_and_survives_errors(comfy: Comfy) -> None:
+    path = "/midrun/jobs/{}/check"
+    running = start(comfy, "check-running", "2")
+    comfy.wait_at_gate("check-running", 2)
+    status, told = comfy.verb(running, "check")
+    assert status == 409 and "Pause it first" in told["error"]["message"]
+    assert comfy.call("GET", path.format(running))[1]["error"]["code"] == "no_check"
+    assert comfy.verb(running, "check", {"steps": "some"})[0] == 400
+    comfy.open_gate("check-running", 2)
+    comfy.wait_for(running, "completed")
+
+    job_id = complete(comfy, graphs.base(key="check-cancel"))
+    blocking = start(comfy, "check-blocks", "1")
+    comfy.wait_at_gate("check-blocks", 1)
+    assert comfy.verb(job_id, "check")[1]["state"] == "queued"
+    assert "already" in comfy.verb(job_id, "check")[1]["error"]["message"]
+    assert comfy.call("DELETE", path.format(job_id))[0] == 202
+    assert over(comfy, job_id)["state"] == "cancelled"
+    comfy.open_gate("check-blocks", 1)
+    comfy.wait_for(blocking, "completed")
+
+    broken = comfy.queue(graphs.base(key="check-broken", probe={"fail_at": 0}))
+    comfy.wait_for(broken, "completed")
+    comfy.verb(broken, "check")
+    assert over(comfy, broken)["verdict"] == "equal"
+    comfy.verb(broken, "rewind", {"step": 2})
+    assert checked(comfy, broken)["compared"] == 2  # as far as it stands
+
+
+def test_after_an_edit_only_what_was_computed_with_it_is_asked(comfy: Comfy) -> None:
+    job_id = start(comfy, "check-edit", "4")
+    pause_at(comfy, job_id, "check-edit", 4)
+    assert put(comfy, job_id, ("sampler", "cfg", 6.0))[0] == 200
+    comfy.verb(job_id, "resume")
+    comfy.open_gate("check-edit", 4)
+    comfy.wait_for(job_id, "completed")
+    check = checked(comfy, job_id)
+    assert (check["verdict"], check["compared"], check["earlier"]) == ("equal", 3, 3), check
+    assert put(comfy, job_id, ("sampler", "cfg", 5.0))[0] != 200  # it has ended, as before
+
+
+def test_patches_that_remember_are_given_back_what_they_remembered(comfy: Comfy) -> None:
+    for patch in ("EasyCache", "closure", "opaque"):
+        if patch == "EasyCache" and not comfy.get("/object_info/EasyCache"):
+            continue
+        job_id = complete(comfy, graphs.remembering(graphs.base(steps=8, key=f"check-{patch}"), patch))
+        for steps in ("all", "few"):
+            check = checked(comfy, job_id, steps)
+            assert (check["verdict"], check["changed"]) == ("equal", []), (patch, steps, check)
+    series = complete(comfy, graphs.in_series(graphs.base(key="check-series")))
+    check = checked(comfy, series)
+    assert check["verdict"] == "equal"
+    assert [one["node_id"] for one in check["evaluations"]] == ["sampler"] * 6 + ["second"] * 6
