@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import torch
 from safetensors.torch import save_file
@@ -10,7 +14,7 @@ from safetensors.torch import save_file
 import graphs
 from bundles import exported, imported
 from graphs import Graph, node
-from harness import Comfy
+from harness import ROOT, Comfy
 from resuming import latent
 from test_control import expected, kinds, pause_at, start
 from test_editing import put
@@ -211,3 +215,36 @@ def test_patches_that_remember_are_given_back_what_they_remembered(comfy: Comfy)
     check = checked(comfy, series)
     assert check["verdict"] == "equal"
     assert [one["node_id"] for one in check["evaluations"]] == ["sampler"] * 6 + ["second"] * 6
+
+
+def command(comfy: Comfy, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """With a Python that knows nothing but its own library."""
+    told = [sys.executable, "-S", "-m", "midrun", "check", "--server", comfy.url, *map(str, arguments)]
+    return subprocess.run(told, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_line_says_whether_a_bundle_is_still_answered(comfy: Comfy, tmp_path: Path) -> None:
+    job_id = complete(comfy, today("check-command"))
+    bundle, report = tmp_path / "golden.midrun", tmp_path / "report.xml"
+    bundle.write_bytes(exported(comfy, job_id))
+    jobs = comfy.get("/midrun/usage")["jobs"]
+    good = command(comfy, bundle, "--junit", report)
+    assert good.returncode == 0 and "exactly as on record" in good.stdout, good
+    suite = ElementTree.parse(report).getroot()[0]
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("6", "0")
+
+    comfy.open_gate("check-command", "patched")
+    other = command(comfy, bundle, "--few", "--junit", report)
+    assert other.returncode == 1 and "What patches the model" in other.stdout, other
+    suite = ElementTree.parse(report).getroot()[0]
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("3", "3")
+    assert comfy.get("/midrun/usage")["jobs"] == jobs  # nothing of it stays behind
+    assert command(comfy, job_id).returncode == 1 and comfy.job(job_id)["state"] == "completed"
+
+    bundle.write_bytes(b"no zip")
+    for what in (bundle, tmp_path / "missing.midrun", "no-such-job"):
+        trouble = command(comfy, what, "--junit", report)
+        assert trouble.returncode == 2 and trouble.stderr and "Traceback" not in trouble.stderr, trouble
+        assert ElementTree.parse(report).getroot()[0].attrib["errors"] == "1"
+    nobody = command(comfy, job_id, "--server", "http://127.0.0.1:9")
+    assert nobody.returncode == 2 and "No ComfyUI answers" in nobody.stderr

@@ -18,7 +18,7 @@
  *   take: { node_id: string | null, step: number } | null,
  *   parent: { job_id: string, step: number } | null, grid: string | null,
  *   varied: Record<string, Record<string, any>> | null,
- *   imported?: Imported | null,
+ *   imported?: Imported | null, check?: Check | null,
  *   retry_of?: { job_id: string, evaluations: number, server: string | null } | null,
  *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
  *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
@@ -26,6 +26,15 @@
  *   created_at: string, updated_at: string,
  * }} Job
  * @typedef {{ evaluation: number, difference: number | null, largest: number | null }} Checked
+ * @typedef {{
+ *   evaluation: number, step: number, node_id: string, same: string, difference: number | null,
+ *   relative: number | null,
+ * }} Compared  an evaluation that was asked again
+ * @typedef {{
+ *   state: "queued" | "running" | "done" | "cancelled" | "failed", verdict: string | null, compared: number,
+ *   total: number, earlier: number, first: Compared | null, largest: Compared | null, error: string | null,
+ *   changed: { code: string, name: string, message: string, arithmetic: boolean }[],
+ * }} Check
  * @typedef {{
  *   at: string, wants_check: boolean, checked: Checked | null,
  *   differences: { code: string, name: string, message: string, arithmetic: boolean }[],

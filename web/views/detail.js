@@ -3,6 +3,7 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { sentence, timing, titleOf, verbs } from "../model/select.js";
 import { differencesView, exportLink } from "./bundles.js";
+import { checkView } from "./check.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
 import { progressBar, removal, stepText, toolbar } from "./parts.js";
@@ -74,6 +75,7 @@ function summary(tools, model, job) {
     h("div", { class: "midrun-times" }, times.filter(Boolean).join(" · ")),
     toolbar(tools, model, job),
     result(tools, job),
+    checkView(tools, model, job),
   );
 }
 

@@ -25,11 +25,11 @@ export function logView({ t }, model, job) {
 }
 
 /** What there is to say besides, the most important first. @param {Translate} t @param {any} detail @returns {string[]} */
-function details(t, { abort_reason, error, warning, edits = [] }) {
+function details(t, { abort_reason, error, warning, message, edits = [] }) {
   const changes = edits.map((/** @type {any} */ { undone, input, from, to }) =>
     undone ? t("log.undone", { input }) : `${input}: ${format.short(from, 24)} → ${format.short(to, 24)}`,
   );
-  return [abort_reason, typeof error === "string" ? error : error?.message, warning, ...changes].filter(
+  return [abort_reason, typeof error === "string" ? error : error?.message, warning, message, ...changes].filter(
     Boolean,
   );
 }
