@@ -114,9 +114,7 @@ def surroundings_of(stored: dict[str, Any]) -> Surroundings:
     _only(Surroundings, stored)
     return Surroundings(
         {str(name): str(value) for name, value in dict(stored["values"]).items()},
-        tuple(
-            Pack(one["name"], one["version"], tuple(one["nodes"]), one.get("code")) for one in stored["packs"]
-        ),
+        tuple(Pack(one["name"], one["version"], tuple(one["nodes"]), one["code"]) for one in stored["packs"]),
         tuple(ModelFile(**one) for one in stored["models"]),
         tuple(stored["missing_nodes"]),
         tuple(stored["missing_inputs"]),
