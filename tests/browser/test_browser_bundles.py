@@ -47,8 +47,6 @@ def elsewhere(told: dict[str, Any]) -> None:
     told["surroundings"]["values"] |= {"torch": "2.4.1+cu124", "comfyui": "0.3.1"}
     odd = {"name": "Odd-Pack", "version": "1", "nodes": ["OddNode"], "code": None}
     told["surroundings"]["packs"].append(odd)
-        {"name": "Odd-Pack", "version": "1", "nodes": ["OddNode"], "code": None}
-    )
     for node in told["job"]["prompt"].values():
         if node["class_type"] == "TestModel":
             node["inputs"]["seed"] = 2
