@@ -6,6 +6,7 @@ Exits with 0 where it does, with 1 where it answers otherwise, and with 2 where 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -73,24 +74,26 @@ def checked(server: Server, what: str, few: bool, keep: bool, timeout_s: float) 
         return _wait(server, job_id, few, timeout_s)
     finally:
         if is_bundle and not keep:
-            _tidy(server, job_id)
+            with contextlib.suppress(Trouble):  # what is to be told is why there is no verdict
+                _tidy(server, job_id)
 
 
 def _wait(server: Server, job_id: str, few: bool, timeout_s: float) -> dict[str, Any]:
     """Until the check is over; cancels one that is not when the time is up."""
     path = f"/midrun/jobs/{quote(job_id, safe='')}/check"
     server.post(path, {"steps": "few" if few else "all"})
-    end, is_cancelled = time.monotonic() + timeout_s, False
+    end, is_over = time.monotonic() + timeout_s, False
     try:
         while (check := server.get(path))["state"] in OPEN:
             if time.monotonic() > end:
                 raise Trouble(f"The check was not over within {timeout_s:g} s; it was cancelled.")
             time.sleep(LOOK_S)
-        is_cancelled = True
+        is_over = True
         return check
     finally:
-        if not is_cancelled:
-            server.ask("DELETE", path)
+        if not is_over:
+            with contextlib.suppress(Trouble):
+                server.ask("DELETE", path)
 
 
 def _tidy(server: Server, job_id: str) -> None:

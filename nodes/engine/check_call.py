@@ -199,7 +199,11 @@ class CheckCall:
         if conditions is not None and conditions.surroundings:
             now = of_model(self._guider.model_patcher)
             self._check.differs(*of_values(conditions.surroundings, now))
-            told = {name: text for name, text in conditions.surroundings.items() if name not in now}
+            told = {
+                name: text
+                for name, text in conditions.surroundings.items()
+                if name not in now and name != "weights"
+            }
             self._check.computed_with(unflat(told))  # the rest of it
 
 

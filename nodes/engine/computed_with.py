@@ -62,19 +62,23 @@ def of_model(patcher: Any) -> dict[str, str]:
 
     And of torch's threads, whose number is each thread's own: the sampling thread alone can tell it.
     """
-    told = {"weights": _weights_of(patcher), "patches": _patches_of(patcher)}
-    return told | {"threads": str(torch.get_num_threads())}
+    weights = _weights_of(patcher)
+    known = {} if weights is None else {"weights": weights}
+    return known | {"patches": _patches_of(patcher), "threads": str(torch.get_num_threads())}
 
 
-def _weights_of(patcher: Any) -> str:
-    """Samples of the model's own weights, without what LoRAs make of them. Once for each model."""
+def _weights_of(patcher: Any) -> str | None:
+    """Of samples of the model's own weights, without what LoRAs make of them. Once for each model.
+
+    None where they are of a kind that cannot be read so
+    """
     model = patcher.model
     try:
         known = _weights.get(model)
         if known is None:
             known = _weights[model] = digest(list(_samples(model, getattr(patcher, "backup", {}))))
-    except (RuntimeError, NotImplementedError, TypeError, AttributeError):  # of a kind that cannot be read so
-        return "unknown"
+    except (RuntimeError, NotImplementedError, TypeError, AttributeError):
+        return None
     return known
 
 
@@ -84,7 +88,8 @@ def _samples(model: torch.nn.Module, backup: Any) -> Iterator[torch.Tensor]:
         own = getattr(backup.get(name), "weight", parameter)
         flat = own.detach().reshape(-1)
         middle = flat.numel() // 2
-        yield torch.cat([flat[:ELEMENTS], flat[middle : middle + ELEMENTS]]).to("cpu", torch.float32)
+        parts = flat[:ELEMENTS], flat[middle : middle + ELEMENTS]
+        yield torch.cat([part.to("cpu", torch.float32) for part in parts])
 
 
 def _patches_of(patcher: Any) -> str:
