@@ -26,7 +26,7 @@ def _suite(root: xml.Element, what: str, check: dict[str, Any], code: int, secon
     told = {"tests": len(rows) or 1, "failures": len(apart) if code == OTHERWISE else 0}
     told |= {"errors": 0 if code in (GOOD, OTHERWISE) else 1}
     counts = {name: str(count) for name, count in told.items()}
-    suite = xml.SubElement(root, "testsuite", name=_text(what), time=f"{seconds:.3f}", **counts)
+    suite = xml.SubElement(root, "testsuite", counts | {"name": _text(what), "time": f"{seconds:.3f}"})
     for row in rows:
         name = f"node {row['node_id']}, call {row['call'] + 1}, evaluation {row['evaluation']}"
         case = xml.SubElement(suite, "testcase", classname=_text(what), name=_text(name))

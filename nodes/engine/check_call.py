@@ -24,7 +24,7 @@ from ..comfyui import gpu
 from ..remembering.again import Memory
 from ..remembering.roots import roots_of
 from .call import clean_up, wrapped
-from .computed_with import of_model
+from .computed_with import OF_MODEL, of_model
 from .differing import of_conditions, of_inputs, of_values
 from .fingerprint import SAMPLER
 from .guider import KEY, OWN_POST_CFG, copy_conds
@@ -199,12 +199,9 @@ class CheckCall:
         if conditions is not None and conditions.surroundings:
             now = of_model(self._guider.model_patcher)
             self._check.differs(*of_values(conditions.surroundings, now))
-            told = {
-                name: text
-                for name, text in conditions.surroundings.items()
-                if name not in now and name != "weights"
-            }
-            self._check.computed_with(unflat(told))  # the rest of it
+            rest = conditions.surroundings.items()
+            told = {name: text for name, text in rest if name not in OF_MODEL}
+            self._check.computed_with(unflat(told))
 
 
 SAMPLER_DIFFERS = Difference(

@@ -21,6 +21,7 @@ from .guider import KEY
 TENSORS, ELEMENTS = 64, 64  # of a model, and of each at two places, that are read
 LONGEST = 400  # characters of what is told of patches
 NONE = "nothing"
+OF_MODEL = ("weights", "patches", "threads")  # what of_model tells
 log = logging.getLogger(__name__)
 _weights: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()  # of models that were looked at
 

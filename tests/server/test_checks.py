@@ -18,6 +18,7 @@ from harness import ROOT, Comfy
 from resuming import latent
 from test_control import expected, kinds, pause_at, start
 from test_editing import put
+from test_loops_of_others import loop
 
 SAMPLERS = ("euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpm_adaptive", "lcm", "ddim")
 SAMPLERS += ("uni_pc", "euler_ancestral_cfg_pp")
@@ -170,6 +171,9 @@ def test_a_check_is_refused_cancelled_and_survives_errors(comfy: Comfy) -> None:
     assert status == 409 and "Pause it first" in told["error"]["message"]
     assert comfy.call("GET", path.format(running))[1]["error"]["code"] == "no_check"
     assert comfy.verb(running, "check", {"steps": "some"})[0] == 400
+    own_loop = complete(comfy, loop("check-loop"))
+    status, told = comfy.verb(own_loop, "check")
+    assert status == 409 and "sampling loop of its own" in told["error"]["message"]
     comfy.open_gate("check-running", 2)
     comfy.wait_for(running, "completed")
 
