@@ -51,7 +51,7 @@ def run(told: argparse.Namespace) -> int:
         print(f"{what}: {check['message']}", file=sys.stderr if found[-1][2] == TROUBLE else sys.stdout)
     if told.junit is not None:
         try:
-            write_report(told.junit, found)
+            write_report(told.junit, found, told.exact)
         except OSError as error:
             print(f"midrun: the report cannot be written: {error}", file=sys.stderr)
             return TROUBLE

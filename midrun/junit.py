@@ -12,25 +12,28 @@ GOOD, OTHERWISE = 0, 1
 Found = list[tuple[str, dict[str, Any], int, float]]  # (what, its check, the exit code, seconds)
 
 
-def write_report(file: Path, found: Found) -> None:
-    """Raises OSError."""
+def write_report(file: Path, found: Found, exactly: bool = False) -> None:
+    """Raises OSError. exactly: differences of rounding are failures, too"""
     root = xml.Element("testsuites", name="midrun check")
     for what, check, code, seconds in found:
-        _suite(root, what, check, code, seconds)
+        _suite(root, what, check, code, seconds, exactly)
     xml.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
 
 
-def _suite(root: xml.Element, what: str, check: dict[str, Any], code: int, seconds: float) -> None:
+def _suite(
+    root: xml.Element, what: str, check: dict[str, Any], code: int, seconds: float, exactly: bool
+) -> None:
     rows = check["evaluations"]
-    apart = [row for row in rows if row["same"] == "different" or (code and row["same"] == "rounding")]
-    told = {"tests": len(rows) or 1, "failures": len(apart) if code == OTHERWISE else 0}
+    bad = ("different", "rounding") if exactly else ("different",)
+    apart = [row for row in rows if row["same"] in bad and code == OTHERWISE]
+    told = {"tests": len(rows) or 1, "failures": len(apart)}
     told |= {"errors": 0 if code in (GOOD, OTHERWISE) else 1}
     counts = {name: str(count) for name, count in told.items()}
     suite = xml.SubElement(root, "testsuite", counts | {"name": _text(what), "time": f"{seconds:.3f}"})
     for row in rows:
         name = f"node {row['node_id']}, call {row['call'] + 1}, evaluation {row['evaluation']}"
         case = xml.SubElement(suite, "testcase", classname=_text(what), name=_text(name))
-        if row in apart and code == OTHERWISE:
+        if row in apart:
             by = f"differs by {row['difference']}, relative {row['relative']}"
             xml.SubElement(case, "failure", message=by).text = _text(check["message"])
     if code not in (GOOD, OTHERWISE):
