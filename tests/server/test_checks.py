@@ -171,11 +171,11 @@ def test_a_check_is_refused_cancelled_and_survives_errors(comfy: Comfy) -> None:
     assert status == 409 and "Pause it first" in told["error"]["message"]
     assert comfy.call("GET", path.format(running))[1]["error"]["code"] == "no_check"
     assert comfy.verb(running, "check", {"steps": "some"})[0] == 400
+    comfy.open_gate("check-running", 2)
+    comfy.wait_for(running, "completed")
     own_loop = complete(comfy, loop("check-loop"))
     status, told = comfy.verb(own_loop, "check")
     assert status == 409 and "sampling loop of its own" in told["error"]["message"]
-    comfy.open_gate("check-running", 2)
-    comfy.wait_for(running, "completed")
 
     job_id = complete(comfy, graphs.base(key="check-cancel"))
     blocking = start(comfy, "check-blocks", "1")
