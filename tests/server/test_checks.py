@@ -127,7 +127,7 @@ def today(key: str) -> Graph:
 def test_threads_that_changed_are_named(comfy: Comfy) -> None:
     job_id = complete(comfy, today("check-threads"))
     comfy.open_gate("check-threads", "threads")
-    check = checked(comfy, job_id)
+    check = checked(comfy, job_id, "few")
     complete(comfy, today("check-one-thread"))  # which sets them back
     assert check["verdict"] in ("equal", "rounding")
     assert names(check) == ["The number of CPU threads"]
