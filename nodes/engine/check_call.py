@@ -146,33 +146,38 @@ class CheckCall:
             if roots is not None:
                 self._memory = Memory(tape.recording, roots, x.device)
         recorded = _read(lambda: tape.recording.read(index))
-        ask = partial(executor, timestep=timestep, model_options=options, seed=seed)
+        ask = partial(executor, model_options=options, seed=seed)
         if self._part.wants(index):
-            self._compare(index, recorded, ask, x, first_of(timestep))
+            self._compare(index, recorded, ask, x, timestep)
         elif self._memory is not None and self._memory.in_order:
-            self._ask(ask, index, x)
+            self._ask(ask, index, x, timestep)
         args = {"sigma": timestep, "input": x, "model_options": options}
         args |= {"cond_scale": getattr(self._guider, "cfg", 1.0), "model": self._guider.inner_model}
         return tape.replay(recorded, own, args, x.device)
 
-    def _ask(self, ask: Any, index: int, x: torch.Tensor) -> torch.Tensor:
+    def _ask(self, ask: Any, index: int, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         """Leaves the random generators as they were."""
         approach = _read(lambda: self._tape.recording.approach(index))
-        asked = x if approach is None else approach.x.to(x.device, copy=True)
+        asked, level = x, timestep
+        if approach is not None:
+            asked = approach.x.to(x.device, copy=True)
+            level = torch.full_like(timestep, approach.sigma)
+            if compare(host_copy(x), approach.x, x.dtype)[0] is Same.DIFFERENT:
+                self._check.differs(SAMPLER_DIFFERS)
         if self._memory is not None:
             self._memory.before(index)
         rng = capture_rng(x.device)
-        answer = host_copy(ask(asked))
+        answer = host_copy(ask(asked, level))
         restore_rng(rng, x.device)
-        if approach is not None and not torch.equal(host_copy(x), approach.x):
-            self._check.differs(SAMPLER_DIFFERS)
         return answer
 
-    def _compare(self, index: int, recorded: Evaluation, ask: Any, x: torch.Tensor, sigma: float) -> None:
+    def _compare(
+        self, index: int, recorded: Evaluation, ask: Any, x: torch.Tensor, timestep: torch.Tensor
+    ) -> None:
         kind = getattr(self._guider.inner_model, "get_dtype", lambda: x.dtype)()
-        same, difference, relative = compare(self._ask(ask, index, x), recorded.main, kind)
+        same, difference, relative = compare(self._ask(ask, index, x, timestep), recorded.main, kind)
         step = next((number for number, ends in self._steps if index < ends), len(self._steps) + 1)
-        where = self._node.display_id, self._ordinal, index + 1, step, sigma
+        where = self._node.display_id, self._ordinal, index + 1, step, first_of(timestep)
         self._check.compared(Compared(*where, same, difference, relative))
 
     # -- what changed ----------------------------------------------------------------------------------
@@ -209,7 +214,8 @@ SAMPLER_DIFFERS = Difference(
     "sampler",
     None,
     None,
-    "The sampler asks otherwise than it did: its code changed with ComfyUI or a node pack.",
+    "The sampler asks otherwise than it did: its code, or the noise that it draws, changed with ComfyUI, "
+    "PyTorch or a node pack.",
     True,
 )
 

@@ -115,7 +115,7 @@ function cardTools(tools, model, job) {
         small: true,
         verb: "parent",
       }),
-    checkButton(tools, model, job, true),
+    checkButton(tools, model, job),
     verbs(job).remove && removal(tools, model, id),
   );
 }

@@ -15,32 +15,30 @@ const isOpen = (job) => OPEN.includes(job.check?.state ?? "");
 /** @param {Job} job */
 const canCheck = (job) => AT_REST.includes(job.state) && job.evaluations > 0 && !isOpen(job);
 
-/** @param {Tools} tools @param {Model} model @param {Job} job @param {boolean} [small] its icon alone */
-export function checkButton({ t, actions }, model, job, small = false) {
+/** @param {Tools} tools @param {Model} model @param {Job} job */
+export function checkButton({ t, actions }, model, job) {
   const free = model.requests[job.job_id] === undefined;
-  return button(t("check.check"), "done", canCheck(job) && free, () => actions.check(job.job_id), {
-    small,
+  return button(t("check.tip"), "done", canCheck(job) && free, () => actions.check(job.job_id), {
+    small: true,
     verb: "check",
   });
 }
 
-/** @param {Tools} tools @param {Model} model @param {Job} job */
-export function checkView(tools, model, job) {
-  const { t, actions } = tools;
+/** The newest check. @param {Tools} tools @param {Job} job */
+export function checkView({ t, actions }, job) {
   const { check } = job;
-  if (!check && !canCheck(job)) return null;
+  if (!check) return null;
   return h(
     "div",
-    { key: "check", class: "midrun-check", "data-verdict": check?.verdict ?? check?.state },
+    { key: "check", class: "midrun-check", "data-verdict": check.verdict ?? check.state },
     h(
       "div",
       { class: "midrun-check-line" },
-      h("p", { class: "midrun-told", "aria-live": "polite", "data-check": "" }, check ? told(t, check) : t("check.tip")),
-      isOpen(job)
-        ? button(t("check.cancel"), "close", true, () => actions.cancelCheck(job.job_id), { verb: "cancel-check" })
-        : checkButton(tools, model, job),
+      h("p", { class: "midrun-told", "aria-live": "polite", "data-check": "" }, told(t, check)),
+      isOpen(job) &&
+        button(t("check.cancel"), "close", true, () => actions.cancelCheck(job.job_id), { verb: "cancel-check" }),
     ),
-    check && check.state === "done" && changes(t, check),
+    check.state === "done" && changes(t, check),
   );
 }
 

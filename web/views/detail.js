@@ -3,7 +3,7 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { sentence, timing, titleOf, verbs } from "../model/select.js";
 import { differencesView, exportLink } from "./bundles.js";
-import { checkView } from "./check.js";
+import { checkButton, checkView } from "./check.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
 import { progressBar, removal, stepText, toolbar } from "./parts.js";
@@ -43,6 +43,7 @@ function header(tools, model, job) {
       icon("back"),
     ),
     h("h2", { title }, title),
+    checkButton(tools, model, job),
     exportLink(tools, job),
     verbs(job).remove && removal(tools, model, job.job_id),
   );
@@ -75,7 +76,7 @@ function summary(tools, model, job) {
     h("div", { class: "midrun-times" }, times.filter(Boolean).join(" · ")),
     toolbar(tools, model, job),
     result(tools, job),
-    checkView(tools, model, job),
+    checkView(tools, job),
   );
 }
 
