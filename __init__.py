@@ -94,6 +94,7 @@ class _Midrun:
         from .state.bundles.file_hashes import FileHashes
         from .state.job.warnings import NOT_ON_DISK
         from .state.recording.disk import DiskRecordings
+        from .state.services.checking import Checks
         from .state.services.control import Control
         from .state.services.gate import Gate
         from .state.services.preview_files import PreviewFiles
@@ -115,6 +116,7 @@ class _Midrun:
         self.gate = Gate(self.queue.waiting, self._soon, self._tell_of_queue)
         self.results = Results(self.recordings)
         self.around = ComfySurroundings(self.definitions, FileHashes(home.path / "model-hashes.json"))
+        self.checks = Checks(self.control, self.around)
         self.bundles = self._bundles()
         self.sharing = self._sharing()
 
@@ -133,18 +135,11 @@ class _Midrun:
 
         self.previews, self.full = Previews(self.files, Announcer(self.server)), FullQuality(self.recordings)
         self.journal = Worker("midrun-journal")
-        runtime.current = runtime.Runtime(
-            self._find_job,
-            self.recordings,
-            self.queue,
-            self.previews,
-            Holding(self.full, self.recordings, self.gate.makes_way),
-            ChoicePictures(self.previews, ChoiceFiles(self.files), self.recordings),
-            Draws(),
-            self.settings.read,
-            self.registry.keep,
-            self.journal,
-        )
+        known = self._find_job, self.recordings, self.queue, self.previews
+        holding = Holding(self.full, self.recordings, self.gate.makes_way)
+        choices = ChoicePictures(self.previews, ChoiceFiles(self.files), self.recordings)
+        told = self.settings.read, self.registry.keep, self.journal, self.around.of_run, self.checks.find
+        runtime.current = runtime.Runtime(*known, holding, choices, Draws(), *told)
         self.registry.listen(on_change)
 
     def tell(self) -> None:
@@ -184,6 +179,7 @@ class _Midrun:
             self.gate,
             incoming,
             *shown,
+            self.checks,
             self.bundles,
             (self.sharing.shared, self.sharing.draining),
             partial(self.settings.keeps_history_of, self.server.user_manager),
@@ -270,6 +266,8 @@ class _Midrun:
         asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _find_job(self, prompt_id: str) -> Job | None:
+        if self.checks.find(prompt_id) is not None:
+            return None  # it has nothing to do with the state of its job
         job = self.registry.get(prompt_id)
         if job is None:
             job = self.control.adopt(prompt_id)

@@ -68,6 +68,9 @@ def _of_a_job(to: Handlers) -> tuple[Route, ...]:
         ("GET", f"{JOB}/compare/steps", to.compare.steps),
         ("GET", f"{JOB}/sheet", to.compare.sheet),
         ("GET", f"{JOB}/bundle", to.bundles.export),
+        ("POST", f"{JOB}/check", to.checks.begin),
+        ("GET", f"{JOB}/check", to.checks.read),
+        ("DELETE", f"{JOB}/check", to.checks.cancel),
         ("GET", f"{JOB}/telemetry", to.telemetry.read),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ..state.services.checking import Checks
 from ..state.services.choice_files import ChoiceFiles
 from ..state.services.choosing import Choosing
 from ..state.services.comparison import Comparing
@@ -25,6 +26,7 @@ from ..state.sharing.draining import Draining
 from ..state.sharing.shared import Shared
 from .breakpoints import BreakpointRoutes
 from .bundles import BundleRoutes
+from .checks import CheckRoutes
 from .choices import ChoiceRoutes
 from .compare import CompareRoutes
 from .drafts import DraftRoutes
@@ -49,6 +51,7 @@ class Needs:
     files: PreviewFiles
     latents: Latents
     pictures: Pictures
+    checks: Checks
     bundles: tuple[Exporting, Importing]
     sharing: tuple[Shared, Draining]
     keeps_history: KeepsHistory
@@ -73,6 +76,7 @@ class Handlers:
         self.pictures = PictureRoutes(registry, needs.latents, pictures)
         self.breakpoints = BreakpointRoutes(registry)
         self.compare = CompareRoutes(registry, comparing, pictures)
+        self.checks = CheckRoutes(needs.checks)
         self.telemetry = TelemetryRoutes(registry)
         self.bundles = BundleRoutes(*needs.bundles)
         self.sharing = SharingRoutes(*needs.sharing)

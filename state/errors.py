@@ -106,6 +106,15 @@ class NoGrid(MidrunError):
         )
 
 
+class NoCheck(MidrunError):
+    """A job that was never checked."""
+
+    code = "no_check"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Job {short(job_id)} was not checked yet. POST check does that.")
+
+
 class Unavailable(MidrunError):
     """Midrun could not start; ComfyUI works without it."""
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+MODEL, PACK = "model ", "pack "  # before such names, where surroundings are flat
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -25,11 +27,15 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Pack:
-    """A folder of custom nodes. nodes: the classes of it in the graph; version: None where it tells none"""
+    """A folder of custom nodes. nodes: the classes of it in the graph; version: None where it tells none
+
+    code: a digest of its Python files, where they were read
+    """
 
     name: str
     version: str | None
     nodes: tuple[str, ...] = ()
+    code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,11 +114,39 @@ def surroundings_of(stored: dict[str, Any]) -> Surroundings:
     _only(Surroundings, stored)
     return Surroundings(
         {str(name): str(value) for name, value in dict(stored["values"]).items()},
-        tuple(Pack(one["name"], one["version"], tuple(one["nodes"])) for one in stored["packs"]),
+        tuple(Pack(one["name"], one["version"], tuple(one["nodes"]), one["code"]) for one in stored["packs"]),
         tuple(ModelFile(**one) for one in stored["models"]),
         tuple(stored["missing_nodes"]),
         tuple(stored["missing_inputs"]),
     )
+
+
+def flat(around: Surroundings) -> dict[str, str]:
+    """As texts by name, without what is missing: to lie beside a recording, and to be read by anybody."""
+    models = {
+        f"{MODEL}{one.folder}/{one.name}": f"{one.size} {one.samples} {one.sha256 or ''}".strip()
+        for one in around.models
+        if one.size is not None
+    }
+    packs = {f"{PACK}{one.name}": f"{one.code or ''} {one.version or ''}" for one in around.packs}
+    return around.values | models | packs
+
+
+def unflat(told: dict[str, str]) -> Surroundings:
+    """From `flat`. Of a text that makes no sense, what there is."""
+    models, packs, values = [], [], {}
+    for name, text in told.items():
+        if name.startswith(MODEL):
+            folder, _, file = name.removeprefix(MODEL).partition("/")
+            size, samples, sha256, *_ = [*text.split(), None, None, None]
+            is_known = size is not None and size.isdecimal()
+            models.append(ModelFile(folder, file, int(size or 0) if is_known else None, sha256, samples))
+        elif name.startswith(PACK):
+            code, _, version = text.partition(" ")
+            packs.append(Pack(name.removeprefix(PACK), version or None, (), code or None))
+        else:
+            values[name] = text
+    return Surroundings(values, tuple(packs), tuple(models))
 
 
 def imported_of(stored: dict[str, Any]) -> Imported:

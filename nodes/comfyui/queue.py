@@ -136,6 +136,11 @@ class ComfyQueue:
             else:
                 self._queue.delete_queue_item(lambda item: item[1] == prompt_id)
 
+    def drop(self, prompt_id: str) -> None:
+        """Take what ended out of ComfyUI's history."""
+        with self._queue.mutex:
+            self._queue.delete_history_item(prompt_id)
+
     def _forget(self, prompt_id: str, heir: str) -> None:
         """An entry leaves the history, but not what its outputs showed: `heir` does not make it again."""
         shown = [*self._inherited.pop(prompt_id, ()), self._queue.history[prompt_id]]

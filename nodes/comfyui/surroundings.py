@@ -5,10 +5,12 @@ Reads the files of models, which takes its time: never on the event loop.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import platform
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import folder_paths
 import torch
 
 from ...state.bundles.file_hashes import Deadline, FileHashes
-from ...state.surroundings import ModelFile, Pack, Surroundings
+from ...state.surroundings import ModelFile, Pack, Surroundings, flat
 from ...state.workflow.graph import Prompt, class_type, inputs
 from .comfy_nodes import node_class
 from .input_files import InputFile, bare_name, files_of
@@ -26,6 +28,8 @@ from .node_definitions import Definitions
 
 VERSION = re.compile(r'^version\s*=\s*"([^"\n]{1,60})"', re.MULTILINE)
 CUSTOM = "custom_nodes."
+MOST_CODE = 50_000_000  # bytes of a pack's Python files
+NO_CODE = ("tests", "test", "venv", "node_modules")  # folders of a pack in which nothing is that it runs
 OWN = Path(__file__).resolve().parents[2]
 
 
@@ -35,6 +39,7 @@ class ComfySurroundings:
     def __init__(self, definitions: Definitions, hashes: FileHashes) -> None:
         self._definitions = definitions
         self._hashes = hashes
+        self._newest: tuple[str, dict[str, str]] = "", {}
 
     def describe(self, prompts: list[Prompt], quick: bool = False) -> Surroundings:
         """What these graphs are computed with here. quick: read no model that is not known yet"""
@@ -42,6 +47,12 @@ class ComfySurroundings:
         named = {found: None for prompt in prompts for found in self._models(prompt)}
         models = tuple(self._model(folder, name, deadline) for folder, name in named)
         return self._surroundings(prompts, models)
+
+    def of_run(self, prompt_id: str, prompt: Prompt) -> dict[str, str]:
+        """What a run of the graph is computed with, as texts; looked up once a run."""
+        if self._newest[0] != prompt_id:
+            self._newest = prompt_id, flat(self.describe([prompt], quick=True))
+        return self._newest[1]
 
     def again(self, then: Surroundings, prompt: Prompt, thoroughly: bool) -> Surroundings:
         """The same of a graph that was computed elsewhere. thoroughly: read models that are not known yet"""
@@ -59,6 +70,10 @@ class ComfySurroundings:
         """Of all files that the graph names and that are there: models and what it loads."""
         yield from (one.path for one in self.files(prompt) if one.path is not None)
         yield from (path for found in self._models(prompt) if (path := path_of(*found)) is not None)
+
+    def loaders(self, prompt: Prompt) -> frozenset[str]:
+        """The nodes that name a file of a model."""
+        return frozenset(node for node in prompt if any(self._models({node: prompt[node]})))
 
     def bare_name(self, value: str) -> str:
         return bare_name(value)
@@ -102,7 +117,7 @@ def _values() -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "comfyui": str(getattr(_module("comfyui_version"), "__version__", "unknown")),
-        "midrun": _version_in(OWN) or "unknown",
+        "midrun": _own_version(),
         "python": platform.python_version(),
     }
     return {name: value[:200] for name, value in told.items()}
@@ -132,14 +147,47 @@ def _packs(kinds: dict[str | None, None]) -> tuple[Pack, ...]:
         module = str(getattr(node_class(kind), "RELATIVE_PYTHON_MODULE", ""))
         if kind is not None and module.startswith(CUSTOM):
             nodes.setdefault(module.removeprefix(CUSTOM), []).append(kind)
-    return tuple(Pack(name, _version_of(name), tuple(sorted(of))) for name, of in sorted(nodes.items()))
+    return tuple(
+        Pack(name, _version_of(name), tuple(sorted(of)), _code_of(name)) for name, of in sorted(nodes.items())
+    )
 
 
+@lru_cache
+def _code_of(pack: str) -> str | None:
+    """A digest of its Python files, as they were when somebody asked first: what runs was read before."""
+    place = next((place for place in _places(pack) if place.is_dir()), None)
+    if place is None:
+        return None
+    digest, room = hashlib.blake2b(digest_size=12), MOST_CODE
+    try:
+        for path in sorted(place.rglob("*.py")):
+            inside = path.relative_to(place)
+            if inside.parts[0] in NO_CODE or any(part.startswith(".") for part in inside.parts):
+                continue
+            content = path.read_bytes()
+            room -= len(content)
+            if room < 0:
+                return None
+            digest.update(f"{inside.as_posix()} {len(content)} ".encode() + content)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _places(pack: str) -> list[Path]:
+    return [Path(place) / pack for place in folder_paths.get_folder_paths("custom_nodes")]
+
+
+@lru_cache
 def _version_of(pack: str) -> str | None:
     """As its pyproject.toml says, else the commit that it is at."""
-    places = [Path(place) / pack for place in folder_paths.get_folder_paths("custom_nodes")]
-    found = (_version_in(place) for place in places if place.is_dir())
+    found = (_version_in(place) for place in _places(pack) if place.is_dir())
     return next((version for version in found if version is not None), None)
+
+
+@lru_cache
+def _own_version() -> str:
+    return _version_in(OWN) or "unknown"
 
 
 def _version_in(place: Path) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +44,29 @@ class Answer:
     kept: torch.Tensor
     sigma: float
     live: bool
+
+
+@contextmanager
+def wrapped(guider: Any, predict_noise: Callable[..., torch.Tensor]) -> Iterator[None]:
+    """That as PREDICT_NOISE wrapper in the options that the guider keeps for this one call, outermost."""
+    options = guider.model_options
+    add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, predict_noise, options, is_model_options=True)
+    wrappers = options["transformer_options"]["wrappers"][WrappersMP.PREDICT_NOISE]
+    put_first(wrappers)
+    try:
+        yield
+    finally:
+        wrappers.pop(KEY, None)
+
+
+def clean_up(guider: Any, conds: dict[str, list[dict[str, Any]]]) -> None:
+    """What outer_sample leaves undone when something is raised in it. conds: as they were before it"""
+    kept = guider.__dict__
+    loaded = kept.pop("loaded_models", None)
+    if loaded is not None:
+        comfy.sampler_helpers.cleanup_models(guider.conds, loaded)
+    kept.pop("inner_model", None)
+    guider.conds = copy_conds(conds)
 
 
 class SamplingCall:
@@ -118,24 +141,17 @@ class SamplingCall:
             self.journal.settle()
         directive = self.job.worker.directive()
         if output is None:
-            self._clean_up()
+            clean_up(self.guider, self.conds)
         elif directive not in (Directive.GO, Directive.FINISH):
             self.memory.left()
         return output, directive
 
     @contextmanager
-    def _watching(self) -> Any:
-        """Our PREDICT_NOISE wrapper in the options that the guider keeps for this one call, outermost."""
-        options = self.guider.model_options
-        add_wrapper_with_key(
-            WrappersMP.PREDICT_NOISE, KEY, self.predict_noise, options, is_model_options=True
-        )
-        wrappers = options["transformer_options"]["wrappers"][WrappersMP.PREDICT_NOISE]
-        put_first(wrappers)
+    def _watching(self) -> Iterator[None]:
         try:
-            yield
+            with wrapped(self.guider, self.predict_noise):
+                yield
         finally:
-            wrappers.pop(KEY, None)
             self.tape.recording.save()
             self.services.previews.ended()
 
@@ -187,6 +203,8 @@ class SamplingCall:
             self.journal.settle()
         if remembers:
             self.memory.before_live(partial(self._again, executor, x, timestep, options, seed))
+        if self.services.computed_with is not None and self._is_first():
+            self.journal.note(self.services.computed_with.enter)
         tap = Tap()
         with tapped(options, self.shared_post_cfg, own, tap) if own else NOTHING:
             given, kept, seconds = self._ask(partial(executor, x, timestep, options, seed))
@@ -253,15 +271,6 @@ class SamplingCall:
         return getattr(self.guider, "cfg", 1.0)
 
     # -- out of the sampler ----------------------------------------------------------------------------
-
-    def _clean_up(self) -> None:
-        """What outer_sample leaves undone when something is raised in it."""
-        kept = self.guider.__dict__
-        loaded = kept.pop("loaded_models", None)
-        if loaded is not None:
-            comfy.sampler_helpers.cleanup_models(self.guider.conds, loaded)
-        kept.pop("inner_model", None)
-        self.guider.conds = copy_conds(self.conds)
 
     def _unfinished(self) -> torch.Tensor:
         """The newest `denoised`, as outer_sample would have returned its samples."""

@@ -9,6 +9,7 @@ from types import FrameType
 from ...state.worker import Work
 from ..previews.previews import CallPreviews
 from ..remembering.session import Wishes
+from .computed_with import ComputedWith
 from .hold import Holding
 
 
@@ -20,3 +21,4 @@ class CallServices:
     later: Callable[[Work], object]  # while the model works
     remembered_elsewhere: Callable[[], int]  # bytes of what the job's other calls have on record
     wishes: Wishes = Wishes()
+    computed_with: ComputedWith | None = None  # where that is put on record

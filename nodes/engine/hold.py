@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import comfy.model_management as mm
 
@@ -45,7 +46,7 @@ class Holding:
         return directive
 
 
-def end_prompt() -> None:
+def end_prompt() -> NoReturn:
     """End the prompt, as ComfyUI's Cancel does; raises. A Cancel that got us here is served."""
     mm.interrupt_current_processing(False)
     raise mm.InterruptProcessingException()

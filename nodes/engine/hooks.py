@@ -22,13 +22,15 @@ from ...state.recording.recording import Recording
 from ...state.workflow.influence import reschedules
 from .call import SamplingCall
 from .call_services import CallServices
+from .check_call import CheckCall
+from .computed_with import ComputedWith, of_model
 from .fingerprint import sampler_digest
 from .guider import KEY, put_first
 from .hold import end_prompt
-from .inputs import CallArguments, inputs_now, recorded_inputs, seed_of, with_seed
+from .inputs import CallArguments, conditions_of, inputs_now, recorded_inputs, seed_of, with_seed
 from .retrying import drop_unless_same
 from .run_watch import follow
-from .runtime import Here, Options, here
+from .runtime import Here, Options, check_here, here
 from .segments import segment_for, starting_at
 from .tape import InputsChanged, Tape, capture_rng, restore_rng
 
@@ -72,15 +74,18 @@ class _OuterSample:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
+        given = CallArguments(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
+        if (check := check_here()) is not None:
+            return CheckCall(*check, executor, given, sampler).run(args, kwargs)
         watch = _watched(self.options)
         if watch is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
         with _its_end_told(watch):
             guider = executor.class_obj
-            given = CallArguments(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
-            recording, inputs = _begin(watch, given, guider, sampler, kwargs.get("latent_shapes"))
+            now = inputs_now(watch.here.node, given, guider, sampler, kwargs.get("latent_shapes"))
+            recording, inputs = _begin(watch, given, now)
             segment = _segment(watch, recording, inputs, sigmas, sampler, guider)
-            call = _prepare(watch, recording, inputs, guider, callback)
+            call = _prepare(watch, recording, inputs, guider, callback, conditions_of(now))
             schedule, rng = inputs.sigmas, inputs.rng
             if segment is not None:
                 schedule, rng, sampler = segment.sigmas, segment.rng, starting_at(sampler, segment.x)
@@ -132,14 +137,11 @@ def _its_end_told(watch: Watch) -> Iterator[None]:
         job.call.leave()
 
 
-def _begin(
-    watch: Watch, given: CallArguments, guider: Any, sampler: Any, latent_shapes: list[Any] | None
-) -> tuple[Recording, Inputs]:
+def _begin(watch: Watch, given: CallArguments, now: Inputs) -> tuple[Recording, Inputs]:
     """The call's recording, and what it was given when that began."""
     job, node = watch.here.job, watch.here.node
     recording = watch.here.runtime.recordings.open(job.job_id, node.node_id, watch.ordinal)
     recording.forget_begun()
-    now = inputs_now(node, given, guider, sampler, latent_shapes)
     drop_unless_same(job, watch.here.runtime.recordings, recording, now)
     inputs = recorded_inputs(job, node, watch.ordinal, recording, now)
     begins = float(inputs.sigmas[0]) if len(inputs.sigmas) else None
@@ -168,7 +170,12 @@ def _segment(
 
 
 def _prepare(
-    watch: Watch, recording: Recording, inputs: Inputs, guider: Any, callback: Callable[..., Any] | None
+    watch: Watch,
+    recording: Recording,
+    inputs: Inputs,
+    guider: Any,
+    callback: Callable[..., Any] | None,
+    conditions: dict[str, str],
 ) -> SamplingCall:
     job, services, options = watch.here.job, watch.here.runtime, watch.options
     tape = Tape(recording, partial(job.warn, RECORDING_DAMAGED))
@@ -177,7 +184,11 @@ def _prepare(
     keep_draws = partial(services.draws.serve, call)
     pause_at = options.pause_at_step if watch.ordinal == 0 else 0
     elsewhere = partial(services.recordings.remembered_elsewhere, *call)
-    beside = CallServices(shown, services.holding, keep_draws, services.later, elsewhere, options.wishes)
+    around = partial(services.around, watch.here.prompt_id, job.request.prompt)
+    computed_with = ComputedWith(recording, conditions, of_model(guider.model_patcher), around)
+    beside = CallServices(
+        shown, services.holding, keep_draws, services.later, elsewhere, options.wishes, computed_with
+    )
     return SamplingCall(job, guider, tape, callback, pause_at, beside)
 
 

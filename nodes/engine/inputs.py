@@ -12,7 +12,7 @@ import torch
 from ...state.job.job import Job
 from ...state.job.warnings import INPUTS_CHANGED, RECORDING_DAMAGED, RECORDING_GONE
 from ...state.node import Node
-from ...state.recording.items import Conditions, Damaged, Inputs
+from ...state.recording.items import Damaged, Inputs
 from ...state.recording.recording import Recording
 from ...state.workflow.influence import influenced
 from ..comfyui.latents import describe
@@ -138,13 +138,12 @@ def read_recorded(job: Job, recording: Recording, evaluations: int) -> Inputs | 
 
 def _tell_differences(job: Job, recorded: Inputs, now: Inputs, recording: Recording) -> None:
     """What is not as it was when the newest evaluation was asked, and was not edited since."""
-    names = _different(recorded, now)
+    names = different(recorded, now)
     if names:
         job.note("inputs_differ", {"inputs": names, "used": "recorded"})
-    then, new = _in_force(recorded, recording), _conditions(now)
+    then, new = _in_force(recorded, recording), conditions_of(now)
     changed = {name for name in then.keys() | new.keys() if then.get(name) != new.get(name)}
     if changed:
-        recording.condition(Conditions(len(recording), new))
         edited = influenced(job.request.prompt, now.display_id, job.worker.taken())
         unexplained = sorted(changed - _explained(edited, new))
         if unexplained:
@@ -156,10 +155,10 @@ def _in_force(recorded: Inputs, recording: Recording) -> dict[str, str]:
         conditions = recording.conditions()
     except Damaged:
         conditions = None
-    return _conditions(recorded) if conditions is None else conditions.fingerprints
+    return conditions_of(recorded) if conditions is None else conditions.fingerprints
 
 
-def _conditions(inputs: Inputs) -> dict[str, str]:
+def conditions_of(inputs: Inputs) -> dict[str, str]:
     """Without the sampler, which begins a segment of its own."""
     return {name: digest for name, digest in inputs.fingerprints.items() if name != SAMPLER}
 
@@ -174,20 +173,21 @@ def _alike(recorded: Inputs, now: Inputs) -> bool:
     """Whether a call that has computed nothing is the one on record."""
     same_sampler = recorded.fingerprints.get(SAMPLER) == now.fingerprints.get(SAMPLER)
     same_schedule = torch.equal(recorded.sigmas, now.sigmas)
-    return same_sampler and same_schedule and recorded.seed == now.seed and not _different(recorded, now)
+    return same_sampler and same_schedule and recorded.seed == now.seed and not different(recorded, now)
 
 
 def differing(recorded: Inputs, now: Inputs, recording: Recording) -> list[str]:
     """All that is not as it was recorded, by name."""
-    then, new = _in_force(recorded, recording), _conditions(now)
+    then, new = _in_force(recorded, recording), conditions_of(now)
     names = [
-        *_different(recorded, now),
+        *different(recorded, now),
         *sorted(n for n in then.keys() | new.keys() if then.get(n) != new.get(n)),
     ]
     return names if _alike(recorded, now) else [*names, "sampler, schedule or seed"]
 
 
-def _different(recorded: Inputs, now: Inputs) -> list[str]:
+def different(recorded: Inputs, now: Inputs) -> list[str]:
+    """The tensors that are not as they were, by name."""
     return [name for name in TENSORS if not _equal(getattr(recorded, name), getattr(now, name))]
 
 

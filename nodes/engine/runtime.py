@@ -13,8 +13,10 @@ from ...state.job.job import Job
 from ...state.node import Node
 from ...state.pictures.previews import PreviewOptions, settled
 from ...state.recording.recording import Recordings
+from ...state.services.running_check import RunningCheck
 from ...state.states import QueuePolicy
 from ...state.worker import Work
+from ...state.workflow.graph import Prompt
 from ..comfyui.queue import ComfyQueue
 from ..previews.choice_pictures import ChoicePictures
 from ..previews.previews import Previews
@@ -56,6 +58,8 @@ class Runtime:
     settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
     keep: Keep
     later: Callable[[Work], object]  # on a thread beside the sampling thread, in order
+    around: Callable[[str, Prompt], dict[str, str]]  # what a run's graph is computed with; may read files
+    find_check: Callable[[str], RunningCheck | None]  # by prompt_id
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,15 @@ class Here:
 
 
 current: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
+
+
+def check_here() -> tuple[RunningCheck, Node] | None:
+    """The check of a job that runs now, and the node that does."""
+    executing = current.queue.executing() if current is not None else None
+    if current is None or executing is None:
+        return None
+    check = current.find_check(executing[0])
+    return None if check is None else (check, executing[1])
 
 
 def here() -> Here | None:

@@ -12,6 +12,8 @@ TOLD = {  # value -> how a person calls it; a difference in one of these may cha
     "threads": "The number of CPU threads",
     "cpu": "The CPU's instruction set",
     "comfyui": "ComfyUI",
+    "patches": "What patches the model",
+    "weights": "What the model's weights are, in samples of them,",
 }
 BESIDE = {"midrun": "Midrun", "python": "Python"}  # which change nothing of that
 ON_CPU = ("threads", "cpu")
@@ -22,6 +24,8 @@ ADVICE = {
     "precision": "For an exact result, start ComfyUI with the same options.",
     "threads": "For an exact result, set OMP_NUM_THREADS to the same number and restart ComfyUI.",
     "cpu": "For an exact result, resume on a CPU of the same kind.",
+    "patches": "A node before the sampler patches it otherwise.",
+    "weights": "Another file was loaded, or something changed them in memory.",
     "comfyui": "Samplers may have changed in between; for an exact result, resume with the same version.",
 }
 GB = 1000**3
@@ -32,7 +36,7 @@ def differences(then: Surroundings, now: Surroundings, lost: tuple[str, ...]) ->
     return (
         *_missing(then, now, lost),
         *_of_models(then, now),
-        *_of_values(then.values, now.values),
+        *of_values(then.values, now.values),
         *_of_packs(then, now),
     )
 
@@ -84,7 +88,8 @@ def _is_same(one: ModelFile, other: ModelFile) -> bool:
     return one.samples == other.samples
 
 
-def _of_values(then: dict[str, str], now: dict[str, str]) -> list[Difference]:
+def of_values(then: dict[str, str], now: dict[str, str]) -> list[Difference]:
+    """Of versions, the device and what else `TOLD` has; of what is known on one side alone, nothing."""
     found = []
     on_cpu = all(one.get("device", "").startswith("cpu") for one in (then, now))
     for name, told in (TOLD | BESIDE).items():
@@ -103,11 +108,16 @@ def _of_packs(then: Surroundings, now: Surroundings) -> list[Difference]:
     found = []
     for pack in then.packs:
         other = here.get(pack.name)
-        if other is None or other.version == pack.version or None in (other.version, pack.version):
+        if other is None:
             continue
-        told = f"The node pack {pack.name} is {other.version} here and was {pack.version} where the job was "
-        told += "computed. For an exact result, install that version."
-        found.append(Difference("node_pack", pack.name, pack.version, other.version, told, True))
+        if other.version != pack.version and None not in (other.version, pack.version):
+            told = f"The node pack {pack.name} is {other.version} here and was {pack.version} where the job "
+            told += "was computed. For an exact result, install that version."
+            found.append(Difference("node_pack", pack.name, pack.version, other.version, told, True))
+        elif other.code != pack.code and None not in (other.code, pack.code):
+            told = f"The code of the node pack {pack.name} is not what it was where the job was computed, "
+            told += "although its version is the same. For an exact result, restore it."
+            found.append(Difference("node_pack", pack.name, pack.code, other.code, told, True))
     return found
 
 

@@ -49,7 +49,8 @@ class FileHashes:
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
-        self._lock = threading.Lock()  # one file is read at a time
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()  # one file is read whole at a time
         self._known: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(OSError, ValueError):
             found = json.loads(cache.read_text(encoding="utf-8"))
@@ -57,15 +58,17 @@ class FileHashes:
 
     def of(self, path: Path, deadline: Deadline | None) -> Hashed:
         """Raises OSError. deadline: of the SHA-256; None leaves out what is not known already"""
+        found = path.stat()
+        mark = [found.st_size, found.st_mtime_ns]
         with self._lock:
-            found = path.stat()
-            mark = [found.st_size, found.st_mtime_ns]
             known = self._known.get(str(path))
-            if not isinstance(known, dict) or known.get("mark") != mark:
-                known = {"mark": mark, "samples": _samples(path, found.st_size), "sha256": None}
-            whole = known["sha256"]
-            if whole is None and deadline is not None:
+        if not isinstance(known, dict) or known.get("mark") != mark:
+            known = {"mark": mark, "samples": _samples(path, found.st_size), "sha256": None}
+        whole = known["sha256"]
+        if whole is None and deadline is not None:
+            with self._reading:
                 whole = _whole(path, deadline)
+        with self._lock:
             self._keep(str(path), known | {"sha256": whole})
         why = None
         if whole is None:

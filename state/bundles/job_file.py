@@ -39,6 +39,7 @@ OMITTED: dict[str, Any] = {
     "grid_json": None,
     "exactness_json": '{"kind": "exact", "evaluations": 0, "seconds": null, "because": null}',
     "imported_json": None,
+    "check_json": None,
     "retried_json": None,
     "choice_json": None,  # its pictures stay here; it asks again there
     "secret_keys_json": "[]",

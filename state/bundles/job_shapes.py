@@ -159,7 +159,7 @@ MODEL = fields(
     samples=optional(_like(HEX)),
     why=optional(_label),
 )
-PACK = fields(name=_label, version=optional(_label), nodes=list_of(_label, 10_000))
+PACK = fields(name=_label, version=optional(_label), nodes=list_of(_label, 10_000), code=optional(_like(HEX)))
 SURROUNDINGS = fields(
     values=named(_label),
     packs=list_of(PACK, 10_000),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+from ..checks import Check, sentence
 from ..node import Node, itself
 from ..retried import Retried
 from ..states import AbortMode, State
@@ -78,6 +79,17 @@ class Runs:
             if imported is not None and imported.differences != found:
                 told = {"differences": [one.message for one in found]}
                 m.note("differences", told, imported=replace(imported, differences=found))
+
+    def tell_check(self, check: Check) -> None:
+        """How far a check of the job has come; its end is a line of the audit trail."""
+        m = self._machine
+        with m.lock:
+            if check.is_open:
+                m.set(check=check)
+                m.publish()
+            else:
+                told = {"state": check.progress.value, "message": sentence(check)}
+                m.note("checked", told, check=check)
 
     def go_on_from(self, retried: Retried, to: Moment) -> None:
         """The first run of the job begins with what another had computed of the same prompt, up to there."""

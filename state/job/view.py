@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..breakpoints.breakpoints import DRAFT, Breakpoints
+from ..checks import Check
 from ..choice import Choice
 from ..exactness import Exactness
 from ..node import Loops, Node
@@ -173,6 +174,7 @@ class JobView:
     choice: Choice | None = None  # that it waits for
     exactness: Exactness = Exactness()  # of a resume
     imported: Imported | None = None  # where it came in a bundle
+    check: Check | None = None  # the newest: whether the model answers still what is on record
     retried: Retried | None = None  # where it went on from what a dead server had computed of the same prompt
     auto_resume: AutoResume | None = None  # until it goes on or somebody does something with it; not stored
     previews: InForce | None = None  # of the present sampling call
@@ -259,6 +261,7 @@ class JobView:
             "choice": self.choice.to_json() if self.choice else None,
             "exactness": self.exactness.to_json(),
             "imported": self.imported.to_json() if self.imported else None,
+            "check": self.check.summary() if self.check else None,
             "retry_of": self.retried.to_json() if self.retried else None,
             "breakpoints": [breakpoint.to_json() for breakpoint in self.breakpoints],
             "previews": self.previews.to_json() if self.previews else None,

@@ -75,7 +75,8 @@ def about_of(item: Item) -> dict[str, Any]:
     if isinstance(item, Remembered):
         return {"evaluations": item.evaluations, "told": item.told}
     if isinstance(item, Conditions):
-        return {"first": item.first, "fingerprints": item.fingerprints}
+        told = {"first": item.first, "fingerprints": item.fingerprints}
+        return told | {"surroundings": item.surroundings}
     if isinstance(item, Approach):
         return {"evaluations": item.evaluations, "sigma": item.sigma}
     if isinstance(item, Segment):
@@ -117,7 +118,7 @@ def decode_approach(tensors: Tensors, about: dict[str, Any]) -> Approach:
 
 
 def decode_conditions(tensors: Tensors, about: dict[str, Any]) -> Conditions:
-    return Conditions(about["first"], about["fingerprints"])
+    return Conditions(about["first"], about["fingerprints"], about["surroundings"])
 
 
 def decode_remembered(tensors: Tensors, about: dict[str, Any]) -> Remembered:

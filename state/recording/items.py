@@ -139,10 +139,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What was in force from that evaluation on. fingerprints: as in `Inputs`"""
+    """What was in force from that evaluation on. fingerprints: as in `Inputs`
+
+    surroundings: what it was computed with, as state/surroundings.py makes it flat
+    """
 
     first: int
     fingerprints: dict[str, str]
+    surroundings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ class Recording(Protocol):
         """What the evaluations from here on are asked under."""
         ...
 
-    def conditions(self) -> Conditions | None:
-        """Of the newest evaluation; None where they are those of the inputs."""
+    def conditions(self, length: int | None = None) -> Conditions | None:
+        """Of the newest evaluation, or the newest of so many; None where they are those of the inputs."""
         ...
 
     def remember(self, remembered: Remembered) -> None:

@@ -175,8 +175,9 @@ class ShelvedRecording(Generic[S]):
     def condition(self, conditions: Conditions) -> None:
         self._begun.conditions = conditions
 
-    def conditions(self) -> Conditions | None:
-        firsts = [first for first in self._conditions if first < len(self)]
+    def conditions(self, length: int | None = None) -> Conditions | None:
+        end = len(self) if length is None else min(length, len(self))
+        firsts = [first for first in self._conditions if first < end]
         return self.shelf.get(_conditions(max(firsts)), decode_conditions) if firsts else None
 
     def remember(self, remembered: Remembered) -> None:

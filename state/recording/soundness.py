@@ -150,7 +150,8 @@ def _check_item(item: Any, number: int, inputs: Inputs, items: Items) -> None:
     elif isinstance(item, Segment):
         _check_segment(item, number, inputs)
     elif isinstance(item, Conditions):
-        texts = (*item.fingerprints, *item.fingerprints.values())
+        told = item.fingerprints, item.surroundings
+        texts = [text for known in told for text in (*known, *known.values())]
         _require(item.first == number and all(isinstance(one, str) for one in texts), "the conditions")
     else:
         _require(isinstance(item, (Inputs, Rewound)), "an item")

@@ -209,3 +209,9 @@ def m0013_choices(db: Database) -> None:
         WHERE choice_json IS NOT NULL AND state = 'paused'
         """,
     )
+
+
+@migrations()
+def m0014_checks(db: Database) -> None:
+    """What the newest check of a job found."""
+    _run(db, "ALTER TABLE job_debug_state ADD COLUMN check_json TEXT")

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..breakpoints.breakpoints import parsed
+from ..checks import check_of
 from ..choice import choice_of
 from ..errors import MidrunError
 from ..exactness import Exactness, exactness_of
@@ -85,6 +86,7 @@ def _columns(view: JobView) -> dict[str, Any]:
         "has_source": int(view.source_url is not None),
         "exactness_json": json.dumps(view.exactness.to_json()),
         "imported_json": json.dumps(view.imported.to_row()) if view.imported else None,
+        "check_json": json.dumps(view.check.to_row()) if view.check else None,
         "retried_json": json.dumps(view.retried.to_json()) if view.retried else None,
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
         "updated_at": view.updated_at,
@@ -160,6 +162,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         choice=read("choice_json", _optional(lambda told: choice_of(json.loads(told)))),
         exactness=read("exactness_json", lambda told: exactness_of(json.loads(told)), Exactness()),
         imported=read("imported_json", _optional(lambda told: imported_of(json.loads(told)))),
+        check=read("check_json", _optional(lambda told: check_of(json.loads(told)))),
         retried=read("retried_json", _optional(lambda told: retried_of(json.loads(told)))),
         breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
         **{name: row[name] for name in PLAIN},

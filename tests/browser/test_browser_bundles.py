@@ -45,7 +45,8 @@ def shown_job(panel: Locator) -> str:
 def elsewhere(told: dict[str, Any]) -> None:
     """As of another machine, and with a model that answers otherwise."""
     told["surroundings"]["values"] |= {"torch": "2.4.1+cu124", "comfyui": "0.3.1"}
-    told["surroundings"]["packs"].append({"name": "Odd-Pack", "version": "1", "nodes": ["OddNode"]})
+    odd = {"name": "Odd-Pack", "version": "1", "nodes": ["OddNode"], "code": None}
+    told["surroundings"]["packs"].append(odd)
     for node in told["job"]["prompt"].values():
         if node["class_type"] == "TestModel":
             node["inputs"]["seed"] = 2

@@ -18,6 +18,7 @@ from .probes import NODES as PROBE_NODES
 from .remembering import NODES as REMEMBERING_NODES
 from .stubborn import NODES as STUBBORN_NODES
 from .switch import NODES as SWITCH_NODES
+from .today import NODES as TODAY_NODES
 from .turnstile import NODES as TURNSTILE_NODES
 from .unheard import NODES as UNHEARD_NODES
 
@@ -33,6 +34,7 @@ _NODES += (
     *LOOP_NODES,
     *LOOP_BENCH_NODES,
     *REMEMBERING_NODES,
+    *TODAY_NODES,
 )
 if importlib.util.find_spec("diffusers"):
     from .pipelines import NODES as PIPELINE_NODES

@@ -380,7 +380,8 @@ def test_a_node_and_an_input_that_are_missing_are_told(comfy: Comfy, other: Comf
     def elsewhere(told: dict[str, Any]) -> None:
         told["job"]["prompt"]["odd"] = {"class_type": "OddNode", "inputs": {}}
         told["job"]["prompt"]["load"] = {"class_type": "LoadImage", "inputs": {"image": "nowhere.png"}}
-        told["surroundings"]["packs"].append({"name": "Odd-Pack", "version": "1", "nodes": ["OddNode"]})
+        odd = {"name": "Odd-Pack", "version": "1", "nodes": ["OddNode"], "code": None}
+        told["surroundings"]["packs"].append(odd)
         told["lost"] = ["nowhere.png"]
         told["signed_in"] = True
 

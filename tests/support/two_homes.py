@@ -162,7 +162,7 @@ class Home:
                 recording.begin(
                     Segment(2, 2, origin, latent.clone(), sigmas[2:].clone(), sigmas, "digest", RNG)
                 )
-                recording.condition(Conditions(2, {"positive": "abc"}))
+                recording.condition(Conditions(2, {"positive": "abc"}, {"torch": "2.9"}))
             recording.append(Evaluation(latent * number, ({"denoised": latent},), RNG))
             step = Step(number + 1, number + 1, float(sigmas[number]), None, marked.measured, marked.hits)
             recording.mark(step)

@@ -19,7 +19,7 @@
  *   take: { node_id: string | null, step: number } | null,
  *   parent: { job_id: string, step: number } | null, grid: string | null,
  *   varied: Record<string, Record<string, any>> | null,
- *   imported?: Imported | null,
+ *   imported?: Imported | null, check?: Check | null,
  *   retry_of?: { job_id: string, evaluations: number, server: string | null } | null,
  *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
  *   choice?: Choice | null,
@@ -32,6 +32,15 @@
  *   otherwise: "all" | "none" | "first", until: string | null, paints: boolean, version: string,
  * }} Choice  that a job waits for; most 0: any number; version of its pictures, "" where there are none
  * @typedef {{ evaluation: number, difference: number | null, largest: number | null }} Checked
+ * @typedef {{
+ *   evaluation: number, step: number, node_id: string, same: string, difference: number | null,
+ *   relative: number | null,
+ * }} Compared  an evaluation that was asked again
+ * @typedef {{
+ *   state: "queued" | "running" | "done" | "cancelled" | "failed", verdict: string | null, compared: number,
+ *   total: number, earlier: number, first: Compared | null, largest: Compared | null, error: string | null,
+ *   changed: { code: string, name: string, message: string, arithmetic: boolean }[],
+ * }} Check
  * @typedef {{
  *   at: string, wants_check: boolean, checked: Checked | null,
  *   differences: { code: string, name: string, message: string, arithmetic: boolean }[],

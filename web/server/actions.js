@@ -35,6 +35,9 @@ export function createActions(client, store, ports) {
     pause: (/** @type {string} */ id) => ask(id, "pause", () => client.pause(id)),
     resume: (/** @type {string} */ id) => ask(id, "resume", () => client.resume(id)),
     step: (/** @type {string} */ id) => ask(id, "step", () => client.step(id)),
+    check: (/** @type {string} */ id) => ask(id, "check", () => client.check(id).then(() => client.job(id))),
+    cancelCheck: (/** @type {string} */ id) =>
+      ask(id, "cancelCheck", () => client.cancelCheck(id).then(() => client.job(id))),
     async remove(/** @type {string} */ id) {
       dispatch({ type: "remove", job_id: null });
       if (await ask(id, "remove", () => client.remove(id))) {

@@ -112,6 +112,9 @@ export function createClient(api) {
       const query = api.clientId ? `?${new URLSearchParams({ client_id: api.clientId })}` : "";
       return call("POST", `/midrun/jobs/import${query}`, file);
     },
+    /** Whether the model still answers what is on record. */
+    check: (/** @type {string} */ id) => call("POST", of(id, "/check"), {}),
+    cancelCheck: (/** @type {string} */ id) => call("DELETE", of(id, "/check")),
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),

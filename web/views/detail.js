@@ -4,6 +4,7 @@ import * as format from "../ui/format.js";
 import { sentence, timing, titleOf, verbs } from "../model/select.js";
 import { canHaveMore } from "../model/select_travel.js";
 import { differencesView, exportLink } from "./bundles.js";
+import { checkButton, checkView } from "./check.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
 import { button, leftText, progressBar, removal, stepText, toolbar } from "./parts.js";
@@ -43,6 +44,7 @@ function header(tools, model, job) {
       icon("back"),
     ),
     h("h2", { title }, title),
+    checkButton(tools, model, job),
     exportLink(tools, job),
     verbs(job).remove && removal(tools, model, job.job_id),
   );
@@ -76,6 +78,7 @@ function summary(tools, model, job) {
     toolbar(tools, model, job),
     result(tools, job),
     canHaveMore(job) && moreButton(tools, job),
+    checkView(tools, job),
   );
 }
 

@@ -25,14 +25,14 @@ export function logView({ t }, model, job) {
 }
 
 /** What there is to say besides, the most important first. @param {Translate} t @param {any} detail @returns {string[]} */
-function details(t, { abort_reason, error, warning, sigma, action, reason, because, edits = [] }) {
+function details(t, { abort_reason, error, warning, sigma, action, reason, because, message, edits = [] }) {
   const said = action && t(`log.said.${action}`);
   const changes = edits.map((/** @type {any} */ { undone, input, from, to }) =>
     undone ? t("log.undone", { input }) : `${input}: ${format.short(from, 24)} → ${format.short(to, 24)}`,
   );
   const why = typeof error === "string" ? error : error?.message;
   const level = typeof sigma === "number" && `σ ${format.sigma(sigma)}`;
-  return [said, reason, because, abort_reason, why, warning, level, ...changes].filter(Boolean);
+  return [said, reason, because, abort_reason, why, warning, message, level, ...changes].filter(Boolean);
 }
 
 /** The key of its name: the new state, or what it is. @param {any} event */
