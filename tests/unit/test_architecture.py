@@ -42,6 +42,7 @@ MODULES = [
     *(path for wing in ("routes", "nodes", "state") for path in sorted((ROOT / wing).rglob("*.py"))),
 ]
 FLEET = sorted((ROOT / "midrun_fleet").glob("*.py"))  # no part of the pack
+BESIDE = sorted((ROOT / "midrun").rglob("*.py"))  # no part of what ComfyUI loads
 BY_NAME = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in MODULES}
 FORBIDDEN = {  # packages from outside, by wing
     "state": ("comfy", "comfy_api", "comfy_execution", "aiohttp", "server", "nodes", "execution"),
@@ -119,8 +120,24 @@ def test_the_fleet_and_the_pack_import_nothing_of_each_other(path: Path) -> None
     assert others <= allowed | sys.stdlib_module_names | {"midrun_fleet"}
 
 
+@pytest.mark.parametrize("path", BESIDE, ids=lambda path: path.stem)
+def test_programs_beside_comfyui_need_nothing_that_is_not_pythons_own(path: Path) -> None:
+    """Whatever one of them needs besides, it asks for by its own name, and says how to install it."""
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    own, others = imported(path)
+    assert all(name.startswith("midrun") for name in own)
+    assert {name.split(".")[0] for name in others} <= sys.stdlib_module_names | {"mcp"}
+
+
 @pytest.mark.parametrize(
-    "name", ["__init__", "dev", *BY_NAME, *TOOLS, *(f"midrun_fleet/{path.stem}" for path in FLEET)]
+    "name",
+    [
+        "__init__",
+        "dev",
+        *BY_NAME,
+        *TOOLS,
+        *(path.relative_to(ROOT).with_suffix("").as_posix() for path in (*FLEET, *BESIDE)),
+    ],
 )
 def test_a_module_and_its_functions_are_short(name: str) -> None:
     source = (ROOT / f"{name}.py").read_text(encoding="utf-8")
