@@ -13,6 +13,7 @@ from typing import Any
 from ..breakpoints.breakpoints import Breakpoint, BreakpointKind, hit
 from ..errors import IllegalTransition
 from ..exactness import Exactness
+from ..ledger import Entry
 from ..node import Node, told_of
 from ..states import AbortMode, PauseReason, State
 from ..telemetry import Telemetry
@@ -58,6 +59,7 @@ class Machine:
         self.stopwatch = Stopwatch(clock, view.timing, Mode.PAUSED if is_paused else Mode.IDLE)
         self.untold = False  # a step was done that nobody was told of: it can wait until the model works
         self.unsaved: list[Telemetry] = []  # measured, and not stored yet
+        self.entries: list[Entry] = []  # for the ledger, the same
         self.fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
         self._listener = listener
         self._clock, self._wall, self._timer = clock, wall, timer
