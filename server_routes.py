@@ -33,6 +33,7 @@ def _of_all(to: Handlers) -> tuple[Route, ...]:
         ("POST", "/midrun/drafts/go_on", to.drafts.go_on),
         ("GET", "/midrun/queue", to.several.queue),
         ("GET", "/midrun/usage", to.jobs.usage),
+        ("GET", "/midrun/ledger", to.ledger.read),
         ("GET", "/midrun/store", to.sharing.list),
         ("POST", "/midrun/store/{key}/take", to.sharing.take),
         ("POST", "/midrun/drain", to.sharing.drain),
@@ -63,6 +64,7 @@ def _of_a_job(to: Handlers) -> tuple[Route, ...]:
         ("DELETE", f"{JOB}/breakpoints", to.breakpoints.clear),
         ("GET", f"{JOB}/compare", to.compare.compare),
         ("GET", f"{JOB}/sheet", to.compare.sheet),
+        ("GET", f"{JOB}/report", to.report.read),
         ("GET", f"{JOB}/bundle", to.bundles.export),
         ("GET", f"{JOB}/telemetry", to.telemetry.read),
     )

@@ -15,6 +15,7 @@ from ..state.services.gate import Gate
 from ..state.services.importing import Importing
 from ..state.services.incoming import Incoming
 from ..state.services.preview_files import PreviewFiles
+from ..state.services.reporting import Reporting
 from ..state.services.retention import usage
 from ..state.services.several import Several
 from ..state.services.time_travel import TimeTravel
@@ -26,8 +27,10 @@ from .compare import CompareRoutes
 from .drafts import DraftRoutes
 from .edits import EditRoutes
 from .jobs import JobRoutes
+from .ledger import LedgerRoutes
 from .pictures import PictureRoutes
 from .ports import KeepsHistory, Latents, Pictures
+from .report import ReportRoutes
 from .several import SeveralRoutes
 from .sharing import SharingRoutes
 from .telemetry import TelemetryRoutes
@@ -68,5 +71,7 @@ class Handlers:
         self.breakpoints = BreakpointRoutes(registry)
         self.compare = CompareRoutes(registry, comparing, pictures)
         self.telemetry = TelemetryRoutes(registry)
+        self.report = ReportRoutes(Reporting(registry, pictures.picture))
+        self.ledger = LedgerRoutes(registry)
         self.bundles = BundleRoutes(*needs.bundles)
         self.sharing = SharingRoutes(*needs.sharing)

@@ -144,3 +144,12 @@ def _one_of(name: str, text: str, known: list[str]) -> str:
     if text not in known:
         raise BadRequest(f"{name} must be {' or '.join(known)}, not {text[:40]!r}.")
     return text
+
+
+def table_format(request: web.Request) -> str:
+    """As what rows are wanted: json or csv."""
+    only(request.query, {"format"})
+    wanted = request.query.get("format", "json")
+    if wanted not in ("json", "csv"):
+        raise BadRequest(f"format must be json or csv, not {wanted[:40]!r}.")
+    return wanted

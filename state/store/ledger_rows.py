@@ -81,7 +81,8 @@ def deleted(db: Database, job_id: str) -> None:
     if known[0] == "open":
         db.execute("UPDATE ledger_jobs SET fate = 'ended', reason = ? WHERE job_id = ?", [DELETED, job_id])
         if at is not None:
-            _save(db, job_id, *at, DELETED)
+            step, total_steps, evaluations = at
+            _save(db, job_id, step, total_steps, evaluations, DELETED)
     kept_as = f"{job_id} {uuid.uuid4().hex}"
     for table in TABLES:
         db.execute(f"UPDATE {table} SET job_id = ? WHERE job_id = ?", [kept_as, job_id])

@@ -29,6 +29,7 @@ ROOMS = (  # from the top: a module imports nothing of a room above its own, and
     "state/sharing",
     "state/services",
     "state/bundles",
+    "state/reports",
     "state/store",
     "state/job",
     "state/recording",

@@ -174,7 +174,8 @@ class Books:
 
     def left(self, job: Known) -> float:
         every = [one.seconds for call in job.calls for one in call]
-        return (STEPS - job.view.evaluations) * sum(every) / len(every) if every else 0.0
+        left = max(0, STEPS - job.view.evaluations)
+        return left * sum(every) / len(every) if every else 0.0
 
     def rewind(self, job: Known, call: int, evaluations: int) -> None:
         calls = job.visible()

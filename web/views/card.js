@@ -3,6 +3,7 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { ROW, sentence, timing, titleOf, verbs } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
+import { reportLink } from "./bundles.js";
 import { button, progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stateMark } from "./icons.js";
 import { relativeName } from "./travel.js";
@@ -114,6 +115,7 @@ function cardTools(tools, model, job) {
         small: true,
         verb: "parent",
       }),
+    job.step > 0 && reportLink(tools, job, true),
     verbs(job).remove && removal(tools, model, id),
   );
 }

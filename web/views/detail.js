@@ -2,7 +2,7 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { sentence, timing, titleOf, verbs } from "../model/select.js";
-import { differencesView, exportLink } from "./bundles.js";
+import { differencesView, exportLink, reportLink } from "./bundles.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
 import { progressBar, removal, stepText, toolbar } from "./parts.js";
@@ -42,6 +42,7 @@ function header(tools, model, job) {
       icon("back"),
     ),
     h("h2", { title }, title),
+    reportLink(tools, job),
     exportLink(tools, job),
     verbs(job).remove && removal(tools, model, job.job_id),
   );

@@ -7,6 +7,7 @@ import { boardView, draftFormView } from "./board.js";
 import { forkView } from "./fork.js";
 import { changesTable } from "./parts.js";
 import { buttons, dialog } from "./dialog.js";
+import { ledgerView } from "./ledger.js";
 import { viewerView } from "./viewer.js";
 /** @import { AbortDialog, CanvasChange, Job, Model } from "../model/types.js" */
 /** @import { VNode } from "../ui/dom.js" */
@@ -18,6 +19,7 @@ export function overlaysView(tools, model) {
   if (model.viewer && model.jobs[model.viewer.job_id]) open.push(viewerView(tools, model, model.viewer));
   if (model.fork && model.jobs[model.fork.job_id]) open.push(forkView(tools, model, model.fork));
   if (model.draftForm) open.push(draftFormView(tools, model, model.draftForm));
+  if (model.ledger) open.push(ledgerView(tools, model.ledger));
   if (model.board) open.push(boardView(tools, model, model.board));
   if (model.abort && model.jobs[model.abort.job_id]) open.push(abortView(tools, model, model.abort));
   if (model.confirm && model.jobs[model.confirm]) open.push(canvasView(tools, model, model.confirm));
