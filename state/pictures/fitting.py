@@ -31,6 +31,17 @@ def fitted(pictures: Sequence[bytes | None], most: int) -> list[bytes | None]:
     return [one if index % every == 0 else None for index, one in enumerate(made)]
 
 
+def at_most(picture: bytes, edge: int) -> bytes:
+    """Its first frame in that size; as it is, where it is no picture, or small enough and not a video."""
+    try:
+        with Image.open(io.BytesIO(picture)) as opened:
+            if max(opened.size) <= edge and not getattr(opened, "is_animated", False):
+                return picture
+    except (OSError, ValueError):
+        return picture
+    return _smaller(picture, edge) or picture
+
+
 def _size(pictures: Sequence[bytes | None]) -> int:
     return sum(len(one) for one in pictures if one is not None)
 
