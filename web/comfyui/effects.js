@@ -109,7 +109,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
         readTab(actions, open, tab);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);
       if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
-      overlays([model.viewer, model.abort, model.confirm, model.fork, model.board, model.draftForm].some((one) => one !== null));
+      const { viewer, abort, confirm, fork, board, draftForm, ledger } = model;
+      overlays([viewer, abort, confirm, fork, board, draftForm, ledger].some((one) => one !== null));
     },
 
     /** Another graph is on screen. */
