@@ -26,9 +26,9 @@ def fitted(pictures: Sequence[bytes | None], most: int) -> list[bytes | None]:
             return made
     made = [None if one is None else _smaller(one, EDGES[-1]) for one in pictures]
     every = 2
-    while _size(made[::every]) > most:
+    while every <= len(made) and _size(made[::every]) > most:
         every += 1
-    return [one if index % every == 0 else None for index, one in enumerate(made)]
+    return [one if every <= len(made) and index % every == 0 else None for index, one in enumerate(made)]
 
 
 def at_most(picture: bytes, edge: int) -> bytes:

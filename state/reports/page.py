@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..job.view import JobView
+from ..states import AbortMode, State
 from ..telemetry import Telemetry
 from ..workflow.edits import to_json
 from .content import Content, Shot
@@ -129,9 +130,9 @@ def _chart(measured: list[Telemetry]) -> str:
 def _standing(view: JobView) -> str:
     where = f"step {view.step}" + (f" of {view.total_steps}" if view.total_steps else "")
     told = f"{view.state.value.capitalize()} after {where}"
-    if view.state.value == "aborted":
-        mode = f", {view.abort_mode.value}" if view.abort_mode else ""
-        return f"{told}{mode}: {view.abort_reason or 'no reason was given'}"
+    if view.state is State.ABORTED:
+        kept = ", and its workflow finished with that" if view.abort_mode is AbortMode.FINISH else ""
+        return f"{told}{kept}: {view.abort_reason or 'no reason was given'}"
     if view.error is not None:
         return f"{told}: {view.error.type}: {view.error.message}"
     return told + (f": {view.pause_reason.value.replace('_', ' ')}" if view.pause_reason else "")

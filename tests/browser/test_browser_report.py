@@ -69,7 +69,7 @@ def test_a_report_opens_without_network_and_is_scrubbed_by_keyboard_and_mouse(
     expect(position).to_contain_text("Step 1 of")
 
     expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
-    expect(page.locator("header")).to_contain_text(f"Aborted after step {STOP} of {STEPS}, stop: {HOSTILE}")
+    expect(page.locator("header")).to_contain_text(f"Aborted after step {STOP} of {STEPS}: {HOSTILE}")
     expect(page.get_by_role("cell", name=PREFIX)).to_be_visible()
     expect(page.get_by_role("cell", name="7.5", exact=True)).to_be_visible()
     assert page.evaluate("window.hacked") is None and page.locator("script").count() == 1
