@@ -129,7 +129,7 @@ class Doing:
     def step(
         self,
         job_id: JobId,
-        count: Annotated[int, Field(description="steps; below 0 goes back", ge=-1000, le=1000)] = 1,
+        count: Annotated[int, Field(ge=1, le=1000)] = 1,
     ) -> Told:
         """Run so many steps of a paused job, then pause it again."""
         return self._agent.step(job_id, count)

@@ -18,4 +18,7 @@ class ReportRoutes:
         job_id, content = await self._reporting.page(parsing.job_id(request))
         name = f"midrun-{directory_name(job_id).lstrip('=')}.html"
         headers = {"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "no-store"}
+        headers["Content-Security-Policy"] = (
+            "sandbox allow-scripts"  # a page of its own, not one of ComfyUI's
+        )
         return web.Response(body=content, content_type="text/html", charset="utf-8", headers=headers)
