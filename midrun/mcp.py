@@ -23,7 +23,9 @@ def main(arguments: list[str]) -> int | str:
     parser.add_argument("--server", help="address of ComfyUI; else MIDRUN_SERVER, else the usual one here")
     asked = parser.parse_args(arguments)
     try:
-        tools = importlib.import_module("midrun.tools")  # not before it is known that the package is there
+        tools = importlib.import_module(
+            f"{__package__}.tools"
+        )  # not before it is known that the package is there
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("mcp", "pydantic"):
             raise

@@ -16,8 +16,11 @@ from PIL import Image, ImageStat
 
 import graphs
 from harness import ROOT, Comfy
+from midrun.midrun.agent import Agent
+from midrun.midrun.server import Server
 
 mcp = pytest.importorskip("mcp", reason="The MCP server needs the package mcp.", exc_type=ImportError)
+tools = pytest.importorskip("midrun.midrun.tools")
 
 STEPS, STEP, SIZE = 8, 3, 96
 SEED = {"sampler": {"seed": {"random": 8}}}
@@ -63,15 +66,23 @@ class Hands:
         return json.loads(text.text), opened
 
 
-def run(comfy: Comfy, script: Callable[[Hands], Awaitable[Any]]) -> Any:
-    """With the official client, and a server process as any agent's host starts it."""
+def process_of(comfy: Comfy) -> Any:
+    """The MCP server as the program of any agent starts it."""
     paths = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    process = mcp.StdioServerParameters(
-        command=sys.executable, args=["-m", "midrun.mcp"], cwd=ROOT, env=paths | {"MIDRUN_SERVER": comfy.url}
-    )
+    command = {"command": sys.executable, "args": ["-m", "midrun.mcp"], "cwd": ROOT}
+    return mcp.StdioServerParameters(**command, env=paths | {"MIDRUN_SERVER": comfy.url})
+
+
+def in_here(comfy: Comfy) -> Any:
+    """The same without a process of its own."""
+    return tools.server(Agent(Server(comfy.url)))
+
+
+def run(with_server: Any, script: Callable[[Hands], Awaitable[Any]]) -> Any:
+    """With the official client."""
 
     async def session() -> Any:
-        async with mcp.Client(process, read_timeout_seconds=120) as client:
+        async with mcp.Client(with_server, read_timeout_seconds=120) as client:
             return await script(Hands(client))
 
     return asyncio.run(session())
@@ -105,7 +116,7 @@ async def watch(hands: Hands) -> dict[str, Any]:
 def test_an_agent_drafts_eight_looks_aborts_six_edits_one_and_finishes_two(comfy: Comfy) -> None:
     comfy.clear()
     before = comfy.get("/midrun/ledger")["total"]
-    chosen = run(comfy, watch)
+    chosen = run(process_of(comfy), watch)
     aborted = [comfy.job(job_id) for job_id in chosen["bad"]]
     assert {(job["state"], job["step"]) for job in aborted} == {("aborted", STEP)}
     assert len({job["abort_reason"] for job in aborted}) == 6
@@ -161,7 +172,7 @@ async def _drive(hands: Hands) -> None:
 
 def test_an_agent_drives_one_job_by_every_verb(comfy: Comfy) -> None:
     comfy.clear()
-    run(comfy, _drive)
+    run(in_here(comfy), _drive)
 
 
 async def _ask_in_vain(hands: Hands) -> None:
@@ -180,4 +191,4 @@ async def _ask_in_vain(hands: Hands) -> None:
 
 
 def test_what_cannot_be_is_refused_in_words_that_say_what_to_do(comfy: Comfy) -> None:
-    run(comfy, _ask_in_vain)
+    run(in_here(comfy), _ask_in_vain)

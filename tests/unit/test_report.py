@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from midrun.state.job.view import JobError, Origin
-from midrun.state.pictures.fitting import fitted
+from midrun.state.pictures.fitting import at_most, fitted
 from midrun.state.reports.content import Content, Shot, spread
 from midrun.state.reports.page import page
 from midrun.state.services.reporting import MOST, _drawn
@@ -143,6 +143,16 @@ def test_pictures_become_smaller_before_any_is_left_out(most: int, left: int) ->
     there = [one for one in made if one is not None]
     assert len(made) == 14 and len(there) >= left and sum(map(len, there)) <= most
     assert fitted(pictures, 10**9) == pictures
+
+
+def test_a_small_picture_is_asked_for_by_its_longer_side() -> None:
+    small = Image.open(io.BytesIO(at_most(picture(128), 64)))
+    assert (small.format, small.size) == ("WEBP", (64, 64))
+    assert at_most(picture(32), 64) == picture(32) and at_most(b"no picture", 64) == b"no picture"
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    video = io.BytesIO()
+    frames[0].save(video, "WEBP", save_all=True, append_images=frames[1:])
+    assert not Image.open(io.BytesIO(at_most(video.getvalue(), 64))).is_animated
 
 
 def test_steps_are_left_out_evenly() -> None:
