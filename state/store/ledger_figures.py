@@ -21,10 +21,10 @@ EVALUATIONS = """
             ) THEN 'undecided'
             ELSE 'thrown'
         END AS figure,
-        COALESCE(s.reason, (
+        CASE WHEN s.kept THEN '' ELSE COALESCE(s.reason, (
             SELECT o.reason FROM ledger_holders h JOIN ledger_jobs o ON o.job_id = h.job_id
             WHERE h.stretch_id = s.id ORDER BY o.rowid DESC LIMIT 1
-        ), '')
+        ), '') END
     FROM ledger_stretches s JOIN ledger_jobs j ON j.job_id = s.job_id
     GROUP BY 1, 2, 3, 5, 6
 """
