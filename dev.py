@@ -31,7 +31,8 @@ COMFYUI_NEEDS = (
 )
 # sqlite-utils is what the pack itself needs; the rest is for checks and tests.
 TOOLS = (
-    "sqlite-utils>=4.0 pytest pytest-timeout pytest-xdist hypothesis ruff pyright[nodejs] websocket-client"
+    "sqlite-utils>=4.0 pytest pytest-timeout pytest-xdist hypothesis ruff pyright[nodejs] websocket-client "
+    "mcp>=2,<3"
 )
 # What the browser tests need besides, in an environment of its own stamp.
 BROWSER_NEEDS = "playwright==1.65.2"

@@ -19,6 +19,7 @@ from ..state.services.importing import Importing
 from ..state.services.incoming import Incoming
 from ..state.services.more_steps import MoreSteps
 from ..state.services.preview_files import PreviewFiles
+from ..state.services.reporting import Reporting
 from ..state.services.retention import usage
 from ..state.services.several import Several
 from ..state.services.time_travel import TimeTravel
@@ -32,8 +33,10 @@ from .compare import CompareRoutes
 from .drafts import DraftRoutes
 from .edits import EditRoutes
 from .jobs import JobRoutes
+from .ledger import LedgerRoutes
 from .pictures import PictureRoutes
 from .ports import KeepsHistory, Latents, Pictures
+from .report import ReportRoutes
 from .several import SeveralRoutes
 from .sharing import SharingRoutes
 from .telemetry import TelemetryRoutes
@@ -78,5 +81,7 @@ class Handlers:
         self.compare = CompareRoutes(registry, comparing, pictures)
         self.checks = CheckRoutes(needs.checks)
         self.telemetry = TelemetryRoutes(registry)
+        self.report = ReportRoutes(Reporting(registry, pictures.picture))
+        self.ledger = LedgerRoutes(registry)
         self.bundles = BundleRoutes(*needs.bundles)
         self.sharing = SharingRoutes(*needs.sharing)

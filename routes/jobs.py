@@ -87,5 +87,7 @@ class JobRoutes:
 
     async def usage(self, request: web.Request) -> web.Response:
         parsing.only(request.query, set())
-        counts = await asyncio.wrap_future(self._control.registry.store.counts())
-        return web.json_response({"jobs": counts, **await asyncio.to_thread(self._usage)})
+        store = self._control.registry.store
+        counts = await asyncio.wrap_future(store.counts())
+        told = {"jobs": counts, "spared_s": round(await asyncio.wrap_future(store.spared_s()), 3)}
+        return web.json_response(told | await asyncio.to_thread(self._usage))

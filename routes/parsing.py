@@ -121,7 +121,7 @@ def ending(body: dict[str, Any]) -> tuple[AbortMode, str | None]:
 def wanted(request: web.Request) -> Wanted:
     """Which picture of a job."""
     query = request.query
-    only(query, {"node_id", "iteration", "step", "kind", "quality", "still", "v"})
+    only(query, {"node_id", "iteration", "step", "kind", "quality", "still", "v", "size"})
     step = query.get("step")
     return Wanted(
         query.get("node_id"),
@@ -144,3 +144,18 @@ def _one_of(name: str, text: str, known: list[str]) -> str:
     if text not in known:
         raise BadRequest(f"{name} must be {' or '.join(known)}, not {text[:40]!r}.")
     return text
+
+
+def table_format(request: web.Request) -> str:
+    """As what rows are wanted: json or csv."""
+    only(request.query, {"format"})
+    wanted = request.query.get("format", "json")
+    if wanted not in ("json", "csv"):
+        raise BadRequest(f"format must be json or csv, not {wanted[:40]!r}.")
+    return wanted
+
+
+def size(request: web.Request) -> int | None:
+    """Pixels of a picture's longer side at most; None as it is."""
+    told = request.query.get("size")
+    return None if told is None else integer("size", told, 64, 4096)

@@ -6,6 +6,7 @@ import asyncio
 
 from aiohttp import web
 
+from ..state.pictures.fitting import at_most
 from ..state.pictures.previews import LABEL
 from ..state.services.registry import Registry
 from . import parsing
@@ -32,16 +33,17 @@ class PictureRoutes:
         return web.Response(body=content, content_type="application/octet-stream", headers=headers)
 
     async def preview(self, request: web.Request) -> web.StreamResponse:
-        wanted = parsing.wanted(request)
+        wanted, size = parsing.wanted(request), parsing.size(request)
         job = await self._registry.load(parsing.job_id(request))
         shown = await self._pictures.picture(job, wanted)
-        etag = f'"{shown.digest}{"-still" if wanted.still else ""}"'
+        etag = f'"{shown.digest}{"-still" if wanted.still else ""}{f"-{size}" if size else ""}"'
         this_very = wanted.version == shown.digest
         headers = {"ETag": etag, "Cache-Control": FOR_EVER if this_very else "private, no-cache"}
         headers |= {"Midrun-Label": LABEL} | ({} if shown.step is None else {"Midrun-Step": str(shown.step)})
         if etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
-        return web.Response(body=shown.content, content_type="image/webp", headers=headers)
+        content = await asyncio.to_thread(at_most, shown.content, size) if size else shown.content
+        return web.Response(body=content, content_type="image/webp", headers=headers)
 
     async def previews(self, request: web.Request) -> web.Response:
         parsing.only(request.query, set())

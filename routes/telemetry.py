@@ -6,7 +6,6 @@ import asyncio
 
 from aiohttp import web
 
-from ..state.errors import BadRequest
 from ..state.server_directory import directory_name
 from ..state.services.registry import Registry
 from ..state.telemetry import to_csv
@@ -18,10 +17,7 @@ class TelemetryRoutes:
         self._registry = registry
 
     async def read(self, request: web.Request) -> web.Response:
-        parsing.only(request.query, {"format"})
-        wanted = request.query.get("format", "json")
-        if wanted not in ("json", "csv"):
-            raise BadRequest(f"format must be json or csv, not {wanted[:40]!r}.")
+        wanted = parsing.table_format(request)
         job = await self._registry.load(parsing.job_id(request))
         self._registry.save_telemetry(job)
         rows = await asyncio.wrap_future(self._registry.store.telemetry(job.job_id))

@@ -69,6 +69,7 @@ class Entries:
         norm = norm_of(answer)
         if not finite(answer, norm) and self._job.call.hit(BreakpointKind.NAN):
             self.void = True
+            self._job.call.not_a_number(seconds)
             return
         self._norm = answer, norm
         self._recording.append(evaluation)

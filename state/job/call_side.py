@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..breakpoints.breakpoints import AT_STEPS, BreakpointKind, Observation, met
 from ..exactness import Exactness
+from ..ledger import INTERRUPTED, NOT_A_NUMBER, Answered, Replayed, Wasted
 from ..node import Node, itself
 from ..states import PauseReason, QueuePolicy, State
 from ..surroundings import Checked
@@ -131,8 +132,18 @@ class CallSide:
 
     def end_evaluation(self, outcome: Outcome) -> tuple[bool, float]:
         """Whether the answer is void, as it was interrupted here to pause or to abort; seconds it took."""
-        with self._machine.lock:
-            return self._machine.in_flight.end(outcome)
+        m = self._machine
+        with m.lock:
+            void, seconds = m.in_flight.end(outcome)
+            if void or outcome is not Outcome.ANSWERED:
+                m.entries.append(Wasted(m.view.node_id or "", seconds, INTERRUPTED))
+            return void, seconds
+
+    def not_a_number(self, seconds: float) -> None:
+        """The answer that took so long is void."""
+        m = self._machine
+        with m.lock:
+            m.entries.append(Wasted(m.view.node_id or "", seconds, NOT_A_NUMBER))
 
     @property
     def evaluation_s(self) -> float | None:
@@ -163,6 +174,7 @@ class CallSide:
             m.at_work.trial = m.at_work.trial and not live
             m.outlook.disturbances += not live
             m.stopwatch.evaluated(seconds)
+            self._enter(evaluations, live, seconds)
             if live and self._replayed is None and m.view.take is not None:
                 m.note("take_dropped", {"node_id": m.view.take.moment.node_id}, take=None)
             if self._replayed is not None:
@@ -212,6 +224,12 @@ class CallSide:
             self._machine.publish_steps()
 
     # -- under the lock --------------------------------------------------------------------------------
+
+    def _enter(self, number: int, live: bool, seconds: float) -> None:
+        """For the ledger."""
+        m, at = self._machine, self._replayed or self._machine.view
+        call = at.node_id or "", at.call
+        m.entries.append(Answered(*call, number, seconds) if live else Replayed(*call, number))
 
     def _move_to(self, at: Moment) -> None:
         self._machine.stopwatch.moved()

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..breakpoints.breakpoints import Breakpoints
+from ..ledger import Entry
 from ..pictures.previews import step_url
 from ..states import AbortMode, PauseReason, State
 from ..telemetry import Telemetry
@@ -123,13 +124,13 @@ class Job:
             if (m.view.node_id, m.view.call) == (node_id, call):
                 m.set(**fields)
 
-    def save_measured(self, save: Callable[[list[Telemetry]], None]) -> None:
+    def save_measured(self, save: Callable[[list[Telemetry], list[Entry]], None]) -> None:
         """Hand over what was measured since this was asked last, in order. `save` must not block."""
         m = self._machine
         with m.lock:
-            measured, m.unsaved = m.unsaved, []
-            if measured:
-                save(measured)
+            measured, entries, m.unsaved, m.entries = m.unsaved, m.entries, [], []
+            if measured or entries:
+                save(measured, entries)
 
     # -- asked for by people and scripts ---------------------------------------------------------------
 
@@ -226,15 +227,14 @@ class Job:
             enabled = {one.id for one in breakpoints if one.enabled}
             if auto_resume is not None and not enabled & set(auto_resume.ids):
                 m.cancel_auto_resume()
-            told = {"breakpoints": [one.to_json() for one in breakpoints]}
-            m.note("breakpoints", told, breakpoints=breakpoints)
+            told = [one.to_json() for one in breakpoints]
+            m.note("breakpoints", {"breakpoints": told}, breakpoints=breakpoints)
             return self.view()
 
     def deletable(self) -> bool:
         m = self._machine
         with m.lock:
-            has_left = m.needs_new_run or (m.state in ENDED and not m.run.active)
-            return m.next_run is None and has_left
+            return m.next_run is None and (m.needs_new_run or (m.state in ENDED and not m.run.active))
 
     # -- going back ------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ..breakpoints.actions import Action
 from ..breakpoints.breakpoints import Breakpoint, BreakpointKind
 from ..errors import IllegalTransition
 from ..exactness import Exactness
+from ..ledger import Entry
 from ..node import Node
 from ..states import AbortMode, PauseReason, State
 from ..telemetry import Telemetry
@@ -70,6 +71,7 @@ class Machine:
         self.outlook = Outlook(times, clock)
         self.untold = False  # a step was done that nobody was told of: it can wait until the model works
         self.unsaved: list[Telemetry] = []  # measured, and not stored yet
+        self.entries: list[Entry] = []  # for the ledger, the same
         self.fickle: dict[str, str] = {}  # nodes whose answers cannot be kept for a later run -> their class
         self._listener = listener
         self._clock, self._wall, self._timer = clock, wall, timer

@@ -224,7 +224,7 @@ class Registry:
 
     def save_telemetry(self, job: Job) -> None:
         """Store what was measured of the job and is not stored yet."""
-        job.save_measured(partial(self.store.save_telemetry, job.job_id))
+        job.save_measured(partial(self.store.save_measured, job.job_id))
 
     def _changed(self, job: Job, view: JobView, change: Change | None) -> None:
         if change is not None and change.kind == "take_dropped":
@@ -233,8 +233,8 @@ class Registry:
                     recording.clear()
         if change is not None:
             self._saved[job.job_id] = time.monotonic()
+            self.save_telemetry(job)  # first, so that the ledger knows all that the job did until then
             self.store.save(view, change)
-            self.save_telemetry(job)
             if change.state_to in (State.ABORTED, State.FAILED):
                 node_id = (view.error.node_id if view.error else None) or view.display_node_id
                 prompt = job.request.prompt

@@ -241,7 +241,7 @@ class TimeTravel:
             fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told)
         )
         moment = place.moment
-        self._registry.store.share_telemetry(parent.job_id, fork.job_id, moment.node_id, moment.step)
+        self._registry.store.share_measured(parent.job_id, fork.job_id, moment)
         if moment.node_id is not None:
             pictures = parent.job_id, fork.job_id, moment.node_id, moment.step
             await asyncio.to_thread(self._pictures.share, *pictures)

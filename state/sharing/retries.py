@@ -124,8 +124,7 @@ class Retries:
             return False
         self._recordings.share(orphan.job_id, job.job_id, dict.fromkeys(calls))
         go_on(job, self._recordings, orphan.job_id)
-        at = job.view()
-        self._registry.store.share_telemetry(orphan.job_id, job.job_id, at.node_id, at.step)
+        self._registry.store.share_measured(orphan.job_id, job.job_id, job.view().moment)
         return True
 
     def _changed_since(self, orphan: Orphan, prompt: Prompt) -> bool:

@@ -215,3 +215,49 @@ def m0013_choices(db: Database) -> None:
 def m0014_checks(db: Database) -> None:
     """What the newest check of a job found."""
     _run(db, "ALTER TABLE job_debug_state ADD COLUMN check_json TEXT")
+
+
+@migrations()
+def m0015_ledger(db: Database) -> None:
+    """What became of the GPU's time: it outlives the jobs. Evaluations are in stretches of one fate each."""
+    _run(
+        db,
+        """
+        CREATE TABLE ledger_jobs (
+            job_id TEXT PRIMARY KEY,
+            workflow TEXT NOT NULL,
+            model TEXT NOT NULL,
+            is_draft INTEGER NOT NULL,
+            fate TEXT NOT NULL DEFAULT 'open',
+            reason TEXT,
+            hidden_json TEXT
+        )
+        """,
+        """
+        CREATE TABLE ledger_stretches (
+            id INTEGER PRIMARY KEY,
+            job_id TEXT NOT NULL,
+            node_id TEXT NOT NULL,
+            call INTEGER NOT NULL,
+            first INTEGER NOT NULL,
+            each_json TEXT NOT NULL,
+            seconds REAL NOT NULL,
+            week TEXT NOT NULL,
+            kept INTEGER NOT NULL DEFAULT 0,
+            reason TEXT
+        )
+        """,
+        "CREATE INDEX idx_ledger_stretches_job_id ON ledger_stretches(job_id)",
+        "CREATE TABLE ledger_holders (job_id TEXT, stretch_id INTEGER, PRIMARY KEY (job_id, stretch_id))",
+        "CREATE INDEX idx_ledger_holders_stretch_id ON ledger_holders(stretch_id)",
+        """
+        CREATE TABLE ledger_others (
+            job_id TEXT NOT NULL,
+            week TEXT NOT NULL,
+            figure TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            seconds REAL NOT NULL,
+            PRIMARY KEY (job_id, week, figure, reason)
+        )
+        """,
+    )

@@ -245,17 +245,3 @@ ENDED = (
     "FROM job_debug_state INDEXED BY idx_job_debug_state_ended "
     "WHERE state IN ('completed', 'aborted', 'failed')"
 )
-
-COUNTED_BY = {
-    "reason": "COALESCE(abort_reason, json_extract(error_json, '$.type'), 'no reason given')",
-    "node": "node_class",
-    "model": "model_file",
-    "step": "step",
-}
-
-
-def failure_json(row: dict[str, Any]) -> dict[str, Any]:
-    error = json.loads(row["error_json"]) if row["error_json"] else None
-    kept = ("job_id", "state", "node_id", "display_node_id", "node_class", "model_file")
-    told = {name: row[name] for name in (*kept, "step", "total_steps", "updated_at")}
-    return told | {"reason": row["abort_reason"], "mode": row["abort_mode"], "error": error}

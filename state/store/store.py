@@ -14,21 +14,20 @@ from typing import Any
 from sqlite_utils import Database
 
 from ..job.request import Request
-from ..job.view import Change, JobView
+from ..job.view import Change, JobView, Moment
+from ..ledger import Entry, Row
 from ..pictures.previews import Preview
 from ..states import PauseReason, State
 from ..telemetry import Telemetry
 from ..workflow.kept import Kept
-from . import telemetry_rows
+from . import ledger_figures, ledger_rows, telemetry_rows
 from .database import DatabaseThread, extracted
+from .failures import failures
 from .rows import (
-    COUNTED_BY,
     ENDED,
-    FAILED,
     PAUSED_S,
     event_columns,
     event_json,
-    failure_json,
     previews_column,
     previews_of,
     request_columns,
@@ -106,6 +105,7 @@ class Store:
                 db.table("job_runs").insert(run, ignore=True)
             if change is not None:
                 db.table("job_events").insert(event_columns(view.job_id, change))
+                ledger_rows.changed(db, view, change)
 
         self.database.write(view.job_id, update, again=change is not None)
 
@@ -157,15 +157,27 @@ class Store:
         sql = "UPDATE job_debug_state SET node_class = ?, model_file = ? WHERE job_id = ?"
         self.database.write(job_id, lambda db: db.execute(sql, [node_class, model_file, job_id]))
 
-    def save_telemetry(self, job_id: str, rows: list[Telemetry]) -> None:
-        self.database.write(job_id, lambda db: telemetry_rows.insert(db, job_id, rows))
+    def save_measured(self, job_id: str, rows: list[Telemetry], entries: list[Entry]) -> None:
+        """Of its steps, and of its evaluations for the ledger."""
 
-    def share_telemetry(self, job_id: str, with_id: str, node_id: str | None, step: int) -> None:
+        def save(db: Database) -> None:
+            telemetry_rows.insert(db, job_id, rows)
+            ledger_rows.enter(db, job_id, entries)
+
+        self.database.write(job_id, save)
+
+    def share_measured(self, job_id: str, with_id: str, at: Moment) -> None:
         """A fork has what was measured of its parent up to there."""
-        self.database.write(with_id, lambda db: telemetry_rows.share(db, job_id, with_id, node_id, step))
+
+        def share(db: Database) -> None:
+            telemetry_rows.share(db, job_id, with_id, at.node_id, at.step)
+            ledger_rows.share(db, job_id, with_id, at)
+
+        self.database.write(with_id, share)
 
     def delete(self, job_id: str) -> None:
         def delete(db: Database) -> None:
+            ledger_rows.deleted(db, job_id)
             for table in ("job_events", "job_runs", telemetry_rows.TABLE, "job_debug_state"):
                 db.table(table).delete_where("job_id = ?", [job_id])
 
@@ -229,11 +241,9 @@ class Store:
         return self.database.read(lambda db: [_stored(db, row) for row in list(db.query(sql, [name]))])
 
     def previews(self, job_id: str) -> Future[list[Preview]]:
-        def previews(db: Database) -> list[Preview]:
-            sql = "SELECT intermediate_previews_json AS told FROM job_debug_state WHERE job_id = ?"
-            return [preview for row in db.query(sql, [job_id]) for preview in previews_of(row["told"])]
-
-        return self.database.read(previews)
+        sql = "SELECT intermediate_previews_json AS told FROM job_debug_state WHERE job_id = ?"
+        read = lambda db: [one for row in db.query(sql, [job_id]) for one in previews_of(row["told"])]  # noqa: E731
+        return self.database.read(read)
 
     def telemetry(self, job_id: str) -> Future[list[Telemetry]]:
         return self.database.read(lambda db: telemetry_rows.read(db, job_id))
@@ -243,22 +253,15 @@ class Store:
 
     def failures(self, limit: int) -> Future[dict[str, Any]]:
         """Aborted and failed jobs, the newest first, and how many of all there are by what they share."""
+        return self.database.read(lambda db: failures(db, limit))
 
-        def failures(db: Database) -> dict[str, Any]:
-            sql = f"SELECT * {FAILED} ORDER BY updated_at DESC, id DESC LIMIT ?"
-            counts = {
-                name: {
-                    row["value"]: row["jobs"]
-                    for row in db.query(
-                        f"SELECT {column} AS value, COUNT(*) AS jobs {FAILED} GROUP BY 1 ORDER BY 2 DESC"
-                    )
-                    if row["value"] is not None
-                }
-                for name, column in COUNTED_BY.items()
-            }
-            return {"failures": [failure_json(row) for row in db.query(sql, [limit])], "counts": counts}
+    def ledger(self) -> Future[list[Row]]:
+        """What became of the GPU's time."""
+        return self.database.read(ledger_figures.rows)
 
-        return self.database.read(failures)
+    def spared_s(self) -> Future[float]:
+        """Seconds that no model had to work."""
+        return self.database.read(ledger_figures.spared_s)
 
     def counts(self) -> Future[dict[str, int]]:
         """State -> how many jobs are in it."""
@@ -275,11 +278,8 @@ class Store:
         return self.database.read(lambda db: db.execute(sql, [*after, ENDED_AT_ONCE]).fetchall())
 
     def events(self, job_id: str) -> Future[list[dict[str, Any]]]:
-        def events(db: Database) -> list[dict[str, Any]]:
-            sql = "SELECT * FROM job_events WHERE job_id = ? ORDER BY id"
-            return [event_json(row) for row in db.query(sql, [job_id])]
-
-        return self.database.read(events)
+        sql = "SELECT * FROM job_events WHERE job_id = ? ORDER BY id"
+        return self.database.read(lambda db: [event_json(row) for row in db.query(sql, [job_id])])
 
     def _column(self, column: str, table: str) -> Future[set[str]]:
         sql = f"SELECT {column} FROM {table}"

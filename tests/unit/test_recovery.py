@@ -65,14 +65,14 @@ class Life:
 
     def dies_at(self, row: int, disk: int) -> Callable[[int], None]:
         """No row is written from the one evaluation on, and no file from the other on."""
-        save, telemetry = self.store.save, self.store.save_telemetry
+        save, measured = self.store.save, self.store.save_measured
 
         def at(evaluation: int) -> None:
             self.writes = evaluation < disk
             if evaluation >= row:
-                self.store.save = self.store.save_telemetry = lambda *ignored: None
+                self.store.save = self.store.save_measured = lambda *ignored: None
             else:
-                self.store.save, self.store.save_telemetry = save, telemetry
+                self.store.save, self.store.save_measured = save, measured
 
         return at
 

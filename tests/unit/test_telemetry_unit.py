@@ -13,6 +13,8 @@ import pytest
 
 from midrun.state.breakpoints.breakpoints import Observation
 from midrun.state.job.in_flight import Outcome
+from midrun.state.job.view import Moment
+from midrun.state.ledger import Answered
 from midrun.state.store.store import Store
 from midrun.state.telemetry import COLUMNS, Telemetry, to_csv
 from test_job import World, enter, seen
@@ -37,12 +39,12 @@ def kept(store: Store, job_id: str = "j") -> list[tuple[str, int]]:
 def test_a_step_that_is_measured_again_takes_the_place_of_all_that_came_after_it(store: Store) -> None:
     store.add(view("j"), REQUEST)
     store.add(view("other"), REQUEST)
-    store.save_telemetry("other", rows("a", 1, 2))
-    store.save_telemetry("j", [*rows("a", 1, 2, 3), *rows("b", 1, 2)])
-    store.save_telemetry("j", rows("b", 2, sigma=0.5))
+    store.save_measured("other", rows("a", 1, 2), [])
+    store.save_measured("j", [*rows("a", 1, 2, 3), *rows("b", 1, 2)], [])
+    store.save_measured("j", rows("b", 2, sigma=0.5), [])
     assert kept(store) == [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2)]
     assert store.telemetry("j").result()[-1].sigma == 0.5
-    store.save_telemetry("j", rows("a", 2))
+    store.save_measured("j", rows("a", 2), [])
     assert kept(store) == [("a", 1), ("a", 2)] and kept(store, "other") == [("a", 1), ("a", 2)]
 
 
@@ -61,22 +63,22 @@ def test_a_fork_shares_what_was_measured_up_to_its_step(
 ) -> None:
     for job_id in ("j", "fork"):
         store.add(view(job_id), REQUEST)
-    store.save_telemetry("j", [*rows("a", 1, 2), *rows("b", 1, 2)])
-    store.share_telemetry("j", "fork", node_id, step)
+    store.save_measured("j", [*rows("a", 1, 2), *rows("b", 1, 2)], [])
+    store.share_measured("j", "fork", Moment(node_id, step, 0, None, None))
     assert kept(store, "fork") == shared
-    store.save_telemetry("fork", rows("b", 2))
+    store.save_measured("fork", rows("b", 2), [])
     store.delete("j")
     assert kept(store) == [] and kept(store, "fork") == [*shared, ("b", 2)]
 
 
 def test_what_is_measured_of_a_deleted_job_is_not_stored(store: Store) -> None:
-    store.save_telemetry("j", rows("a", 1))
+    store.save_measured("j", rows("a", 1), [])
     assert kept(store) == []
 
 
 def test_what_is_no_number_is_told_as_unknown(store: Store) -> None:
     store.add(view("j"), REQUEST)
-    store.save_telemetry("j", [Telemetry("=a,b", 1, 2.0, math.inf, math.nan, 0.5, None)])
+    store.save_measured("j", [Telemetry("=a,b", 1, 2.0, math.inf, math.nan, 0.5, None)], [])
     (row,) = store.telemetry("j").result()
     assert (row.change, row.norm, row.seconds) == (None, None, 0.5)
     (told,) = csv.DictReader(io.StringIO(to_csv([row])))
@@ -98,6 +100,8 @@ def test_a_step_took_what_its_evaluations_took_and_pauses_are_not_counted() -> N
     job.call.stepped(Observation(2, 0.7, 1.0, 0.25, None, 5.0, 1 << 30), True, 0)
     assert job.view().telemetry == Telemetry("3", 2, 0.7, 0.25, 5.0, 5.0, 1 << 30, "3")
     handed: list[Any] = []
-    job.save_measured(handed.extend)
-    job.save_measured(handed.extend)
-    assert [row.step for row in handed] == [2]
+    job.save_measured(lambda *measured: handed.extend(measured))
+    job.save_measured(lambda *measured: handed.extend(measured))
+    steps, entries = handed
+    assert [row.step for row in steps] == [2]
+    assert entries == [Answered("3", 0, 1, 2.0), Answered("3", 0, 1, 3.0)]

@@ -152,8 +152,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
 }
 
 /** Whether something is above the page. @param {Model} model */
-const isAnythingOpen = ({ viewer, abort, confirm, fork, more, board, choosing, draftForm }) =>
-  [viewer, abort, confirm, fork, more, board, choosing, draftForm].some((one) => one !== null);
+const isAnythingOpen = ({ viewer, abort, confirm, fork, more, board, choosing, draftForm, ledger }) =>
+  [viewer, abort, confirm, fork, more, board, choosing, draftForm, ledger].some((one) => one !== null);
 
 /** Whether what is read of a job besides itself may be another now. @param {Job} job @param {Job} was */
 function isElsewhere(job, was) {

@@ -1,6 +1,6 @@
 // Every action that changes the model, as types: tsc checks the fields of what is dispatched and of what is reduced.
 /** @import { StoreOf } from "../ui/store.js" */
-/** @import { AbortDialog, Board, BreakpointForm, Breakpoint, CanvasChange, Choosing, Comparison, Curve, Draft, DraftForm, Job, Measured, Model } from "./types.js" */
+/** @import { AbortDialog, Board, BreakpointForm, Breakpoint, CanvasChange, Choosing, Comparison, Curve, Draft, DraftForm, Job, LedgerDialog, Measured, Model } from "./types.js" */
 /** @import { MoreDialog, ParamNode, Preview, Rejected, Several, Tray, Usage, Viewer } from "./types.js" */
 
 /**
@@ -59,6 +59,8 @@
  *   | { type: "pick", number: number }
  *   | ({ type: "draftForm" } & Partial<DraftForm>)
  *   | { type: "draftFormClosed" }
+ *   | ({ type: "ledger" } & Partial<LedgerDialog>)
+ *   | { type: "ledgerClosed" }
  *   | { type: "view", job_id: string | null, node_id?: string | null, step?: number | null }
  *   | ({ type: "viewer" } & Partial<Viewer>)
  * } Opened

@@ -52,6 +52,7 @@ export const initial = Object.freeze({
   viewer: null,
   confirm: null,
   removing: null,
+  ledger: null,
   ...initialBoard,
   ...initialChoosing,
   ...initialSeveral,
@@ -97,6 +98,11 @@ const on = {
 
   events: (model, { job_id, events }) => ({ ...model, events: { ...model.events, [job_id]: events } }),
   usage: (model, { usage }) => ({ ...model, usage }),
+  ledger: (model, { type: _, ...changed }) => ({
+    ...model,
+    ledger: { told: null, by: "week", message: null, ...model.ledger, ...changed },
+  }),
+  ledgerClosed: (model) => ({ ...model, ledger: null }),
 
   gone: (model, { job_id }) => withoutJob(model, job_id),
   offline: (model, { offline }) => (model.offline === offline ? model : { ...model, offline }),

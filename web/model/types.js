@@ -50,7 +50,14 @@
  *   sigma: number | null, url: string, width: number,
  *   height: number, kind?: string, frames?: number, method: string, label: string, created_at: string,
  * }} Preview
- * @typedef {{ jobs: Record<string, number>, bytes: number, free: number }} Usage
+ * @typedef {{ jobs: Record<string, number>, bytes: number, free: number, spared_s: number }} Usage
+ * @typedef {{
+ *   computed_s: number, kept_s: number, undecided_s: number, thrown_s: number, replayed_s: number,
+ *   saved_by_drafts_s: number, saved_by_aborts_s: number,
+ * }} Figures  seconds of the GPU's time
+ * @typedef {"week" | "workflow" | "model" | "reason"} LedgerBy
+ * @typedef {{ total: Figures } & Record<`by_${LedgerBy}`, (Figures & Record<string, any>)[]>} Ledger
+ * @typedef {{ told: Ledger | null, by: LedgerBy, message: string | null }} LedgerDialog  told: null until it was read
  * @typedef {{ node_id: string, step: number }} Rewind  after which an input can be edited
  * @typedef {{
  *   value: any, original: any, modified: boolean, verdict: string, reason: string, rewind?: Rewind | null,
@@ -144,7 +151,7 @@
  *   previews: Record<string, Preview[]>, events: Record<string, any[]>, editors: Record<string, Editor>,
  *   requests: Record<string, string>, refusals: Record<string, string>, names: Record<string, string>,
  *   canvas: Record<string, CanvasChange[]>, canvasBaselines: Record<string, Record<string, any>>,
- *   tray: Tray, several: Several, board: Board | null, choosing: Choosing | null, draftForm: DraftForm | null, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
+ *   tray: Tray, several: Several, board: Board | null, choosing: Choosing | null, draftForm: DraftForm | null, ledger: LedgerDialog | null, abort: AbortDialog | null, viewer: Viewer | null, confirm: string | null,
  *   removing: string | null,
  * }} Model
  */

@@ -38,6 +38,17 @@ export function createListActions(client, store, ports, { quietly, messageOf }) 
     async usage() {
       await quietly("", async () => dispatch({ type: "usage", usage: await client.usage() }));
     },
+    /** What became of the GPU's time, in a dialog. */
+    async openLedger() {
+      dispatch({ type: "ledger" });
+      try {
+        const told = await client.ledger();
+        if (store.get().ledger !== null) dispatch({ type: "ledger", told });
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        if (store.get().ledger !== null) dispatch({ type: "ledger", message: messageOf(error) });
+      }
+    },
     /** Ask for unfinished jobs of which nothing was heard: another client's, whose events go elsewhere. */
     async poll(stale = STALE_MS) {
       const { jobs, order, received } = store.get();

@@ -1,6 +1,6 @@
 // Midrun's REST API and events, over the frontend's own `api`. No state, no DOM.
 /** @import { Action } from "../model/action_types.js" */
-/** @import { Job } from "../model/types.js" */
+/** @import { Job, Ledger } from "../model/types.js" */
 
 /**
  * @typedef {{
@@ -118,6 +118,8 @@ export function createClient(api) {
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),
+    /** What became of the GPU's time. @returns {Promise<Ledger>} */
+    ledger: () => call("GET", "/midrun/ledger"),
     /** Many beginnings of the workflow on the canvas. */
     /** @param {any} prompt @param {any} workflow @param {any} vary @param {number} step */
     draft: (prompt, workflow, vary, step) =>
@@ -154,6 +156,10 @@ export function createClient(api) {
     /** Where the newest latent is. */
     latentUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/latent")),
     csvUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/telemetry?format=csv")),
+    /** Where the ledger is as a table. */
+    ledgerUrl: () => api.apiURL("/midrun/ledger?format=csv"),
+    /** Where the job is as a page that opens anywhere. */
+    reportUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/report")),
     /** Where the job is in one file, to go on elsewhere. */
     bundleUrl: (/** @type {string} */ id) => api.apiURL(of(id, "/bundle")),
     /** Where the pictures of a fork's grid are, side by side. */

@@ -45,6 +45,23 @@ export function exportLink({ t, bundleUrl }, job) {
   );
 }
 
+/** The job as a page that opens anywhere. @param {Tools} tools @param {Job} job @param {boolean} [small] */
+export function reportLink({ t, reportUrl }, job, small = false) {
+  return h(
+    "a",
+    {
+      class: `midrun-button${small ? "" : " midrun-back"}`,
+      href: reportUrl(job.job_id),
+      target: "_blank",
+      rel: "noopener",
+      "data-verb": "report",
+      "aria-label": t("report.open"),
+      title: t("report.openTip"),
+    },
+    icon("report"),
+  );
+}
+
 /** What makes the panel take files that are dropped on it, before ComfyUI does. @param {Tools} tools */
 export function dropping({ actions, dispatch }) {
   const over = (/** @type {boolean} */ on) => dispatch({ type: "tray", over: on });

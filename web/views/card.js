@@ -4,6 +4,7 @@ import * as format from "../ui/format.js";
 import { ROW, sentence, timing, titleOf, verbs } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
 import { canHaveMore } from "../model/select_travel.js";
+import { reportLink } from "./bundles.js";
 import { checkButton } from "./check.js";
 import { button, leftText, progressBar, removal, stepText, toolbar } from "./parts.js";
 import { stateMark } from "./icons.js";
@@ -116,6 +117,7 @@ function cardTools(tools, model, job) {
     canHaveMore(job) &&
       button(t("more.open"), "plus", true, () => actions.askForMore(id), { small: true, verb: "more" }),
     checkButton(tools, model, job),
+    job.step > 0 && reportLink(tools, job, true),
     verbs(job).remove && removal(tools, model, id),
   );
 }

@@ -3,7 +3,7 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { sentence, timing, titleOf, verbs } from "../model/select.js";
 import { canHaveMore } from "../model/select_travel.js";
-import { differencesView, exportLink } from "./bundles.js";
+import { differencesView, exportLink, reportLink } from "./bundles.js";
 import { checkButton, checkView } from "./check.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
@@ -45,6 +45,7 @@ function header(tools, model, job) {
     ),
     h("h2", { title }, title),
     checkButton(tools, model, job),
+    reportLink(tools, job),
     exportLink(tools, job),
     verbs(job).remove && removal(tools, model, job.job_id),
   );

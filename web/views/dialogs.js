@@ -9,6 +9,7 @@ import { forkView } from "./fork.js";
 import { moreView } from "./more.js";
 import { changesTable } from "./parts.js";
 import { buttons, dialog } from "./dialog.js";
+import { ledgerView } from "./ledger.js";
 import { viewerView } from "./viewer.js";
 /** @import { AbortDialog, CanvasChange, Job, Model } from "../model/types.js" */
 /** @import { VNode } from "../ui/dom.js" */
@@ -21,6 +22,7 @@ export function overlaysView(tools, model) {
   if (model.fork && model.jobs[model.fork.job_id]) open.push(forkView(tools, model, model.fork));
   if (model.more && model.jobs[model.more.job_id]) open.push(moreView(tools, model.more));
   if (model.draftForm) open.push(draftFormView(tools, model, model.draftForm));
+  if (model.ledger) open.push(ledgerView(tools, model.ledger));
   if (model.board) open.push(boardView(tools, model, model.board));
   if (model.choosing) open.push(chooseView(tools, model, model.choosing));
   if (model.abort && model.jobs[model.abort.job_id]) open.push(abortView(tools, model, model.abort));

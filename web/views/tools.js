@@ -7,7 +7,7 @@
  * @typedef {{
  *   t: Translate, actions: Actions, dispatch: (action: Action) => void, url: (url: string) => string,
  *   latentUrl: (id: string) => string, csvUrl: (id: string) => string, sheetUrl: (id: string) => string,
- *   bundleUrl: (id: string) => string,
+ *   bundleUrl: (id: string) => string, reportUrl: (id: string) => string, ledgerUrl: () => string,
  * }} Tools  url: as the page has to ask for a URL that the server gave
  */
 

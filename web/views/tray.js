@@ -140,11 +140,26 @@ function empty({ t, actions }, model) {
 }
 
 /** @param {Tools} tools @param {Model} model */
-function footer({ t }, model) {
+function footer({ t, actions }, model) {
   if (model.usage === null) return h("footer", { class: "midrun-footer" });
   const n = Object.values(model.usage.jobs).reduce((sum, count) => sum + count, 0);
   const text = model.offline
     ? t("tray.offline")
     : t("tray.usage", { n, size: format.size(model.usage.bytes) });
-  return h("footer", { class: "midrun-footer", "aria-live": "polite" }, text);
+  return h(
+    "footer",
+    { class: "midrun-footer" },
+    h("span", { "aria-live": "polite" }, text),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "midrun-spared",
+        "data-verb": "ledger",
+        title: t("ledger.footTip"),
+        onClick: actions.openLedger,
+      },
+      t("ledger.foot", { time: format.clock(model.usage.spared_s) }),
+    ),
+  );
 }
