@@ -133,12 +133,9 @@ class Environment:
         return os.environ.get("MIDRUN_CHROMIUM") or next((path for path in found if path), None)
 
     def pip(self, *packages: str) -> None:
-        quiet = (
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-compile",
-        )  # but for what is imported
-        run([str(self.python), "-m", "pip", "install", *quiet, *packages])
+        """Compiles nothing, as most of it is never imported."""
+        flags = ("--quiet", "--disable-pip-version-check", "--no-compile")
+        run([str(self.python), "-m", "pip", "install", *flags, *packages])
 
     def imports(self, module: str) -> bool:
         return (

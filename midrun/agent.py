@@ -43,7 +43,7 @@ class Agent:
     def job(self, job_id: str) -> Told:
         """All of a job that a decision needs."""
         job = self._get(_of(job_id))
-        more = ("modified_params", "breakpoints", "take", "parent", "exactness")
+        more = ("modified_params", "breakpoints", "take", "parent", "exactness", "choice")
         told = {name: job[name] for name in more if job.get(name)}
         measured = self.measurements(job_id)[-1:]
         return (
@@ -54,6 +54,13 @@ class Agent:
         """WebP, `size` pixels at its longer side at most; of the newest step by default."""
         path = _of(job_id, "/preview")
         return self._read(path, step=step, node_id=node_id, size=size, still="true")
+
+    def choice(self, job_id: str, number: int) -> tuple[Told, bytes]:
+        """What the job waits for, and one of the pictures."""
+        found = self._get(_of(job_id))["choice"]
+        if found is None:
+            raise Trouble("The job does not wait for a choice. list_jobs tells the choice of one that does.")
+        return found, self._read(_of(job_id, f"/choice/{number}"))
 
     def measurements(self, job_id: str) -> list[Told]:
         """Of each step, in order of time."""
@@ -140,6 +147,10 @@ class Agent:
 
     def finish(self, job_ids: list[str], step: int | None) -> list[Told]:
         return self._each("/midrun/drafts/go_on", {"ids": job_ids} | ({"step": step} if step else {}))
+
+    def choose(self, job_id: str, chosen: list[int] | str) -> Told:
+        """Of what it waits for: numbers from 1, or all, none or first"""
+        return brief(self._post(_of(job_id, "/choose"), {"chosen": chosen}))
 
     def abort(self, job_ids: list[str], reason: str, keep: bool) -> list[Told]:
         """keep: the workflow is finished with what there is"""

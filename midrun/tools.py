@@ -76,6 +76,13 @@ class Looking:
         except Trouble as trouble:
             return [told, f"There is no picture: {trouble}"]
 
+    def look_at_choice(
+        self, job_id: JobId, number: Annotated[int, Field(description="from 1 to `count`", ge=1, le=4096)]
+    ) -> list[Any]:
+        """A picture that a job waits to be chosen from, and what its choice allows."""
+        choice, content = self._agent.choice(job_id, number)
+        return [_json(choice), Image(data=content, format="webp")]
+
     def compare(self, job_id: JobId, other_id: JobId, step: Newest = None, size: Size = 256) -> list[Any]:
         """Two jobs at the same step: how their parameters differ, and both pictures."""
         told = self._agent.compare(job_id, other_id, step)
@@ -183,6 +190,17 @@ class Doing:
         """Let drafts go on to their end."""
         return self._agent.finish(job_ids, step)
 
+    def choose(
+        self,
+        job_id: JobId,
+        chosen: Annotated[
+            list[int] | Literal["all", "none", "first"],
+            Field(description="numbers from 1, of as many as the job's `choice` allows, or a word"),
+        ],
+    ) -> Told:
+        """Choose what a job goes on with that waits for a choice. Look at each with look_at_choice first."""
+        return self._agent.choose(job_id, chosen)
+
     def abort(
         self,
         job_ids: JobIds,
@@ -197,17 +215,17 @@ def server(agent: Agent) -> MCPServer:
     """With all tools."""
     made = MCPServer("midrun", title="Midrun", instructions=INSTRUCTIONS, log_level="WARNING")
     looking, doing = Looking(agent), Doing(agent)
+    shown = (looking.look, looking.compare, looking.look_at_choice)
     plain = (looking.list_jobs, looking.parameters, looking.measurements, looking.events)
     tools: tuple[tuple[ToolAnnotations, tuple[Callable[..., Any], ...]], ...] = (
-        (LOOKS, (*plain, looking.wait, looking.ledger, looking.look, looking.compare)),
+        (LOOKS, (*plain, looking.wait, looking.ledger, *shown)),
         (SETS, (doing.pause, doing.edit, doing.undo_edits, doing.undo_rewind, doing.set_breakpoints)),
-        (DOES, (doing.resume, doing.step, doing.fork, doing.draft, doing.finish)),
+        (DOES, (doing.resume, doing.step, doing.fork, doing.draft, doing.finish, doing.choose)),
         (ENDS, (doing.rewind, doing.abort)),
     )
     for hints, works in tools:
         for work in works:
-            pictures = work in (looking.look, looking.compare)
-            made.tool(annotations=hints, structured_output=False if pictures else None)(_refusing(work))
+            made.tool(annotations=hints, structured_output=False if work in shown else None)(_refusing(work))
     return made
 
 

@@ -18,13 +18,24 @@ import graphs
 from harness import ROOT, Comfy
 from midrun.midrun.agent import Agent
 from midrun.midrun.server import Server
+from test_choosing import asked, choosing
 
 mcp = pytest.importorskip("mcp", reason="The MCP server needs the package mcp.", exc_type=ImportError)
 tools = pytest.importorskip("midrun.midrun.tools")
 
 STEPS, STEP, SIZE = 8, 3, 96
 SEED = {"sampler": {"seed": {"random": 8}}}
-LOOKING = {"list_jobs", "look", "compare", "parameters", "measurements", "events", "wait", "ledger"}
+LOOKING = {
+    "list_jobs",
+    "look",
+    "look_at_choice",
+    "compare",
+    "parameters",
+    "measurements",
+    "events",
+    "wait",
+    "ledger",
+}
 ENDING = {"rewind", "abort"}
 DOING = {
     "pause",
@@ -37,6 +48,7 @@ DOING = {
     "fork",
     "draft",
     "finish",
+    "choose",
 }
 
 
@@ -58,11 +70,12 @@ class Hands:
         return answer.content[0].text
 
     async def look(self, tool: str = "look", **given: Any) -> tuple[dict[str, Any], list[Image.Image]]:
-        answer = await self.client.call_tool(tool, {"size": SIZE, **given})
+        size = {} if tool == "look_at_choice" else {"size": SIZE}
+        answer = await self.client.call_tool(tool, size | given)
         assert not answer.is_error, answer.content
         text, *pictures = answer.content
         assert {one.mime_type for one in pictures} == {"image/webp"}
-        opened = [Image.open(io.BytesIO(base64.b64decode(one.data))) for one in pictures]
+        opened: list[Image.Image] = [Image.open(io.BytesIO(base64.b64decode(one.data))) for one in pictures]
         return json.loads(text.text), opened
 
 
@@ -173,6 +186,21 @@ async def _drive(hands: Hands) -> None:
 def test_an_agent_drives_one_job_by_every_verb(comfy: Comfy) -> None:
     comfy.clear()
     run(in_here(comfy), _drive)
+
+
+def test_an_agent_chooses_what_a_job_goes_on_with(comfy: Comfy) -> None:
+    job_id = comfy.queue(choosing("agent"))
+    asked(comfy, job_id, "first")
+
+    async def choose(hands: Hands) -> None:
+        choice, pictures = await hands.look("look_at_choice", job_id=job_id, number=4)
+        assert (choice["count"], len(pictures)) == (4, 1)
+        assert "At most 2" in await hands.refused("choose", job_id=job_id, chosen=[1, 2, 3])
+        await hands.use("choose", job_id=job_id, chosen=[4, 2])
+
+    run(in_here(comfy), choose)
+    assert asked(comfy, job_id, "second")["count"] == 2
+    comfy.verb(job_id, "abort")
 
 
 async def _ask_in_vain(hands: Hands) -> None:

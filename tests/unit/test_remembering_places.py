@@ -157,6 +157,7 @@ def test_every_place_is_looked_into() -> None:
     def patched() -> dict[str, Any]:
         remember, held = closure()
         module = torch.nn.Sequential(torch.nn.Linear(2, 2))
+        vars(module[0])["of_an_earlier_prompt"] = 4
         function: Any = lambda: None  # noqa: E731
         function.count = 0
         holder = Cache()
@@ -180,7 +181,7 @@ def test_every_place_is_looked_into() -> None:
     def change(patch: dict[str, Any]) -> None:
         patch["closure"](2)
         patch["module"][0].cache = {"x": torch.ones(2)}
-        vars(patch["module"][0]).pop("in_features", None)
+        vars(patch["module"][0]).pop("of_an_earlier_prompt", None)
         patch["function"].count = 2
         patch["bound"].__self__.counters["x"] += 2
         patch["slots"].value = 2
@@ -200,7 +201,7 @@ def test_every_place_is_looked_into() -> None:
         return [
             patch["held"](),
             dict(vars(patch["module"][0]).get("cache", {})),
-            hasattr(patch["module"][0], "in_features"),
+            hasattr(patch["module"][0], "of_an_earlier_prompt"),
             patch["function"].count,
             dict(patch["bound"].__self__.counters),
             patch["slots"].value,
