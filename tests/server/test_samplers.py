@@ -1,5 +1,5 @@
 """Whatever is sampled, and however, resumes bit-identically: holding the queue worker, or parked and queued
-again, each interrupted inside its first evaluation, at a third, at half and inside its last."""
+again, each interrupted inside its first evaluation, at half and inside its last; see interruption_points."""
 
 from __future__ import annotations
 
