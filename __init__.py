@@ -187,7 +187,7 @@ class _Midrun:
         )
         handlers = Handlers(needs)
         _route(self.server, table(handlers))
-        self.registry.listen(handlers.choosing.listener(self._loop))
+        self.registry.listen(handlers.choosing.listener(self._loop, self.settings.keeps_history))
         self._later(handlers.choosing.look_after())
         listener = PromptListener(self.control, incoming)
         self.server.add_on_prompt_handler(listener.on_prompt)

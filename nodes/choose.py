@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,8 +56,9 @@ class MidrunChoose(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **inputs) -> str:
-        return present_take()
+    def fingerprint_inputs(cls, chosen=("",), **inputs) -> str:
+        text = chosen[0] if isinstance(chosen, (list, tuple)) else chosen
+        return present_take() if text.strip() else uuid.uuid4().hex  # what was not chosen is not kept
 
     @classmethod
     def validate_inputs(cls, painted="") -> bool | str:
@@ -82,7 +84,7 @@ class MidrunChoose(io.ComfyNode):
             text = terms.otherwise.value  # nobody will choose
         numbers = numbers_of(text, sum(counts))
         taken = list(_taken(batch, counts, [number - 1 for number in numbers]))
-        size = _size(batch[0])
+        size = _size(taken[0] if taken else batch[0])
         mask = mask_of(painted[0], *size) if painted[0] else torch.zeros(1, *size)
         return io.NodeOutput(taken or [ExecutionBlocker(None)], mask)
 

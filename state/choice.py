@@ -52,7 +52,7 @@ class Choice:
         """As the node's input has it. Raises BadRequest where it cannot be chosen."""
         text = chosen if isinstance(chosen, str) else ", ".join(map(str, sorted(set(chosen)))) or "none"
         numbers = numbers_of(text, self.count)
-        if self.most and len(numbers) > self.most and text != self.otherwise.value:
+        if self.most and len(numbers) > self.most:
             raise BadRequest(f"At most {self.most} of {self.count} can be chosen, not {len(numbers)}.")
         return text
 

@@ -25,6 +25,7 @@ OTHERS += (".gltf", ".obj", ".fbx", ".stl", ".ply", ".webm", ".m4a", ".ogg")
 REFUSED = (".svg", ".svgz")  # which a browser would run scripts of
 ODD = re.compile(r"[^\w .()@+-]+")
 LONGEST = 100  # characters of a name
+PAINTED = {"MidrunChoose": ("painted",)}  # masks, which the panel uploads
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ class InputFile:
 def files_of(prompt: Prompt, definitions: Definitions) -> Iterator[InputFile]:
     """By what the nodes declare of their inputs: such as are uploaded, or chosen from the input folder."""
     for node_id in prompt:
-        declared = definitions.inputs(class_type(prompt, node_id) or "")
+        kind = class_type(prompt, node_id) or ""
+        declared = definitions.inputs(kind)
         for name, value in inputs(prompt, node_id).items():
             definition = declared.get(name)
             if definition is None or type(value) is not str or not value or value == "none":
                 continue
             path = _path_of(value)
-            if definition.upload or (path is not None and _is_chosen(value, definition)):
+            is_uploaded = definition.upload or name in PAINTED.get(kind, ())
+            if is_uploaded or (path is not None and _is_chosen(value, definition)):
                 yield InputFile(node_id, name, value, path)
 
 

@@ -15,7 +15,7 @@ from ...state.recording.recording import is_begun
 from ...state.workflow.verdicts import ancestors
 from ..comfyui.executing import loop_ends, prompt_that_runs
 from .hold import end_prompt
-from .run_watch import follow, watch
+from .run_watch import follow, outputs_of, watch
 from .runtime import Here, here
 
 
@@ -48,11 +48,7 @@ def before_node(before: str | None) -> None:
         if worker.must_leave(now.prompt_id):  # its breakpoint ended the job
             end_prompt()
         return
-    directive = now.runtime.holding.wait_while_paused(job)
-    if directive in (Directive.STOP, Directive.PARK):
-        end_prompt()
-    if directive is Directive.FINISH:
-        worker.finished()  # which what comes after this node is about
+    _wait(now)
 
 
 def at_choice(offer: Callable[[Here], Choice]) -> None:
@@ -73,11 +69,17 @@ def at_choice(offer: Callable[[Here], Choice]) -> None:
         return
     choice = offer(now)
     while worker.at_choice(now.prompt_id, now.node, choice):
-        directive = now.runtime.holding.wait_while_paused(job)
-        if directive in (Directive.STOP, Directive.PARK):
-            end_prompt()
-        if directive is Directive.FINISH:
-            worker.finished()
+        _wait(now)
+
+
+def _wait(now: Here) -> None:
+    """Until the job goes on. Raises InterruptProcessingException where the prompt is to end."""
+    directive = now.runtime.holding.wait_while_paused(now.job)
+    if directive in (Directive.STOP, Directive.PARK):
+        end_prompt()
+    if directive is Directive.FINISH:  # what comes after this node is about the newest `denoised`
+        name = now.job.view().node_id
+        now.job.worker.finished(sampled=name is not None and bool(outputs_of([name])))
 
 
 def iteration_is_over() -> bool:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import comfy.model_management as mm
 import torch
 from latent_preview import preview_to_image
 
@@ -29,7 +32,7 @@ from .pictures import Picture, bounded, card, webp
 from .previews import Previews
 
 MAX_SIZE = 1024  # pixels of the longer side
-WAIT_S = 600.0
+LOOK_EVERY_S = 0.2  # whether the job is to end meanwhile
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,25 @@ class ChoicePictures:
     def offer(self, job: Job, node_id: str, values: Sequence[Any], terms: Terms) -> Choice:
         """What is on the wire, as it is to be chosen from. Waits until the pictures are on the disk."""
         held = [_on_host(value) for value in values]
-        version = self._previews.thread.submit(partial(self._written, job, held)).result(WAIT_S)
+        version = self._awaited(job, self._previews.thread.submit(partial(self._written, job, held)))
         until = utc(time.time() + 60.0 * terms.wait_minutes) if terms.wait_minutes > 0 else None
         kind, number = kind_of(values[0]), sum(map(count, values))
         paints = terms.paints and kind is not Kind.LATENT
         return Choice(node_id, kind, number, terms.most, terms.otherwise, until, paints, version)
+
+    def _awaited(self, job: Job, made: Future[str]) -> str:
+        """The version of the pictures; "" where they failed. An end of the job is not kept waiting."""
+        prompt_id = job.prompt_id
+        while not job.worker.must_leave(prompt_id) and not mm.processing_interrupted():
+            try:
+                return made.result(LOOK_EVERY_S)
+            except FutureTimeout:
+                continue
+            except Exception as error:  # noqa: BLE001  it can be chosen by numbers all the same
+                job.warn(NOT_PREVIEWED, error)
+                return ""
+        made.cancel()
+        return ""
 
     # -- on the preview thread -------------------------------------------------------------------------
 
@@ -75,7 +92,10 @@ class ChoicePictures:
         for value in values:
             described = self._format(job, value) if kind_of(value) is Kind.LATENT else {}
             for index in range(min(count(value), MOST)):
-                yield self._picture(some(value, [index]), described)
+                try:
+                    yield self._picture(some(value, [index]), described)
+                except Exception as error:  # noqa: BLE001  a latent format of another pack may raise anything
+                    yield card(f"No preview: {error}.")
 
     def _picture(self, value: Any, described: dict[str, Any]) -> Picture:
         if not isinstance(value, dict):

@@ -175,6 +175,10 @@ def _parsed(one: Any) -> Breakpoint:
     where = {"node_id": texts["node_id"], "iteration": _iteration(one.get("iteration"))}
     does = {"action": _action(kind, one), "timeout_s": timeout_of(one.get("timeout_s", ASK_S))}
     more = {"limits": limits, "choose": _choose(one.get("choose"))}
+    if more["choose"] is not None and (does["action"] is not Action.PAUSE or where["iteration"] is not None):
+        raise BadRequest(
+            "A breakpoint with choose always pauses, once: it has no other action, nor an iteration."
+        )
     return Breakpoint(name, kind, value, **where, **does, enabled=enabled, hits=hits, **more)
 
 
@@ -215,15 +219,10 @@ def conditions(breakpoints: Breakpoints) -> list[Breakpoint]:
 
 def nodes_of(breakpoints: Breakpoints) -> list[str]:
     """The nodes before which to pause."""
-    return [node_id for node_id, choose in _before_nodes(breakpoints) if choose is None]
+    return [node_id for node_id, choose in before_nodes(breakpoints) if choose is None]
 
 
-def choosing_nodes(breakpoints: Breakpoints) -> dict[str, int]:
-    """The nodes before which to choose from what comes to them -> how many at most."""
-    return {node_id: choose for node_id, choose in _before_nodes(breakpoints) if choose is not None}
-
-
-def _before_nodes(breakpoints: Breakpoints) -> list[tuple[str, int | None]]:
+def before_nodes(breakpoints: Breakpoints) -> list[tuple[str, int | None]]:
     enabled = (one for one in breakpoints if one.kind is BreakpointKind.NODE and one.enabled)
     return [(one.node_id, one.choose) for one in enabled if one.node_id is not None]
 

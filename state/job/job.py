@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..breakpoints.breakpoints import Breakpoints
+from ..breakpoints.choosing import is_withdrawn
 from ..ledger import Entry
 from ..pictures.previews import step_url
 from ..states import AbortMode, PauseReason, State
@@ -162,7 +163,9 @@ class Job:
             m.require_due(verb, due)
             m.refuse_second_run(verb)
             edited = edited or bool(pending(m.view.edits))
-            if m.view.choice is not None and not edited:
+            asks = m.view.choice
+            edited = edited or (asks is not None and is_withdrawn(asks.node_id, m.view.breakpoints))
+            if asks is not None and not edited:
                 raise m.refuse(verb, "it waits for a choice. Choose, and it goes on by itself.")
             if m.state is State.PAUSING and steps is None and not edited:
                 m.run.steps_left = None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..breakpoints.breakpoints import BreakpointKind
+from ..breakpoints.breakpoints import BreakpointKind, hit
+from ..breakpoints.choosing import asked_by
 from ..choice import Choice
 from ..node import Node, told_of
 from ..states import AbortMode, PauseReason, State
@@ -73,6 +74,7 @@ class WorkerSide:
             if not self._comes_to(prompt_id):
                 return False
             if m.state is State.RUNNING:
+                m.set(breakpoints=hit(m.view.breakpoints, asked_by(m.view.breakpoints, node)))
                 told = {"before": node.display_id, "choice": choice.to_json()} | told_of(node.loops)
                 m.fire(Event.PAUSE, told, pause_reason=PauseReason.CHOICE)
             if m.state is State.PAUSING:
@@ -111,13 +113,13 @@ class WorkerSide:
             m.fire(Event.PARK, held=False)
             return True
 
-    def finished(self) -> None:
+    def finished(self, sampled: bool = False) -> None:
         """The call returned the newest `denoised`: what samples after it is none of Midrun's business.
 
-        Where the run has begun no call yet, that is still to come.
+        Where the run has begun no call yet, that is still to come. sampled: ComfyUI has what it gave already
         """
         with self._machine.lock:
-            self._machine.run.finished = bool(self._machine.run.ordinals)
+            self._machine.run.finished = sampled or bool(self._machine.run.ordinals)
 
     def fail(self, error: JobError) -> None:
         """A sampling call raised that. Where edits were tried, the job is set back to their step."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 from ..errors import IllegalTransition, MidrunError, UnknownJob
 from ..job.job import Job
+from ..job.transitions import Event
 from ..job.view import Change, JobView
 from ..states import State
 from ..store.choices import at_choices
@@ -20,7 +22,8 @@ from .editing import Editing
 from .gate import Gate
 from .registry import Listener
 
-AGAIN_S = 2.0  # before another look, where the queue stands still
+AGAIN_S = 2.0  # before another try, where the queue stands still or the job was just busy
+LOOK_EVERY_S = 60.0  # whether a job still waits
 
 
 class Choosing:
@@ -30,8 +33,8 @@ class Choosing:
         self._control = control
         self._editing = editing
         self._gate = gate
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timed: set[str] = set()  # jobs for which a timer runs
+        self._keeps_history: Callable[[], bool] = lambda: False
+        self._timers: dict[str, asyncio.Task[None]] = {}
 
     async def choose(
         self, any_id: str, chosen: list[int] | str, painted: str | None, keep_history: bool
@@ -42,64 +45,65 @@ class Choosing:
         """
         job = await self._control.registry.load(any_id)
         choice = job.view().choice
-        if choice is None or job.state is not State.PAUSED:
-            because = "it does not wait for a choice now."
-            raise IllegalTransition("choose in", job.job_id, job.state, because)
-        wanted: dict[str, str] = {"chosen": choice.text(chosen)}
-        if painted is not None:
-            wanted["painted"] = painted
-        node_id = in_graph(job.request.prompt, choice.node_id) or choice.node_id
-        await self._editing.put(job.job_id, {node_id: wanted}, at_once=False)
-        return await self._control.resume(job.job_id, None, keep_history)
+        return await self._choose(job, None if choice is None else choice.text(chosen), painted, keep_history)
 
-    def listener(self, loop: asyncio.AbstractEventLoop) -> Listener:
-        """For the registry, on any thread."""
+    def listener(self, loop: asyncio.AbstractEventLoop, keeps_history: Callable[[], bool]) -> Listener:
+        """For the registry, on any thread. keeps_history: where nobody chose, as the user's setting says"""
+        self._keeps_history = keeps_history
 
         def on_change(job: Job, view: JobView, change: Change | None) -> None:
-            if change is not None and view.choice is not None and view.choice.until is not None:
-                loop.call_soon_threadsafe(self._watch, job)
+            stops = change is not None and change.kind == Event.STOPPED.value
+            if stops and view.choice is not None and view.choice.until is not None:
+                loop.call_soon_threadsafe(self._watch, job.job_id)
 
         return on_change
 
     async def look_after(self) -> None:
         """After a start: what waits since an earlier server is waited for as well."""
-        registry = self._control.registry
-        for job_id in await asyncio.wrap_future(registry.store.database.read(at_choices)):
-            with contextlib.suppress(UnknownJob):  # it was just deleted
-                job = await registry.load(job_id)
-                if _left_s(job.view()) is not None:
-                    self._watch(job)
+        for job_id in await asyncio.wrap_future(self._control.registry.store.database.read(at_choices)):
+            self._watch(job_id)
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _watch(self, job: Job) -> None:
-        if job.job_id not in self._timed:
-            self._timed.add(job.job_id)
-            task = asyncio.get_running_loop().create_task(self._wait(job))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _wait(self, job: Job) -> None:
-        try:
-            while (left := _left_s(job.view())) is not None:
-                await asyncio.sleep(left if left > 0 else AGAIN_S)
-                if _is_over(job.view()) and not self._gate.closed:
-                    await self._choose_otherwise(job)
-                    return
-        finally:
-            self._timed.discard(job.job_id)
-
-    async def _choose_otherwise(self, job: Job) -> None:
+    async def _choose(self, job: Job, text: str | None, painted: str | None, keep_history: bool) -> JobView:
         choice = job.view().choice
-        if choice is None:
-            return
+        if text is None or choice is None or job.state is not State.PAUSED:
+            because = "it does not wait for a choice now."
+            raise IllegalTransition("choose in", job.job_id, job.state, because)
+        wanted = {"chosen": text} | ({} if painted is None else {"painted": painted})
+        node_id = in_graph(job.request.prompt, choice.node_id) or choice.node_id
+        await self._editing.put(job.job_id, {node_id: wanted}, at_once=False)
+        return await self._control.resume(job.job_id, None, keep_history)
+
+    def _watch(self, job_id: str) -> None:
+        """The choice that it waits for now may have another deadline than the one before."""
+        earlier = self._timers.pop(job_id, None)
+        if earlier is not None:
+            earlier.cancel()
+        task = self._timers[job_id] = asyncio.get_running_loop().create_task(self._wait(job_id))
+        task.add_done_callback(lambda done: self._timers.get(job_id) is done and self._timers.pop(job_id))
+
+    async def _wait(self, job_id: str) -> None:
+        """Until somebody chose, or the time is up and what goes on otherwise was chosen."""
+        with contextlib.suppress(UnknownJob):  # it was deleted
+            while (left := _left_s((job := await self._control.registry.load(job_id)).view())) is not None:
+                if left <= 0 and not self._gate.closed and await self._has_chosen_otherwise(job):
+                    return
+                await asyncio.sleep(min(left, LOOK_EVERY_S) if left > 0 else AGAIN_S)
+
+    async def _has_chosen_otherwise(self, job: Job) -> bool:
+        choice = job.view().choice
+        if choice is None or job.state is not State.PAUSED:
+            return False
         try:
-            job.note("not_chosen", {"otherwise": choice.otherwise.value})
-            await self.choose(job.job_id, choice.otherwise.value, None, keep_history=False)
+            await self._choose(job, choice.otherwise.value, None, self._keeps_history())
         except IllegalTransition:
-            return  # somebody else did something with it
+            return False  # somebody does something with it just now
         except MidrunError as error:
             job.note("not_resumed", {"error": str(error)})
+            return True
+        job.note("not_chosen", {"otherwise": choice.otherwise.value})
+        return True
 
 
 def _left_s(view: JobView) -> float | None:
@@ -109,8 +113,3 @@ def _left_s(view: JobView) -> float | None:
     if until is None:
         return None
     return (datetime.fromisoformat(until.replace("Z", "+00:00")) - datetime.now(timezone.utc)).total_seconds()
-
-
-def _is_over(view: JobView) -> bool:
-    left = _left_s(view)
-    return left is not None and left <= 0 and view.state is State.PAUSED

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
+from ..breakpoints.choosing import timely
 from ..errors import IllegalTransition, MidrunError
 from ..job.job import Job
 from ..job.machine import OWN_LOOP
@@ -20,7 +21,7 @@ from ..workflow.embedded import embedded
 from ..workflow.graph import changed
 from ..workflow.instrument import BREAK, Instruments, plain
 from ..workflow.kept import KEPT, pinned
-from ..workflow.verdicts import in_graph
+from ..workflow.verdicts import ancestors, in_graph
 from .registry import Registry
 
 UNCONFIRMED_S = 60.0  # a prompt that has not reached the queue by then never will
@@ -206,10 +207,12 @@ class Control:
             taken = pending(view.edits) if rewritten is None else rewritten.edits
             prompt = with_edits(job.request.prompt, taken) if rewritten is None else rewritten.prompt
             prompt = self.instruments.again(prompt, job.request.prompt)
-            prompt = self.instruments.choosing(prompt, view.breakpoints)
+            sampler = in_graph(prompt, view.display_node_id) if view.evaluations else None
+            breakpoints = timely(view.breakpoints, ancestors(prompt, sampler) if sampler else set())
+            prompt = self.instruments.choosing(prompt, breakpoints)
             kept = job.request.kept.without(prompt, changed(job.request.prompt, prompt))
             request = replace(job.request, prompt=prompt, kept=kept)
-            stopping = self.instruments.stopping(pinned(prompt, kept), view.breakpoints)
+            stopping = self.instruments.stopping(pinned(prompt, kept), breakpoints)
             sent = replace(request, prompt=self.instruments.saving_once(stopping))
             run = await self.queue.prepare(job.job_id, sent, in_graph(prompt, view.display_node_id))
             if rewritten is not None:

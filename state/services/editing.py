@@ -31,7 +31,7 @@ from ..workflow.edits import (
 )
 from ..workflow.graph import Prompt
 from ..workflow.input_values import Definition, refusal
-from ..workflow.instrument import WATCH
+from ..workflow.instrument import WATCH, is_choice
 from ..workflow.verdicts import Progress, Verdict, VerdictKind, in_graph, verdict
 from .control import Control, Rewritten
 from .sampled import Standpoint, sampled
@@ -265,7 +265,9 @@ def _told(path: Path, reason: str, rewind: dict[str, Any] | None = None) -> dict
 
 def _edits(in_force: Prompt, values: dict[Path, Any]) -> Edits:
     return {
-        (node_id, name): Edit(graph.inputs(in_force, node_id).get(name), value)
+        (node_id, name): Edit(
+            graph.inputs(in_force, node_id).get(name), value, chosen=is_choice(in_force, node_id, name)
+        )
         for (node_id, name), value in values.items()
     }
 

@@ -31,7 +31,10 @@ class Place:
     def is_later(self, edit: Edit) -> bool:
         """Whether an edit was applied after the moment."""
         if edit.in_node == self.moment.node_id:
-            return (edit.from_step or 0) > self.moment.step
+            first = self.moment.step + (not edit.chosen)
+            return (edit.from_step or 0) >= first
+        if edit.in_node is None and edit.chosen:  # before the first sampler
+            return self.moment.step == 0 and set(self.calls) <= self.later | {self.call}
         return edit.in_node is not None and directory_name(edit.in_node) in {node for node, _ in self.later}
 
     def ends(self) -> dict[Call, Rewound | None]:

@@ -23,12 +23,14 @@ class Edit:
 
     from_step: how many steps were done when it was applied; None while it is pending
     in_node: the node that sampled then
+    chosen: it is somebody's choice at a MidrunChoose, which a rewind to that very step takes back
     """
 
     before: Any
     after: Any
     from_step: int | None = None
     in_node: str | None = None
+    chosen: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {"from": self.before, "to": self.after, "from_step": self.from_step}
@@ -145,7 +147,7 @@ def summary(history: History) -> dict[str, dict[str, Any]]:
 def to_json(history: History) -> dict[str, dict[str, list[dict[str, Any]]]]:
     return {
         node_id: {
-            name: [edit.to_json() | {"in_node": edit.in_node} for edit in edits]
+            name: [edit.to_json() | {"in_node": edit.in_node, "chosen": edit.chosen} for edit in edits]
             for name, edits in named.items()
         }
         for node_id, named in history.items()
@@ -154,12 +156,14 @@ def to_json(history: History) -> dict[str, dict[str, list[dict[str, Any]]]]:
 
 def from_json(stored: dict[str, Any]) -> History:
     return {
-        node_id: {
-            name: tuple(Edit(edit["from"], edit["to"], edit["from_step"], edit["in_node"]) for edit in edits)
-            for name, edits in named.items()
-        }
+        node_id: {name: tuple(map(_edit_of, edits)) for name, edits in named.items()}
         for node_id, named in stored.items()
     }
+
+
+def _edit_of(stored: dict[str, Any]) -> Edit:
+    told = stored["from"], stored["to"], stored["from_step"], stored["in_node"]
+    return Edit(*told, bool(stored.get("chosen")))
 
 
 def _without_empty(history: History) -> History:

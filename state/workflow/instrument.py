@@ -10,7 +10,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from ..breakpoints.breakpoints import Breakpoints, choosing_nodes, nodes_of
+from ..breakpoints.breakpoints import Breakpoints, nodes_of
+from ..breakpoints.choosing import ASKS, choosing_nodes
 from .graph import Prompt, class_type, inputs, link
 from .kept import KEPT
 
@@ -20,7 +21,6 @@ WATCHING = ("MidrunKSampler", ATTACH)
 PREFIX = "midrun-"
 OF = "of"  # an input that the stop does not have: ComfyUI looks at it for its cache alone
 WATCH = PREFIX + "watch-"
-ASKS = PREFIX + "choose-"
 Types = Callable[[str], tuple[dict[str, str], tuple[str, ...]]]  # class -> (input name -> type, output types)
 Lazy = Callable[[str], frozenset[str]]  # class -> the inputs that its node asks for when it wants them
 Is = Callable[[str], bool]  # whether a class is of some kind
@@ -95,6 +95,11 @@ def choose_before(prompt: Prompt, most: dict[str, int], types_of: Types) -> Prom
             inputs(made, node_id)[name] = [asks, 0]
             break
     return made
+
+
+def is_choice(prompt: Prompt, node_id: str, name: str) -> bool:
+    """Whether that input says what somebody chose."""
+    return class_type(prompt, node_id) == CHOOSE and name in ("chosen", "painted")
 
 
 def has_watched_all(prompt: Prompt) -> bool:

@@ -56,8 +56,7 @@ def test_two_of_four_are_chosen_by_keyboard_and_the_next_job_is_offered(
         expect(pressed).to_have_count(1)
         shown.page.keyboard.press("2")
         shown.picture("choose")
-        shown.page.keyboard.press("Tab")
-        dialog.locator("form").evaluate("form => form.requestSubmit()")
+        shown.page.keyboard.press("Enter")
         job = newest.wait_for(first, "completed")
         assert job["modified_params"][ids["choose"]]["chosen"]["to"] == "2, 4"
         assert len(pictures(newest, job["prompt_id"], ids["picture"])) == 2

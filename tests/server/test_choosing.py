@@ -154,6 +154,8 @@ def test_a_choice_is_an_edit_that_a_rewind_takes_back(comfy: Comfy) -> None:
     events = comfy.get(f"/midrun/jobs/{job_id}/events")["events"]
     told = [one["to"] for event in events if event["kind"] == "edit" for one in event["detail"]["edits"]]
     assert told == ["1, 3", "first"]
+    assert comfy.verb(job_id, "rewind", {"step": 4})[0] == 200  # where it was chosen
+    assert comfy.job(job_id)["modified_params"] == {}
     assert comfy.verb(job_id, "rewind", {"step": 2})[0] == 200
     assert comfy.verb(job_id, "resume")[0] == 202
     assert asked(comfy, job_id, "first")["count"] == BATCH
@@ -172,6 +174,32 @@ def test_where_nobody_chooses_in_time_the_rest_goes_on_by_itself(comfy: Comfy, p
     kinds = [event["kind"] for event in comfy.get(f"/midrun/jobs/{job_id}/events")["events"]]
     assert "not_chosen" in kinds
     comfy.verb(job_id, "abort")
+
+
+def test_a_second_choice_has_a_deadline_of_its_own(comfy: Comfy) -> None:
+    graph = choosing("deadlines", wait_minutes=600)
+    graph["second"]["inputs"] |= {"wait_minutes": 0.01, "otherwise": "none"}
+    job_id = comfy.queue(graph)
+    asked(comfy, job_id, "first")
+    choose(comfy, job_id, [1])
+    job = comfy.wait_for(job_id, "completed")
+    assert job["modified_params"]["second"]["chosen"]["to"] == "none"
+
+
+def test_what_nobody_chose_is_asked_again_by_the_same_prompt(comfy: Comfy) -> None:
+    """Also where ComfyUI has all of it in its cache; and what was begun at a choice can be finished."""
+    graph = choosing("again-and-again")
+    graph["sampler"]["inputs"]["seed"] = 991
+    job_id = comfy.queue(graph)
+    asked(comfy, job_id, "first")
+    choose(comfy, job_id, [1, 2])
+    asked(comfy, job_id, "second")
+    status, told = comfy.verb(job_id, "abort", {"mode": "finish"})
+    assert status == 200, told
+    assert len(pictures(comfy, comfy.job(job_id)["prompt_id"])) == 2  # all, as nobody chose
+    again = comfy.queue(graph)
+    assert asked(comfy, again, "first")["count"] == BATCH
+    comfy.verb(again, "abort")
 
 
 def test_a_mask_is_painted_and_handed_on(comfy: Comfy) -> None:
@@ -229,3 +257,28 @@ def test_a_breakpoint_asks_before_a_node_that_knows_nothing_of_it(comfy: Comfy) 
     choose(comfy, later, "first")
     job = comfy.wait_for(later, "completed")
     assert torch.equal(latent(comfy, job["prompt_id"]), whole[:1])
+    assert comfy.job(job_id)["breakpoints"][-1]["hits"] == 1
+
+
+def test_a_breakpoint_that_is_taken_away_lets_go_of_its_job(comfy: Comfy) -> None:
+    graph = graphs.base(key="withdrawn", steps=3, seed=78, latent={"batch": BATCH})
+    told = [{"kind": "node", "choose": 1}]
+    workflow = {"nodes": [{"id": "save", "type": "X", "properties": {"Midrun.breakpoints": told}}]}
+    job_id = comfy.queue(graph, extra_data={"extra_pnginfo": {"workflow": workflow}})
+    asked(comfy, job_id, "midrun-choose-save")
+    comfy.call("DELETE", f"/midrun/jobs/{job_id}/breakpoints")
+    assert comfy.verb(job_id, "resume")[0] == 202
+    job = comfy.wait_for(job_id, "completed")
+    assert len(latent(comfy, job["prompt_id"])) == BATCH
+
+
+def test_what_a_sampler_used_up_is_not_chosen_from_any_more(comfy: Comfy) -> None:
+    job_id = comfy.queue(graphs.base(key="used", gates="2", steps=3, latent={"batch": BATCH}))
+    pause_at(comfy, job_id, "used", 2)
+    points = {"breakpoints": [{"kind": "node", "node_id": "sampler", "choose": 1}]}
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/breakpoints", points)[0] == 200
+    comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {"sampler": {"cfg": 2.0}})  # so that a new run goes on
+    comfy.verb(job_id, "resume")
+    assert comfy.wait_for(job_id, "completed")["step"] == 3
+    refused = [{"kind": "node", "node_id": "save", "choose": 1, "action": "abort"}]
+    assert comfy.call("PUT", f"/midrun/jobs/{job_id}/breakpoints", {"breakpoints": refused})[0] == 400

@@ -57,6 +57,7 @@
  *   | ({ type: "choosing" } & Partial<Choosing>)
  *   | { type: "choosingClosed" }
  *   | { type: "pick", number: number }
+ *   | { type: "paint", number: number }
  *   | ({ type: "draftForm" } & Partial<DraftForm>)
  *   | { type: "draftFormClosed" }
  *   | ({ type: "ledger" } & Partial<LedgerDialog>)

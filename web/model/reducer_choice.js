@@ -20,6 +20,11 @@ export const onChoosing = {
       ...changed,
     },
   }),
+  /** A mask is painted on one that is ticked. */
+  paint: (model, { number }) =>
+    model.choosing?.ticked.includes(number)
+      ? { ...model, choosing: { ...model.choosing, painting: number, painted: false } }
+      : model,
   choosingClosed: (model) => ({ ...model, choosing: null }),
   pick(model, { number }) {
     const choice = model.choosing && model.jobs[model.choosing.job_id]?.choice;

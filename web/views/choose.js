@@ -18,8 +18,13 @@ export function chooseView(tools, model, choosing) {
   if (!job?.choice) return gone(tools, close);
   const { choice } = job;
   const onKeydown = (/** @type {KeyboardEvent} */ event) => {
-    if (!/^[1-9]$/.test(event.key) || event.target instanceof HTMLInputElement) return;
-    dispatch({ type: "pick", number: Number(event.key) });
+    const target = /** @type {HTMLElement} */ (event.target);
+    const chooses = choosing.painting === null && !(target instanceof HTMLInputElement);
+    if (chooses && /^[1-9]$/.test(event.key)) dispatch({ type: "pick", number: Number(event.key) });
+    else if (event.key === "Enter" && target.matches("dialog, .midrun-tick")) {
+      event.preventDefault();
+      void submit(tools, choosing);
+    }
   };
   return dialog("choose", t("choose.title"), close, { onKeydown, tabindex: -1 }, [
     h(
@@ -99,13 +104,15 @@ function tiles(tools, job, choice, choosing) {
           h("span", { class: "midrun-ticked", "aria-hidden": "true" }, String(number)),
         ),
         choice.paints &&
+          choice.version &&
           button(
             t("choose.paint"),
             "edit",
             true,
             () => {
+              painter.element = null; // until the picture is there
               if (!ticked) dispatch({ type: "pick", number });
-              dispatch({ type: "choosing", painting: number });
+              dispatch({ type: "paint", number });
             },
             { verb: "paint" },
           ),
@@ -118,6 +125,7 @@ function tiles(tools, job, choice, choosing) {
 function canvas({ t, url, dispatch }, job, choosing, number) {
   /** @type {[number, number] | null} */ let at = null;
   const paint = (/** @type {PointerEvent} */ event) => {
+    if (painter.element === null) return;
     at = stroke(painter, event, at);
     if (!choosing.painted) dispatch({ type: "choosing", painted: true });
   };
