@@ -11,6 +11,7 @@ import contextlib
 import gc
 import importlib
 import json
+import logging
 import os
 import runpy
 import signal
@@ -50,7 +51,29 @@ def launch(tree, arguments):
     sys.argv[:] = ["main.py", *arguments]
     os.chdir(tree)
     sys.path[0] = tree
+    parse_again()
     runpy.run_path(os.path.join(tree, "main.py"), run_name="__main__")
+
+
+def import_from(tree):
+    """What of ComfyUI takes long to import, too, where its main.py has nothing to set up before it."""
+    with open(os.path.join(tree, "main.py"), encoding="utf-8") as main:
+        if "aimdo" in main.read():
+            return
+    sys.argv[:], sys.path[0] = ["main.py", "--cpu"], tree  # as all servers of the tests are begun
+    importlib.import_module("comfy.options").enable_args_parsing()
+    for name in ("comfy.sd", "comfy.samplers", "comfy.controlnet"):
+        importlib.import_module(name)
+    logging.getLogger().handlers.clear()  # a server sets up its own
+
+
+def parse_again():
+    """Where ComfyUI's arguments were parsed for the original, everybody has those of the copy from now on."""
+    known = sys.modules.get("comfy.cli_args")
+    if known is not None:
+        args = known.args
+        vars(args).update(vars(importlib.reload(known).args))
+        known.args = args
 
 
 def copies():
@@ -65,6 +88,9 @@ def copies():
     for line in iter(sys.stdin.readline, ""):
         asked = json.loads(line)
         if "start" in asked:
+            if "comfy" not in sys.modules:
+                import_from(asked["start"][0])
+                gc.freeze()
             answer = os.fork()
             if answer == 0:
                 become_a_server(asked["log"], asked["environ"])
