@@ -7,14 +7,16 @@ recording and its results stay as they are; nodes/engine/check_call.py asks.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from ..bundles.comparing import differences
 from ..checks import Check, Progress
-from ..errors import IllegalTransition, NoCheck
+from ..errors import IllegalTransition, NoCheck, UnknownJob
 from ..job.job import Job
 from ..job.machine import utc
 from ..job.transitions import Event
@@ -29,6 +31,7 @@ from ..workflow.kept import Kept, pinned
 from .control import Control, Presence, Where
 from .running_check import Part, RunningCheck
 
+log = logging.getLogger(__name__)
 AT_REST = (State.PAUSED, State.FAILED, State.COMPLETED, State.ABORTED)
 LOOK_S = 0.1
 TELL_S = 0.2  # between two reports of how far it came
@@ -47,7 +50,10 @@ class Checks:
     def __init__(self, control: Control, here: Here) -> None:
         self._control, self._registry, self._here = control, control.registry, here
         self._open: dict[str, tuple[RunningCheck, Job]] = {}  # by prompt_id
+        self._beginning: set[str] = set()  # ids of jobs whose check is not queued yet
         self._follower: asyncio.Task[None] | None = None
+        self._registry.is_checked = self._is_checked
+        self._registry.end_check = self._end_of_deleted
 
     def find(self, prompt_id: str) -> RunningCheck | None:
         """Any thread."""
@@ -56,9 +62,18 @@ class Checks:
 
     async def begin(self, any_id: str, few: bool) -> Check:
         """Queue a check of the job. few: only the first, the middle and the last evaluation of each call"""
-        job = await self._registry.load(any_id)
-        self._require_rest(job)
-        self._registry.keep_loaded(job)
+        job = self._registry.keep_loaded(await self._registry.load(any_id))
+        try:
+            self._require_rest(job)
+            self._beginning.add(job.job_id)
+            try:
+                return await self._begin(job, few)
+            finally:
+                self._beginning.discard(job.job_id)
+        finally:
+            self._registry.settle(job)  # where it is refused
+
+    async def _begin(self, job: Job, few: bool) -> Check:
         parts = await asyncio.to_thread(self._parts, job, few)
         prompt = self._control.instruments.again(job.request.prompt, job.request.prompt)
         whole = replace(job.request, prompt=pinned(prompt, job.request.kept), kept=Kept())
@@ -67,10 +82,10 @@ class Checks:
         loaders = await asyncio.to_thread(self._here.loaders, whole.prompt)
         graph = fresh(run.request.prompt, run.prompt_id, loaders, samplers)
         run = replace(run, request=replace(run.request, prompt=graph, outputs=samplers), behind=True)
-        self._require_rest(job)  # it may have gone on meanwhile
+        self._require_rest(job, again=True)  # it may have gone on meanwhile
         total, earlier = (sum(getattr(part, name) for part in parts.values()) for name in ("count", "first"))
         check = Check(run.prompt_id, utc(time.time()), few, total=total, earlier=earlier)
-        running = RunningCheck(job.job_id, check, parts, _Teller(job))
+        running = RunningCheck(job.job_id, check, parts, _Teller(job, self._is_there))
         self._open[run.prompt_id] = running, job
         self._control.queue.put(run, ())
         job.runs.tell_check(check)
@@ -97,13 +112,28 @@ class Checks:
     # -- inside ----------------------------------------------------------------------------------------
 
     def _of(self, job: Job) -> RunningCheck | None:
-        return next((one for one, _ in self._open.values() if one.job_id == job.job_id), None)
+        return next((one for one, of in self._open.values() if of is job), None)
 
-    def _require_rest(self, job: Job) -> None:
+    def _is_checked(self, job: Job) -> bool:
+        return job.job_id in self._beginning or self._of(job) is not None
+
+    def _is_there(self, job: Job) -> bool:
+        """Whether it was not deleted meanwhile."""
+        return self._registry.get(job.job_id) is job
+
+    def _end_of_deleted(self, job: Job) -> None:
+        """Its prompt stays known until it has left ComfyUI, so that nobody takes it for a job."""
+        found = self._of(job)
+        if found is not None:
+            self._control.queue.cancel(found.check.prompt_id)
+
+    def _require_rest(self, job: Job, again: bool = False) -> None:
+        if not self._is_there(job):
+            raise UnknownJob(job.job_id)
         if job.state not in AT_REST:
             because = f"it is {job.state.value}. Pause it first, or wait until it has ended."
             raise IllegalTransition("check", job.job_id, job.state, because)
-        if self._of(job) is not None:
+        if self._of(job) is not None or (not again and job.job_id in self._beginning):
             raise IllegalTransition("check", job.job_id, job.state, "it is being checked already.")
 
     def _parts(self, job: Job, few: bool) -> dict[Call, Part]:
@@ -139,13 +169,18 @@ class Checks:
 
     async def _end(self, running: RunningCheck, job: Job, found: Presence) -> None:
         progress, error = _outcome(running, found)
-        if progress is Progress.DONE:
-            await asyncio.to_thread(self._look_around, running, job)
-        running.ends(progress, error)
+        try:
+            if progress is Progress.DONE:
+                await asyncio.to_thread(self._look_around, running, job)
+        except Exception:  # noqa: BLE001  node packs are asked; the others that are checked must not wait for it
+            log.exception("Midrun could not look at what job %s was checked with", job.job_id)
+        finally:
+            running.ends(progress, error)
+            del self._open[running.check.prompt_id]
         self._control.queue.drop(running.check.prompt_id)
-        del self._open[running.check.prompt_id]
-        job.runs.tell_check(running.check)
-        self._registry.settle(job)
+        if self._is_there(job):
+            job.runs.tell_check(running.check)
+            self._registry.settle(job)
 
     def _look_around(self, running: RunningCheck, job: Job) -> None:
         """What this server computes with, against what is on record. Reads files."""
@@ -159,12 +194,12 @@ class Checks:
 class _Teller:
     """Tells a job how far its check has come, not more often than anybody looks."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, is_there: Callable[[Job], bool]) -> None:
+        self._job, self._is_there = job, is_there
         self._told = float("-inf")
 
     def __call__(self, check: Check) -> None:
-        if check.is_open and time.monotonic() - self._told >= TELL_S:
+        if check.is_open and time.monotonic() - self._told >= TELL_S and self._is_there(self._job):
             self._told = time.monotonic()
             self._job.runs.tell_check(check)
 
