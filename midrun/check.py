@@ -17,6 +17,8 @@ from .junit import write_report
 from .server import Server, Trouble
 
 GOOD, OTHERWISE, TROUBLE = 0, 1, 2
+# Of `changed`: the model answers as it did, but the sampler makes another result of it.
+OTHER_RESULT, ROUNDED = ("given", "sampler_code"), "given_rounded"
 LOOK_S = 0.2
 OPEN = ("queued", "running")
 
@@ -62,7 +64,9 @@ def code_of(check: dict[str, Any], exactly: bool) -> int:
     if check["state"] != "done" or check["verdict"] is None:
         return TROUBLE
     good = ("equal",) if exactly else ("equal", "rounding")
-    return GOOD if check["verdict"] in good else OTHERWISE
+    bad = (*OTHER_RESULT, ROUNDED) if exactly else OTHER_RESULT
+    is_another = any(one["code"] in bad for one in check["changed"])
+    return GOOD if check["verdict"] in good and not is_another else OTHERWISE
 
 
 def checked(server: Server, what: str, few: bool, keep: bool, timeout_s: float) -> dict[str, Any]:

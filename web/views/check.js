@@ -7,6 +7,7 @@ import { button } from "./parts.js";
 /** @import { Tools } from "./tools.js" */
 
 const AT_REST = ["paused", "failed", "completed", "aborted"];
+const GIVEN = ["given", "given_rounded"]; // with which no evaluation was asked, so that answers are the same
 const OPEN = ["queued", "running"];
 
 /** @param {Job} job */
@@ -58,7 +59,7 @@ function told(t, check) {
 
 /** What changed since, the likeliest culprit first. @param {Translate} t @param {Check} check */
 function changes(t, { changed, verdict }) {
-  const matter = changed.filter((one) => one.arithmetic);
+  const matter = changed.filter((one) => one.arithmetic || GIVEN.includes(one.code));
   if (!matter.length) return verdict === "equal" ? null : h("p", { class: "midrun-told" }, t("check.unknown"));
   return h(
     "details",
