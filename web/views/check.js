@@ -60,8 +60,10 @@ function told(t, check) {
 /** What changed since, the likeliest culprit first. @param {Translate} t @param {Check} check */
 function changes(t, { changed, verdict }) {
   const matter = changed.filter((one) => one.arithmetic || GIVEN.includes(one.code));
-  if (!matter.length) return verdict === "equal" ? null : h("p", { class: "midrun-told" }, t("check.unknown"));
-  return h(
+  const isKnown = verdict === "equal" || changed.some((one) => one.arithmetic);
+  const unknown = isKnown ? null : h("p", { key: "unknown", class: "midrun-told" }, t("check.unknown"));
+  if (!matter.length) return unknown;
+  const list = h(
     "details",
     { key: "changes", class: "midrun-elsewhere", open: true },
     h("summary", null, t("check.changed", { n: matter.length })),
@@ -73,6 +75,7 @@ function changes(t, { changed, verdict }) {
       ),
     ),
   );
+  return [unknown, list];
 }
 
 /** @param {number | null | undefined} value */
