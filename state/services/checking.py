@@ -73,7 +73,8 @@ class Checks:
             finally:
                 self._beginning.discard(job.job_id)
         finally:
-            self._registry.settle(job)  # where it is refused
+            if self._is_there(job):
+                self._registry.settle(job)  # where it is refused
 
     async def _begin(self, job: Job, few: bool) -> Check:
         stand = _stand(job.view())
