@@ -1,4 +1,4 @@
-"""Checking a job that was edited, or whose sampler is given another latent: what is left out, what is told."""
+"""Checking a job that was edited, or whose sampler is given another latent: what is asked, and told."""
 
 from __future__ import annotations
 
