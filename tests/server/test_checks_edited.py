@@ -35,8 +35,8 @@ def test_an_edit_in_a_later_sampler_or_in_the_middle_of_a_step_leaves_out_what_c
     check = edited(comfy, graphs.in_series(graphs.base()), "check-later", 9, ("positive", "seed", 12))
     assert (check["verdict"], check["earlier"], check["changed"]) == ("equal", 8, []), check
     assert [one["node_id"] for one in check["evaluations"]] == ["second"] * 4
-    check = edited(comfy, graphs.base("heun"), "check-middle", 4, ("sampler", "cfg", 6.0))
-    assert (check["verdict"], check["earlier"], check["compared"]) == ("equal", 4, 7), check
+    check = edited(comfy, graphs.base("heun"), "check-middle", 5, ("sampler", "cfg", 6.0))
+    assert (check["verdict"], check["earlier"], check["compared"]) == ("equal", 5, 6), check
 
 
 def test_what_sampled_after_a_sampler_that_an_edit_cut_short_is_asked(comfy: Comfy) -> None:
