@@ -17,6 +17,7 @@ LOOK_EVERY_S = 0.5
 LONGEST_WAIT_S = 300.0
 LONG = 300  # characters of a value
 OPTIONS = 40  # of an input
+WEEKS, LARGEST = 8, 20  # of the ledger
 ENDED = ("completed", "aborted")
 HINTS = {
     "unknown_job": "list_jobs tells the ids.",
@@ -92,8 +93,8 @@ class Agent:
         return self._get(_of(job_id, "/events"))["events"][-newest:]
 
     def ledger(self) -> Told:
-        """What became of the GPU's time, in seconds."""
-        return self._get("/midrun/ledger")
+        """What became of the GPU's time, in seconds: the newest weeks, and the largest of the rest."""
+        return short_ledger(self._get("/midrun/ledger"))
 
     def wait(self, job_ids: list[str], states: list[str], every: bool, seconds: float) -> Told:
         """Until one of these jobs, or every one, is in one of these states; or so long."""
@@ -210,6 +211,18 @@ def brief(job: Told) -> Told:
         "mean_step_s": job["timing"]["mean_step_s"],
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def short_ledger(told: Told) -> Told:
+    """left_out: how many there are besides the largest"""
+    short = {"total": told["total"], "by_week": told["by_week"][:WEEKS], "left_out": {}}
+    for column in ("workflow", "model", "reason"):
+        rows = sorted(told[f"by_{column}"], key=lambda row: -row["computed_s"])
+        largest = [row for row in rows if "others" not in row][:LARGEST]
+        short[f"by_{column}"] = largest
+        if left := sum(row.get("others", 1) for row in rows) - len(largest):
+            short["left_out"][column] = left
+    return short
 
 
 def _input(told: Told) -> Told:

@@ -17,6 +17,8 @@ from .junit import write_report
 from .server import Server, Trouble
 
 GOOD, OTHERWISE, TROUBLE = 0, 1, 2
+# Of `changed`: the model answers as it did, but the sampler makes another result of it.
+OTHER_RESULT, ROUNDED = ("given", "sampler_code"), "given_rounded"
 LOOK_S = 0.2
 OPEN = ("queued", "running")
 
@@ -33,7 +35,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--exact", action="store_true", help=exactly)
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write a report in JUnit's format")
     parser.add_argument("--keep", action="store_true", help="leave imported jobs on the server")
-    parser.add_argument("--timeout", type=float, default=3600.0, metavar="SECONDS", help="of each check")
+    limit = "of each import, and of each check"
+    parser.add_argument("--timeout", type=float, default=3600.0, metavar="SECONDS", help=limit)
     parser.set_defaults(run=run)
 
 
@@ -45,10 +48,13 @@ def run(told: argparse.Namespace) -> int:
         begun = time.monotonic()
         try:
             check = checked(server, what, told.few, told.keep, told.timeout)
+            code = code_of(check, told.exact)
         except (Trouble, OSError) as error:
-            check = {"state": "failed", "message": str(error), "verdict": None, "evaluations": []}
-        found.append((what, check, code_of(check, told.exact), time.monotonic() - begun))
-        print(f"{what}: {check['message']}", file=sys.stderr if found[-1][2] == TROUBLE else sys.stdout)
+            check, code = _failed(str(error)), TROUBLE
+        except (LookupError, TypeError):
+            check, code = _failed(f"{server.url} answers, but not as Midrun does. Is it ComfyUI?"), TROUBLE
+        found.append((what, check, code, time.monotonic() - begun))
+        print(f"{what}: {check['message']}", file=sys.stderr if code == TROUBLE else sys.stdout)
     if told.junit is not None:
         try:
             write_report(told.junit, found, told.exact)
@@ -58,18 +64,24 @@ def run(told: argparse.Namespace) -> int:
     return max(code for _, _, code, _ in found)
 
 
+def _failed(message: str) -> dict[str, Any]:
+    return {"state": "failed", "message": message, "verdict": None, "evaluations": []}
+
+
 def code_of(check: dict[str, Any], exactly: bool) -> int:
     if check["state"] != "done" or check["verdict"] is None:
         return TROUBLE
     good = ("equal",) if exactly else ("equal", "rounding")
-    return GOOD if check["verdict"] in good else OTHERWISE
+    bad = (*OTHER_RESULT, ROUNDED) if exactly else OTHER_RESULT
+    is_another = any(one["code"] in bad for one in check["changed"])
+    return GOOD if check["verdict"] in good and not is_another else OTHERWISE
 
 
 def checked(server: Server, what: str, few: bool, keep: bool, timeout_s: float) -> dict[str, Any]:
     """The check of a job, or of a bundle, which is imported for it. Raises Trouble or OSError."""
     file = Path(what)
     is_bundle = file.is_file() or file.suffix == ".midrun"
-    job_id = server.upload("/midrun/jobs/import", file)["job_id"] if is_bundle else what
+    job_id = server.upload("/midrun/jobs/import", file, timeout_s)["job_id"] if is_bundle else what
     try:
         return _wait(server, job_id, few, timeout_s)
     finally:

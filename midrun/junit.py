@@ -26,7 +26,8 @@ def _suite(
     rows = check["evaluations"]
     bad = ("different", "rounding") if exactly else ("different",)
     apart = [row for row in rows if row["same"] in bad and code == OTHERWISE]
-    told = {"tests": len(rows) or 1, "failures": len(apart)}
+    is_another = code == OTHERWISE and not apart  # the result, although the model answers as it did
+    told = {"tests": len(rows) + (not rows or is_another), "failures": len(apart) + is_another}
     told |= {"errors": 0 if code in (GOOD, OTHERWISE) else 1}
     counts = {name: str(count) for name, count in told.items()}
     suite = xml.SubElement(root, "testsuite", counts | {"name": _text(what), "time": f"{seconds:.3f}"})
@@ -36,6 +37,11 @@ def _suite(
         if row in apart:
             by = f"differs by {row['difference']}, relative {row['relative']}"
             xml.SubElement(case, "failure", message=by).text = _text(check["message"])
+    if is_another:
+        case = xml.SubElement(
+            suite, "testcase", classname=_text(what), name="what the sampler is given and does"
+        )
+        xml.SubElement(case, "failure", message="the result is another").text = _text(check["message"])
     if code not in (GOOD, OTHERWISE):
         case = xml.SubElement(suite, "testcase", classname=_text(what), name="check")
         xml.SubElement(case, "error", message=_text(check["message"]))

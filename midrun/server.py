@@ -37,23 +37,28 @@ class Server:
 
     def ask(self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None) -> Any:
         """The answer's JSON; None where there is none. Raises Trouble."""
-        content = self.read(method, path, body, query)
-        try:
-            return json.loads(content) if content else None
-        except ValueError as error:
-            raise Trouble(f"{self.url} answered with something that is not JSON. Is it ComfyUI?") from error
+        return self._json(self.read(method, path, body, query))
 
     def read(self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None) -> bytes:
         """What it answers, such as a picture. Raises Trouble."""
         data = None if body is None else json.dumps(body).encode()
         return self._send(method, path, query, data, "application/json", ANSWER_S)
 
-    def upload(self, path: str, file: Path) -> Any:
-        """POST what is in the file, of any size. Raises Trouble, or OSError where it cannot be read."""
+    def upload(self, path: str, file: Path, seconds: float) -> Any:
+        """POST what is in the file, of any size. Raises Trouble, or OSError where it cannot be read.
+
+        seconds: within which the server takes the next part of it, or answers
+        """
         with file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            content = self._send("POST", path, None, stream, "application/octet-stream", None, size)
-        return json.loads(content)
+            content = self._send("POST", path, None, stream, "application/octet-stream", seconds, size)
+        return self._json(content)
+
+    def _json(self, content: bytes) -> Any:
+        try:
+            return json.loads(content) if content else None
+        except ValueError as error:
+            raise Trouble(f"{self.url} answered with something that is not JSON. Is it ComfyUI?") from error
 
     def _send(
         self,

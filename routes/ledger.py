@@ -21,8 +21,7 @@ class LedgerRoutes:
             self._registry.save_telemetry(job)
         rows = await asyncio.wrap_future(self._registry.store.ledger())
         if wanted == "json":
-            return web.json_response(ledger.to_json(rows))
+            return web.json_response(await asyncio.to_thread(ledger.to_json, rows))
+        table = await asyncio.to_thread(ledger.to_csv, rows)
         headers = {"Content-Disposition": 'attachment; filename="midrun-ledger.csv"'}
-        return web.Response(
-            text=ledger.to_csv(rows), content_type="text/csv", charset="utf-8", headers=headers
-        )
+        return web.Response(text=table, content_type="text/csv", charset="utf-8", headers=headers)

@@ -33,8 +33,18 @@ class Progress(str, Enum):
 
 
 OPEN = (Progress.QUEUED, Progress.RUNNING)
+# What the evaluations were not asked with, and what makes another result of the same answers.
+GIVEN_OTHER, GIVEN_ROUNDED, SAMPLER_CODE = "given", "given_rounded", "sampler_code"
 # Whose change explains most comes first.
-CULPRITS = ("model", "model_missing", "node_pack", "node_pack_missing", "patches", "conditioning", "given")
+CULPRITS = (
+    "model",
+    "model_missing",
+    "node_pack",
+    "node_pack_missing",
+    "patches",
+    "conditioning",
+    GIVEN_OTHER,
+)
 
 
 @dataclass(frozen=True)
@@ -174,15 +184,17 @@ def _found(check: Check) -> str:
 
 
 def _because(check: Check) -> str:
-    matter = [one for one in check.changed if one.arithmetic]
+    matter = [one.message for one in check.changed if one.arithmetic]
+    given = [one.message for one in check.changed if one.code in (GIVEN_OTHER, GIVEN_ROUNDED)]
     if matter:
-        return "What changed: " + " ".join(one.message for one in matter)
+        return "What changed: " + " ".join(matter + given)
     if check.verdict is Same.EQUAL:
-        return ""
-    return (
+        return " ".join(given)
+    unknown = (
         "Nothing changed of what Midrun puts on record (models, node packs, patches, conditioning, versions, "
         "threads), so it is something else: a driver, say, or a file that a node pack loads by itself."
     )
+    return " ".join((unknown, *given))
 
 
 def _left_out(check: Check) -> str:

@@ -75,6 +75,7 @@ class Figures:
 
 
 FIGURES = tuple(field.name for field in fields(Figures))
+MOST = 100
 COLUMNS = ("week", "workflow", "model", "reason")
 
 
@@ -89,8 +90,11 @@ class Row:
     figures: Figures
 
 
-def to_json(rows: list[Row]) -> dict[str, Any]:
-    """All together, and by each column; what has no reason is not listed by reason."""
+def to_json(rows: list[Row], most: int = MOST) -> dict[str, Any]:
+    """All together, and by each column; what has no reason is not listed by reason.
+
+    most: workflows, models and reasons of each; what is least of them is summed up as `others` of that number
+    """
     told: dict[str, Any] = {"total": total(rows).to_json()}
     for column in COLUMNS:
         sums: dict[str, Figures] = {}
@@ -98,10 +102,20 @@ def to_json(rows: list[Row]) -> dict[str, Any]:
             name = getattr(row, column)
             if name or column != "reason":
                 sums[name] = sums.get(name, Figures()) + row.figures
+        names = sorted(sums, key=lambda name: -_size(sums[name]))
+        largest, rest = (names, []) if column == "week" else (names[:most], names[most:])
         told[f"by_{column}"] = [
-            {column: name, **figures.to_json()} for name, figures in sorted(sums.items(), reverse=True)
+            {column: name, **sums[name].to_json()} for name in sorted(largest, reverse=True)
         ]
+        if rest:
+            left = sum((sums[name] for name in rest), Figures())
+            told[f"by_{column}"].append({column: "other", "others": len(rest), **left.to_json()})
     return told
+
+
+def _size(figures: Figures) -> float:
+    saved = figures.saved_by_drafts_s + figures.saved_by_aborts_s
+    return figures.computed_s + figures.replayed_s + saved
 
 
 def to_csv(rows: list[Row]) -> str:

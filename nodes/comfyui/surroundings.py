@@ -169,7 +169,7 @@ def _code_of(pack: str) -> str | None:
             if room < 0:
                 return None
             digest.update(f"{inside.as_posix()} {len(content)} ".encode() + content)
-    except OSError:
+    except (OSError, ValueError):  # a name may hold a lone surrogate
         return None
     return digest.hexdigest()
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import comfy.model_management as mm
 import torch
 
-from ...state.checks import Compared, Same
+from ...state.checks import SAMPLER_CODE, Compared, Same
 from ...state.node import Node
 from ...state.recording.items import Damaged, Evaluation, Inputs
 from ...state.recording.recording import Recording
@@ -78,16 +78,37 @@ class CheckCall:
         except CannotCheck as error:
             self._check.stops(str(error))
             end_prompt()
-        if self._check.leave(self._node, self._ordinal) or output is None:
+        if self._check.leave(self._node, self._ordinal):
+            end_prompt()
+        if output is None and (output := self._cut(args, kwargs)) is None:
+            node = self._node.display_id
+            self._check.stops(f"the recording of node {node} ends early; nothing after it can be asked.")
             end_prompt()
         return output
+
+    def _cut(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
+        """The result where an edited schedule ended at what is recorded; None where none did."""
+        recording = self._part.recording
+        try:
+            inputs, segment = recording.inputs, recording.segment()
+        except Damaged:
+            return None
+        if inputs is None or segment is None or segment.first != self._part.end or len(segment.sigmas) > 1:
+            return None
+        self._guider.conds = copy_conds(self._conds)
+        args, kwargs = with_seed(inputs.seed, args, kwargs)
+        noise, latent, mask = self._given.again(inputs)
+        levels = segment.sigmas.to(self._given.sigmas.device, copy=True)
+        sampler = starting_at(self._sampler, segment.x)
+        return self._executor(noise, latent, sampler, levels, mask, None, *args, **kwargs)
 
     def _replay(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
         """None where the sampler was left at the end of what is recorded."""
         recording, tape = self._part.recording, self._tape
         now = inputs_now(self._node, self._given, self._guider, self._sampler, kwargs.get("latent_shapes"))
         inputs = self._recorded(recording, now)
-        self._tell_inputs(inputs, now)
+        if self._part.count:  # else all was asked before an edit
+            self._tell_inputs(inputs, now)
         self._now, self._steps = now, _read(lambda: _steps_of(recording))
         schedule, rng, sampler = inputs.sigmas, inputs.rng, self._sampler
         segment = _read(lambda: recording.segment(self._part.end - 1))
@@ -110,7 +131,13 @@ class CheckCall:
                 gpu.end_forward()  # nobody else does so
             if self._memory is not None:
                 self._memory.put_back()
-        self._tell_changed(self._part)
+        if self._part.count:
+            self._tell_changed(self._part)
+            if output is not None and tape.position < self._part.end:
+                raise CannotCheck(
+                    f"the sampler of node {self._node.display_id} asks the model {tape.position} times, and "
+                    f"{self._part.end} are on record."
+                )
         return output
 
     def _recorded(self, recording: Recording, now: Inputs) -> Inputs:
@@ -183,10 +210,17 @@ class CheckCall:
     # -- what changed ----------------------------------------------------------------------------------
 
     def _tell_inputs(self, inputs: Inputs, now: Inputs) -> None:
-        names = different(inputs, now)
-        if inputs.fingerprints.get(SAMPLER) != now.fingerprints.get(SAMPLER):
+        kind = getattr(self._guider.model_patcher.model, "get_dtype", lambda: torch.float32)()
+        names, rounded = [], []
+        for name in different(inputs, now):
+            then, new = getattr(inputs, name), getattr(now, name)
+            (names if compare(new, then, kind)[0] is Same.DIFFERENT else rounded).append(name)
+        segment = _read(self._part.recording.segment)
+        sampler = inputs.fingerprints.get(SAMPLER) if segment is None else segment.sampler
+        if sampler != now.fingerprints.get(SAMPLER):
             names.append("sampler")
         self._check.differs(*of_inputs(names, self._node.display_id))
+        self._check.differs(*of_inputs(rounded, self._node.display_id, rounded=True))
 
     def _tell_changed(self, part: Part) -> None:
         """Against what was in force when the first evaluation that is answered otherwise was recorded."""
@@ -210,7 +244,7 @@ class CheckCall:
 
 
 SAMPLER_DIFFERS = Difference(
-    "sampler_code",
+    SAMPLER_CODE,
     "sampler",
     None,
     None,

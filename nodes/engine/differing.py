@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...state.bundles.comparing import of_values as sentences_of
+from ...state.checks import GIVEN_OTHER, GIVEN_ROUNDED
 from ...state.surroundings import Difference
 from .fingerprint import PATCHES
 
@@ -12,12 +13,17 @@ GIVEN = {
     "denoise_mask": "mask",
     "sampler": "sampler or its options",
 }
+OTHER = "is not what it was, so the result is another"
 
 
-def of_inputs(names: list[str], node: str) -> tuple[Difference, ...]:
-    """names: of tensors and the sampler, that are not as they were; the recorded ones are used."""
-    told = "The {} of node {} is not what it was; the evaluations were asked with the recorded one."
-    return tuple(Difference("given", name, None, None, told.format(GIVEN[name], node)) for name in names)
+def of_inputs(names: list[str], node: str, rounded: bool = False) -> tuple[Difference, ...]:
+    """names: of tensors and the sampler, that are not as they were; the recorded ones are used.
+
+    rounded: they differ by no more than rounding may
+    """
+    code, how = (GIVEN_ROUNDED, "is what it was only to rounding") if rounded else (GIVEN_OTHER, OTHER)
+    told = "The {} of node {} {}; the evaluations were asked with the recorded one."
+    return tuple(Difference(code, name, None, None, told.format(GIVEN[name], node, how)) for name in names)
 
 
 def of_conditions(then: dict[str, str], now: dict[str, str]) -> tuple[Difference, ...]:

@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..bundles.scrubbing import without_paths
 from ..job.view import JobView
 from ..states import AbortMode, State
 from ..telemetry import Telemetry
@@ -134,7 +135,7 @@ def _standing(view: JobView) -> str:
         kept = ", and its workflow finished with that" if view.abort_mode is AbortMode.FINISH else ""
         return f"{told}{kept}: {view.abort_reason or 'no reason was given'}"
     if view.error is not None:
-        return f"{told}: {view.error.type}: {view.error.message}"
+        return f"{told}: {view.error.type}: {without_paths(view.error.message)}"
     return told + (f": {view.pause_reason.value.replace('_', ' ')}" if view.pause_reason else "")
 
 
@@ -162,7 +163,7 @@ def _family(content: Content) -> Iterable[tuple[Any, ...]]:
         is_parent = one.job_id == me.parent_id
         kin = f"forked from it after step {one.parent_step}" if one.parent_id == me.job_id else "beside it"
         told = one.to_json()
-        why = one.abort_reason or (one.error.message if one.error else "")
+        why = one.abort_reason or (without_paths(one.error.message) if one.error else "")
         yield (
             one.job_id,
             "its parent" if is_parent else kin,
@@ -175,7 +176,12 @@ def _family(content: Content) -> Iterable[tuple[Any, ...]]:
 
 def _log(events: list[dict[str, Any]]) -> Iterable[tuple[Any, ...]]:
     for event in events[-MOST_EVENTS:]:
-        yield event["at"], event["kind"].replace("_", " "), event["step"], event["detail"] or ""
+        yield (
+            event["at"],
+            event["kind"].replace("_", " "),
+            event["step"],
+            without_paths(event["detail"]) or "",
+        )
 
 
 def _about(content: Content) -> str:

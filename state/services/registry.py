@@ -47,8 +47,7 @@ class Registry:
         flag: InterruptFlag,
         breakpoints: Callable[[], Breakpoints] = lambda: DEFAULT,
     ) -> None:
-        """`breakpoints`: those that every new job has."""
-        self._breakpoints = breakpoints
+        self._breakpoints = breakpoints  # those that every new job has
         self.recordings = recordings
         self.store = store
         self._make_job = partial(Job, flag=flag, listener=self._changed, times=NodeTimes())
@@ -60,6 +59,8 @@ class Registry:
         self._forgotten = 0  # how many jobs were let go of
         self.look_around: Callable[[Job], Awaitable[Job]] = _as_it_is  # for what is otherwise for it by now
         self.may_run: Callable[[Job], Awaitable[object]] = _as_it_is  # raises where a job is not to go on
+        self.is_checked: Callable[[Job], bool] = lambda job: False  # whether somebody still looks at it
+        self.end_check: Callable[[Job], None] = lambda job: None
         self.look: Callable[[], None] = lambda: None  # at ComfyUI's queue, before anybody is told of a job
         store.database.trouble = partial(self.trouble, NOT_IN_DATABASE)
 
@@ -136,13 +137,14 @@ class Registry:
 
     def delete(self, job: Job) -> None:
         """Its ids are free again when its files are gone."""
+        self.end_check(job)
         self._forget(job)
         self.store.delete(job.job_id)
         self.recordings.drop(job.job_id, lambda: self._release(job))
 
     def settle(self, job: Job) -> None:
-        """Let go of a job that ended and whose last run left ComfyUI. What is on disk stays there."""
-        if job.state in ENDED and not job.runs.active:
+        """Let go of a job that ended, left ComfyUI and is not checked. What is on disk stays there."""
+        if job.state in ENDED and not job.runs.active and not self.is_checked(job):
             self._forget(job)
             self.recordings.close(job.job_id)
 

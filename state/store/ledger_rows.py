@@ -110,7 +110,8 @@ def _known(db: Database, job_id: str, node_id: str) -> bool:
     prompt = json.loads(row[0])
     model = graph.model_file(prompt, in_graph(prompt, node_id)) or ""
     is_draft = int(row[2] is not None and row[3] is None)
-    told = {"workflow": _workflow(json.loads(row[1])), "model": model, "is_draft": is_draft}
+    workflow = _workflow(json.loads(row[1]))
+    told = {"workflow": _storable(workflow), "model": _storable(model), "is_draft": is_draft}
     db.table("ledger_jobs").insert({"job_id": job_id, **told})
     return True
 
@@ -121,6 +122,11 @@ def _workflow(extra_data: Any) -> str:
     for name in ("extra_pnginfo", "workflow", "name"):
         found = found.get(name) if isinstance(found, dict) else None
     return found[:200] if isinstance(found, str) else ""
+
+
+def _storable(text: str) -> str:
+    """Without lone surrogates, which JSON may hold and SQLite does not take."""
+    return text.encode(errors="replace").decode()
 
 
 def _answered(db: Database, job_id: str, call: tuple[str, int], first: int, each: list[float]) -> None:

@@ -27,6 +27,7 @@ ENDLESS = Compared("3", 0, 3, 3, 1.0, Same.DIFFERENT, None, None)
 ROUNDED = Compared("3", 0, 4, 4, 0.5, Same.ROUNDING, 1e-6, 1e-6)
 DONE = Check("p", "2026-01-01T00:00:00.000Z", progress=Progress.DONE, total=2, compared=(EQUAL, APART))
 LORA = Difference("model", "loras/x", "a", "b", "The model loras/x is another file.", True)
+NOISE = Difference("given", "noise", None, None, "The noise of node 3 is not what it was.")
 PYTHON = Difference("python", "Python", "3.10", "3.12", "That changes nothing of the result.")
 
 
@@ -75,6 +76,12 @@ def test_the_verdict_is_the_worst_and_names_the_first_and_the_largest() -> None:
         (DONE, "Step 2 (evaluation 2 of node 3) is the first that is answered otherwise, by 0.5 at most"),
         (DONE, "Nothing changed of what Midrun puts on record"),
         (replace(DONE, changed=(LORA, PYTHON)), "What changed: The model loras/x is another file."),
+        (
+            replace(DONE, compared=(EQUAL,), changed=(NOISE,)),
+            "exactly as on record. The noise of node 3 is not",
+        ),
+        (replace(DONE, changed=(NOISE,)), "by itself. The noise of node 3 is not"),
+        (replace(DONE, changed=(LORA, NOISE)), "is another file. The noise of node 3 is not"),
         (replace(DONE, earlier=3), "3 earlier evaluations were recorded before an edit"),
         (replace(DONE, progress=Progress.RUNNING), "asked 2 of 2"),
         (replace(DONE, progress=Progress.CANCELLED), "cancelled"),
@@ -124,6 +131,21 @@ def test_a_report_is_xml_whatever_is_in_it(tmp_path: Path) -> None:
     [("equal", (0, 0)), ("rounding", (0, 1)), ("different", (1, 1)), (None, (2, 2))],
 )
 def test_the_exit_code_tells_the_verdict(verdict: str | None, codes: tuple[int, int]) -> None:
-    check = {"state": "done", "verdict": verdict}
+    check = {"state": "done", "verdict": verdict, "changed": [{"code": "model"}]}
     assert (code_of(check, False), code_of(check, True)) == codes
     assert code_of(check | {"state": "cancelled"}, False) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "codes"), [("given", (1, 1)), ("sampler_code", (1, 1)), ("given_rounded", (0, 1))]
+)
+def test_equal_answers_of_which_another_result_is_made_are_no_success(
+    tmp_path: Path, code: str, codes: tuple[int, int]
+) -> None:
+    found = Difference(code, "noise", None, None, "told")
+    check = replace(DONE, compared=(EQUAL,), changed=(found,)).to_json()
+    assert (code_of(check, False), code_of(check, True)) == codes
+    write_report(tmp_path / "r.xml", [("a", check, codes[0], 1.0)])
+    (suite,) = ElementTree.parse(tmp_path / "r.xml").getroot()
+    assert [suite.attrib[name] for name in ("tests", "failures")] == [str(1 + codes[0]), str(codes[0])]
+    assert len(suite.findall("testcase")) == 1 + codes[0]

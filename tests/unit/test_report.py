@@ -112,6 +112,16 @@ def test_whatever_people_wrote_is_text() -> None:
     assert told.count("</script>") == 1 and "\u202e" not in told
 
 
+def test_it_does_not_tell_where_files_lie_nor_whose_they_are() -> None:
+    error = JobError("OSError", "cannot read '/home/somebody/models/x.safetensors'", "3")
+    job = view("j", State.FAILED, error=error)
+    windows = {"error": "cannot open C:\\Users\\somebody\\y.png", "more": [error.message]}
+    events = [{"at": "now", "kind": "failed", "step": 1, "detail": windows}]
+    kin = (replace(job, job_id="k", parent_id="j", parent_step=1),)
+    told = page(Content("n", job, "now", events=events, relatives=kin)).decode()
+    assert "somebody" not in told and told.count("…/x.safetensors") == 3 and "…/y.png" in told
+
+
 def test_nothing_but_its_own_script_and_style_may_run() -> None:
     told = page(hostile()).decode()
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', told)

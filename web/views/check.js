@@ -7,6 +7,7 @@ import { button } from "./parts.js";
 /** @import { Tools } from "./tools.js" */
 
 const AT_REST = ["paused", "failed", "completed", "aborted"];
+const GIVEN = ["given", "given_rounded"]; // with which no evaluation was asked, so that answers are the same
 const OPEN = ["queued", "running"];
 
 /** @param {Job} job */
@@ -58,9 +59,11 @@ function told(t, check) {
 
 /** What changed since, the likeliest culprit first. @param {Translate} t @param {Check} check */
 function changes(t, { changed, verdict }) {
-  const matter = changed.filter((one) => one.arithmetic);
-  if (!matter.length) return verdict === "equal" ? null : h("p", { class: "midrun-told" }, t("check.unknown"));
-  return h(
+  const matter = changed.filter((one) => one.arithmetic || GIVEN.includes(one.code));
+  const isKnown = verdict === "equal" || changed.some((one) => one.arithmetic);
+  const unknown = isKnown ? null : h("p", { key: "unknown", class: "midrun-told" }, t("check.unknown"));
+  if (!matter.length) return unknown;
+  const list = h(
     "details",
     { key: "changes", class: "midrun-elsewhere", open: true },
     h("summary", null, t("check.changed", { n: matter.length })),
@@ -72,6 +75,7 @@ function changes(t, { changed, verdict }) {
       ),
     ),
   );
+  return [unknown, list];
 }
 
 /** @param {number | null | undefined} value */

@@ -4,6 +4,7 @@ import * as format from "../ui/format.js";
 import { dialog } from "./dialog.js";
 import { button } from "./parts.js";
 /** @import { Figures, Ledger, LedgerBy, LedgerDialog } from "../model/types.js" */
+/** @import { Translate } from "../ui/i18n.js" */
 /** @import { Tools } from "./tools.js" */
 
 /** Texts of the columns and what they are of. @type {[string, keyof Figures][]} */
@@ -69,6 +70,10 @@ function told(tools, ledger, by) {
   ];
 }
 
+/** @param {Translate} t @param {Figures & Record<string, any>} row @param {LedgerBy} by */
+const nameOf = (t, row, by) =>
+  row.others ? t("ledger.others", { n: row.others }) : row[by] || t("ledger.unknown");
+
 /** @param {Tools} tools @param {Ledger} ledger @param {LedgerBy} by */
 function table({ t }, ledger, by) {
   const cells = (/** @type {Figures} */ row) =>
@@ -91,7 +96,7 @@ function table({ t }, ledger, by) {
       h("tbody", null, [
         rows.map((row, index) =>
           h("tr", { key: `${by} ${index}` }, [
-            h("th", { key: "name", scope: "row" }, row[by] || t("ledger.unknown")),
+            h("th", { key: "name", scope: "row" }, nameOf(t, row, by)),
             cells(row),
           ]),
         ),
