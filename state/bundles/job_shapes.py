@@ -75,7 +75,9 @@ def _history(value: Any, name: str) -> None:
 PROMPT = named(_node)
 LOOPS = list_of(row_of(text, count), 100)
 NODE = row_of(text, text, LOOPS)
-EDIT = fields(**{"from": anything, "to": anything, "from_step": optional(count), "in_node": optional(text)})
+EDIT = fields(
+    **{"from": anything, "to": anything, "from_step": optional(count), "in_node": optional(text)}, chosen=flag
+)
 KEPT = fields(answers=named(list_of(optional(list_of(anything)))), done=list_of(text))
 AT = {
     "node_id": optional(text),

@@ -163,7 +163,7 @@ def from_json(stored: dict[str, Any]) -> History:
 
 def _edit_of(stored: dict[str, Any]) -> Edit:
     told = stored["from"], stored["to"], stored["from_step"], stored["in_node"]
-    return Edit(*told, bool(stored.get("chosen")))
+    return Edit(*told, stored["chosen"])
 
 
 def _without_empty(history: History) -> History:
