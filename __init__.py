@@ -138,7 +138,7 @@ class _Midrun:
         known = self._find_job, self.recordings, self.queue, self.previews
         holding = Holding(self.full, self.recordings, self.gate.makes_way)
         choices = ChoicePictures(self.previews, ChoiceFiles(self.files), self.recordings)
-        told = self.settings.read, self.registry.keep, self.journal, self.around.of_run, self.checks.find
+        told = self.settings.read, self.registry.keep, self.journal, self.around.of_run, self.checks.beside.find
         runtime.current = runtime.Runtime(*known, holding, choices, Draws(), *told)
         self.registry.listen(on_change)
 
@@ -266,7 +266,7 @@ class _Midrun:
         asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _find_job(self, prompt_id: str) -> Job | None:
-        if self.checks.find(prompt_id) is not None:
+        if self.checks.beside.find(prompt_id) is not None:
             return None  # it has nothing to do with the state of its job
         job = self.registry.get(prompt_id)
         if job is None:

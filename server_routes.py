@@ -73,6 +73,10 @@ def _of_a_job(to: Handlers) -> tuple[Route, ...]:
         ("POST", f"{JOB}/check", to.checks.begin),
         ("GET", f"{JOB}/check", to.checks.read),
         ("DELETE", f"{JOB}/check", to.checks.cancel),
+        ("POST", f"{JOB}/lens", to.lens.begin),
+        ("GET", f"{JOB}/lens", to.lens.read),
+        ("DELETE", f"{JOB}/lens", to.lens.cancel),
+        ("GET", f"{JOB}/lens/picture", to.lens.picture),
         ("GET", f"{JOB}/telemetry", to.telemetry.read),
     )
 

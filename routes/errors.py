@@ -21,6 +21,7 @@ STATUS = {
     "no_take": 404,
     "no_grid": 404,
     "no_check": 404,
+    "no_lens": 404,
     "illegal_transition": 409,
     "taken": 409,
     "not_in_store": 404,

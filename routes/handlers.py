@@ -17,6 +17,7 @@ from ..state.services.exporting import Exporting
 from ..state.services.gate import Gate
 from ..state.services.importing import Importing
 from ..state.services.incoming import Incoming
+from ..state.services.lenses import Lenses
 from ..state.services.more_steps import MoreSteps
 from ..state.services.preview_files import PreviewFiles
 from ..state.services.reporting import Reporting
@@ -34,6 +35,7 @@ from .drafts import DraftRoutes
 from .edits import EditRoutes
 from .jobs import JobRoutes
 from .ledger import LedgerRoutes
+from .lens import LensRoutes
 from .pictures import PictureRoutes
 from .ports import KeepsHistory, Latents, Pictures
 from .report import ReportRoutes
@@ -80,6 +82,7 @@ class Handlers:
         self.breakpoints = BreakpointRoutes(registry)
         self.compare = CompareRoutes(registry, comparing, pictures)
         self.checks = CheckRoutes(needs.checks)
+        self.lens = LensRoutes(Lenses(control, needs.definitions, needs.checks.beside, pictures.picture))
         self.telemetry = TelemetryRoutes(registry)
         self.report = ReportRoutes(Reporting(registry, pictures.picture))
         self.ledger = LedgerRoutes(registry)

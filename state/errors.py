@@ -115,6 +115,16 @@ class NoCheck(MidrunError):
         super().__init__(f"Job {short(job_id)} was not checked yet. POST check does that.")
 
 
+class NoLens(MidrunError):
+    """A job that nobody looked into, or no longer in memory."""
+
+    code = "no_lens"
+
+    def __init__(self, job_id: str) -> None:
+        told = "has no heat map: nobody looked into it since ComfyUI started, it was cancelled, or is not over."
+        super().__init__(f"Job {short(job_id)} {told} POST lens does that.")
+
+
 class Unavailable(MidrunError):
     """Midrun could not start; ComfyUI works without it."""
 

@@ -1,4 +1,4 @@
-"""A check while it runs: what is to be asked again, and what has been. One lock; any thread.
+"""A check while it runs: what it found so far. One lock; any thread.
 
 ComfyUI's worker thread asks; the event loop reads how far it came.
 """
@@ -7,33 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..checks import Check, Compared, Progress, in_order
-from ..node import Node
-from ..recording.recording import Call, Recording
-from ..server_directory import directory_name
+from ..recording.recording import Call
 from ..surroundings import Difference, Surroundings
+from .running_beside import Part, RunningBeside
 
 
-@dataclass(frozen=True)
-class Part:
-    """What is asked again of one sampling call: evaluations from `first` on (from 0), before `end`"""
-
-    recording: Recording
-    first: int
-    end: int
-    chosen: frozenset[int] | None = None  # of these; None is all
-
-    @property
-    def count(self) -> int:
-        return self.end - self.first if self.chosen is None else len(self.chosen)
-
-    def wants(self, index: int) -> bool:
-        return self.first <= index < self.end and (self.chosen is None or index in self.chosen)
-
-
-class RunningCheck:
+class RunningCheck(RunningBeside):
     """changed: is told of each change, under the lock; it must not block"""
 
     def __init__(
@@ -43,15 +25,11 @@ class RunningCheck:
         parts: dict[Call, Part],
         changed: Callable[[Check], None],
     ) -> None:
-        self.job_id = job_id
-        self.parts = parts
+        super().__init__(job_id, check.prompt_id, parts, parts)
         self._lock = threading.Lock()
         self._check = check
         self._changed = changed
-        self._ordinals: dict[str, int] = {}
         self.then: Surroundings | None = None  # what that was computed with, of which something is told
-        self.error: str | None = None  # why it cannot go on
-        self._left = set(parts)
 
     @property
     def check(self) -> Check:
@@ -59,22 +37,6 @@ class RunningCheck:
             return self._check
 
     # -- the worker thread -----------------------------------------------------------------------------
-
-    def enter(self, node: Node) -> tuple[int, Part | None]:
-        """A sampling call begins: which one of its node it is, and what is to be asked of it."""
-        ordinal = self._ordinals.get(node.node_id, 0)
-        self._ordinals[node.node_id] = ordinal + 1
-        return ordinal, self.parts.get((directory_name(node.node_id), ordinal))
-
-    def leave(self, node: Node, ordinal: int) -> bool:
-        """All of that call is asked. Whether there is nothing left to be asked."""
-        self._left.discard((directory_name(node.node_id), ordinal))
-        return not self._left
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it came to the end of what is to be asked."""
-        return not self._left
 
     def compared(self, found: Compared) -> None:
         with self._lock:
@@ -90,11 +52,11 @@ class RunningCheck:
         """Of the first call of which that is on record."""
         self.then = self.then or then
 
-    def stops(self, error: str) -> None:
-        """It cannot go on; its prompt is about to end."""
-        self.error = error
-
     # -- the event loop --------------------------------------------------------------------------------
+
+    @property
+    def is_queued(self) -> bool:
+        return self.check.progress is Progress.QUEUED
 
     def starts(self) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""A graph of which ComfyUI has nothing in its cache, though it computes the same. Pure functions."""
+"""A graph of which ComfyUI has nothing or not all in its cache, though it computes the same. Pure functions."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def fresh(prompt: Prompt, mark: str, loaders: Collection[str], kept: Collection[
             if (source := link(value)) in names and source is not None:
                 given[name] = [names[source], *value[1:]]
     return {names.get(node_id, node_id): node for node_id, node in made.items()}
+
+
+def run_again(prompt: Prompt, mark: str, node_id: str) -> Prompt:
+    """The graph with a mark on that node, so that it runs again whatever ComfyUI has in its cache."""
+    made = copy.deepcopy(prompt)
+    inputs(made, node_id)[MARK] = mark
+    return made
 
 
 def as_known(node_id: str | None) -> str | None:

@@ -20,7 +20,8 @@ from midrun.state.node import Node, itself
 from midrun.state.recording.items import Evaluation, Step
 from midrun.state.recording.memory import MemoryRecordings
 from midrun.state.server_directory import directory_name
-from midrun.state.services.checking import WENT_ON, Checks
+from midrun.state.services.beside import WENT_ON
+from midrun.state.services.checking import Checks
 from midrun.state.services.edited import asked_from
 from midrun.state.surroundings import Surroundings
 from midrun.state.workflow.edits import Edit, History
@@ -53,7 +54,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def checks(desk: Desk) -> Checks:
     checks = Checks(desk.control, Here())
-    desk.queue.known = checks.find
+    desk.queue.known = checks.beside.find
     desk.queue.drop = lambda prompt_id: None
     desk.registry.recordings.close = lambda job_id: None  # as on a disk
     return checks
@@ -82,7 +83,7 @@ def completed(desk: Desk, prompt_id: str = "p") -> str:
 
 async def over(checks: Checks, desk: Desk, check: Check) -> None:
     desk.queue.places[check.prompt_id] = ABSENT
-    await until(lambda: checks.find(check.prompt_id) is None)
+    await until(lambda: checks.beside.find(check.prompt_id) is None)
 
 
 def told(desk: Desk) -> list[tuple[Job, str]]:
@@ -136,12 +137,12 @@ def test_a_job_that_is_deleted_while_it_is_checked_is_heard_of_no_more(desk: Des
 
     async def work() -> None:
         check = await checks.begin("p", False)
-        running = checks.find(check.prompt_id)
+        running = checks.beside.find(check.prompt_id)
         assert running is not None
         running.starts()
         await desk.control.delete("p")
         heard = told(desk)
-        assert desk.queue.cancelled == [check.prompt_id] and checks.find(check.prompt_id) is running
+        assert desk.queue.cancelled == [check.prompt_id] and checks.beside.find(check.prompt_id) is running
         running.differs()
         running.computed_with(Surroundings())
         await over(checks, desk, check)
@@ -170,12 +171,12 @@ def test_a_check_whose_end_raises_ends_and_so_do_the_others(desk: Desk, checks: 
     here = Here()
     here.broken = True
     checks = Checks(desk.control, here)
-    desk.queue.known = checks.find
+    desk.queue.known = checks.beside.find
 
     async def work() -> None:
         first, second = await checks.begin("p", False), await checks.begin("q", False)
         for check in (first, second):
-            running = checks.find(check.prompt_id)
+            running = checks.beside.find(check.prompt_id)
             assert running is not None
             running.computed_with(Surroundings())
             running.leave(itself("3"), running.enter(itself("3"))[0])
@@ -218,7 +219,7 @@ def test_a_resume_that_waits_for_a_check_does_not_disturb_it(desk: Desk, checks:
 
     async def work() -> None:
         check = await checks.begin("p", False)
-        running = checks.find(check.prompt_id)
+        running = checks.beside.find(check.prompt_id)
         assert running is not None
         desk.queue.places[check.prompt_id] = RUNNING
         await until(lambda: running.check.progress is Progress.RUNNING)

@@ -1,0 +1,200 @@
+"""Looking into a paused job: what a word of its prompt, a LoRA or a ControlNet does at a step.
+
+One recorded evaluation is asked once more, of the job's graph with one input changed, in a prompt beside the
+job: nodes/engine/lens_call.py. The newest of a job is in memory, and nothing else. ComfyUI's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from ..checks import Progress
+from ..errors import EditRefused, IllegalTransition, NoLens, NoPreview, NoStep
+from ..job.job import Job
+from ..job.machine import utc
+from ..lens import Change, Lens
+from ..pictures.heat import overlaid
+from ..pictures.previews import Shown, Wanted
+from ..recording.items import Damaged, Origin
+from ..recording.recording import Call, Recording
+from ..server_directory import directory_name
+from ..states import State
+from ..workflow.edits import Edit, with_edits
+from ..workflow.fresh import run_again
+from ..workflow.graph import Prompt, inputs
+from ..workflow.verdicts import Progress as Sampling
+from ..workflow.verdicts import Sampled, VerdictKind, verdict
+from ..workflow.words import without
+from .beside import Beside, edited_at, evaluations_before
+from .control import Control
+from .editing import Definitions, value_refusal
+from .running_beside import Part
+from .running_lens import RunningLens
+
+VERB = "look into"
+AT_REST = (State.PAUSED, State.FAILED)
+REACH = (VerdictKind.LIVE, VerdictKind.CAUTION)  # what is unknown is tried
+REMEMBERED = 32  # lenses, each with its picture
+NOTHING: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A step of the present sampling call, and what is replayed to get there."""
+
+    call: Call
+    origin: Origin
+    step: int
+    sigma: float
+    parts: dict[Call, Part]
+
+
+class Lenses:
+    """The verbs. picture: gives out previews"""
+
+    def __init__(
+        self,
+        control: Control,
+        definitions: Definitions,
+        beside: Beside,
+        picture: Callable[[Job, Wanted], Awaitable[Shown]],
+    ) -> None:
+        self._control, self._definitions, self._beside = control, definitions, beside
+        self._picture = picture
+        self._done: OrderedDict[str, tuple[Lens, bytes | None]] = OrderedDict()  # by job
+
+    async def begin(self, any_id: str, change: Change, step: int | None) -> Lens:
+        """Queue one. step: of the node that sampled last; None is the newest. The job stays paused."""
+        job = await self._control.registry.load(any_id)
+        self._beside.require_rest(VERB, job, AT_REST)
+        self._control.registry.keep_loaded(job)
+        place = await asyncio.to_thread(self._place, job, step)
+        sampler = place.origin.node.display_id
+        prompt = self._changed(job, change, sampler)
+        kept = job.request.kept.without(prompt, [change.node_id])
+        again = self._control.instruments.again(prompt, prompt)
+        run = await self._beside.prepare(job, again, kept, (sampler,))
+        graph = run_again(run.request.prompt, run.prompt_id, sampler)
+        run = replace(run, request=replace(run.request, prompt=graph))
+        self._beside.require_rest(VERB, job, AT_REST)  # it may have gone on meanwhile
+        at = utc(time.time())
+        lens = Lens(job.job_id, run.prompt_id, at, change, sampler, place.step, place.sigma)
+        running = RunningLens(lens, place.parts, place.call)
+        self._beside.put(run, running, job, partial(self._end, running, job, place))
+        return lens
+
+    async def read(self, any_id: str) -> Lens:
+        """The newest of the job. Raises NoLens."""
+        job = await self._control.registry.load(any_id)
+        found = self._beside.of(job)
+        return found.lens if isinstance(found, RunningLens) else self._newest(job)[0]
+
+    async def picture(self, any_id: str) -> bytes:
+        """Of the newest of the job, WebP. Raises NoLens."""
+        job = await self._control.registry.load(any_id)
+        lens, picture = self._newest(job)
+        if picture is None or isinstance(self._beside.of(job), RunningLens):
+            raise NoLens(job.job_id)
+        return picture
+
+    async def cancel(self, any_id: str) -> Lens:
+        """End the one that is not over. Raises NoLens; does nothing to one that is."""
+        job = await self._control.registry.load(any_id)
+        found = self._beside.of(job)
+        if isinstance(found, RunningLens):
+            self._beside.cancel(found)
+        return await self.read(any_id)
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _newest(self, job: Job) -> tuple[Lens, bytes | None]:
+        if job.job_id not in self._done:
+            raise NoLens(job.job_id)
+        return self._done[job.job_id]
+
+    def _changed(self, job: Job, change: Change, sampler: str) -> Prompt:
+        """The job's graph with that change. Raises EditRefused where the model would be asked the same."""
+        prompt, path = job.request.prompt, (change.node_id, change.input)
+        before = inputs(prompt, change.node_id).get(change.input)
+        value, told = change.value, None
+        if change.word is not None:
+            value = without(before, change.word) if isinstance(before, str) else before
+            told = f"there is no “{change.word}” in it" if value is None else None
+        told = value_refusal(self._definitions, prompt, *path, value) if told is None else told
+        if told is None and change.word is not None and not isinstance(before, str):
+            told = "it is no text"
+        if told is None and value == before:
+            told = "it has that value already, so the model would answer the same"
+        if told is None:
+            found = verdict(prompt, *path, (Sampled(sampler, Sampling.GOING),), self._type_of)
+            told = None if found.kind in REACH else _beyond(found.kind)
+        if told is not None:
+            rejected = {"node_id": change.node_id, "input": change.input, "reason": told}
+            raise EditRefused(job.job_id, [rejected])
+        return with_edits(prompt, {path: Edit(before, value)})
+
+    def _type_of(self, class_type: str, name: str) -> str | None:
+        definition = self._definitions.inputs(class_type).get(name)
+        return None if definition is None else definition.type
+
+    def _place(self, job: Job, step: int | None) -> _Place:
+        """Reads the disk. Raises IllegalTransition and NoStep."""
+        view, calls = job.view(), self._beside.replayable(VERB, job)
+        call = directory_name(view.node_id or ""), view.call
+        recording, origin = calls.get(call, (None, None))
+        steps = [] if recording is None else recording.steps()
+        if recording is None or origin is None or not steps:
+            because = "no step is done yet of the node that samples."
+            raise IllegalTransition(VERB, job.job_id, job.state, because)
+        number = steps[-1] if step is None else step
+        try:
+            mark = recording.mark_of(number)
+        except (KeyError, Damaged):
+            raise NoStep(job.job_id, number, origin.node.display_id) from None
+        edited = edited_at(view, origin.node.node_id)
+        if mark.evaluations <= evaluations_before(recording, edited):
+            because = f"step {number} was computed before the edit after step {edited}. Choose a later step."
+            raise IllegalTransition(VERB, job.job_id, job.state, because)
+        parts = {other: _replayed(found) for other, (found, _) in calls.items()}
+        asked = mark.evaluations - 1
+        parts[call] = Part(recording, 0, mark.evaluations, frozenset({asked}))
+        return _Place(call, origin, number, mark.sigma, parts)
+
+    async def _end(
+        self, running: RunningLens, job: Job, place: _Place, progress: Progress, error: str | None
+    ) -> None:
+        picture = None
+        if progress is Progress.DONE and running.heat is not None:
+            below = await self._below(job, place)
+            picture = await asyncio.to_thread(overlaid, running.heat, below)
+        running.ends(progress, error)
+        self._done[job.job_id] = running.lens, picture
+        self._done.move_to_end(job.job_id)
+        while len(self._done) > REMEMBERED:
+            self._done.popitem(last=False)
+
+    async def _below(self, job: Job, place: _Place) -> bytes | None:
+        """The step's preview; None where there is none."""
+        try:
+            wanted = Wanted(place.origin.node.node_id, place.step, still=True)
+            return (await self._picture(job, wanted)).content
+        except NoPreview:
+            return None
+
+
+def _replayed(recording: Recording) -> Part:
+    """To its end, without asking anything."""
+    return Part(recording, 0, len(recording), NOTHING)
+
+
+def _beyond(kind: VerdictKind) -> str:
+    """Why what an edit changes is not the model's answer to what is on record."""
+    return {
+        VerdictKind.SCHEDULE: "it changes the schedule, not what the model answers at this step",
+        VerdictKind.CONSUMED: "it was used up when sampling began, so it changes no answer at this step",
+    }.get(kind, "the model and its conditioning do not depend on it")
