@@ -138,7 +138,8 @@ class _Midrun:
         known = self._find_job, self.recordings, self.queue, self.previews
         holding = Holding(self.full, self.recordings, self.gate.makes_way)
         choices = ChoicePictures(self.previews, ChoiceFiles(self.files), self.recordings)
-        told = self.settings.read, self.registry.keep, self.journal, self.around.of_run, self.checks.beside.find
+        beside = self.journal, self.around.of_run, self.checks.beside.find
+        told = self.settings.read, self.registry.keep, *beside
         runtime.current = runtime.Runtime(*known, holding, choices, Draws(), *told)
         self.registry.listen(on_change)
 

@@ -116,13 +116,12 @@ class NoCheck(MidrunError):
 
 
 class NoLens(MidrunError):
-    """A job that nobody looked into, or no longer in memory."""
+    """A job that nobody looked into, or without a result that is still in memory."""
 
     code = "no_lens"
 
     def __init__(self, job_id: str) -> None:
-        told = "has no heat map: nobody looked into it since ComfyUI started, it was cancelled, or is not over."
-        super().__init__(f"Job {short(job_id)} {told} POST lens does that.")
+        super().__init__(f"Job {short(job_id)} has no heat map that is done. POST lens makes one.")
 
 
 class Unavailable(MidrunError):

@@ -17,9 +17,14 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ...state.job.view import JobError, Moment
 from ...state.job.warnings import RECORDING_DAMAGED
+from ...state.node import Node
 from ...state.recording.items import Inputs, Segment
 from ...state.recording.recording import Recording
+from ...state.services.running_beside import RunningBeside
+from ...state.services.running_check import RunningCheck
+from ...state.services.running_lens import RunningLens
 from ...state.workflow.influence import reschedules
+from .beside_call import BesideCall
 from .call import SamplingCall
 from .call_services import CallServices
 from .check_call import CheckCall
@@ -28,9 +33,10 @@ from .fingerprint import sampler_digest
 from .guider import KEY, put_first
 from .hold import end_prompt
 from .inputs import CallArguments, conditions_of, inputs_now, recorded_inputs, seed_of, with_seed
+from .lens_call import LensCall
 from .retrying import drop_unless_same
 from .run_watch import follow
-from .runtime import Here, Options, check_here, here
+from .runtime import Here, Options, beside_here, here
 from .segments import segment_for, starting_at
 from .tape import InputsChanged, Tape, capture_rng, restore_rng
 
@@ -75,8 +81,8 @@ class _OuterSample:
         **kwargs: Any,
     ) -> torch.Tensor:
         given = CallArguments(noise, latent_image, sigmas, denoise_mask, seed_of(args, kwargs))
-        if (check := check_here()) is not None:
-            return CheckCall(*check, executor, given, sampler).run(args, kwargs)
+        if (beside := beside_here()) is not None:
+            return _beside(*beside, executor, given, sampler).run(args, kwargs)
         watch = _watched(self.options)
         if watch is None:
             return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
@@ -102,6 +108,17 @@ class _OuterSample:
             if segment is not None and len(segment.sigmas) == 1:
                 call.end_at(segment)
             return output
+
+
+def _beside(
+    running: RunningBeside, node: Node, executor: Any, given: CallArguments, sampler: Any
+) -> BesideCall[Any]:
+    """What a prompt beside a job makes of its sampling call."""
+    if isinstance(running, RunningCheck):
+        return CheckCall(running, node, executor, given, sampler)
+    if isinstance(running, RunningLens):
+        return LensCall(running, node, executor, given, sampler)
+    raise TypeError(f"no prompt beside a job is {type(running).__qualname__}")
 
 
 def _watched(options: Options) -> Watch | None:

@@ -13,7 +13,7 @@ from ...state.job.job import Job
 from ...state.node import Node
 from ...state.pictures.previews import PreviewOptions, settled
 from ...state.recording.recording import Recordings
-from ...state.services.running_check import RunningCheck
+from ...state.services.running_beside import RunningBeside
 from ...state.states import QueuePolicy
 from ...state.worker import Work
 from ...state.workflow.graph import Prompt
@@ -59,7 +59,7 @@ class Runtime:
     keep: Keep
     later: Callable[[Work], object]  # on a thread beside the sampling thread, in order
     around: Callable[[str, Prompt], dict[str, str]]  # what a run's graph is computed with; may read files
-    find_check: Callable[[str], RunningCheck | None]  # by prompt_id
+    find_beside: Callable[[str], RunningBeside | None]  # by prompt_id
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ class Here:
 current: Runtime | None = None  # set once, when ComfyUI loads the pack; None leaves every model unwatched
 
 
-def check_here() -> tuple[RunningCheck, Node] | None:
-    """The check of a job that runs now, and the node that does."""
+def beside_here() -> tuple[RunningBeside, Node] | None:
+    """What runs now beside a job, and the node that does."""
     executing = current.queue.executing() if current is not None else None
     if current is None or executing is None:
         return None
-    check = current.find_check(executing[0])
-    return None if check is None else (check, executing[1])
+    beside = current.find_beside(executing[0])
+    return None if beside is None else (beside, executing[1])
 
 
 def here() -> Here | None:

@@ -23,7 +23,9 @@ def overlaid(heat: Heat, picture: bytes | None) -> bytes:
     warmth = Image.frombytes("L", (heat.width, heat.height), heat.values)
     warmth = warmth.resize(below.size, Image.Resampling.BICUBIC)
     below = Image.blend(below, below.convert("L").convert("RGB"), FADED)
-    shown = Image.composite(_coloured(warmth), below, warmth.point(lambda value: round(value * OPAQUE)))
+    shown = Image.composite(
+        _coloured(warmth), below, warmth.point([round(value * OPAQUE) for value in range(256)])
+    )
     whole = Image.new("RGB", (shown.width, shown.height + LEGEND), GREY)
     whole.paste(shown)
     _legend(whole, shown.height, heat)

@@ -1,4 +1,4 @@
-"""A graph of which ComfyUI has nothing or not all in its cache, though it computes the same. Pure functions."""
+"""A graph of which ComfyUI does not have all in its cache, though it computes the same. Pure functions."""
 
 from __future__ import annotations
 
