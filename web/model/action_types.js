@@ -1,6 +1,6 @@
 // Every action that changes the model, as types: tsc checks the fields of what is dispatched and of what is reduced.
 /** @import { StoreOf } from "../ui/store.js" */
-/** @import { AbortDialog, Board, BreakpointForm, Breakpoint, CanvasChange, Choosing, Comparison, Curve, Draft, DraftForm, Job, LedgerDialog, Measured, Model } from "./types.js" */
+/** @import { AbortDialog, Board, BreakpointForm, Breakpoint, CanvasChange, Choosing, Comparison, Curve, Draft, DraftForm, Job, LedgerDialog, LensView, Measured, Model } from "./types.js" */
 /** @import { MoreDialog, ParamNode, Preview, Rejected, Several, Tray, Usage, Viewer } from "./types.js" */
 
 /**
@@ -87,7 +87,15 @@
  */
 
 /**
- * @typedef {Told | Asked | Edited | Opened | Travelled} Action
+ * What a word does: of an input, what was found, or that it is closed.
+ * @typedef {{ type: "lensOf", job_id: string, node_id: string, input: string }
+ *   | ({ type: "lens" } & Partial<LensView>)
+ *   | { type: "lensClosed" }
+ * } Looked
+ */
+
+/**
+ * @typedef {Told | Asked | Edited | Opened | Travelled | Looked} Action
  * @typedef {{ [T in Action["type"]]: (model: Model, action: Extract<Action, { type: T }>) => Model }} Reducers
  * @typedef {StoreOf<Model, Action>} Store
  */

@@ -3,6 +3,7 @@ import { onEditor } from "./reducer_editor.js";
 import { keep, same, without } from "../ui/records.js";
 import { initialBoard, onBoard } from "./reducer_board.js";
 import { initialChoosing, onChoosing } from "./reducer_choice.js";
+import { initialLens, onLens } from "./reducer_lens.js";
 import { initialSeveral, onSeveral } from "./reducer_several.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 /** @import { Action, Reducers } from "./action_types.js" */
@@ -55,6 +56,7 @@ export const initial = Object.freeze({
   ledger: null,
   ...initialBoard,
   ...initialChoosing,
+  ...initialLens,
   ...initialSeveral,
   ...initialTravel,
 });
@@ -161,6 +163,7 @@ const on = {
   ...onEditor,
   ...onBoard,
   ...onChoosing,
+  ...onLens,
   ...onSeveral,
   ...onTravel,
 };
@@ -226,6 +229,7 @@ function withoutJob(model, id) {
   if (model.viewer?.job_id === id) next.viewer = null;
   if (model.abort?.job_id === id) next.abort = null;
   if (model.choosing?.job_id === id) next.choosing = null;
+  if (model.lens?.job_id === id) next.lens = null;
   if (model.removing === id) next.removing = null;
   if (model.confirm === id) next.confirm = null;
   if (model.fork?.job_id === id) next.fork = null;

@@ -42,6 +42,10 @@
  *   changed: { code: string, name: string, message: string, arithmetic: boolean }[],
  * }} Check
  * @typedef {{
+ *   state: "queued" | "running" | "done" | "cancelled" | "failed", step: number, maximum: number | null,
+ *   mean: number | null, picture: string | null, error: string | null,
+ * }} Lens
+ * @typedef {{
  *   at: string, wants_check: boolean, checked: Checked | null,
  *   differences: { code: string, name: string, message: string, arithmetic: boolean }[],
  * }} Imported  of a job that came in a bundle
@@ -144,7 +148,12 @@
  *   fork: ForkDialog | null, breakpointForm: BreakpointForm, telemetry: Record<string, Measured[]>, chart: string,
  *   comparison: Comparison | null, curve: Curve | null, more: MoreDialog | null, watching: boolean,
  * }} TravelModel
- * @typedef {TravelModel & {
+ * @typedef {{
+ *   job_id: string, node_id: string, input: string, word: string | null, found: Lens | null,
+ *   message: string | null,
+ * }} LensView  what a word of that input does; message: why it was refused
+ * @typedef {{ lens: LensView | null }} LensModel
+ * @typedef {TravelModel & LensModel & {
  *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
  *   received: Record<string, number>, stepsByNode: Record<string, Record<string, number>>,
  *   next: string | null | undefined, loading: boolean, offline: boolean, now: number, usage: Usage | null,

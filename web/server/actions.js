@@ -2,6 +2,7 @@
 import { createBoardActions } from "./actions_board.js";
 import { createChoiceActions } from "./actions_choice.js";
 import { createEditActions } from "./actions_edit.js";
+import { createLensActions } from "./actions_lens.js";
 import { createListActions } from "./actions_list.js";
 import { createSeveralActions } from "./actions_several.js";
 import { createTravelActions } from "./actions_travel.js";
@@ -29,6 +30,7 @@ export function createActions(client, store, ports) {
     ...createChoiceActions(client, store, ports, requests, several.queue),
     ...editing,
     ...createBoardActions(client, store, ports, requests),
+    ...createLensActions(client, store, requests),
     ...createTravelActions(client, store, ports, requests, editing.params),
 
     // -- a job -------------------------------------------------------------------------------------------

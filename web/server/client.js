@@ -1,6 +1,6 @@
 // Midrun's REST API and events, over the frontend's own `api`. No state, no DOM.
 /** @import { Action } from "../model/action_types.js" */
-/** @import { Job, Ledger } from "../model/types.js" */
+/** @import { Job, Ledger, Lens } from "../model/types.js" */
 
 /**
  * @typedef {{
@@ -115,6 +115,12 @@ export function createClient(api) {
     /** Whether the model still answers what is on record. */
     check: (/** @type {string} */ id) => call("POST", of(id, "/check"), {}),
     cancelCheck: (/** @type {string} */ id) => call("DELETE", of(id, "/check")),
+    /** What a word of the prompt does. */
+    /** @param {string} id @param {{ node_id: string, input: string, without: string, step?: number }} wanted @returns {Promise<Lens>} */
+    lookInto: (id, wanted) => call("POST", of(id, "/lens"), wanted),
+    /** @param {string} id @returns {Promise<Lens>} */
+    lens: (id) => call("GET", of(id, "/lens")),
+    cancelLens: (/** @type {string} */ id) => call("DELETE", of(id, "/lens")),
     remove: (/** @type {string} */ id) => call("DELETE", of(id)),
     failures: (limit = 100) => call("GET", `/midrun/failures?limit=${limit}`),
     usage: () => call("GET", "/midrun/usage"),

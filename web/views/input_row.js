@@ -6,6 +6,7 @@ import { hasEnded } from "../model/select.js";
 import { rewindFor } from "../model/select_travel.js";
 import { field } from "./field.js";
 import { icon } from "./icons.js";
+import { lensView } from "./lens.js";
 /** @import { Draft, Edit, Input, Job, Model, ParamNode } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Tools } from "./tools.js" */
@@ -40,6 +41,7 @@ export function inputRow(tools, model, job, nodeId, name, input) {
     status &&
       h("del", { key: "before", class: "midrun-before", title: String(before) }, format.short(before, 80)),
     note(t, job, input, `${fieldId}-note`, way, refused[key]),
+    lensView(tools, model, job, nodeId, name, input, edit),
     way &&
       draft?.value !== undefined &&
       rewindFor(job, input) &&
