@@ -45,6 +45,8 @@ def _change(body: dict[str, Any]) -> Change:
     if ("without" in body) == ("value" in body):
         raise BadRequest("Either without or value must be given: the word to leave out, or another value.")
     if "value" in body:
+        if body["value"] is None:
+            raise BadRequest("value must not be null.")
         return Change(node_id, name, value=body["value"])
     if not isinstance(word, str) or not word.strip() or len(word) > LONGEST:
         raise BadRequest(f"without must be a word or a phrase of at most {LONGEST} characters.")

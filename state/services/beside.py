@@ -58,7 +58,7 @@ class Beside:
         return None if found is None else found.running
 
     def of(self, job: Job) -> RunningBeside | None:
-        return next((one.running for one in self._open.values() if one.job is job), None)
+        return next((one.running for one in self._open.values() if one.job.job_id == job.job_id), None)
 
     def is_there(self, job: Job) -> bool:
         """Whether it was not deleted meanwhile."""

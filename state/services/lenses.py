@@ -12,9 +12,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from ..checks import Progress
-from ..errors import EditRefused, IllegalTransition, NoLens, NoPreview, NoStep
+from ..errors import EditRefused, IllegalTransition, NoLens, NoPreview, NoStep, short
 from ..job.job import Job
 from ..job.machine import utc
 from ..lens import Change, Lens
@@ -40,6 +41,11 @@ VERB = "look into"
 AT_REST = (State.PAUSED, State.FAILED)
 REACH = (VerdictKind.LIVE, VerdictKind.CAUTION)  # what is unknown is tried
 REMEMBERED = 32  # lenses, each with its picture
+UNUSED = "the model and its conditioning do not depend on it"
+BEYOND = {
+    VerdictKind.SCHEDULE: "it changes the schedule, not what the model answers at this step",
+    VerdictKind.CONSUMED: "it was used up when sampling began, so it changes no answer at this step",
+}
 NOTHING: frozenset[int] = frozenset()
 
 
@@ -72,7 +78,6 @@ class Lenses:
         """Queue one. step: of the node that sampled last; None is the newest. The job stays paused."""
         job = await self._control.registry.load(any_id)
         self._beside.require_rest(VERB, job, AT_REST)
-        self._control.registry.keep_loaded(job)
         place = await asyncio.to_thread(self._place, job, step)
         sampler = place.origin.node.display_id
         prompt = self._changed(job, change, sampler)
@@ -119,24 +124,30 @@ class Lenses:
 
     def _changed(self, job: Job, change: Change, sampler: str) -> Prompt:
         """The job's graph with that change. Raises EditRefused where the model would be asked the same."""
-        prompt, path = job.request.prompt, (change.node_id, change.input)
+        prompt = job.request.prompt
         before = inputs(prompt, change.node_id).get(change.input)
-        value, told = change.value, None
-        if change.word is not None:
-            value = without(before, change.word) if isinstance(before, str) else before
-            told = f"there is no “{change.word}” in it" if value is None else None
-        told = value_refusal(self._definitions, prompt, *path, value) if told is None else told
-        if told is None and change.word is not None and not isinstance(before, str):
-            told = "it is no text"
-        if told is None and value == before:
-            told = "it has that value already, so the model would answer the same"
-        if told is None:
-            found = verdict(prompt, *path, (Sampled(sampler, Sampling.GOING),), self._type_of)
-            told = None if found.kind in REACH else _beyond(found.kind)
-        if told is not None:
-            rejected = {"node_id": change.node_id, "input": change.input, "reason": told}
+        value = change.value
+        if change.word is not None and isinstance(before, str):
+            value = without(before, change.word)
+        reason = self._refusal(prompt, change, before, value, sampler)
+        if reason is not None:
+            rejected = {"node_id": change.node_id, "input": change.input, "reason": reason}
             raise EditRefused(job.job_id, [rejected])
-        return with_edits(prompt, {path: Edit(before, value)})
+        return with_edits(prompt, {(change.node_id, change.input): Edit(before, value)})
+
+    def _refusal(self, prompt: Prompt, change: Change, before: Any, value: Any, sampler: str) -> str | None:
+        path = change.node_id, change.input
+        told = value_refusal(self._definitions, prompt, *path, before if value is None else value)
+        if told is not None:
+            return told
+        if change.word is not None and not isinstance(before, str):
+            return "it is no text"
+        if value is None:
+            return f"there is no “{short(change.word or '')}” in it"
+        if value == before:
+            return "it has that value already, so the model would answer the same"
+        kind = verdict(prompt, *path, (Sampled(sampler, Sampling.GOING),), self._type_of).kind
+        return None if kind in REACH else BEYOND.get(kind, UNUSED)
 
     def _type_of(self, class_type: str, name: str) -> str | None:
         definition = self._definitions.inputs(class_type).get(name)
@@ -190,11 +201,3 @@ class Lenses:
 def _replayed(recording: Recording) -> Part:
     """To its end, without asking anything."""
     return Part(recording, 0, len(recording), NOTHING)
-
-
-def _beyond(kind: VerdictKind) -> str:
-    """Why what an edit changes is not the model's answer to what is on record."""
-    return {
-        VerdictKind.SCHEDULE: "it changes the schedule, not what the model answers at this step",
-        VerdictKind.CONSUMED: "it was used up when sampling began, so it changes no answer at this step",
-    }.get(kind, "the model and its conditioning do not depend on it")

@@ -132,7 +132,14 @@ def test_what_changes_no_answer_at_that_step_is_refused(comfy: Comfy) -> None:
     assert "it is no text" in because("sampler", "cfg", without="4")
     assert "no such node" in because("nowhere", "text", value="x")
     assert refusal(comfy, job_id, **OF_THE_SEED, step=4)[0] == 404
-    for asked in ({}, {"without": ""}, {"without": 3}, {"without": "x", "value": 1}, {"value": 1, "more": 1}):
+    for asked in (
+        {},
+        {"without": ""},
+        {"without": 3},
+        {"without": "x", "value": 1},
+        {"value": None},
+        {"value": 1, "more": 1},
+    ):
         assert refusal(comfy, job_id, node_id="positive", input="seed", **asked)[0] == 400
     assert refusal(comfy, job_id, node_id=3, input="seed", value=1)[0] == 400
     assert refusal(comfy, job_id, **OF_THE_SEED, step=0)[0] == 400
