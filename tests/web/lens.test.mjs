@@ -7,7 +7,9 @@ import { createStore } from "../../web/ui/store.js";
 import { job } from "./jobs.mjs";
 
 const opened = { type: "lensOf", job_id: "a", node_id: "6", input: "text" };
-const found = (state, more) => ({ state, step: 3, maximum: null, mean: null, picture: null, error: null, ...more });
+const nothing = { maximum: null, mean: null, picture: null, error: null };
+const found = (state, more) => ({ state, step: 3, ...nothing, ...more });
+const done = found("done", { maximum: 1, mean: 0.5 });
 
 test("the words of a prompt are told once each, without weights and tags", () => {
   const text = "A (red:1.2) circle, a big-eyed cat's RED  <lora:ink:0.8> embedding:bad [été] 35mm";
@@ -31,8 +33,10 @@ test("what was chosen first is cancelled when another word is chosen", async () 
   const client = {
     lookInto: async (_, { without }) => (calls.push(without), (cancelled = false), found("queued")),
     cancelLens: async () => (calls.push("cancel"), (cancelled = true), found("cancelled")),
-    lens: async () =>
-      cancelled ? found("cancelled") : calls.at(-1) === "blue" ? found("done", { maximum: 1, mean: 0.5 }) : found("running"),
+    lens: async () => {
+      if (cancelled) return found("cancelled");
+      return calls.at(-1) === "blue" ? done : found("running");
+    },
   };
   const actions = createLensActions(client, store, { messageOf: (error) => error.message });
   await actions.toggleLens("a", "6", "text");

@@ -14,10 +14,12 @@ export function createLensActions(client, store, { messageOf }) {
   const isOpen = (/** @type {Lens | null | undefined} */ found) => OPEN.includes(found?.state ?? "");
   let asked = 0; // so that what was asked for before says nothing any more
 
+  const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+
   /** @param {string} id @param {number} mine */
   async function follow(id, mine) {
     while (mine === asked && isOpen(store.get().lens?.found)) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await pause();
       const found = await client.lens(id);
       if (mine === asked) dispatch({ type: "lens", found });
     }
@@ -30,7 +32,7 @@ export function createLensActions(client, store, { messageOf }) {
     if (lens === null || !isOpen(lens.found)) return;
     try {
       await client.cancelLens(lens.job_id);
-      while (isOpen(await client.lens(lens.job_id))) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      while (isOpen(await client.lens(lens.job_id))) await pause();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
     }

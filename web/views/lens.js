@@ -70,8 +70,13 @@ function result({ t, url }, lens) {
   const picture = found?.state === "done" ? found.picture : null;
   const told = message ?? sentence(t, lens);
   return [
-    h("p", { key: "told", class: "midrun-told", "aria-live": "polite", "data-lens": found?.state ?? "" }, told),
-    picture && h("img", { key: "heat", class: "midrun-heat", src: url(picture), alt: told, draggable: "false" }),
+    h(
+      "p",
+      { key: "told", class: "midrun-told", "aria-live": "polite", "data-lens": found?.state ?? "" },
+      told,
+    ),
+    picture &&
+      h("img", { key: "heat", class: "midrun-heat", src: url(picture), alt: told, draggable: "false" }),
   ];
 }
 
@@ -83,5 +88,6 @@ function sentence(t, { word, found }) {
   if (found.state === "failed" || found.maximum === null || found.mean === null)
     return t("lens.failed", { because: found.error ?? "" });
   const figures = { maximum: format.digits(found.maximum), mean: format.digits(found.mean) };
-  return t(found.maximum === 0 ? "lens.nothing" : "lens.done", { word: word ?? "", step: found.step, ...figures });
+  const values = { word: word ?? "", step: found.step, ...figures };
+  return t(found.maximum === 0 ? "lens.nothing" : "lens.done", values);
 }
