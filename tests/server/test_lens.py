@@ -178,3 +178,12 @@ def test_a_lens_is_cancelled_and_errors_are_told(comfy: Comfy) -> None:
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
+
+
+def test_what_comfyui_has_in_its_cache_is_asked_all_the_same(comfy: Comfy) -> None:
+    job_id = start(comfy, "lens-cached", "4")
+    pause_at(comfy, job_id, "lens-cached", 4)
+    done = start(comfy, "lens-cached", "4", cfg=1.0)  # the very graph that the lens asks
+    comfy.wait_for(done, "completed")
+    lens = looked(comfy, job_id, node_id="sampler", input="cfg", value=1.0)
+    assert lens["state"] == "done" and lens["maximum"] > 0, lens
