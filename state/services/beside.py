@@ -66,7 +66,7 @@ class Beside:
 
     @asynccontextmanager
     async def beginning(self, verb: str, any_id: str, states: Collection[State]) -> AsyncIterator[Job]:
-        """The job, while a prompt beside it is made. Raises IllegalTransition unless it is in one of those."""
+        """The job, while a prompt beside it is made. Raises IllegalTransition in other states."""
         job = self._registry.keep_loaded(await self._registry.load(any_id))
         try:
             self.require_rest(verb, job, states)

@@ -31,8 +31,9 @@ from ..workflow.graph import Prompt, inputs
 from ..workflow.verdicts import Progress as Sampling
 from ..workflow.verdicts import Sampled, VerdictKind, verdict
 from ..workflow.words import without
-from .beside import Beside, edited_at, evaluations_before
+from .beside import Beside, stand_of
 from .control import Control
+from .edited import asked_from
 from .editing import Definitions, value_refusal
 from .running_beside import Part
 from .running_lens import RunningLens
@@ -76,8 +77,11 @@ class Lenses:
 
     async def begin(self, any_id: str, change: Change, step: int | None) -> Lens:
         """Queue one. step: of the node that sampled last; None is the newest. The job stays paused."""
-        job = await self._control.registry.load(any_id)
-        self._beside.require_rest(VERB, job, AT_REST)
+        async with self._beside.beginning(VERB, any_id, AT_REST) as job:
+            return await self._begin(job, change, step)
+
+    async def _begin(self, job: Job, change: Change, step: int | None) -> Lens:
+        stand = stand_of(job.view())
         place = await asyncio.to_thread(self._place, job, step)
         sampler = place.origin.node.display_id
         prompt = self._changed(job, change, sampler)
@@ -86,11 +90,11 @@ class Lenses:
         run = await self._beside.prepare(job, again, kept, (sampler,))
         graph = run_again(run.request.prompt, run.prompt_id, sampler)
         run = replace(run, request=replace(run.request, prompt=graph))
-        self._beside.require_rest(VERB, job, AT_REST)  # it may have gone on meanwhile
+        self._beside.require_rest(VERB, job, AT_REST, again=True)  # it may have gone on meanwhile
         at = utc(time.time())
         lens = Lens(job.job_id, run.prompt_id, at, change, sampler, place.step, place.sigma)
         running = RunningLens(lens, place.parts, place.call)
-        self._beside.put(run, running, job, partial(self._end, running, job, place))
+        self._beside.put(run, running, job, partial(self._end, running, job, place), stand)
         return lens
 
     async def read(self, any_id: str) -> Lens:
@@ -167,9 +171,9 @@ class Lenses:
             mark = recording.mark_of(number)
         except (KeyError, Damaged):
             raise NoStep(job.job_id, number, origin.node.display_id) from None
-        edited = edited_at(view, origin.node.node_id)
-        if mark.evaluations <= evaluations_before(recording, edited):
-            because = f"step {number} was computed before the edit after step {edited}. Choose a later step."
+        recordings = self._control.registry.recordings.calls(job.job_id)
+        if mark.evaluations <= asked_from(view.edits, recordings)[call]:
+            because = f"step {number} was computed before the newest edit. Choose a later step."
             raise IllegalTransition(VERB, job.job_id, job.state, because)
         parts = {other: _replayed(found) for other, (found, _) in calls.items()}
         asked = mark.evaluations - 1
