@@ -387,7 +387,7 @@ def test_every_sampler_is_watched_when_it_is_switched_on(
             panel = shown.open_panel()
             watch = shown.verb("watch", panel)
             expect(watch).not_to_be_checked()
-            watch.check()
+            watch.click()
             newest.until(lambda: newest.get("/settings").get("Midrun.WatchEverything") is True, "the setting")
             expect(watch).to_be_checked()
             shown.picture(f"watching-{renderer}")
@@ -395,7 +395,7 @@ def test_every_sampler_is_watched_when_it_is_switched_on(
             job_id = shown.queue()
             job = newest.wait_for(job_id, "completed")
             assert job["node_id"] == ids["sampler"]
-            watch.uncheck()
+            watch.click()
             newest.until(
                 lambda: newest.get("/settings").get("Midrun.WatchEverything") is False, "the setting"
             )

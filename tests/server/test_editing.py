@@ -439,7 +439,8 @@ def test_a_picture_tells_how_it_was_made(comfy: Comfy) -> None:
         metadata = {name: json.loads(value) for name, value in file.metadata().items()}
     assert metadata["prompt"]["sampler"]["inputs"]["cfg"] == 1.5
     assert metadata["workflow"] == {"id": "w"}
-    edits = {"sampler": {"cfg": [{"from": 4.0, "to": 1.5, "from_step": 3, "in_node": "sampler"}]}}
+    told = {"from_step": 3, "in_node": "sampler", "chosen": False}
+    edits = {"sampler": {"cfg": [{"from": 4.0, "to": 1.5} | told]}}
     assert metadata["midrun"] == {"job_id": job_id, "edits": edits}
 
 

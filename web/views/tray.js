@@ -75,8 +75,7 @@ function watchSwitch({ t, actions }, model) {
       class: "midrun-switch",
       "data-verb": "watch",
       checked: model.watching,
-      onChange: (/** @type {any} */ _, /** @type {HTMLInputElement} */ box) =>
-        actions.watchEverything(box.checked),
+      onChange: () => actions.watchEverything(!model.watching), // whatever was drawn since the click
     }),
     t("tray.watch"),
   );
