@@ -110,7 +110,7 @@ function tiles(tools, job, choice, choosing) {
             "edit",
             true,
             () => {
-              painter.element = null; // until the picture is there
+              painter.element = null; // what was painted on another is gone
               if (!ticked) dispatch({ type: "pick", number });
               dispatch({ type: "paint", number });
             },
@@ -124,13 +124,15 @@ function tiles(tools, job, choice, choosing) {
 /** The picture with what is painted on it. @param {Tools} tools @param {Job} job @param {Choosing} choosing @param {number} number */
 function canvas({ t, url, dispatch }, job, choosing, number) {
   /** @type {[number, number] | null} */ let at = null;
-  const paint = (/** @type {PointerEvent} */ event) => {
-    if (painter.element === null) return;
+  const paint = (/** @type {PointerEvent} */ event, /** @type {HTMLCanvasElement} */ element) => {
+    const image = /** @type {HTMLImageElement} */ (element.previousElementSibling);
+    if (image.naturalWidth === 0) return; // it is not there, or not yet
+    if (painter.element !== element) lay(painter, element, image);
     at = stroke(painter, event, at);
     if (!choosing.painted) dispatch({ type: "choosing", painted: true });
   };
-  const moved = (/** @type {PointerEvent} */ event) => {
-    if (event.buttons & 1) paint(event);
+  const moved = (/** @type {PointerEvent} */ event, /** @type {HTMLCanvasElement} */ element) => {
+    if (event.buttons & 1) paint(event, element);
     else at = null;
   };
   return h(
@@ -140,17 +142,15 @@ function canvas({ t, url, dispatch }, job, choosing, number) {
       src: url(choicePicture(job, number)),
       alt: t("choose.tick", { number, count: job.choice?.count ?? number }),
       draggable: "false",
-      onLoad: (/** @type {Event} */ _, /** @type {HTMLImageElement} */ image) =>
-        lay(painter, /** @type {HTMLCanvasElement} */ (image.nextElementSibling), image),
     }),
     h("canvas", {
       class: "midrun-mask",
       "aria-label": t("choose.mask"),
       role: "img",
-      onPointerdown: (/** @type {PointerEvent} */ event, /** @type {HTMLElement} */ element) => {
+      onPointerdown: (/** @type {PointerEvent} */ event, /** @type {HTMLCanvasElement} */ element) => {
         element.setPointerCapture(event.pointerId);
         at = null;
-        paint(event);
+        paint(event, element);
       },
       onPointermove: moved,
     }),
