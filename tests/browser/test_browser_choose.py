@@ -76,7 +76,7 @@ def test_a_mask_is_painted_and_what_is_refused_is_told(newest: Comfy, browser: B
         dialog = dialog_of(shown)
         dialog.locator('[data-number="2"]').locator('[data-verb="paint"]').click()
         canvas = dialog.locator(".midrun-mask")
-        shown.page.wait_for_function("document.querySelector('.midrun-paint img').naturalWidth > 0")
+        shown.page.wait_for_function("document.querySelector('.midrun-paint img')?.naturalWidth > 0")
         box = canvas.bounding_box()
         assert box is not None
         mouse = shown.page.mouse
