@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from midrun import server_routes
+from midrun.routes.errors import STATUS
 from midrun.routes.handlers import Handlers, Needs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +165,14 @@ def test_openapi_and_readme_describe_exactly_the_registered_routes() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     for method, path in registered:
         assert f"| {method} `{path}` |" in page
+
+
+def test_the_documents_name_exactly_the_refusals_that_there_are() -> None:
+    schemas = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["components"]["schemas"]
+    codes = {"bad_request", *STATUS}
+    assert set(schemas["Refusal"]["properties"]["code"]["enum"]) == codes
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert [code for code in codes if f"`{code}`" not in page] == []
 
 
 def test_the_checks_before_a_commit_are_those_of_dev_py() -> None:
