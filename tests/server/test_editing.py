@@ -31,7 +31,7 @@ EDITS: dict[str, tuple[str, str, Any]] = {
 }
 SWITCHED = ("lora", "rescale", "scale", "positive", "control")
 LORA = "tiny.safetensors"
-TO_Q = "lora_unet_input_blocks_1_1_transformer_blocks_0_attn{}_to_q"
+TO_Q = "lora_unet_input_blocks_3_1_transformer_blocks_0_attn{}_to_q"
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def lora(comfy: Comfy) -> str:
     tensors = {}
     for number in (1, 2):
         name = TO_Q.format(number)
-        tensors[f"{name}.lora_up.weight"] = torch.randn((32, 4), generator=generator)
-        tensors[f"{name}.lora_down.weight"] = torch.randn((4, 32), generator=generator)
+        tensors[f"{name}.lora_up.weight"] = torch.randn((64, 4), generator=generator)
+        tensors[f"{name}.lora_down.weight"] = torch.randn((4, 64), generator=generator)
     directory = comfy.base / "models" / "loras"
     directory.mkdir(parents=True, exist_ok=True)
     save_file(tensors, directory / LORA)
