@@ -8,6 +8,7 @@ from .any_type import ANY
 from .engine.before_node import present_take
 from .foreign.watching import attach, watch_loops
 from .options import midrun_inputs, options
+from .search_words import found_by
 
 
 class MidrunAttach(io.ComfyNode):
@@ -24,6 +25,7 @@ class MidrunAttach(io.ComfyNode):
             ],
             outputs=[ANY.Output(display_name="model", tooltip="The same model, watched by Midrun.")],
             hidden=[io.Hidden.unique_id],
+            **found_by("pause", "resume", "step", "debug", "inspect", "preview", "checkpoint", "watch"),
         )
 
     @classmethod

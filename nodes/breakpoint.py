@@ -6,6 +6,7 @@ from comfy_api.v0_0_2 import io
 
 from .any_type import ANY
 from .engine.before_node import before_node, present_take
+from .search_words import found_by
 
 
 class MidrunBreakpoint(io.ComfyNode):
@@ -30,6 +31,7 @@ class MidrunBreakpoint(io.ComfyNode):
             outputs=[ANY.Output(display_name="value", tooltip="The same value.", is_output_list=True)],
             is_input_list=True,  # a list stays one, whatever comes after it
             hidden=[io.Hidden.unique_id],
+            **found_by("breakpoint", "pause", "resume", "debug", "inspect", "stop", "wait"),
         )
 
     @classmethod

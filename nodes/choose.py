@@ -16,6 +16,7 @@ from .comfyui.batches import count, some
 from .comfyui.painted_masks import mask_of, trouble
 from .engine.before_node import at_choice, present_take
 from .previews.choice_pictures import Terms
+from .search_words import found_by
 
 BATCHES = [io.Image, io.Latent, io.Mask]
 
@@ -53,6 +54,7 @@ class MidrunChoose(io.ComfyNode):
             ],
             is_input_list=True,  # a list is one choice
             hidden=[io.Hidden.unique_id],
+            **found_by("choose", "pick", "select", "filter", "pause", "preview", "image chooser"),
         )
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 
 from .comfyui import demo_loading
+from .search_words import found_by
 
 
 class MidrunDemoModel(io.ComfyNode):
@@ -21,6 +22,7 @@ class MidrunDemoModel(io.ComfyNode):
                 io.Clip.Output(tooltip="A small text encoder behind CLIP's tokenizer."),
                 io.Vae.Output(tooltip="A small autoencoder, built like TAESD."),
             ],
+            **found_by("demo", "tiny model", "debug", "checkpoint", "example"),
         )
 
     @classmethod

@@ -9,6 +9,7 @@ from .comfyui.comfy_nodes import comfy_nodes
 from .engine import hooks
 from .engine.before_node import present_take
 from .options import midrun_inputs, options
+from .search_words import found_by
 
 
 def _sampling_inputs() -> list[io.Input]:
@@ -69,6 +70,7 @@ class MidrunKSampler(io.ComfyNode):
                 *midrun_inputs(),
             ],
             outputs=[io.Latent.Output(tooltip="The denoised latent.")],
+            **found_by("pause", "resume", "step", "debug", "inspect", "preview", "checkpoint", "rewind"),
         )
 
     @classmethod

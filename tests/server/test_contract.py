@@ -40,8 +40,8 @@ def test_every_node_has_help_a_locale_and_tooltips(comfy: Comfy) -> None:
         for kind, inputs in info["input"].items():
             for key, spec in inputs.items():
                 assert kind == "hidden" or key == "noise_seed" or spec[1].get("tooltip"), (name, key)
-        help_page = comfy.call("GET", f"/extensions/ComfyUI-Midrun/docs/{name}.md")
-        assert help_page[0] == 200
+        for page in (f"{name}.md", f"{name}/de.md", f"{name}/fr.md"):  # where the frontend looks
+            assert comfy.call("GET", f"/extensions/ComfyUI-Midrun/docs/{page}")[0] == 200
 
 
 def test_the_midrun_ksampler_has_the_inputs_of_ksampler_in_its_order(comfy: Comfy) -> None:
@@ -56,3 +56,33 @@ def test_the_midrun_ksampler_has_the_inputs_of_ksampler_in_its_order(comfy: Comf
         "preview_max_size",
     ]
     assert ours["output"] == stock["output"]
+
+
+def test_nodes_are_found_by_other_words_where_comfyui_has_such_words(comfy: Comfy) -> None:
+    has_words = "search_aliases" in comfy.get("/object_info/KSampler")["KSampler"]
+    looked_for = {
+        "MidrunKSampler": {"pause", "resume", "step", "debug", "inspect", "preview", "checkpoint"},
+        "MidrunBreakpoint": {"breakpoint", "pause", "debug", "inspect"},
+        "MidrunChoose": {"choose", "pick"},
+    }
+    for name, words in looked_for.items():
+        told = comfy.get(f"/object_info/{name}")[name]
+        assert set(told.get("search_aliases") or ()) >= (words if has_words else set())
+
+
+def test_comfyui_offers_the_blueprint(comfy: Comfy) -> None:
+    offered = comfy.get("/global_subgraphs")
+    ours = {
+        key: one["name"]
+        for key, one in offered.items()
+        if one["info"]["node_pack"].endswith("ComfyUI-Midrun")
+    }
+    assert list(ours.values()) == [path.stem for path in (ROOT / "subgraphs").glob("*.json")]
+    blueprint = json.loads(comfy.get(f"/global_subgraphs/{next(iter(ours))}")["data"])
+    (inside,) = blueprint["definitions"]["subgraphs"]
+    (host,) = blueprint["nodes"]
+    assert host["type"] == inside["id"]
+    for node in inside["nodes"]:
+        info = comfy.get(f"/object_info/{node['type']}")[node["type"]]["input"]
+        known = info["required"] | info.get("optional", {})
+        assert {slot["name"] for slot in node["inputs"]} == known.keys(), node["type"]
