@@ -63,6 +63,7 @@ def test_every_language_has_every_command_and_setting() -> None:
 
 PUT_IN_BY_MIDRUN = ("MidrunKept", "MidrunOnce")  # nodes that nobody sees
 HELP = sorted((ROOT / "web" / "docs").glob("*.md"))
+TRANSLATED = sorted((ROOT / "web" / "docs").glob("*/*.md"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *HELP]
 
 
@@ -82,6 +83,26 @@ def test_every_picture_is_on_a_page_and_all_are_small() -> None:
     assert sum(file.stat().st_size for file in files) < 600_000
     for page in (ROOT / "README.md", *HELP):
         assert pictures(page) or page.stem in PUT_IN_BY_MIDRUN, page
+
+
+def test_every_help_page_says_the_same_in_every_language() -> None:
+    """As far as one can tell: the same inputs, values and pictures, under the node's name there."""
+    languages = {page.stem for page in TRANSLATED}
+    assert languages >= {"de", "fr"} and languages <= {path.name for path in LANGUAGES}
+    assert len(TRANSLATED) == len(HELP) * len(languages)
+    for page in TRANSLATED:
+        text = page.read_text(encoding="utf-8")
+        names = json.loads((ROOT / "locales" / page.stem / "nodeDefs.json").read_text(encoding="utf-8"))
+        assert text.startswith(f"# {names[page.parent.name]['display_name']}\n"), page
+        assert _named(page) == _named(page.parents[1] / f"{page.parent.name}.md"), page
+
+
+def _named(page: Path) -> tuple[list[str], list[str], list[str]]:
+    text = page.read_text(encoding="utf-8")
+    code = sorted(set(re.findall(r"`([^`]+)`", text)))
+    lists = [line.partition(":")[0].strip() for line in text.splitlines() if re.match(r" *- ", line)]
+    lists = [re.findall(r"[`*]+(\w+)[`*]+", one)[0] for one in lists]
+    return code, lists, re.findall(r"\]\(([^)]+)\)", text)
 
 
 def test_every_link_between_pages_leads_to_a_file_and_its_heading() -> None:
