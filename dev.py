@@ -1,4 +1,6 @@
-"""The developer's commands: `python dev.py demo | test | bench | train | pictures [arguments]`.
+"""The developer's commands: `python dev.py COMMAND [arguments]`.
+
+demo, test, bench, train, pictures, pack: CONTRIBUTING.md says what each does.
 
 Standard library only. Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick
 the second time. With COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
@@ -11,6 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from tools import archive
 from tools.environment import Environment, Failed
 
 # Tests wait for servers as much as they compute. A file stays with one worker, as its fixtures do; the order
@@ -34,6 +37,9 @@ def test(environment: Environment, arguments: list[str]) -> int:
         return environment.execute("-m", "pytest", *BESIDE_EACH_OTHER, "tests/unit")
     if arguments:
         return environment.execute("-m", "pytest", *arguments)
+    comfy_cli = environment.make_for_registry()
+    if comfy_cli is not None:
+        checks["comfy node validate"] = ("tools/validate.py", str(comfy_cli))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         codes = [pool.submit(environment.execute, *command) for command in checks.values()]
     failed = [name for name, code in zip(checks, codes, strict=True) if code.result()]
@@ -48,6 +54,8 @@ def with_browser(script: str, environment: Environment, arguments: list[str]) ->
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["pack"]:
+        return archive.main(sys.argv[2:])
     commands = {
         "demo": lambda environment, rest: environment.execute("tools/demo.py", *rest),
         "test": test,

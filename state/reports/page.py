@@ -23,6 +23,7 @@ from .content import Content, Shot
 
 HERE = Path(__file__).parent
 TEXT, MOST_EVENTS, MOST_EDITS = 1000, 1000, 300  # characters of a text; lines of a table
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 MEASURES = ("sigma", "change", "norm", "seconds", "memory")
 LINE = 'stroke="currentColor" fill="none" vector-effect="non-scaling-stroke"'
 
@@ -86,7 +87,7 @@ def _figure(picture: bytes | None, label: str, attributes: str) -> str:
 def _label(shot: Shot, view: JobView) -> str:
     measured = shot.measured
     total = f" of {view.total_steps}" if view.total_steps and measured.node_id == view.node_id else ""
-    sigma = "" if measured.sigma is None else f" · σ {measured.sigma:.3g}"
+    sigma = "" if measured.sigma is None else f" · {SIGMA} {measured.sigma:.3g}"
     where = "" if measured.node_id == view.node_id else f" · node {shot.node}"
     return f"Step {measured.step}{total}{sigma}{where}"
 
@@ -98,7 +99,7 @@ def _measurements(content: Content) -> str:
     ]
     if not lines:
         return ""
-    head = _head(("node", "step", "σ", "change", "norm", "seconds", "memory"))
+    head = _head(("node", "step", SIGMA, "change", "norm", "seconds", "memory"))
     return (
         f'<h2>Measurements</h2><div class="wide"><table>{head}<tbody>{"".join(lines)}</tbody></table></div>'
     )
@@ -215,7 +216,7 @@ def _cells(values: Iterable[Any]) -> str:
 def _text(value: Any) -> str:
     """As text that a page shows as it is, shortened."""
     told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    told = "".join(one if one.isprintable() or one in "\n\t" else "�" for one in told)
+    told = "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in told)
     return escape(told if len(told) <= TEXT else f"{told[:TEXT]}…")
 
 

@@ -33,7 +33,7 @@ TELL_OURS = """
 for (const level of ["warn", "error"]) {
     const real = console[level];
     console[level] = function (...told) {
-        const ours = /extensions\\/ComfyUI-Midrun\\//.test(new Error().stack);
+        const ours = /extensions\\/(ComfyUI-Midrun|midrun)\\//.test(new Error().stack);
         return ours ? real.call(this, "[by midrun]", ...told) : real.apply(this, told);
     };
 }
