@@ -1,6 +1,6 @@
 """The developer's commands: `python dev.py COMMAND [arguments]`.
 
-demo, test, bench, train, pictures, pack: CONTRIBUTING.md says what each does.
+demo, test, bench, train, pictures, pack, fuzz, comfy-test: CONTRIBUTING.md says what each does.
 
 Standard library only. Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick
 the second time. With COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
@@ -19,6 +19,8 @@ from tools.environment import Environment, Failed
 # Tests wait for servers as much as they compute. A file stays with one worker, as its fixtures do; the order
 # is that of tests/conftest.py.
 BESIDE_EACH_OTHER = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+SCHEMATHESIS, COMFY_TEST = "schemathesis==4.32.5", "comfy-test==0.4.15"
+SUITE_NEEDS = ("pytest-aiohttp==1.1.0", "pytest-asyncio")  # what ComfyUI's own tests need besides
 
 
 def test(environment: Environment, arguments: list[str]) -> int:
@@ -53,6 +55,16 @@ def with_browser(script: str, environment: Environment, arguments: list[str]) ->
     return environment.execute(script, *arguments)
 
 
+def fuzz(environment: Environment, arguments: list[str]) -> int:
+    return environment.execute("tools/fuzz.py", str(environment.apart(SCHEMATHESIS)), *arguments)
+
+
+def comfy_test(environment: Environment, arguments: list[str]) -> int:
+    """ComfyUI's own suite with Midrun in it, then the public tool of that name."""
+    places = environment.apart(*SUITE_NEEDS, alone=True), environment.apart(COMFY_TEST)
+    return environment.execute("tools/comfy_test.py", *map(str, places), *arguments)
+
+
 def main() -> int:
     if sys.argv[1:2] == ["pack"]:
         return archive.main(sys.argv[2:])
@@ -62,6 +74,8 @@ def main() -> int:
         "train": lambda environment, rest: environment.execute("tools/demo_model/train.py", *rest),
         "bench": partial(with_browser, "tools/bench.py"),
         "pictures": partial(with_browser, "tools/pictures.py"),
+        "fuzz": fuzz,
+        "comfy-test": comfy_test,
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)

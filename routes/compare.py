@@ -27,7 +27,7 @@ class CompareRoutes:
     async def compare(self, request: web.Request) -> web.Response:
         query = request.query
         parsing.only(query, {"with", "step", "take"})
-        take = query.get("take", "false")
+        take = query.get("take", "false" if "with" in query else "true")
         if take not in ("true", "false"):
             raise BadRequest(f"take must be true or false, not {take[:40]!r}.")
         step = parsing.integer("step", query["step"], 0, 2**31) if "step" in query else None

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ..state.errors import BadRequest
 from ..state.services.drafts import MOST, Drafts, Vary
+from ..state.whole import whole_number
 from . import parsing
 from .ports import KeepsHistory
 from .several import answer
@@ -40,7 +41,7 @@ class DraftRoutes:
     async def go_on(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
         parsing.only(body, {"ids", "step"})
-        ids, step = parsing.texts("ids", body.get("ids")), body.get("step")
+        ids, step = parsing.texts("ids", body), body.get("step")
         if ids is None:
             raise BadRequest('Say which drafts go on: {"ids": [...]}.')
         until = None if step is None else parsing.whole("step", step, 1, MOST_STEPS)
@@ -59,6 +60,6 @@ def _vary(given: Any) -> Vary:
 
 def _is_choice(told: Any) -> bool:
     if isinstance(told, dict):
-        count = told.get("random")
-        return set(told) == {"random"} and type(count) is int and 0 < count <= MOST
+        count = whole_number(told.get("random"))
+        return set(told) == {"random"} and count is not None and 0 < count <= MOST
     return isinstance(told, list) and bool(told)

@@ -32,13 +32,13 @@ class JobRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         parsing.only(request.query, {"state", "limit", "before", "grid"})
-        if "grid" in request.query:
-            views = await self._control.registry.related("grid", request.query["grid"])
-            return web.json_response({"jobs": [view.to_json() for view in views], "next": None})
         states = frozenset(parsing.state(name) for name in request.query.get("state", "").split(",") if name)
         limit = parsing.integer("limit", request.query.get("limit", "50"), 1, MAX_LIMIT)
         before = request.query.get("before")
-        cursor = None if before is None else parsing.integer("before", before, 0, 2**63 - 1)
+        cursor = None if before is None else parsing.integer("before", before, 0, 10**18 - 1)
+        if "grid" in request.query:
+            views = await self._control.registry.related("grid", request.query["grid"])
+            return web.json_response({"jobs": [view.to_json() for view in views], "next": None})
         page = await self._control.registry.page(states, limit, cursor)
         following = str(page[-1][0]) if len(page) == limit else None
         return web.json_response({"jobs": [view.to_json() for _, view in page], "next": following})

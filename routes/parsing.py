@@ -16,6 +16,7 @@ from aiohttp import web
 from ..state.errors import BadRequest, TooLarge
 from ..state.pictures.previews import PreviewKind, Quality, Wanted
 from ..state.states import AbortMode, State
+from ..state.whole import whole_number
 
 MAX_BODY = 4 * 1024 * 1024
 MOST_IDS = 10_000
@@ -74,7 +75,7 @@ def integer(name: str, text: str, low: int, high: int) -> int:
 
 def number(name: str, text: str, low: float, high: float) -> float:
     try:
-        value = float(text)
+        value = math.nan if "_" in text else float(text)
     except ValueError:
         value = math.nan
     if not low <= value <= high:
@@ -83,19 +84,20 @@ def number(name: str, text: str, low: float, high: float) -> float:
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    found = whole_number(value)
+    if found is None or not low <= found <= high:
         told = json.dumps(value)[:40]
         raise BadRequest(f"{name} must be a whole number from {low} to {high}, not {told}.")
-    return value
+    return found
 
 
-def texts(name: str, value: Any) -> list[str] | None:
-    """A list of texts; one text is a list of one."""
-    found = [value] if isinstance(value, str) else value
-    if found is None:
+def texts(name: str, body: dict[str, Any]) -> list[str] | None:
+    """A list of texts, if there is one in the body; one text is a list of one."""
+    if name not in body:
         return None
+    found = [body[name]] if isinstance(body[name], str) else body[name]
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise BadRequest(f"{name} must be a list of texts, not {json.dumps(value)[:40]}.")
+        raise BadRequest(f"{name} must be a list of texts, not {json.dumps(body[name])[:40]}.")
     if not 0 < len(found) <= MOST_IDS:
         raise BadRequest(f"{name} must have 1 to {MOST_IDS} entries.")
     return found

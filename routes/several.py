@@ -55,7 +55,7 @@ def _which(body: dict[str, Any]) -> Which | None:
     parsing.only(body, {"ids", "state", "pause_reason"})
     if not body:
         return None
-    ids, states, reasons = (parsing.texts(name, body.get(name)) for name in ("ids", "state", "pause_reason"))
+    ids, states, reasons = (parsing.texts(name, body) for name in ("ids", "state", "pause_reason"))
     if (ids is None) is (states is None):
         raise BadRequest('Name the jobs either by "ids" or by "state".')
     if ids is not None and reasons is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from aiohttp import web
 
@@ -30,5 +31,6 @@ class SharingRoutes:
     async def drain(self, request: web.Request) -> web.Response:
         body = await parsing.body(request)
         parsing.only(body, {"within"})
-        seconds = parsing.number("within", str(body.get("within", 25)), 0.1, LONGEST_S)
+        within = body.get("within", 25)
+        seconds = parsing.number("within", json.dumps(within), 0.1, LONGEST_S)
         return web.json_response((await asyncio.to_thread(self._draining.drain, seconds)).to_json())

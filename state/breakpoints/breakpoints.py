@@ -12,6 +12,7 @@ from typing import Any
 from ..choice import MOST as MOST_CHOSEN
 from ..errors import BadRequest
 from ..node import Node
+from ..whole import whole_number
 from .actions import ASK_S, STRENGTH, Action, action_of, timeout_of
 from .wait_conditions import Limits, heat, window
 
@@ -165,8 +166,9 @@ def _parsed(one: Any) -> Breakpoint:
         raise BadRequest("id and node_id of a breakpoint must be texts or null.")
     if not isinstance(enabled, bool):
         raise BadRequest("enabled of a breakpoint must be true or false.")
-    hits = one.get("hits", 0)
-    hits = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits >= 0 else 0
+    hits = whole_number(one.get("hits", 0))
+    if hits is None or hits < 0:
+        raise BadRequest("hits of a breakpoint must be a whole number from 0.")
     if kind is BreakpointKind.NODE and texts["node_id"] is None:
         raise BadRequest("A breakpoint of kind node needs a node_id.")
     name = texts["id"] or uuid.uuid4().hex[:8]
@@ -190,15 +192,17 @@ def _action(kind: BreakpointKind, one: dict[str, Any]) -> Action:
 
 
 def _choose(given: Any) -> int | None:
-    if given is None or (type(given) is int and 0 <= given <= MOST_CHOSEN):
-        return given
+    number = whole_number(given)
+    if given is None or (number is not None and 0 <= number <= MOST_CHOSEN):
+        return number
     told = f"how many may be chosen, a whole number from 0 to {MOST_CHOSEN}, or null"
     raise BadRequest(f"choose of a breakpoint must be {told}.")
 
 
 def _iteration(given: Any) -> int | None:
-    if given is None or (isinstance(given, int) and not isinstance(given, bool) and given > 0):
-        return given
+    number = whole_number(given)
+    if given is None or (number is not None and number > 0):
+        return number
     raise BadRequest("iteration of a breakpoint must be a whole number from 1, or null for every iteration.")
 
 
@@ -229,6 +233,8 @@ def before_nodes(breakpoints: Breakpoints) -> list[tuple[str, int | None]]:
 
 def _value(kind: BreakpointKind, value: Any) -> float | None:
     if kind not in AT_STEPS:
+        if value is not None:
+            raise BadRequest(f"A breakpoint of kind {kind.value} has no value.")
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise BadRequest(f"A breakpoint of kind {kind.value} needs a value above 0.")
