@@ -1,5 +1,7 @@
 """The developer's commands: `python dev.py demo | test | bench | train | pictures [arguments]`.
 
+`test --gpu` and `bench --gpu` are for a machine with a GPU: docs/gpu.md.
+
 Standard library only. Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick
 the second time. With COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
 """
@@ -80,6 +82,8 @@ class Environment:
                 "making " + self.home.name,
                 lambda: run([sys.executable, "-m", "venv", *flags, str(self.home)]),
             )
+            if own_torch and sys.prefix != sys.base_prefix:
+                self._see_packages_around_torch()
         if not self.imports("torch"):
             step("installing " + TORCH, lambda: self.pip(TORCH))
         if not self.has("torchvision"):
@@ -90,6 +94,23 @@ class Environment:
         if self.given and "torchaudio" in self._listed() and not self.has("torchaudio"):
             step("installing " + TORCHAUDIO, self._install_torchaudio)
         self.stamp.write_text(mark)
+
+    def _see_packages_around_torch(self) -> None:
+        """This Python is of a virtual environment, as ComfyUI's own is, which another does not see."""
+        found = importlib.util.find_spec("torch")
+        around = Path(found.origin).parents[1] if found and found.origin else None
+        place = "open(sysconfig.get_path('purelib') + '/around.pth', 'w')"
+        code = f"import sys, sysconfig; print(sys.argv[1], file={place})"
+        run([str(self.python), "-c", code, str(around)])
+
+    def require_cuda(self) -> None:
+        """Where there is an NVIDIA GPU, PyTorch has to be able to use it."""
+        code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+        if shutil.which("nvidia-smi") and subprocess.run([str(self.python), "-c", code]).returncode:
+            raise Failed(
+                f"PyTorch in {self.home.name} cannot use the NVIDIA GPU. Delete {self.home.name} and run "
+                "dev.py with a Python whose PyTorch can: ComfyUI's own, for example."
+            )
 
     def make_for_browsers(self) -> None:
         """Playwright, the frontends to test with, Chromium where it can be had, TypeScript's checker."""
@@ -247,6 +268,9 @@ def run(command: list[str]) -> None:
 def test(environment: Environment, arguments: list[str]) -> int:
     """The checks beside each other, then pytest; with arguments only pytest. All tests, and all unit tests,
     run with two workers."""
+    if "--gpu" in arguments:
+        environment.require_cuda()
+        return environment.execute("-m", "pytest", "tests/gpu", "-v", "-rs", *arguments)
     environment.make_for_browsers()
     environment.make_for_loops()
     checks = {
@@ -269,7 +293,10 @@ def test(environment: Environment, arguments: list[str]) -> int:
 
 
 def with_browser(script: str, environment: Environment, arguments: list[str]) -> int:
-    environment.make_for_browsers()
+    if "--gpu" in arguments:
+        environment.require_cuda()
+    else:
+        environment.make_for_browsers()
     return environment.execute(script, *arguments)
 
 
