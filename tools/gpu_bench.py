@@ -21,6 +21,7 @@ from rig import Rig, device_here
 WAITING = "waiting for the device"
 STEPS, STOP = 30, 20
 RARELY_S = 0.5
+FEW_STEPS = 4  # of tiny ones
 __all__ = ["MEASUREMENTS", "device_here"]
 
 
@@ -59,17 +60,20 @@ def gpu_overhead(comfy: Comfy, quick: bool) -> Figures:
     own_ms: what Midrun takes on the sampling thread between two evaluations, without waiting for the device;
     under 0.2 is wanted. step_ms: of stock
     """
-    return {name: _overhead(rig_of(comfy), load, 3 if quick else 15) for name, load in LOADS.items()}
+    rig = rig_of(comfy)
+    pairs = (3 if quick else 15) if rig.size == "real" else 1
+    return {name: _overhead(rig, name, load, pairs) for name, load in LOADS.items()}
 
 
-def _overhead(rig: Rig, load: Load, pairs: int) -> Figures:
-    shape = load.shape if rig.size == "real" else load.tiny
-    given = {"architecture": load.architecture, "size": rig.size, "dtype": "", "seed": 1, "stays": False}
+def _overhead(rig: Rig, name: str, load: Load, pairs: int) -> Figures:
+    shape, steps = (load.shape, load.steps) if rig.size == "real" else (load.tiny, FEW_STEPS)
+    seed = list(LOADS).index(name)  # nothing is to come from ComfyUI's cache
+    given = {"architecture": load.architecture, "size": rig.size, "dtype": "", "seed": seed, "stays": False}
     model = graphs.node("TestArchitecture", shape=shape, **given)
     links: dict[str, Any] = {"model": ["model", 0], "watched": ["attach", 0], "latent": ["model", 3]}
     links |= {"positive": ["model", 1], "negative": ["model", 2]}
     graph = {"model": model, "attach": graphs.node("MidrunAttach", model=["model", 0])}
-    graph["bench"] = graphs.node("TestBench", seconds=0.0, steps=load.steps, pairs=pairs, **links)
+    graph["bench"] = graphs.node("TestBench", seconds=0.0, steps=steps, pairs=pairs, **links)
     ended = rig.comfy.wait_ended(rig.comfy.queue(graph), 3600, every_s=RARELY_S)
     require("bench" in ended["outputs"], f"TestBench failed: {ended['status']}\n{rig.comfy.tail()}")
     told = ended["outputs"]["bench"]
@@ -81,7 +85,7 @@ def _overhead(rig: Rig, load: Load, pairs: int) -> Figures:
         "stock_to_stock": _median_ratio(told["again"], told["stock"]),
         "own_ms": milliseconds(statistics.median(own)),
         "waiting_ms": milliseconds(statistics.median(waiting or [0.0])),
-        "step_ms": milliseconds(statistics.median(told["stock"]) / load.steps),
+        "step_ms": milliseconds(statistics.median(told["stock"]) / steps),
         "pairs": pairs,
     }
 
@@ -96,7 +100,7 @@ def gpu_resume(comfy: Comfy, quick: bool) -> Figures:
     loading: what ComfyUI takes from a prompt to its first evaluation, with the model in the host's memory
     """
     rig, figures = rig_of(comfy), {}
-    for architecture in ("sd15", "sdxl"):
+    for architecture in ("sd15", "sdxl") if rig.size == "real" else ("flux",):
         for policy in ("hold", "park"):
             keys = [f"resume-{architecture}-{policy}-{number}" for number in range(2 if quick else 7)]
             tries = [_resume(rig, architecture, policy, key) for key in keys]

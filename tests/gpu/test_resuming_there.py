@@ -17,6 +17,7 @@ from resuming import check, latent, run_stock
 from rig import Rig, device_here
 from test_samplers import VARIATIONS, all_samplers
 
+KINDS = {"sd15": "SD15", "sdxl": "SDXL", "flux": "Flux", "wan": "WAN21_T2V"}
 FEW = ("euler", "dpmpp_sde_gpu", "euler_ancestral_cfg_pp", "uni_pc")
 
 
@@ -36,6 +37,13 @@ def plain(watched: bool, key: str, gates: str, policy: str, **options: Any) -> G
 def test_a_sampler_that_draws_on_the_device_resumes_bit_identically(rig: Rig) -> None:
     make = partial(plain, probe={"hollow": True})
     assert faults_of(rig, ["dpmpp_sde_gpu"], make, ("park",)) == {}
+
+
+@pytest.mark.needs("--gpu")
+def test_comfyui_takes_the_models_of_real_size_for_what_they_are(rig: Rig) -> None:
+    found = rig.comfy.get("/midrun_test/detected")
+    assert {name: kind for name, (kind, _) in found.items()} == KINDS
+    assert [round(count / 1e8) for _, count in found.values()] == [9, 26, 119, 14], "weights, in 1e8"
 
 
 @pytest.mark.needs("--gpu")
