@@ -2,6 +2,8 @@
 
 demo, test, bench, train, pictures, pack, fuzz, comfy-test: CONTRIBUTING.md says what each does.
 
+`test --gpu` and `bench --gpu` are for a machine with a GPU: docs/gpu.md.
+
 Standard library only. Each makes the environment it needs, `.venv` with a real ComfyUI in it, and is quick
 the second time. With COMFYUI_PATH it uses that ComfyUI instead, in an environment of its own.
 """
@@ -26,6 +28,9 @@ SUITE_NEEDS = ("pytest-aiohttp==1.1.0", "pytest-asyncio")  # what ComfyUI's own 
 def test(environment: Environment, arguments: list[str]) -> int:
     """The checks beside each other, then pytest; with arguments only pytest. All tests, and all unit tests,
     run with two workers."""
+    if "--gpu" in arguments:
+        environment.require_cuda()
+        return environment.execute("-m", "pytest", "tests/gpu", "-v", "-rs", *arguments)
     environment.make_for_browsers()
     environment.make_for_loops()
     checks = {
@@ -51,7 +56,10 @@ def test(environment: Environment, arguments: list[str]) -> int:
 
 
 def with_browser(script: str, environment: Environment, arguments: list[str]) -> int:
-    environment.make_for_browsers()
+    if "--gpu" in arguments:
+        environment.require_cuda()
+    else:
+        environment.make_for_browsers()
     return environment.execute(script, *arguments)
 
 

@@ -52,6 +52,11 @@ LONGEST = tuple(
 STARTED = frozenset({"comfy", "newest_server", "browser"})  # fixtures
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "all tests of tests/gpu, on a CUDA device where there is one"
+    parser.addoption("--gpu", action="store_true", default=False, help=told)
+
+
 def is_unit(path: Path) -> bool:
     return path.parent.name == "unit"
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import browser_bench
+import gpu_bench
 import loop_costs
 import measurements
 import memory_costs
@@ -32,10 +33,10 @@ APART = (  # on servers of their own
 MEASUREMENTS = SHARED | APART
 
 
-def measure(base: Path, chosen: list[str], quick: bool, show: bool) -> Figures:
-    """The chosen measurements, one after the other: first those that share a server."""
+def measure(base: Path, chosen: list[str], quick: bool, show: bool, device: str) -> Figures:
+    """The chosen measurements, one after the other: first those that share a server, on that device."""
     figures: Figures = {}
-    shared = Comfy(base / "shared")
+    shared = Comfy(base / "shared", device=device)
     try:
         for name in sorted(chosen, key=lambda name: name in APART):
             began = time.monotonic()
@@ -48,9 +49,9 @@ def measure(base: Path, chosen: list[str], quick: bool, show: bool) -> Figures:
             else:
                 if not shared.running:
                     shared.start()
-                figures[name] = SHARED[name](shared, quick)
+                figures[name] = (SHARED | gpu_bench.MEASUREMENTS)[name](shared, quick)
             if show:
-                told = (MEASUREMENTS[name].__doc__ or "").splitlines()[0]
+                told = ((MEASUREMENTS | gpu_bench.MEASUREMENTS)[name].__doc__ or "").splitlines()[0]
                 print_table(f"{name} (took {time.monotonic() - began:.0f} s): {told}", figures[name])
     finally:
         shared.stop()
@@ -76,19 +77,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON only")
     parser.add_argument("--quick", action="store_true", help="fewer tries: eight minutes or so, not thirty")
-    parser.add_argument("--only", default=",".join(MEASUREMENTS), help="some of " + ", ".join(MEASUREMENTS))
+    parser.add_argument("--gpu", action="store_true", help="instead, what it costs on a GPU: docs/gpu.md")
+    parser.add_argument("--only", help="some of " + ", ".join(MEASUREMENTS))
     soaking = "instead, kill the server N times (100) at random moments; a quarter of a minute each"
     parser.add_argument("--soak", type=int, nargs="?", const=100, metavar="N", help=soaking)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the soak's moments")
     arguments = parser.parse_args()
-    chosen = arguments.only.split(",")
-    if not set(chosen) <= set(MEASUREMENTS):
-        parser.error(f"--only takes some of {', '.join(MEASUREMENTS)}")
+    known = gpu_bench.MEASUREMENTS if arguments.gpu else MEASUREMENTS
+    chosen = arguments.only.split(",") if arguments.only else list(known)
+    if not set(chosen) <= set(known):
+        parser.error(f"--only takes some of {', '.join(known)}")
+    device = gpu_bench.device_here() if arguments.gpu else "cpu"
     good = True
     try:
         with tempfile.TemporaryDirectory(prefix="midrun-bench-", ignore_cleanup_errors=True) as base:
             if arguments.soak is None:
-                figures = measure(Path(base), chosen, arguments.quick, show=not arguments.json)
+                figures = measure(Path(base), chosen, arguments.quick, not arguments.json, device)
             else:
                 figures, good = endure(Path(base), arguments.soak, arguments.seed, show=not arguments.json)
     except (Wrong, AssertionError, RuntimeError, OSError, http.client.HTTPException) as error:

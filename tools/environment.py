@@ -80,6 +80,8 @@ class Environment:
                 "making " + self.home.name,
                 lambda: run([sys.executable, "-m", "venv", *flags, str(self.home)]),
             )
+            if own_torch and sys.prefix != sys.base_prefix:
+                self._see_packages_around_torch()
         if not self.imports("torch"):
             step("installing " + TORCH, lambda: self.pip(TORCH))
         if not self.has("torchvision"):
@@ -90,6 +92,23 @@ class Environment:
         if self.given and "torchaudio" in self._listed() and not self.has("torchaudio"):
             step("installing " + TORCHAUDIO, self._install_torchaudio)
         self.stamp.write_text(mark)
+
+    def _see_packages_around_torch(self) -> None:
+        """This Python is of a virtual environment, as ComfyUI's own is, which another does not see."""
+        found = importlib.util.find_spec("torch")
+        around = Path(found.origin).parents[1] if found and found.origin else None
+        place = "open(sysconfig.get_path('purelib') + '/around.pth', 'w')"
+        code = f"import sys, sysconfig; print(sys.argv[1], file={place})"
+        run([str(self.python), "-c", code, str(around)])
+
+    def require_cuda(self) -> None:
+        """Where there is an NVIDIA GPU, PyTorch has to be able to use it."""
+        code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+        if shutil.which("nvidia-smi") and subprocess.run([str(self.python), "-c", code]).returncode:
+            raise Failed(
+                f"PyTorch in {self.home.name} cannot use the NVIDIA GPU. Delete {self.home.name} and run "
+                "dev.py with a Python whose PyTorch can: ComfyUI's own, for example."
+            )
 
     def make_for_browsers(self) -> None:
         """Playwright, the frontends to test with, Chromium where it can be had, TypeScript's checker."""

@@ -46,11 +46,12 @@ def release() -> Released:
     before = allocated()
     gc.collect(1)  # an interrupted forward pass may leave cycles that hold activations
     end_forward()
+    staying = sum(map(_stays, mm.current_loaded_models))
     mm.unload_all_models()
     if _much_is_left():  # not always: it stops every thread of the server for a third of a second
         gc.collect()
     mm.soft_empty_cache()
-    left = sum(_occupies(entry) for entry in mm.current_loaded_models)
+    left = staying + sum(_occupies(entry) for entry in mm.current_loaded_models)
     if left:
         log.warning("Midrun: %d models stayed loaded on a pause", left)
     return Released(left, before, allocated())
@@ -62,6 +63,12 @@ def _much_is_left() -> bool:
         return False
     held = allocated()
     return held is None or held > LEFT_OVER
+
+
+def _stays(entry: Any) -> bool:
+    """Whether the weights of a LoadedModel remain there when ComfyUI unloads it, as with --highvram."""
+    offload = getattr(entry.model, "offload_device", None)
+    return offload is not None and offload.type != "cpu" and offload == entry.device
 
 
 def _occupies(entry: Any) -> bool:
@@ -114,7 +121,11 @@ def allocated() -> int | None:
 def counter() -> Callable[[], int | None]:
     """What tells `allocated` of the device of now, more quickly."""
     device = mm.get_torch_device()
-    count = getattr(getattr(torch, device.type, None), "memory_allocated", None)
+    module = getattr(torch, device.type, None)
+    nested = getattr(module, "memory_stats_as_nested_dict", None)
+    if device.type == "cuda" and nested is not None:  # what follows sorts all of torch's figures each time
+        return lambda: int(nested(device).get("allocated_bytes", {}).get("all", {}).get("current", 0))
+    count = getattr(module, "memory_allocated", None)
     return _nothing if device.type == "cpu" or count is None else lambda: int(count(device))
 
 

@@ -21,12 +21,13 @@ from ..comfyui import gpu
 from ..remembering.again import Memory
 from ..remembering.roots import roots_of
 from .call import clean_up, wrapped
+from .copies import host_copy
 from .guider import KEY, OWN_POST_CFG, copy_conds
 from .hold import end_prompt
 from .inputs import CallArguments, inputs_now, with_seed
 from .live import Unwound
 from .segments import starting_at
-from .tape import Tape, capture_rng, host_copy, restore_rng
+from .tape import Tape, capture_rng, restore_rng
 
 T = TypeVar("T")
 R = TypeVar("R", bound=RunningBeside)

@@ -35,10 +35,13 @@ class Draws:
         self._lock = threading.Lock()
 
     def serve(self, call: Hashable, inner: FrameType | None) -> None:
-        """Keep what the sampler draws that called `inner`, and answer it from what was kept of `call`."""
+        """Keep what the sampler draws that called `inner`, and answer it from what was kept of `call`.
+
+        Trees that draw on a device are left alone: to wait for what they drew takes longer than to draw.
+        """
         batch: Any = getattr(_noise_sampler(inner), "tree", None)
         trees = getattr(batch, "trees", None)
-        if isinstance(trees, tuple) and all(isinstance(tree, torchsde.BrownianTree) for tree in trees):
+        if isinstance(trees, tuple) and all(map(_is_on_the_host, trees)):
             batch.trees = tuple(KeptTree(tree, self, (call, at)) for at, tree in enumerate(trees))
 
     def of(self, key: Key) -> Kept:
@@ -90,8 +93,6 @@ class KeptTree:
         if known is not None and self._proven:
             return known
         noise = cast(torch.Tensor, self._tree(start, end))  # a tuple only where more is asked for
-        if noise.device.type != "cpu":  # waiting for a device costs more than drawing
-            return noise
         if not self._proven:
             if known is None or not torch.equal(known, noise):
                 self._kept, known = self._draws.anew(self._key), None
@@ -99,6 +100,10 @@ class KeptTree:
         if known is None:
             self._draws.add(self._key, self._kept, ends, noise)
         return noise
+
+
+def _is_on_the_host(tree: object) -> bool:
+    return isinstance(tree, torchsde.BrownianTree) and tree.device.type == "cpu"
 
 
 def _noise_sampler(frame: FrameType | None) -> object:

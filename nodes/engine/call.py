@@ -20,18 +20,19 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_wit
 
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
-from ...state.recording.items import Approach, Evaluation, Segment
+from ...state.recording.items import Evaluation, RngState, Segment
 from ..comfyui import gpu
 from ..remembering.checking import Otherwise
 from ..remembering.roots import roots_of
 from ..remembering.session import Session
 from .call_services import CallServices
-from .entries import Done, Entries
+from .copies import Copies
+from .entries import Asked, Done, Entries
 from .guider import KEY, OWN_POST_CFG, copy_conds, put_first, tapped
 from .hold import end_prompt
 from .journal import Journal
 from .live import Unwound, ask_live
-from .tape import Tap, Tape, capture_rng, first_of, host_copy, restore_rng
+from .tape import Tap, Tape, capture_rng, first_of, restore_rng
 
 NOTHING = nullcontext()
 
@@ -172,12 +173,10 @@ class SamplingCall:
             self.services.keep_draws(sys._getframe())
             self.memory.begin(roots_of(options, self.guider, KEY, own))
         recorded = self.tape.next()
-        sigma = first_of(timestep)
         if recorded is None:
-            approach = Approach(self.tape.position, sigma, host_copy(x))
-            self.journal.note(partial(self.entries.approached, approach))
-            answer = self._evaluate(executor, x, timestep, options, seed, own, sigma)
+            answer = self._evaluate(executor, x, timestep, options, seed, own)
         else:
+            sigma = first_of(timestep)
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             args["model"] = self.guider.inner_model
             given = self.tape.replay(recorded, own, args, x.device)
@@ -196,19 +195,22 @@ class SamplingCall:
         options: dict[str, Any],
         seed: Any,
         own: list[Any],
-        sigma: float,
     ) -> Answer:
+        asked = Asked(self.tape.position, x, timestep)
         remembers = not self.memory.idle
-        if remembers or self._is_first() or self.job.call.may_stop_at(self.pause_at):
+        if not remembers and (self._is_first() or self.job.call.may_stop_at(self.pause_at)):
             self.journal.settle()
+        self.journal.note(partial(self.entries.approached, asked))  # not before: who enters it waits for x
         if remembers:
+            self.journal.settle()
             self.memory.before_live(partial(self._again, executor, x, timestep, options, seed))
         if self.services.computed_with is not None and self._is_first():
             self.journal.note(self.services.computed_with.enter)
-        tap = Tap()
+        copies = Copies()
+        tap = Tap(copies)
         with tapped(options, self.shared_post_cfg, own, tap) if own else NOTHING:
-            given, kept, seconds = self._ask(partial(executor, x, timestep, options, seed))
-        evaluation = Evaluation(kept, tuple(tap.calls), capture_rng(x.device))
+            given, kept, rng, seconds = self._ask(partial(executor, x, timestep, options, seed), x, copies)
+        evaluation, sigma = Evaluation(kept, tuple(tap.calls), rng), asked.sigma
         if remembers:
             self.journal.settle()
             self.memory.answered(self.tape.position + 1)
@@ -225,15 +227,22 @@ class SamplingCall:
         """Whether the evaluation to come is the first live one of the attempt."""
         return self.answer is None or not self.answer.live
 
-    def _ask(self, model: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Its answer, the same on the host, and the seconds it took; left where the job is to be paused."""
+    def _ask(
+        self, model: Callable[[], torch.Tensor], x: torch.Tensor, copies: Copies
+    ) -> tuple[torch.Tensor, torch.Tensor, RngState, float]:
+        """Its answer, the same on the host, the generators after it, and the seconds it took.
 
-        def ask() -> tuple[torch.Tensor, torch.Tensor]:
+        Left where the job is to be paused. copies: others of this moment, which then are there, too
+        """
+
+        def ask() -> tuple[torch.Tensor, torch.Tensor, RngState]:
             answer = model()
-            return answer, host_copy(answer)  # waits for the device: then the GPU is done
+            kept, rng = copies.of(answer), capture_rng(x.device)
+            copies.wait()  # the one time that the GPU is waited for: then it is done
+            return answer, kept, rng
 
-        (answer, kept), seconds = ask_live(self.job, self.journal, self.entries, ask)
-        return answer, kept, seconds
+        (answer, kept, rng), seconds = ask_live(self.job, self.journal, self.entries, ask)
+        return answer, kept, rng, seconds
 
     def _again(
         self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, index: int
@@ -248,7 +257,8 @@ class SamplingCall:
         if before is not None:
             restore_rng(before, x.device)
         level = torch.full_like(timestep, approach.sigma)
-        _, kept, _ = self._ask(partial(executor, approach.x.to(x.device, copy=True), level, options, seed))
+        model = partial(executor, approach.x.to(x.device, copy=True), level, options, seed)
+        kept = self._ask(model, x, Copies())[1]
         restore_rng(rng, x.device)
         then = recorded.main.double()
         return Otherwise(float((kept.double() - then).abs().max()), float(then.abs().max()))
@@ -258,11 +268,13 @@ class SamplingCall:
         newest = self.answer
         if newest is None:  # a sampler that calls back before it asked for anything
             return
-        other = None if denoised is newest.given else host_copy(denoised)
+        copies = Copies()
+        other = None if denoised is newest.given else copies.of(denoised)
         number = self.step + step + 1
         memory = self.allocated() if newest.live else None
         shown = newest.kept if other is None else other
         done = Done(number, self.tape.position, newest.sigma, newest.live, shown, other, memory)
+        self.journal.note(copies.wait)
         self.journal.note(partial(self.entries.stepped, done))
         if newest.live and self.callback is not None:
             self.callback(number - 1, denoised, x, self.step + total_steps)

@@ -16,10 +16,11 @@ from ...state.services.running_check import RunningCheck
 from ...state.surroundings import Difference, unflat
 from .beside_call import BesideCall, read
 from .computed_with import OF_MODEL, of_model
+from .copies import host_copy
 from .differing import of_conditions, of_inputs, of_values
 from .fingerprint import SAMPLER
 from .inputs import conditions_of, different
-from .tape import first_of, host_copy
+from .tape import first_of
 
 ROUNDING = {  # relative to the largest value of an answer: what another order of additions may change
     torch.float64: 1e-9,

@@ -13,7 +13,27 @@ from ...state.breakpoints.breakpoints import BreakpointKind, Observation
 from ...state.job.job import Job
 from ...state.recording.items import Approach, Evaluation, Step
 from ..previews.previews import CallPreviews
-from .tape import Tape, finite, norm_of
+from .copies import Copies
+from .tape import Tape, finite, first_of, norm_of
+
+
+class Asked:
+    """What the sampler asks the model about, on its way to the host. evaluations: before this one"""
+
+    def __init__(self, evaluations: int, x: torch.Tensor, timestep: torch.Tensor) -> None:
+        """timestep: the sigmas, [B]"""
+        self.evaluations = evaluations
+        self._copies = Copies()
+        self._x, self._levels = self._copies.of(x), self._copies.of(timestep)
+
+    @property
+    def sigma(self) -> float:
+        """Waits for x, which is there long before the model's answer."""
+        self._copies.wait()
+        return first_of(self._levels)
+
+    def approach(self) -> Approach:
+        return Approach(self.evaluations, self.sigma, self._x)
 
 
 @dataclass(frozen=True)
@@ -57,9 +77,9 @@ class Entries:
         """Another attempt."""
         self._seen, self.void = None, False
 
-    def approached(self, approach: Approach) -> None:
+    def approached(self, asked: Asked) -> None:
         if not self.void:
-            self._recording.approached(approach)
+            self._recording.approached(asked.approach())
 
     def answered(self, evaluation: Evaluation, evaluations: int, sigma: float, seconds: float) -> None:
         """Live. evaluations: with this one; seconds: that it took"""

@@ -16,8 +16,9 @@ from ...state.recording.items import Damaged, Inputs
 from ...state.recording.recording import Recording
 from ...state.workflow.influence import influenced
 from ..comfyui.latents import describe
+from .copies import host_copy
 from .fingerprint import PATCHES, SAMPLER, fingerprints, sampler_digest
-from .tape import InputsChanged, capture_rng, host_copy
+from .tape import InputsChanged, capture_rng
 
 VALUES = frozenset(
     {"cfg", "steps", "denoise", "seed", "noise_seed", "sampler_name", "scheduler"}

@@ -17,8 +17,9 @@ import torch
 from ...state.recording.items import Approach, Damaged, Inputs, RngState, Segment
 from ...state.recording.recording import Recording
 from ...state.workflow.edits import History
+from .copies import host_copy
 from .fingerprint import SAMPLER
-from .tape import InputsChanged, host_copy
+from .tape import InputsChanged
 
 AGAIN = "The recording is kept; undo the edit and resume, or rewind to an earlier step."
 SAME_LEVEL = 1e-4  # relative; samplers that compute their noise levels round them

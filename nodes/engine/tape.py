@@ -14,10 +14,10 @@ import torch
 from ...state.recording.items import Damaged, Evaluation, RngState
 from ...state.recording.recording import Recording
 from ...state.recording.tree import Tree
+from .copies import Copies
 
 Args = dict[str, Any]  # what ComfyUI hands to a post-CFG function
 PostCfg = Callable[[Args], torch.Tensor]
-HOST = torch.device("cpu")
 OF_A_LOOP = "what is on record is of a node with a sampling loop of its own, not of ComfyUI's."
 TAPPED = ("denoised", "cond_denoised", "uncond_denoised")
 
@@ -26,13 +26,8 @@ class InputsChanged(ValueError):
     """A resumed sampling call was given something that it cannot go on with."""
 
 
-def host_copy(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy on the CPU with the same dtype and strides, sharing no memory."""
-    return (tensor.detach() if tensor.requires_grad else tensor).to(HOST, copy=True)
-
-
 def first_of(tensor: torch.Tensor) -> float:
-    """Its first element; waits for the device once."""
+    """Its first element; waits for the device, if it is on one."""
     values = tensor.tolist()
     while isinstance(values, list):
         values = values[0]
@@ -52,7 +47,10 @@ def finite(tensor: torch.Tensor, norm: float) -> bool:
 
 
 def capture_rng(device: torch.device) -> RngState:
-    """The global generators of the CPU and of `device`."""
+    """The global generators of the CPU and of `device`. Both are told from the host's memory: no GPU waits.
+
+    CUDA's state is a seed and a count of numbers given out, which torch keeps on the host.
+    """
     if device.type == "cpu":
         return RngState(torch.get_rng_state())
     module = _generators(device)
@@ -135,10 +133,12 @@ class Tape:
 class Tap:
     """A post-CFG function that changes nothing and keeps what the functions after it are given."""
 
-    def __init__(self) -> None:
+    def __init__(self, copies: Copies) -> None:
+        """copies: to which it adds; what is in `calls` may be read after waiting for them"""
         self.calls: list[Args] = []
+        self._copies = copies
 
     def __call__(self, args: Args) -> torch.Tensor:
         given = {name: args[name] for name in TAPPED if isinstance(args.get(name), torch.Tensor)}
-        self.calls.append({name: host_copy(tensor) for name, tensor in given.items()})
+        self.calls.append({name: self._copies.of(tensor) for name, tensor in given.items()})
         return args["denoised"]

@@ -18,10 +18,11 @@ from ...state.recording.items import Evaluation, Inputs
 from ...state.recording.tree import Tree
 from ..comfyui import gpu
 from ..engine.call_services import CallServices
+from ..engine.copies import Copies
 from ..engine.entries import Done, Entries
 from ..engine.journal import Journal
 from ..engine.live import ask_live
-from ..engine.tape import InputsChanged, Tape, first_of, host_copy
+from ..engine.tape import InputsChanged, Tape, first_of
 from ..remembering.roots import of_network
 from ..remembering.session import Session
 from . import generators
@@ -199,7 +200,9 @@ class LoopCall:
         if newest is not None and (x0 := told_x0()) is not None:
             self._node_shows()
             if newest.live:
-                self._x0 = host_copy(x0)  # it may move another bar after that of its callback
+                copies = Copies()
+                self._x0 = copies.of(x0)  # it may move another bar after that of its callback
+                self.journal.note(copies.wait)
         if self.steps.total is not None and self.steps.total != before:
             self.job.call.reschedule(self.steps.total, 0)
 

@@ -20,7 +20,7 @@ import torch
 
 from ...state.recording.tensor_file import raw
 from ...state.recording.tree import Tree
-from ..engine.tape import host_copy
+from ..engine.copies import Copies
 
 PLAIN = (type(None), bool, int, float, str)
 DICTS: dict[str, type] = {"dict": dict, "OrderedDict": OrderedDict}
@@ -34,8 +34,7 @@ class Unrecordable(TypeError):
 
 def tree_of(value: Any) -> Tree:
     """Copies of all tensors. Raises Unrecordable."""
-    packing = _Packing()
-    return Tree(packing.pack(value), packing.tensors)
+    return _Packing().tree(value)
 
 
 def value_of(tree: Tree, device: torch.device) -> Any:
@@ -75,8 +74,7 @@ def difference(one: Tree | None, other: Tree) -> float:
 
 def question_of(asked: tuple[Any, Any]) -> Tree:
     """The sample and the time step, of which an unknown kind counts by its name."""
-    packing = _Packing(lambda value: {"kind": type(value).__qualname__})
-    return Tree(packing.pack(asked), packing.tensors)
+    return _Packing(lambda value: {"kind": type(value).__qualname__}).tree(asked)
 
 
 def time_in(question: Tree) -> Tree:
@@ -141,6 +139,13 @@ class _Packing:
             int, tuple[str, torch.Tensor]
         ] = {}  # the tensor is kept, so that its id stays its own
         self._other = other
+        self._copies = Copies()
+
+    def tree(self, value: Any) -> Tree:
+        """Waits for the device once, however many tensors there are."""
+        skeleton = self.pack(value)
+        self._copies.wait()
+        return Tree(skeleton, self.tensors)
 
     def pack(self, value: Any) -> Any:
         kind = type(value)
@@ -163,7 +168,7 @@ class _Packing:
         known = self._names.get(id(tensor))
         if known is None:
             known = self._names[id(tensor)] = str(len(self._names)), tensor
-            self.tensors[known[0]] = host_copy(tensor)
+            self.tensors[known[0]] = self._copies.of(tensor)
         return known[0]
 
 

@@ -4,9 +4,11 @@ gates that stop an evaluation until it is interrupted, and counters of what real
 
 import importlib.util
 
+from .architectures import NODES as ARCHITECTURE_NODES
 from .bench import NODES as BENCH_NODES
 from .cleaning import NODES as CLEANING_NODES
 from .demo import NODES as DEMO_NODES
+from .device import NODES as DEVICE_NODES
 from .expanding import NODES as EXPANDING_NODES
 from .fickle import NODES as FICKLE_NODES
 from .loop_bench import NODES as LOOP_BENCH_NODES
@@ -35,6 +37,8 @@ _NODES += (
     *LOOP_BENCH_NODES,
     *REMEMBERING_NODES,
     *TODAY_NODES,
+    *ARCHITECTURE_NODES,
+    *DEVICE_NODES,
 )
 if importlib.util.find_spec("diffusers"):
     from .pipelines import NODES as PIPELINE_NODES

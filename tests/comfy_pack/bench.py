@@ -22,7 +22,8 @@ PART_CALLS = 3
 
 
 class TestBench:
-    """`watched` is `model` behind a Midrun Attach. Evaluations take `seconds` and compute nothing.
+    """`watched` is `model` behind a Midrun Attach. Evaluations take `seconds` and compute nothing, of a
+    4x64x64 latent; with a `latent` the model itself answers.
 
     A pair is one call each of stock, watched and again (stock once more), in random order. Answers (ui):
     stock, watched, again: seconds a sampling call, by pair; gaps_stock, gaps_watched: seconds between the end
@@ -41,7 +42,8 @@ class TestBench:
                 "pairs": ("INT", {"default": 15}),
                 "positive": ("CONDITIONING",),
                 "negative": ("CONDITIONING",),
-            }
+            },
+            "optional": {"latent": ("LATENT",)},
         }
 
     RETURN_TYPES = ()
@@ -49,22 +51,22 @@ class TestBench:
     FUNCTION = "measure"
     CATEGORY = "_for_testing"
 
-    def measure(self, model, watched, seconds, steps, pairs, positive, negative):
+    def measure(self, model, watched, seconds, steps, pairs, positive, negative, latent=None):
         told = {"stock": [], "again": [], "watched": [], "gaps_stock": [], "gaps_watched": []}
         turns = [(model, "stock"), (watched, "watched"), (model, "again")]
         for chosen, _ in turns:
-            _sample(chosen, seconds, WARM_UP_STEPS, positive, negative)
+            _sample(chosen, seconds, WARM_UP_STEPS, positive, negative, latent)
         order = random.Random(ORDER_SEED)
         for _ in range(pairs):
             order.shuffle(turns)  # a fixed order would give each the cache that the same other one left
             for chosen, name in turns:
-                took, gaps = _sample(chosen, seconds, steps, positive, negative)
+                took, gaps = _sample(chosen, seconds, steps, positive, negative, latent)
                 told[name].append(took)
                 told["gaps_watched" if name == "watched" else "gaps_stock"] += gaps
-        return {"ui": told | {"parts": [_parts(watched, seconds, steps, positive, negative)]}}
+        return {"ui": told | {"parts": [_parts(watched, seconds, steps, positive, negative, latent)]}}
 
 
-def _parts(model, seconds, steps, positive, negative):
+def _parts(model, seconds, steps, positive, negative, latent):
     """What each took between two evaluations, from the second step on."""
     told = []
     prepare = latent_preview.prepare_callback
@@ -73,7 +75,7 @@ def _parts(model, seconds, steps, positive, negative):
             # What ComfyUI's own callback takes is none of Midrun's time.
             latent_preview.prepare_callback = lambda *args, own=own: own.clock(prepare(*args), None)
             try:
-                _sample(model, seconds, steps, positive, negative, own)
+                _sample(model, seconds, steps, positive, negative, latent, own)
             finally:
                 latent_preview.prepare_callback = prepare
         told += own.told[1:]
@@ -81,16 +83,19 @@ def _parts(model, seconds, steps, positive, negative):
     return {name: [one.get(name, 0.0) for one in told] for name in names}
 
 
-def _sample(model, seconds, steps, positive, negative, own=None):
-    """Seconds of one sampling call of a 4x64x64 latent, and of the gaps between its evaluations."""
+def _sample(model, seconds, steps, positive, negative, latent, own=None):
+    """Seconds of one sampling call, and of the gaps between its evaluations."""
     moments = []
 
     def inside(executor, x, *args, **kwargs):
         moments.append(time.perf_counter())
         if own is not None:
             own.evaluated()
-        time.sleep(seconds)
-        answer = x * 0.9
+        if latent is None:
+            time.sleep(seconds)
+            answer = x * 0.9
+        else:
+            answer = executor(x, *args, **kwargs)
         moments.append(time.perf_counter())
         return answer
 
@@ -99,9 +104,11 @@ def _sample(model, seconds, steps, positive, negative, own=None):
 
     model = model.clone()
     model.add_wrapper(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, inside)
-    latent = {"samples": torch.zeros((1, 4, 64, 64))}
+    cfg, scheduler, given = 1.0, "normal", {"samples": torch.zeros((1, 4, 64, 64))}
+    if latent is not None:
+        cfg, scheduler, given = 4.0, "simple", latent
     began = time.perf_counter()
-    nodes.common_ksampler(model, 1, steps, 1.0, "euler", "normal", positive, negative, latent)
+    nodes.common_ksampler(model, 1, steps, cfg, "euler", scheduler, positive, negative, given)
     took = time.perf_counter() - began
     return took, [later - earlier for earlier, later in zip(moments[1::2], moments[2::2], strict=False)]
 

@@ -13,7 +13,7 @@ PARTS = {
         "look": ("Session.glance", "Session.notices"),
         "keeping": ("Session.answered",),
     },
-    "nodes.foreign.trees": {"copies": ("host_copy",)},
+    "nodes.foreign.trees": {"copies": ("Copies.of", "Copies.wait")},
     "nodes.foreign.generators": {"generators": ("see", "is_same")},
     "nodes.engine.journal": {"journal": ("Journal.note", "Journal.hand_over", "Journal.settle")},
     "state.job.call_side": {

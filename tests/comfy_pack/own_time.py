@@ -8,9 +8,11 @@ from collections import defaultdict
 
 midrun_remembers = False  # clocks: what is measured is a model without a patch
 
+WAITING = "waiting for the device"  # which computes the answer meanwhile
 PARTS = {
     "nodes.engine.call": {
-        "copies to the host": ("host_copy",),
+        "copies to the host": ("Copies.of",),
+        WAITING: ("Copies.wait",),
         "generators": ("capture_rng",),
         "the wrapper itself": ("SamplingCall.predict_noise", "SamplingCall._evaluate"),
         "the callback itself": ("SamplingCall.on_step",),

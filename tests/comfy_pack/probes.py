@@ -62,7 +62,7 @@ def _let_midrun_note():
         runtime.current.later.flush(10.0)
 
 
-def _wait_until_interrupted(key, number, seconds, checks):
+def wait_until_interrupted(key, number, seconds, checks):
     _let_midrun_note()
     with LOCK:
         AT_GATE[key] = number
@@ -82,7 +82,8 @@ class TestProbe:
     """Counts the live evaluations under `key`; those in `gates` (from 1) wait to be interrupted
     or their gate is opened. The answer number `nan_at` is not a number. `seconds` makes a model slow, a bit
     at a time, as layers are. `deaf` waits without looking at the interrupt flag. `hollow` leaves the model
-    out, which would take seconds on the CPU for a latent of usual size."""
+    out, which would take seconds on the CPU for a latent of usual size. `draws` adds random numbers to what
+    it answers: of the host's generator or, `on_device`, of the device's."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -98,14 +99,18 @@ class TestProbe:
                 "draws": ("BOOLEAN", {"default": False}),
                 "hollow": ("BOOLEAN", {"default": False}),
             },
-            "optional": {"nan_at": ("INT", {"default": 0})},
+            "optional": {
+                "nan_at": ("INT", {"default": 0}),
+                "on_device": ("BOOLEAN", {"default": False}),
+            },
         }
 
     RETURN_TYPES = ("MODEL",)
     FUNCTION = "attach"
     CATEGORY = "_for_testing"
 
-    def attach(self, model, key, gates, seconds, fail_at, out_of_memory, deaf, draws, hollow, nan_at=0):
+    def attach(self, model, key, gates, seconds, fail_at, out_of_memory, deaf, draws, hollow, **more):
+        nan_at, on_device = more.get("nan_at", 0), more.get("on_device", False)
         gated = {int(number) for number in gates.split(",") if number}
 
         def probe(executor, x, *args, **kwargs):
@@ -115,7 +120,7 @@ class TestProbe:
             if EVIDENCE is not None:
                 _leave_evidence(key, x)
             if number in gated and number not in OPENED[key]:
-                _wait_until_interrupted(key, number, 60.0, not deaf)
+                wait_until_interrupted(key, number, 60.0, not deaf)
             if fail_at == number and fail_at not in OPENED[key]:
                 OPENED[key].add(fail_at)
                 failure = mm.OOM_EXCEPTION if out_of_memory else RuntimeError
@@ -128,7 +133,8 @@ class TestProbe:
             if number == nan_at:
                 answer = answer * float("nan")
             if draws:
-                answer = answer + 1e-3 * torch.randn(answer.shape)
+                where = answer.device if on_device else "cpu"
+                answer = answer + 1e-3 * torch.randn(answer.shape, device=where).to(answer.device)
             with LOCK:
                 DONE[key] += 1
             return answer
@@ -161,7 +167,7 @@ class TestSlowLatent:
             OPENED[key].add("failed")
             raise RuntimeError("simulated failure after the sampler")
         if seconds:
-            _wait_until_interrupted(key, "decode", seconds, True)
+            wait_until_interrupted(key, "decode", seconds, True)
         DONE[key + "/decode"] += 1
         return (samples,)
 
@@ -242,6 +248,7 @@ class TestDisturb:
     def draw(self, samples, seed):
         torch.manual_seed(seed)
         torch.randn(1000)
+        torch.randn(1000, device=mm.get_torch_device())
         return (samples,)
 
 

@@ -6,7 +6,7 @@ import comfy.samplers
 from aiohttp import web
 from server import PromptServer
 
-from .probes import AT_GATE, OPENED, _wait_until_interrupted
+from .probes import AT_GATE, OPENED, wait_until_interrupted
 
 LOCK = threading.Lock()
 LEFT = {}  # key -> evaluations before the one that waits; one key at a time
@@ -23,7 +23,7 @@ def _counted(guider, *args, **kwargs):
         elif key is not None:
             LEFT[key] -= 1
     if waits:
-        _wait_until_interrupted(key, "turnstile", 60.0, True)
+        wait_until_interrupted(key, "turnstile", 60.0, True)
     return _predict_noise(guider, *args, **kwargs)
 
 

@@ -61,12 +61,19 @@ class Comfy:
         args: tuple[str, ...] = (),
         evidence: Path | None = None,
         environ: dict[str, str] | None = None,
+        device: str = "cpu",
     ) -> None:
-        """`evidence`: a directory in which TestProbe notes the evaluations where a kill cannot lose them."""
+        """`evidence`: a directory in which TestProbe notes the evaluations where a kill cannot lose them.
+
+        device: that ComfyUI computes on: cpu, cuda, or aside, the one of the test pack
+        """
         self.base = base
         self.args = args
         self.environ = {"MIDRUN_TEST_EVIDENCE": str(evidence)} if evidence is not None else {}
         self.environ |= environ or {}
+        self.device = device
+        if device == "aside":
+            self.environ["MIDRUN_TEST_DEVICE"] = device
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = base / f"server-{self.port}.log"
@@ -77,10 +84,11 @@ class Comfy:
             install(pack, base / "custom_nodes" / ("ComfyUI-Midrun" if pack == ROOT else pack.name))
 
     def start(self) -> Comfy:
-        command = [str(comfyui_path()), "--cpu", "--listen", "127.0.0.1"]
+        command = [str(comfyui_path()), "--listen", "127.0.0.1"]
+        command += [] if self.device == "cuda" else ["--cpu"]
         command += ["--port", str(self.port), "--base-directory", str(self.base), "--disable-api-nodes"]
         command += ["--database-url", f"sqlite:///{(self.base / 'comfyui.db').as_posix()}", *self.args]
-        if self.originals and "PYTHONPATH" not in self.environ:
+        if self.originals and "PYTHONPATH" not in self.environ and self.device != "cuda":
             original = self.originals[self._starts % len(self.originals)]
             self._process = original.copy(command, self.environ, self.log)
         else:

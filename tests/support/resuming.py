@@ -32,29 +32,34 @@ def run_stock(comfy: Comfy, graph: graphs.Graph, key: str) -> tuple[torch.Tensor
 
 
 def run_interrupted(
-    comfy: Comfy, graph: graphs.Graph, key: str, points: list[int]
+    comfy: Comfy, graph: graphs.Graph, key: str, points: list[int], released: bool = True
 ) -> tuple[torch.Tensor, Any]:
-    """The latent of a job that was paused inside each of these evaluations, and the job at its end."""
+    """The latent of a job that was paused inside each of these evaluations, and the job at its end.
+
+    released: whether its memory is to be free while it is paused
+    """
     job_id = comfy.queue(graph)
     for point in points:
         comfy.wait_at_gate(key, point)
         status, job = comfy.verb(job_id, "pause", query="?wait=30")
         assert (status, job["state"]) == (200, "paused"), job
-        assert job["gpu_released"] and comfy.probe()["loaded_models"] == 0
+        assert job["gpu_released"] is released and comfy.probe()["loaded_models"] == 0
         status, job = comfy.verb(job_id, "resume")
         assert status == 202, job
     job = comfy.wait_for(job_id, "completed")
     return latent(comfy, job["prompt_id"]), job
 
 
-def check(comfy: Comfy, key: str, make: Make, policies: tuple[str, ...] = ("hold", "park")) -> str | None:
+def check(
+    comfy: Comfy, key: str, make: Make, policies: tuple[str, ...] = ("hold", "park"), released: bool = True
+) -> str | None:
     """What is wrong with holding and with parking, or None."""
     expected, evaluations = run_stock(comfy, make(False, key, "", "auto"), key)
     points = interruption_points(evaluations)
     gates = ",".join(str(point) for point in points)
     for policy in policies:
         run = f"{key}-{policy}"
-        got, job = run_interrupted(comfy, make(True, run, gates, policy), run, points)
+        got, job = run_interrupted(comfy, make(True, run, gates, policy), run, points, released)
         if not torch.equal(got, expected):
             return f"{policy}: another latent, off by {(got - expected).abs().max():.3g}"
         if comfy.probe(run)["done"] != evaluations:

@@ -21,11 +21,11 @@ class Counted(torchsde.BrownianTree):
     """Counts what is really drawn."""
 
     drawn = 0
-    device_of_answers = "cpu"
+    device = torch.device("cpu")
 
     def __call__(self, *ends: Any, **how: Any) -> torch.Tensor:
         self.drawn += 1
-        return super().__call__(*ends, **how).to(self.device_of_answers)
+        return super().__call__(*ends, **how)
 
 
 class NoiseSampler:
@@ -108,12 +108,10 @@ def test_a_tree_keeps_apart_from_another_that_took_its_place() -> None:
 
 
 def test_draws_on_a_device_are_not_waited_for() -> None:
-    draws = Draws()
-    for _ in range(2):
-        noise_sampler = NoiseSampler(5)
-        noise_sampler.own[0].device_of_answers = "meta"
-        sampled(draws, noise_sampler, SIGMAS[:3])
-        assert noise_sampler.drawn == 2
+    draws, noise_sampler = Draws(), NoiseSampler(5)
+    noise_sampler.own[0].device = torch.device("meta")
+    sampled(draws, noise_sampler, SIGMAS[:3])
+    assert noise_sampler.trees is noise_sampler.own and noise_sampler.drawn == 2
     assert not draws._kept, "nothing grows with the number of calls"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from midrun.nodes.engine.tape import Tap, Tape, capture_rng, host_copy
+from midrun.nodes.engine.copies import Copies, host_copy
+from midrun.nodes.engine.tape import Tap, Tape, capture_rng
 from midrun.state.recording.disk import DiskRecordings
 from midrun.state.recording.items import Approach, Evaluation, Inputs, Remembered, Segment, Step
 from midrun.state.recording.memory import MemoryRecordings
@@ -252,7 +253,7 @@ def test_random_numbers_drawn_by_the_model_are_skipped_on_replay(recordings: Any
 
 def test_the_sampler_s_own_functions_read_what_they_read_before(recordings: Any) -> None:
     tape = tape_of(recordings)
-    tap = Tap()
+    tap = Tap(Copies())
     given = {"denoised": torch.ones(2), "uncond_denoised": torch.full((2,), 3.0), "cond_scale": 4.0}
     assert torch.equal(tap(given), given["denoised"])
     given["uncond_denoised"].zero_()
@@ -272,7 +273,7 @@ def test_own_functions_follow_one_another_at_every_call_with_what_only_they_were
     recordings: Any,
 ) -> None:
     tape = tape_of(recordings)
-    tap = Tap()
+    tap = Tap(Copies())
     for value in (1.0, 2.0):
         names = ("denoised", "cond_denoised", "uncond_denoised")
         tap({name: torch.full((1,), value, requires_grad=True) for name in names} | {"input": None})

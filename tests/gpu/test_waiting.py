@@ -1,0 +1,67 @@
+"""The sampling thread waits for the device once an evaluation, after the answer; nobody reads too early.
+
+`aside` proves the number, as it sees each operation; CUDA's is told by torch.cuda.set_sync_debug_mode and by
+counting what waits for events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+import graphs
+from graphs import Graph
+from rig import Rig
+
+IMAGE = {"empty": False, "seed": 4, "masked": True}
+HOLLOW = {"probe": {"hollow": True}}  # the model would take most of the time
+CASES: dict[str, dict[str, Any]] = {
+    "euler": HOLLOW,
+    "heun": HOLLOW | {"sampler": "heun"},
+    "a _cfg_pp sampler, which reads more than the answer": {"sampler": "euler_ancestral_cfg_pp"},
+    "noise drawn on the host": HOLLOW | {"sampler": "dpmpp_2m_sde"},
+    "noise drawn on the device": HOLLOW | {"sampler": "dpmpp_2m_sde_gpu"},
+    "a mask, with which a step is not the answer": HOLLOW | {"latent": IMAGE},
+}
+
+
+def with_waits(graph: Graph, key: str) -> Graph:
+    graph["waits"] = graphs.node("TestWaits", model=["model", 0], key=key)
+    graph["probe"]["inputs"]["model"] = ["waits", 0]
+    return graph
+
+
+def waited(rig: Rig, make: Callable[..., Graph], watched: bool, key: str) -> list[int]:
+    """How often the sampling thread waited from the beginning of one evaluation to that of the next."""
+    key = f"{key}-{watched}"
+    ended = rig.comfy.wait_ended(rig.comfy.queue(make(watched=watched, key=key)), 300)
+    assert ended["status"]["status_str"] == "success", rig.comfy.tail()
+    return [sum(counted.values()) for counted in rig.told(key)["waits"]]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_evaluation_makes_the_sampling_thread_wait_once(rig: Rig, case: str) -> None:
+    def make(watched: bool, key: str) -> Graph:
+        return with_waits(graphs.base(watched=watched, key=key, **CASES[case]), key)
+
+    stock, watched = (waited(rig, make, which, f"waits-{case[:12]}") for which in (False, True))
+    assert len(watched) == len(stock) >= 5
+    assert [more - usual for more, usual in zip(watched, stock, strict=True)] == [1] * len(stock)
+
+
+def test_other_threads_wait_for_copies_only_and_not_for_the_model(rig: Rig) -> None:
+    job_id = rig.comfy.queue(graphs.base(key="others", steps=4, latent=IMAGE, **HOLLOW))
+    rig.comfy.wait_for(job_id, "completed")
+    told = rig.told()["threads"].get("midrun-journal", {})
+    assert told.keys() == {"an event"} or (told == {} and rig.device == "cuda")
+
+
+@pytest.mark.needs("--gpu")
+@pytest.mark.parametrize("architecture", ["sd15", "sdxl", "flux", "wan"])
+def test_it_waits_once_with_each_architecture(rig: Rig, architecture: str) -> None:
+    make = partial(rig.graph, architecture=architecture, scheduler="simple", steps=4)
+    stock, watched = (waited(rig, make, which, f"waits-{architecture}") for which in (False, True))
+    assert [more - usual for more, usual in zip(watched, stock, strict=True)] == [1] * len(stock)
