@@ -118,7 +118,8 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
       if (open !== null && (open !== before.tray.open || tab !== before.tray.tab))
         readTab(actions, open, tab);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);
-      if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
+      const looks = model.viewer !== before.viewer || model.cursor !== before.cursor;
+      if (looks || model.previews !== before.previews) compareAgain(model);
       if (jobs || model.viewer !== before.viewer) readCurve(model);
       overlays(isAnythingOpen(model));
     },

@@ -5,6 +5,7 @@ import { initialBoard, onBoard } from "./reducer_board.js";
 import { initialChoosing, onChoosing } from "./reducer_choice.js";
 import { initialLens, onLens } from "./reducer_lens.js";
 import { initialSeveral, onSeveral } from "./reducer_several.js";
+import { focused, initialTimeline, onTimeline } from "./reducer_timeline.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 /** @import { Action, Reducers } from "./action_types.js" */
 /** @import { Job, Model, Preview } from "./types.js" */
@@ -38,7 +39,6 @@ export const initial = Object.freeze({
     top: 0,
     height: 0,
     shown: false,
-    step: null,
     pointed: null,
     focused: null,
     touch: false,
@@ -58,6 +58,7 @@ export const initial = Object.freeze({
   ...initialChoosing,
   ...initialLens,
   ...initialSeveral,
+  ...initialTimeline,
   ...initialTravel,
 });
 
@@ -144,7 +145,9 @@ const on = {
   tray: (model, { type: _, ...changed }) => ({ ...model, tray: { ...model.tray, ...changed } }),
   open: (model, { job_id, tab = "parameters" }) => ({
     ...model,
-    tray: { ...model.tray, open: job_id, left: model.tray.open, tab, search: "", step: null },
+    tray: { ...model.tray, open: job_id, left: model.tray.open, tab, search: "" },
+    cursor: model.cursor?.job_id === job_id ? model.cursor : null,
+    timeline: focused(model, job_id),
   }),
   remove: (model, { job_id }) => ({ ...model, removing: job_id }),
   abortDialog: (model, { job_id }) => ({
@@ -155,7 +158,9 @@ const on = {
     model.abort === null ? model : { ...model, abort: { ...model.abort, ...changed } },
   view: (model, { job_id, node_id = null, step = null }) => ({
     ...model,
-    viewer: job_id === null ? null : { job_id, node_id, step, compare: null, split: 0.5, zoom: 0, find: null },
+    viewer: job_id === null ? null : { job_id, node_id, compare: null, split: 0.5, zoom: 0, find: null },
+    cursor: job_id === null ? model.cursor : step === null ? null : { job_id, node_id, step },
+    timeline: focused(model, job_id),
   }),
   viewer: (model, { type: _, ...changed }) =>
     model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
@@ -165,6 +170,7 @@ const on = {
   ...onChoosing,
   ...onLens,
   ...onSeveral,
+  ...onTimeline,
   ...onTravel,
 };
 
@@ -227,6 +233,8 @@ function withoutJob(model, id) {
     next.several = { ...model.several, selected: model.several.selected.filter((one) => one !== id) };
   if (model.tray.open === id) next.tray = { ...model.tray, open: null };
   if (model.viewer?.job_id === id) next.viewer = null;
+  if (model.cursor?.job_id === id) next.cursor = null;
+  if (model.timeline.job_id === id) next.timeline = { ...model.timeline, job_id: null };
   if (model.abort?.job_id === id) next.abort = null;
   if (model.choosing?.job_id === id) next.choosing = null;
   if (model.lens?.job_id === id) next.lens = null;
