@@ -15,7 +15,7 @@ export const initialTimeline = Object.freeze({
     width: 0,
     height: 0,
     hover: null,
-    scrubs: false,
+    drag: null,
     params: null,
   },
 });

@@ -11,6 +11,9 @@ export function cursorStep({ cursor }, job, nodeId) {
   return (cursor.node_id ?? job.node_id) === (nodeId ?? job.node_id) ? cursor.step : null;
 }
 
+/** Whether the cursor is on its way, by the pointer or by a key that is held. @param {Model} model */
+export const isScrubbed = ({ timeline }) => ["scrub", "keys"].includes(timeline.drag?.kind ?? "");
+
 /** The last step of a job of which there is something: done, or left over by a rewind. @param {Job} job */
 export const lastStep = (job) =>
   Math.max(job.step, job.take && job.take.node_id === job.node_id ? job.take.step : 0);

@@ -81,6 +81,16 @@ export function chosenFrame(model, job, nodeId, step) {
   return { all, newest, at, shown };
 }
 
+/**
+ * What is shown of a frame while the cursor is dragged past it: the last picture that was made. The server would have
+ * to decode those that were not.
+ * @param {Frame[]} frames @param {number} at
+ */
+export function passedUrl(frames, at) {
+  for (let index = at; index >= 0; index -= 1) if (frames[index]?.made) return frames[index].url;
+  return frames.find((one) => one.made !== null)?.url ?? null;
+}
+
 /** @param {Model} model @param {Job} job @returns {string | null} a URL below ComfyUI's */
 export function newestPicture(model, job) {
   const all = previewsOf(model, job.job_id, job.node_id);

@@ -155,9 +155,12 @@
  * @typedef {{ lens: LensView | null }} LensModel
  * @typedef {{ job_id: string, node_id: string | null, step: number }} Cursor  the step that is looked at; node_id null: where the job samples now
  * @typedef {{
+ *   kind: "scrub" | "keys" | "lane" | "pan" | "range", x: number, at: number, lane?: string,
+ * }} Drag  what is being dragged: the cursor, by the pointer or by a key that is held; a lane that may be clicked; what is in sight; a part of the overview. x: where it began, in pixels; at: in steps
+ * @typedef {{
  *   shown: boolean, job_id: string | null, from: number | null, to: number | null, top: number, width: number,
- *   height: number, hover: number | null, scrubs: boolean, params: boolean | null,
- * }} Timeline  from, to: the part of the axis in sight, in steps, null: all; top: pixels that the lanes are scrolled; width, height: of the panel; hover: the step below the pointer; scrubs: the cursor is being dragged; params: whether parameters are beside it, null: where there is room
+ *   height: number, hover: number | null, drag: Drag | null, params: boolean | null,
+ * }} Timeline  from, to: the part of the axis in sight, in steps, null: all; top: pixels that the lanes are scrolled; width, height: of the panel; hover: the step below the pointer; params: whether parameters are beside it, null: where there is room
  * @typedef {{ cursor: Cursor | null, timeline: Timeline }} TimelineModel  cursor null: the newest step
  * @typedef {TravelModel & LensModel & TimelineModel & {
  *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,

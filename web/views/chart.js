@@ -109,7 +109,7 @@ export function lines(points, chosen, summary, pick) {
 }
 
 /** @param {string} name @param {number} value */
-function amount(name, value) {
+export function amount(name, value) {
   if (name === "memory") return format.size(value);
   if (name === "seconds") return `${format.sigma(value)} s`;
   return format.sigma(value);

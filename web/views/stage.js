@@ -1,8 +1,8 @@
 // The picture of a job in the panel, with its steps.
 import { h } from "../ui/dom.js";
 import { isLeftOver } from "../model/reducer_travel.js";
-import { cursorStep } from "../model/select_cursor.js";
-import { chosenFrame, shownUrl } from "../model/select_pictures.js";
+import { cursorStep, isScrubbed } from "../model/select_cursor.js";
+import { chosenFrame, passedUrl, shownUrl } from "../model/select_pictures.js";
 import { frameLabel } from "./parts.js";
 import { takeNote, travelButtons } from "./travel.js";
 /** @import { Frame } from "../model/select_pictures.js" */
@@ -12,14 +12,11 @@ import { takeNote, travelButtons } from "./travel.js";
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function stageView(tools, model, job) {
   const { t } = tools;
-  const step = cursorStep(model, job, job.node_id);
-  const frames = chosenFrame(model, job, job.node_id, step);
-  const { all, shown } = frames;
-  const src = shownUrl(model, job, shown, step !== null);
+  const frames = lookedAt(model, job);
+  const { all, shown, src, left } = frames;
   if (!src && all.length < 2)
     return h("div", { key: "pictures", class: "midrun-stage midrun-empty" }, t("picture.none"));
   const label = frameLabel(tools, job, shown);
-  const left = shown !== undefined && isLeftOver(job, shown);
   return h(
     "div",
     { key: "pictures", class: "midrun-stage", "data-left-over": left ? "" : undefined },
@@ -31,8 +28,18 @@ export function stageView(tools, model, job) {
   );
 }
 
+/** The frame that is looked at and its picture; left: a rewind left it over. @param {Model} model @param {Job} job */
+export function lookedAt(model, job) {
+  const step = cursorStep(model, job, job.node_id);
+  const frames = chosenFrame(model, job, job.node_id, step);
+  const { all, at, shown } = frames;
+  const passes = isScrubbed(model) && shown?.made === null;
+  const src = passes ? passedUrl(all, at) : shownUrl(model, job, shown, step !== null);
+  return { ...frames, src, left: shown !== undefined && isLeftOver(job, shown) };
+}
+
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Frame | undefined} shown @param {string | null} src @param {string} label */
-function picture({ t, url, actions }, model, job, shown, src, label) {
+export function picture({ t, url, actions }, model, job, shown, src, label) {
   return h(
     "button",
     {
