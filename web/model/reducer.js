@@ -193,7 +193,8 @@ function withJobs(model, jobs, at) {
     received: { ...model.received },
     stepsByNode: { ...model.stepsByNode },
   };
-  let [order, byPrompt] = [model.order, model.byPrompt];
+  /** @type {string[]} */ const added = [];
+  /** @type {[string, string][]} */ const prompts = []; // copied once for all: a page of a long list is many jobs
   for (const job of fresh) {
     const before = model.jobs[job.job_id];
     next.jobs[job.job_id] = job;
@@ -201,14 +202,27 @@ function withJobs(model, jobs, at) {
     for (const id of [job.node_id, job.display_node_id])
       if (id !== null && next.stepsByNode[job.job_id]?.[id] !== job.step)
         next.stepsByNode[job.job_id] = { ...next.stepsByNode[job.job_id], [id]: job.step };
-    if (before === undefined) order = [...order, job.job_id];
+    if (before === undefined) added.push(job.job_id);
     if (before?.prompt_ids.length !== job.prompt_ids.length)
-      byPrompt = { ...byPrompt, ...Object.fromEntries(job.prompt_ids.map((id) => [id, job.job_id])) };
+      for (const id of job.prompt_ids) prompts.push([id, job.job_id]);
   }
-  if (order !== model.order)
-    order = [...order].sort((a, b) => (next.jobs[a].created_at < next.jobs[b].created_at ? 1 : -1));
+  const byPrompt = prompts.length ? { ...model.byPrompt, ...Object.fromEntries(prompts) } : model.byPrompt;
+  const order = added.length ? withAdded(model.order, added, next.jobs) : model.order;
   const all = { ...next, order, byPrompt, now: Math.max(model.now, at) };
   return fresh.reduce((known, job) => withTravel(known, job, model.jobs[job.job_id]), all);
+}
+
+/** More jobs in the list, the newest first. @param {string[]} order @param {string[]} added @param {Model["jobs"]} jobs */
+function withAdded(order, added, jobs) {
+  const newer = (/** @type {string} */ a, /** @type {string} */ b) =>
+    jobs[a].created_at < jobs[b].created_at ? 1 : -1;
+  const left = [...new Set(added)].sort(newer);
+  /** @type {string[]} */ const merged = [];
+  for (const id of order) {
+    while (left.length && newer(left[0], id) < 0) merged.push(/** @type {string} */ (left.shift()));
+    merged.push(id);
+  }
+  return [...merged, ...left];
 }
 
 /** @param {Model} model @param {string} id @returns {Model} */
