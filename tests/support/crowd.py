@@ -69,7 +69,7 @@ def _job(number: int) -> dict[str, Any]:
     )
 
 
-# What the server is asked for, answered in the page: pages of many jobs, and all that is read of some of them.
+# What the server is asked for, answered in the page: pages of many jobs, and all that is read of some.
 ANSWER = """([jobs, told]) => {
     const { api } = window.comfyAPI.api;
     const real = api.fetchApi.bind(api);
@@ -116,8 +116,8 @@ SCROLL_ALL = """async count => {
 
 
 def scroll_pages(shown: Screen, count: int) -> dict[str, Any]:
-    """The open panel's list of so many jobs, which come in pages, scrolled through: frames, cards at most, how many
-    of the first were used again, the last job's place, and the durations of long tasks in milliseconds."""
+    """The open panel's list of so many jobs, which come in pages, scrolled through: frames, cards at most,
+    how many of the first were used again, the last job's place, and the durations of long tasks in milliseconds."""
     shown.page.evaluate(ANSWER, [[_job(number) for number in reversed(range(count))], {}])
     shown.page.wait_for_function("() => document.querySelectorAll('.midrun-card').length > 5")
     _collect_garbage(shown)
@@ -127,7 +127,7 @@ def scroll_pages(shown: Screen, count: int) -> dict[str, Any]:
 
 
 def family(shown: Screen, steps: int, forks: int, picture: str) -> str:
-    """A job of so many steps, each with a picture, which is at that URL of a preview, and forks of it; its id."""
+    """A job of so many steps, each with a picture, which is at that URL, and forks of it; its id."""
     stamp = (BORN + timedelta(days=1)).isoformat(timespec="milliseconds") + "Z"
     big = JOB | {"job_id": "big", "prompt_id": "big", "prompt_ids": ["big"], "grid": None, "state": "paused"}
     big |= {"step": steps, "total_steps": steps + steps // 4, "created_at": stamp, "updated_at": stamp}
@@ -200,7 +200,7 @@ def _collect_garbage(shown: Screen) -> None:
 
 
 def scrub(shown: Screen, moves: int) -> dict[str, Any]:
-    """The timeline's cursor, dragged from end to end and back by the mouse and moved by keys, with zoom in between:
+    """The timeline's cursor, dragged to and fro by the mouse and moved by keys, with zoom in between:
     how many elements the timeline has then, and the durations of long tasks in milliseconds."""
     page = shown.page
     area = page.locator(".midrun-plot-area")
