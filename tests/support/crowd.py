@@ -117,7 +117,7 @@ SCROLL_ALL = """async count => {
 
 def scroll_pages(shown: Screen, count: int) -> dict[str, Any]:
     """The open panel's list of so many jobs, which come in pages, scrolled through: frames, cards at most,
-    how many of the first were used again, the last job's place, and the durations of long tasks in milliseconds."""
+    how many of the first were used again, the last place, and the durations of long tasks in milliseconds."""
     shown.page.evaluate(ANSWER, [[_job(number) for number in reversed(range(count))], {}])
     shown.page.wait_for_function("() => document.querySelectorAll('.midrun-card').length > 5")
     _collect_garbage(shown)
