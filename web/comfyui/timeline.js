@@ -52,7 +52,7 @@ export function createTimeline(page, store, screen, tools) {
     hide?.();
     page.needTexts(screen.refresh);
     const host = element.appendChild(document.createElement("div"));
-    host.className = "midrun-panel-root midrun-timeline-root";
+    host.className = "midrun-timeline-root";
     host.dataset.captureWheel = "true";
     const observer = new ResizeObserver(() => {
       const { clientWidth: width, clientHeight: height } = host;

@@ -5,6 +5,7 @@
 
 const LEAST = 4; // steps in sight at the least
 const NICE = [1, 2, 5];
+const FINE = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
 
 /** @param {number} value @param {number} low @param {number} high */
 export const within = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -47,10 +48,12 @@ export function bringing(span, last, step) {
   return moved(span, last, step - 1 < span.from ? step - 1 - span.from : step - span.to);
 }
 
-/** The least number of steps, 1, 2, 5, 10 and so on, that takes so many pixels. @param {Span} span @param {number} width @param {number} pixels */
-export function strideOf({ from, to }, width, pixels) {
+/** The least round number of steps that takes so many pixels: 1, 2, 5, 10 and so on, or a finer one. @param {Span} span @param {number} width @param {number} pixels @param {boolean} [fine] */
+export function strideOf({ from, to }, width, pixels, fine = false) {
   const least = (pixels * (to - from)) / Math.max(1, width);
-  for (let ten = 1; ; ten *= 10) for (const nice of NICE) if (nice * ten >= least) return nice * ten;
+  for (let ten = 1; ; ten *= 10)
+    for (const one of fine ? FINE : NICE)
+      if (one * ten >= least && Number.isInteger(one * ten)) return one * ten;
 }
 
 /** Steps to be numbered. @param {Span} span @param {number} width @returns {number[]} */
@@ -76,7 +79,7 @@ export function bandsOf(height, lanes) {
   const ruler = { top: 20, height: 30 };
   const rest = Math.max(0, height - 50);
   const wanted = lanes * ROW;
-  const rows = lanes === 1 ? ROW : Math.min(wanted, Math.max(2 * ROW, Math.floor((rest * 0.3) / ROW) * ROW));
+  const rows = lanes === 1 ? ROW : Math.min(wanted, Math.max(2 * ROW, Math.floor((rest * 0.34) / ROW) * ROW));
   const film = Math.round(within((rest - rows) * 0.44, 24, 128));
   const curve = Math.max(10, Math.floor((rest - rows - film - 4) / 3));
   const below = ruler.top + ruler.height;

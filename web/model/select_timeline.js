@@ -105,7 +105,7 @@ export function nextMark(all, step, direction) {
  * @returns {{ first: number, last: number, shown: Preview }[]}
  */
 export function thumbsOf(made, span, width, pixels) {
-  const stride = strideOf(span, width, pixels * 0.8);
+  const stride = strideOf(span, width, pixels * 0.85, true);
   /** @type {{ first: number, last: number, shown: Preview }[]} */ const found = [];
   let at = made.findIndex((one) => one.step > Math.floor(span.from / stride) * stride);
   if (at < 0) return found;

@@ -86,7 +86,8 @@ function paintRuler({ pen, model, job, shape, ink }) {
 }
 
 /** @param {Scene} scene */
-function paintLanes({ pen, model, job, shape, ink }) {
+function paintLanes(scene) {
+  const { pen, model, job, shape, ink } = scene;
   const { bands, rows, top, columns, span } = shape;
   const y = (/** @type {number} */ row) => bands.lanes.top + row * ROW - top + ROW / 2;
   const x = (/** @type {number} */ at) => xOf(span, columns.plot, at);
@@ -102,7 +103,18 @@ function paintLanes({ pen, model, job, shape, ink }) {
     if (inSight)
       paintLane(pen, model.jobs[lane.id], lane, y(row), x, lane.id === job.job_id, columns.plot, ink);
   });
+  paintScrolled(scene);
   pen.restore();
+}
+
+/** Which of the lanes are in sight, where there are more. @param {Scene} scene */
+function paintScrolled({ pen, shape, ink }) {
+  const { bands, rows, top, columns } = shape;
+  const { height } = bands.lanes;
+  const all = rows.length * ROW;
+  if (all <= height) return;
+  pen.fillStyle = ink.muted;
+  pen.fillRect(columns.plot - 3, bands.lanes.top + (top / all) * height, 3, (height / all) * height);
 }
 
 /** From the lane that it comes from, down. @param {CanvasRenderingContext2D} pen @param {number} x @param {number} from @param {number} to @param {Ink} ink */

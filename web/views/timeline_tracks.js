@@ -152,6 +152,7 @@ function plotView(tools, model, job, shape, does) {
   const cursor = (/** @type {number} */ at) => ({
     "--midrun-x": px(xOf(span, columns.plot, at - 1)),
     "--midrun-w": px(Math.max(1, cell)),
+    "--midrun-top": px(bands.ruler.top),
   });
   const told = [t("step.of", { step, total: job.total_steps ?? "?" }), ...readout(tools, model, job, step)];
   return h(
@@ -169,7 +170,7 @@ function plotView(tools, model, job, shape, does) {
       "aria-valuenow": step,
       "aria-valuetext": told.join(", "),
       "aria-describedby": "midrun-timeline-keys",
-      vars: { "--midrun-plot": px(columns.plot), "--midrun-top": px(bands.ruler.top) },
+      vars: { "--midrun-plot": px(columns.plot) },
       ...handlersOf(model, job, shape, does),
     },
     h("canvas", { key: "canvas", class: "midrun-canvas", "aria-hidden": "true" }),
