@@ -84,7 +84,7 @@ ANSWER = """([jobs, told]) => {
         const next = from + Number(url.searchParams.get("limit"));
         return answer({ jobs: jobs.slice(from, next), next: next < jobs.length ? String(next) : null });
     };
-    api.dispatchCustomEvent("status", { exec_info: { queue_remaining: 0 } });
+    if (jobs.length) api.dispatchCustomEvent("status", { exec_info: { queue_remaining: 0 } });
 }"""
 LISTEN = """() => {
     window.long = [];
@@ -146,12 +146,18 @@ def _fork(number: int, steps: int, big: dict[str, Any]) -> dict[str, Any]:
     name, at = f"fork{number}", (number + 1) * steps // 60
     stamp = (BORN + timedelta(days=1, seconds=number + 1)).isoformat(timespec="milliseconds") + "Z"
     parent = {"job_id": "big" if number % 5 else f"fork{number - 1}" if number else "big", "step": at}
-    done = {"state": ("completed", "running", "failed", "aborted")[number % 4], "step": at + steps // 3}
+    done = {"state": ("completed", "paused", "failed", "aborted")[number % 4], "step": at + steps // 3}
+    off = {"pause_method": "none"}
     edits = {"3": {"cfg": {"from": 4, "to": 2 + number / 4, "from_step": at}}}
     return (
         big
         | {"job_id": name, "prompt_id": name, "prompt_ids": [name], "parent": parent, "breakpoints": []}
-        | {"modified_params": edits, "varied": {"3": {"cfg": 2 + number / 4}}, "preview_url": None}
+        | {
+            "modified_params": edits,
+            "varied": {"3": {"cfg": 2 + number / 4}},
+            "preview_url": None,
+            "previews": off,
+        }
         | dict.fromkeys(("created_at", "updated_at"), stamp)
         | done
     )

@@ -133,15 +133,15 @@ test("edits, breakpoints, schedules, pauses and rewinds are marked where they ar
 
 test("the film strip has only pictures that were made, and as many as fit", () => {
   const made = Array.from({ length: 2000 }, (_, index) => preview(index + 1));
-  const thumbs = timeline.thumbsOf(made, { from: 0, to: 2000 }, 600, 50);
+  const thumbs = timeline.thumbsOf(made, { from: 0, to: 2000 }, 600, 50, 2000);
   assert.ok(thumbs.length <= 15 && thumbs.length >= 6, String(thumbs.length));
   for (const { first, last, shown } of thumbs) assert.ok(first <= shown.step && shown.step <= last);
-  const near = timeline.thumbsOf(made, { from: 100, to: 110 }, 600, 50);
+  const near = timeline.thumbsOf(made, { from: 100, to: 110 }, 600, 50, 2000);
   assert.deepEqual(
     near.map((one) => one.shown.step),
     [101, 102, 103, 104, 105, 106, 107, 108, 109, 110],
   );
-  assert.deepEqual(timeline.thumbsOf([], { from: 0, to: 9 }, 600, 50), []);
+  assert.deepEqual(timeline.thumbsOf([], { from: 0, to: 9 }, 600, 50, 9), []);
 });
 
 test("a dragged cursor shows what was made, and asks for nothing", () => {

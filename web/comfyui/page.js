@@ -66,7 +66,7 @@ export function createPage(app, api, here) {
       (app.extensionManager.command.commands ?? []).some((/** @type {any} */ one) => one.id === id),
     /** Calls when the colours change. @param {() => void} listener @returns {() => void} */
     onPalette(listener) {
-      const soon = () => void setTimeout(listener, 100); // the colours are another's a little later
+      const soon = () => [100, 700].forEach((ms) => setTimeout(listener, ms)); // they come a little later
       app.ui.settings.addEventListener("Comfy.ColorPalette.change", soon);
       return () => app.ui.settings.removeEventListener("Comfy.ColorPalette.change", soon);
     },

@@ -28,6 +28,7 @@ const INKS = [
 export function createTimeline(page, store, screen, tools) {
   /** @type {(() => void) | null} */ let hide = null;
   /** @type {any[]} */ let painted = []; // of what
+  /** @type {Ink | null} */ let ink = null; // null: to be asked for
 
   /** What moves with the cursor is not on the canvas. @param {Element} host */
   function drawn(host) {
@@ -35,16 +36,17 @@ export function createTimeline(page, store, screen, tools) {
     const model = store.get();
     const job = focusOf(model);
     if (!(canvas instanceof HTMLCanvasElement) || job === null) return;
-    const ink = inkOf(canvas);
     const { jobs, telemetry, events, timeline } = model;
     const { from, to, top, width, height, params } = timeline;
     const scale = globalThis.devicePixelRatio || 1;
     const shape = shapeOf(model, job);
     const of = [canvas, jobs, telemetry, events, job, from, to, top, width, height, params, scale];
-    of.push(shape.columns.plot, ...Object.values(ink));
+    of.push(shape.columns.plot);
     if (of.length === painted.length && of.every((one, at) => one === painted[at])) return;
     painted = of;
+    ink ??= inkOf(canvas);
     paintTimeline(canvas, model, job, shape, ink, scale);
+    if (!ink.fg) ink = null; // the style is not there yet
   }
 
   /** May be called again with another element. @param {HTMLElement} element */
@@ -62,7 +64,11 @@ export function createTimeline(page, store, screen, tools) {
     });
     observer.observe(host);
     const unmount = screen.mount({ element: host, view: (model) => timelineView(tools, model), drawn });
-    const forget = page.onPalette(screen.refresh);
+    ink = null;
+    const forget = page.onPalette(() => {
+      [painted, ink] = [[], null];
+      screen.refresh();
+    });
     store.dispatch({ type: "timeline", shown: true });
     hide = () => {
       hide = null;
@@ -77,7 +83,7 @@ export function createTimeline(page, store, screen, tools) {
   return { id: TAB, title: "Midrun", type: "custom", render, destroy: () => hide?.() };
 }
 
-/** The colours as they are now. @param {Element} element @returns {Ink} */
+/** The colours as they are now. Not to be asked often: the page's style is computed for it. @param {Element} element @returns {Ink} */
 function inkOf(element) {
   const style = getComputedStyle(element);
   return /** @type {Ink} */ (

@@ -101,10 +101,10 @@ export function nextMark(all, step, direction) {
 /**
  * The pictures that fit on the film strip: of so many steps the last that has one. Those that were never made are not
  * asked for: the server would have to decode them.
- * @param {Preview[]} made of one node, by step @param {Span} span @param {number} width @param {number} pixels of a picture
+ * @param {Preview[]} made of one node, by step @param {Span} span @param {number} width @param {number} pixels of a picture @param {number} last step of all
  * @returns {{ first: number, last: number, shown: Preview }[]}
  */
-export function thumbsOf(made, span, width, pixels) {
+export function thumbsOf(made, span, width, pixels, last) {
   const stride = strideOf(span, width, pixels * 0.85, true);
   /** @type {{ first: number, last: number, shown: Preview }[]} */ const found = [];
   let at = made.findIndex((one) => one.step > Math.floor(span.from / stride) * stride);
@@ -113,7 +113,7 @@ export function thumbsOf(made, span, width, pixels) {
     const first = Math.floor((made[at].step - 1) / stride) * stride + 1;
     const before = found[found.length - 1];
     if (before?.first === first) before.shown = made[at];
-    else found.push({ first, last: first + stride - 1, shown: made[at] });
+    else found.push({ first, last: Math.min(first + stride - 1, last), shown: made[at] });
   }
   return found;
 }

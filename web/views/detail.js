@@ -44,8 +44,6 @@ function header(tools, model, job) {
       icon("back"),
     ),
     h("h2", { title }, title),
-    actions.hasTimeline() &&
-      button(t("timeline.open"), "timeline", true, actions.showTimeline, { small: true, verb: "timeline" }),
     checkButton(tools, model, job),
     reportLink(tools, job),
     exportLink(tools, job),

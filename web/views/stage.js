@@ -3,7 +3,7 @@ import { h } from "../ui/dom.js";
 import { isLeftOver } from "../model/reducer_travel.js";
 import { cursorStep, isScrubbed } from "../model/select_cursor.js";
 import { chosenFrame, passedUrl, shownUrl } from "../model/select_pictures.js";
-import { frameLabel } from "./parts.js";
+import { button, frameLabel } from "./parts.js";
 import { takeNote, travelButtons } from "./travel.js";
 /** @import { Frame } from "../model/select_pictures.js" */
 /** @import { Job, Model } from "../model/types.js" */
@@ -11,7 +11,7 @@ import { takeNote, travelButtons } from "./travel.js";
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function stageView(tools, model, job) {
-  const { t } = tools;
+  const { t, actions } = tools;
   const frames = lookedAt(model, job);
   const { all, shown, src, left } = frames;
   if (!src && all.length < 2)
@@ -22,7 +22,13 @@ export function stageView(tools, model, job) {
     { key: "pictures", class: "midrun-stage", "data-left-over": left ? "" : undefined },
     picture(tools, model, job, shown, src, label),
     all.length > 1 && slider(tools, job, frames, label),
-    h("div", { class: "midrun-label", title: label }, left ? `${t("travel.leftOver")} · ${label}` : label),
+    h(
+      "div",
+      { class: "midrun-stage-foot" },
+      h("div", { class: "midrun-label", title: label }, left ? `${t("travel.leftOver")} · ${label}` : label),
+      actions.hasTimeline() &&
+        button(t("timeline.open"), "timeline", true, actions.showTimeline, { small: true, verb: "timeline" }),
+    ),
     travelButtons(tools, model, job, shown),
     takeNote(tools, model, job),
   );

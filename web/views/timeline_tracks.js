@@ -196,7 +196,8 @@ const sideOf = ({ span, columns, step }) =>
   xOf(span, columns.plot, step) > columns.plot - 30 ? "left" : "right";
 
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Shape} shape */
-function filmView({ url }, model, job, { span, columns, bands }) {
+function filmView({ url }, model, job, shape) {
+  const { span, columns, bands } = shape;
   const made = previewsOf(model, job.job_id, job.node_id);
   const known = made[made.length - 1];
   const ratio = known ? known.width / known.height : 1;
@@ -223,7 +224,7 @@ function filmView({ url }, model, job, { span, columns, bands }) {
       class: "midrun-film",
       vars: { "--midrun-top": px(bands.film.top), "--midrun-high": px(bands.film.height) },
     },
-    thumbsOf(made, span, columns.plot, Math.max(12, wide)).map(thumb),
+    thumbsOf(made, span, columns.plot, Math.max(12, wide), shape.last).map(thumb),
   );
 }
 
