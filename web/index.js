@@ -111,6 +111,7 @@ function watching(on) {
 function showTray(element) {
   unmountTray?.();
   page.needTexts(screen.refresh);
+  element.classList.add("midrun-slot");
   const panel = element.appendChild(document.createElement("div"));
   panel.className = "midrun-panel-root";
   const unmount = screen.mount({

@@ -138,9 +138,16 @@ test("the film strip has only pictures that were made, and as many as fit", () =
   for (const { first, last, shown } of thumbs) assert.ok(first <= shown.step && shown.step <= last);
   const near = timeline.thumbsOf(made, { from: 100, to: 110 }, 600, 50, 2000);
   assert.deepEqual(
-    near.map((one) => one.shown.step),
+    near.map((one) => one.shown.step).sort((a, b) => a - b),
     [101, 102, 103, 104, 105, 106, 107, 108, 109, 110],
   );
+  const slots = (from) =>
+    timeline
+      .thumbsOf(made, { from, to: from + 10 }, 600, 50, 2000)
+      .map(({ slot, shown }) => [shown.step, slot]);
+  const moved = new Map(slots(101));
+  for (const [step, slot] of slots(100))
+    assert.ok(!moved.has(step) || moved.get(step) === slot, "it keeps its element");
   assert.deepEqual(timeline.thumbsOf([], { from: 0, to: 9 }, 600, 50, 9), []);
 });
 

@@ -53,6 +53,7 @@ export function createTimeline(page, store, screen, tools) {
   function render(element) {
     hide?.();
     page.needTexts(screen.refresh);
+    element.classList.add("midrun-slot");
     const host = element.appendChild(document.createElement("div"));
     host.className = "midrun-timeline-root";
     host.dataset.captureWheel = "true";

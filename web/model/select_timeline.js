@@ -98,24 +98,30 @@ export function nextMark(all, step, direction) {
   return found ?? null;
 }
 
+/** @typedef {{ slot: number, first: number, last: number, shown: Preview }} Thumb  slot: its place among those in sight, which stays while it is in sight */
+
 /**
  * The pictures that fit on the film strip: of so many steps the last that has one. Those that were never made are not
- * asked for: the server would have to decode them.
- * @param {Preview[]} made of one node, by step @param {Span} span @param {number} width @param {number} pixels of a picture @param {number} last step of all
- * @returns {{ first: number, last: number, shown: Preview }[]}
+ * asked for: the server would have to decode them. In the order of their slots, so that an element comes or goes or
+ * moves in the page only when the zoom changes.
+ * @param {Preview[]} made of one node, by step @param {Span} span @param {number} width
+ * @param {number} pixels of a picture @param {number} last step of all @returns {Thumb[]}
  */
 export function thumbsOf(made, span, width, pixels, last) {
   const stride = strideOf(span, width, pixels * 0.85, true);
-  /** @type {{ first: number, last: number, shown: Preview }[]} */ const found = [];
+  const slots = Math.ceil((span.to - span.from) / stride) + 1;
+  /** @type {Thumb[]} */ const found = [];
   let at = made.findIndex((one) => one.step > Math.floor(span.from / stride) * stride);
   if (at < 0) return found;
   for (; at < made.length && made[at].step - 1 < span.to; at += 1) {
-    const first = Math.floor((made[at].step - 1) / stride) * stride + 1;
+    const group = Math.floor((made[at].step - 1) / stride);
+    const first = group * stride + 1;
     const before = found[found.length - 1];
     if (before?.first === first) before.shown = made[at];
-    else found.push({ first, last: Math.min(first + stride - 1, last), shown: made[at] });
+    else
+      found.push({ slot: group % slots, first, last: Math.min(first + stride - 1, last), shown: made[at] });
   }
-  return found;
+  return found.sort((a, b) => a.slot - b.slot);
 }
 
 /** What was measured of a node, by step. @param {Model} model @param {Job} job @returns {Map<number, Measured>} */

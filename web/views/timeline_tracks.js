@@ -12,7 +12,7 @@ import { button, stepText } from "./parts.js";
 import { handlersOf } from "./timeline_input.js";
 import { relativeName } from "./travel.js";
 /** @import { Shape } from "../model/select_shape.js" */
-/** @import { Lane } from "../model/select_timeline.js" */
+/** @import { Lane, Thumb } from "../model/select_timeline.js" */
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Doings } from "./timeline_input.js" */
 /** @import { Tools } from "./tools.js" */
@@ -202,12 +202,11 @@ function filmView({ url }, model, job, shape) {
   const known = made[made.length - 1];
   const ratio = known ? known.width / known.height : 1;
   const wide = bands.film.height * ratio;
-  const thumb = (/** @type {ReturnType<typeof thumbsOf>[number]} */ { first, last, shown }) => {
+  const thumb = (/** @type {Thumb} */ { slot, first, last, shown }) => {
     const [left, right] = [xOf(span, columns.plot, first - 1), xOf(span, columns.plot, last)];
     const width = Math.min(right - left, wide);
     return h("img", {
-      key: `${shown.step}`,
-      recycle: true,
+      key: String(slot),
       class: "midrun-thumb",
       src: url(smallUrl(shown)),
       alt: "",
