@@ -64,7 +64,7 @@ export function createTimeline(page, store, screen, tools) {
         store.dispatch({ type: "timeline", width, height });
     });
     observer.observe(host);
-    const unmount = screen.mount({ element: host, view: (model) => timelineView(tools, model), drawn });
+    const unmount = screen.mount({ element: host, view: () => timelineView(tools, store.get()), drawn });
     ink = null;
     const forget = page.onPalette(() => {
       [painted, ink] = [[], null];

@@ -1,4 +1,5 @@
 // The cursor that all views share, and the timeline in the bottom panel. Part of reducer.js.
+import { lastStep } from "./select_cursor.js";
 import { rootOf } from "./select_family.js";
 /** @import { Reducers } from "./action_types.js" */
 /** @import { Model, Timeline, TimelineModel } from "./types.js" */
@@ -28,10 +29,11 @@ export const onTimeline = {
     return { ...model, cursor, timeline: focused(model, job_id) };
   },
 
-  /** Another job at the same step; an open panel follows. */
+  /** Another job at the same step, where it has that; an open panel follows. */
   focus(model, { job_id }) {
     const { cursor, tray } = model;
-    const moved = cursor && { job_id, node_id: null, step: cursor.step };
+    const there = cursor !== null && cursor.step <= lastStep(model.jobs[job_id]);
+    const moved = there ? { job_id, node_id: null, step: cursor.step } : null;
     const follows = tray.open !== null && tray.open !== job_id;
     return {
       ...model,

@@ -41,8 +41,6 @@ export function factsView(tools, model, job) {
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 function words(tools, model, job) {
   const { t, actions } = tools;
-  const [key, values] = sentence(job);
-  const refused = model.refusals[job.job_id];
   const title = titleOf(t, model, job);
   const inPanel = model.tray.shown && model.tray.open === job.job_id;
   return h(
@@ -65,14 +63,7 @@ function words(tools, model, job) {
       h("span", { class: "midrun-step" }, stepText(tools, job)),
     ),
     progressBar(tools, job),
-    h(
-      "p",
-      {
-        class: `midrun-told${refused || job.state === "failed" ? " midrun-alert" : ""}`,
-        title: t(key, values),
-      },
-      refused ?? t(key, values),
-    ),
+    why(tools, model, job),
     h(
       "div",
       { class: "midrun-times" },
@@ -81,4 +72,13 @@ function words(tools, model, job) {
         .join(" · "),
     ),
   );
+}
+
+/** @param {Tools} tools @param {Model} model @param {Job} job */
+function why({ t }, model, job) {
+  const [key, values] = sentence(job);
+  const refused = model.refusals[job.job_id];
+  const alert = refused || job.state === "failed" ? " midrun-alert" : "";
+  const text = refused ?? t(key, values);
+  return h("p", { class: `midrun-told${alert}`, title: text }, text);
 }

@@ -146,14 +146,7 @@ function briefName({ t }, model, job) {
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Shape} shape @param {Doings} does */
 function plotView(tools, model, job, shape, does) {
   const { t } = tools;
-  const { span, columns, bands, step } = shape;
-  const { hover, drag } = model.timeline;
-  const cell = columns.plot / (span.to - span.from);
-  const cursor = (/** @type {number} */ at) => ({
-    "--midrun-x": px(xOf(span, columns.plot, at - 1)),
-    "--midrun-w": px(Math.max(1, cell)),
-    "--midrun-top": px(bands.ruler.top),
-  });
+  const { columns, step } = shape;
   const told = [t("step.of", { step, total: job.total_steps ?? "?" }), ...readout(tools, model, job, step)];
   return h(
     "div",
@@ -163,7 +156,7 @@ function plotView(tools, model, job, shape, does) {
       role: "slider",
       tabindex: "0",
       "data-home": true,
-      "data-drag": drag?.kind,
+      "data-drag": model.timeline.drag?.kind,
       "aria-label": t("timeline.slider"),
       "aria-valuemin": 1,
       "aria-valuemax": Math.max(1, lastStep(job)),
@@ -175,25 +168,33 @@ function plotView(tools, model, job, shape, does) {
     },
     h("canvas", { key: "canvas", class: "midrun-canvas", "aria-hidden": "true" }),
     filmView(tools, model, job, shape),
-    hover !== null &&
-      drag === null &&
-      hover !== step &&
-      h(
-        "div",
-        { key: "hover", class: "midrun-hover-line", vars: cursor(hover) },
-        h("span", null, String(hover)),
-      ),
-    h(
-      "div",
-      { key: "cursor", class: "midrun-cursor-line", "data-side": sideOf(shape), vars: cursor(step) },
-      h("span", null, String(step)),
-    ),
+    cursorsView(model, shape),
   );
 }
 
-/** The label of a cursor near the end lies to its left. @param {Shape} shape */
-const sideOf = ({ span, columns, step }) =>
-  xOf(span, columns.plot, step) > columns.plot - 30 ? "left" : "right";
+/** Where the pointer is, and above it where is looked at. @param {Model} model @param {Shape} shape */
+function cursorsView(model, shape) {
+  const { span, columns, bands, step } = shape;
+  const { hover, drag } = model.timeline;
+  const at = (/** @type {number} */ where) => ({
+    "--midrun-x": px(xOf(span, columns.plot, where - 1)),
+    "--midrun-w": px(Math.max(1, columns.plot / (span.to - span.from))),
+    "--midrun-top": px(bands.ruler.top),
+  });
+  const line = (/** @type {string} */ name, /** @type {number} */ where) =>
+    h(
+      "div",
+      { key: name, class: `midrun-${name}-line`, "data-side": sideOf(shape, where), vars: at(where) },
+      h("span", null, String(where)),
+    );
+  return [hover !== null && drag === null && hover !== step && line("hover", hover), line("cursor", step)];
+}
+
+/** The label of a cursor near an end lies beside it. @param {Shape} shape @param {number} step */
+function sideOf({ span, columns }, step) {
+  const x = xOf(span, columns.plot, step - 0.5);
+  return x > columns.plot - 20 ? "left" : x < 20 ? "right" : undefined;
+}
 
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Shape} shape */
 function filmView({ url }, model, job, shape) {
