@@ -16,7 +16,7 @@ export const initial = Object.freeze({
   order: [], // job_ids, newest first
   byPrompt: {}, // any prompt_id -> job_id
   received: {}, // job_id -> when it was last heard of, by `now`
-  stepsByNode: {}, // job_id -> node_id -> steps it was seen to have done
+  stepsByNode: {}, // job_id -> node_id that it has left -> steps it was seen to have done there
   next: undefined, // cursor of the next page; null: there is none; undefined: nothing was read yet
   loading: false,
   offline: false,
@@ -187,30 +187,31 @@ export function reduce(model, action) {
 function withJobs(model, jobs, at) {
   const fresh = jobs.filter((job) => !(model.jobs[job.job_id]?.updated_at > job.updated_at));
   if (!fresh.length) return model;
-  const next = {
-    ...model,
-    jobs: { ...model.jobs },
-    received: { ...model.received },
-    stepsByNode: { ...model.stepsByNode },
-  };
+  // Each of these has an entry for each of maybe thousands of jobs: none is copied without need, or twice.
+  const next = { ...model, jobs: { ...model.jobs }, received: { ...model.received } };
   /** @type {string[]} */ const added = [];
-  /** @type {[string, string][]} */ const prompts = []; // copied once for all: a page of a long list is many jobs
   for (const job of fresh) {
     const before = model.jobs[job.job_id];
     next.jobs[job.job_id] = job;
     next.received[job.job_id] = at;
-    for (const id of [job.node_id, job.display_node_id])
-      if (id !== null && next.stepsByNode[job.job_id]?.[id] !== job.step)
-        next.stepsByNode[job.job_id] = { ...next.stepsByNode[job.job_id], [id]: job.step };
     if (before === undefined) added.push(job.job_id);
-    if (before?.prompt_ids.length !== job.prompt_ids.length)
-      for (const id of job.prompt_ids) prompts.push([id, job.job_id]);
+    else if (before.node_id !== null && before.node_id !== job.node_id)
+      next.stepsByNode = { ...next.stepsByNode, [job.job_id]: withSteps(next.stepsByNode[job.job_id], before) };
+    if (before?.prompt_ids.length === job.prompt_ids.length) continue;
+    if (next.byPrompt === model.byPrompt) next.byPrompt = { ...model.byPrompt };
+    for (const id of job.prompt_ids) next.byPrompt[id] = job.job_id;
   }
-  const byPrompt = prompts.length ? { ...model.byPrompt, ...Object.fromEntries(prompts) } : model.byPrompt;
   const order = added.length ? withAdded(model.order, added, next.jobs) : model.order;
-  const all = { ...next, order, byPrompt, now: Math.max(model.now, at) };
+  const all = { ...next, order, now: Math.max(model.now, at) };
   return fresh.reduce((known, job) => withTravel(known, job, model.jobs[job.job_id]), all);
 }
+
+/** The steps that were done on a node that the job has left. @param {Record<string, number> | undefined} known @param {Job} left */
+const withSteps = (known, { node_id, display_node_id, step }) => ({
+  ...known,
+  ...(node_id === null ? {} : { [node_id]: step }),
+  ...(display_node_id === null ? {} : { [display_node_id]: step }),
+});
 
 /** More jobs in the list, the newest first. @param {string[]} order @param {string[]} added @param {Model["jobs"]} jobs */
 function withAdded(order, added, jobs) {

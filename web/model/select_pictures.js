@@ -25,7 +25,8 @@ function ofNode(all, nodeId) {
  */
 export function framesOf(model, job, nodeId) {
   if (nodeId === null) return (model.previews[job.job_id] ?? NONE).map(frameOf);
-  const done = nodeId === job.node_id ? job.step : (model.stepsByNode[job.job_id]?.[nodeId] ?? 0);
+  const here = nodeId === job.node_id || nodeId === job.display_node_id;
+  const done = here ? job.step : (model.stepsByNode[job.job_id]?.[nodeId] ?? 0);
   const off = job.previews?.pause_method === "none";
   return allFrames(model.previews[job.job_id] ?? NONE, job.job_id, nodeId, done, off);
 }
