@@ -429,7 +429,7 @@ def test_a_card_has_its_buttons_where_the_mouse_or_the_focus_is(newest: Comfy, b
 def test_thousands_of_jobs_come_in_pages_and_only_what_is_in_sight_is_drawn(
     newest: Comfy, browser: Browser
 ) -> None:
-    """With MIDRUN_FULL=1 there are ten thousand, and no task takes over 50 ms on an idle machine."""
+    """With MIDRUN_FULL=1 there are ten thousand, and no task takes over 50 ms of the processor."""
     full = bool(os.environ.get("MIDRUN_FULL"))
     count = 10_000 if full else 1000
     with screen(browser, newest, "canvas") as shown:
@@ -440,4 +440,4 @@ def test_thousands_of_jobs_come_in_pages_and_only_what_is_in_sight_is_drawn(
         assert scrolled["last"] == count, "the list ends with the oldest job"
         shown.picture("panel-thousands")
         if full:
-            assert scrolled["long"] == []
+            assert scrolled["busy_ms"] < 50, scrolled

@@ -1,6 +1,6 @@
 """The timeline in the bottom panel: one cursor for all views, branches, and thousands of steps.
 
-With MIDRUN_FULL=1 no task in the page may take over 50 ms, which only an idle machine keeps.
+With MIDRUN_FULL=1 it is scrubbed for longer, and no task in the page may take over 50 ms of the processor.
 """
 
 from __future__ import annotations
@@ -128,4 +128,4 @@ def test_thousands_of_steps_and_many_branches_cost_no_element_each(newest: Comfy
         expect(timeline.locator(".midrun-plot-area")).to_have_attribute("aria-valuenow", "2000")
         shown.picture("timeline-crowd")
         if FULL:
-            assert told["long"] == []
+            assert told["busy_ms"] < 50, told

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -117,13 +120,33 @@ SCROLL_ALL = """async count => {
 
 def scroll_pages(shown: Screen, count: int) -> dict[str, Any]:
     """The open panel's list of so many jobs, which come in pages, scrolled through: frames, cards at most,
-    how many of the first were used again, the last place, and the durations of long tasks in milliseconds."""
+    how many of the first were used again, the last place, and what `measured` tells."""
     shown.page.evaluate(ANSWER, [[_job(number) for number in reversed(range(count))], {}])
     shown.page.wait_for_function("() => document.querySelectorAll('.midrun-card').length > 5")
+    with measured(shown) as told:
+        scrolled: dict[str, Any] = shown.page.evaluate(SCROLL_ALL, count)
+    return scrolled | told
+
+
+@contextmanager
+def measured(shown: Screen) -> Iterator[dict[str, Any]]:
+    """Tasks of the page meanwhile. long: durations of those over 50 ms, as the browser tells a page of them, by the
+    clock, whatever else the machine does; busy_ms: what the longest took of the processor."""
+    told: dict[str, Any] = {}
     _collect_garbage(shown)
+    browser = shown.page.context.browser
+    assert browser is not None
     shown.page.evaluate(LISTEN)
-    scrolled: dict[str, Any] = shown.page.evaluate(SCROLL_ALL, count)
-    return scrolled | {"long": shown.page.evaluate(HEARD)}
+    browser.start_tracing(page=shown.page, categories=["toplevel", "disabled-by-default-devtools.timeline"])
+    yield told
+    told["long"] = shown.page.evaluate(HEARD)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    threads = {
+        (one["pid"], one["tid"]): one["args"]["name"] for one in events if one["name"] == "thread_name"
+    }
+    tasks = [one for one in events if one["name"] == "RunTask" and one["ph"] == "X"]
+    mains = [one for one in tasks if threads.get((one["pid"], one["tid"])) == "CrRendererMain"]
+    told["busy_ms"] = max(one.get("tdur", 0) for one in mains) / 1000
 
 
 def family(shown: Screen, steps: int, forks: int, picture: str) -> str:
@@ -207,26 +230,33 @@ def _collect_garbage(shown: Screen) -> None:
 
 def scrub(shown: Screen, moves: int) -> dict[str, Any]:
     """The timeline's cursor, dragged to and fro by the mouse and moved by keys, with zoom in between:
-    how many elements the timeline has then, and the durations of long tasks in milliseconds."""
+    how many elements the timeline has then, and what `measured` tells."""
     page = shown.page
     area = page.locator(".midrun-plot-area")
     box = area.bounding_box()
     assert box is not None
     across = box["y"] + box["height"] - 20
-    _collect_garbage(shown)
-    page.evaluate(LISTEN)
-    for _ in range(2):
-        page.mouse.move(box["x"] + 2, across)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] - 2, across, steps=moves)
-        page.mouse.move(box["x"] + 2, across, steps=moves)
-        page.mouse.up()
-        page.mouse.move(box["x"] + box["width"] / 2, across)
-        for _ in range(6):
-            page.mouse.wheel(0, -200)
-    for key in ("ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp", "PageUp", "PageDown", "Home", "End", "0"):
-        for _ in range(max(1, moves // 8)):
-            page.keyboard.press(key)
-    long = page.evaluate(HEARD)
-    count = "document.querySelectorAll('.midrun-timeline-root *').length"
-    return {"long": long, "elements": page.evaluate(count)}
+    with measured(shown) as told:
+        for _ in range(2):
+            page.mouse.move(box["x"] + 2, across)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] - 2, across, steps=moves)
+            page.mouse.move(box["x"] + 2, across, steps=moves)
+            page.mouse.up()
+            page.mouse.move(box["x"] + box["width"] / 2, across)
+            for _ in range(6):
+                page.mouse.wheel(0, -200)
+        for key in (
+            "ArrowRight",
+            "ArrowLeft",
+            "ArrowDown",
+            "ArrowUp",
+            "PageUp",
+            "PageDown",
+            "Home",
+            "End",
+            "0",
+        ):
+            for _ in range(max(1, moves // 8)):
+                page.keyboard.press(key)
+    return {**told, "elements": page.evaluate("document.querySelectorAll('.midrun-timeline-root *').length")}
