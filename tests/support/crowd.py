@@ -130,8 +130,8 @@ def scroll_pages(shown: Screen, count: int) -> dict[str, Any]:
 
 @contextmanager
 def measured(shown: Screen) -> Iterator[dict[str, Any]]:
-    """Tasks of the page meanwhile. long: durations of those over 50 ms, as the browser tells a page of them, by the
-    clock, whatever else the machine does; busy_ms: what the longest took of the processor."""
+    """Tasks of the page meanwhile. long: those over 50 ms by the clock, as the browser tells a page of them,
+    whatever else the machine does, in ms; busy_ms: what the longest took of the processor."""
     told: dict[str, Any] = {}
     _collect_garbage(shown)
     browser = shown.page.context.browser
