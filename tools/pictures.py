@@ -103,6 +103,29 @@ def viewer(shown: Screen) -> None:
     save(README / "viewer.webp", shown.page.screenshot())
 
 
+def timeline(shown: Screen) -> None:
+    """A job that was edited on its way, with three forks; the cursor at the edit."""
+    job_id = paused(shown)
+    shown.comfy.call("PUT", f"/midrun/jobs/{job_id}/params", {POSITIVE: {"text": SQUARE}})
+    shown.comfy.verb(job_id, "resume")
+    shown.comfy.wait_for(job_id, "completed")
+    asked = {"step": 9, "vary": {SAMPLER: {"cfg": [2.0, 9.0, 12.0]}}}
+    for fork in shown.comfy.post(f"/midrun/jobs/{job_id}/fork", asked)["jobs"]:
+        shown.comfy.wait_for(fork["job_id"], "completed")
+    for step in range(1, 21):
+        shown.comfy.fetch(f"/midrun/jobs/{job_id}/preview?step={step}")
+    shown.page.keyboard.press("Shift+F4")
+    panel = shown.page.locator(".midrun-timeline-root")
+    panel.locator(f'.midrun-lane[data-job="{job_id}"] .midrun-lane-name').click()
+    panel.locator(".midrun-plot-area").focus()
+    shown.page.keyboard.press("Home")
+    for _ in range(6):
+        shown.page.keyboard.press("ArrowRight")
+    shown.page.wait_for_load_state("networkidle")
+    shown.page.wait_for_timeout(500)
+    save(README / "timeline.webp", panel.screenshot())
+
+
 def canvas(shown: Screen) -> None:
     """Changes made on the canvas, offered."""
     paused(shown)
@@ -215,7 +238,7 @@ def choose(shown: Screen) -> None:
 
 
 PICTURES: tuple[Callable[[Screen], None], ...] = (
-    *(tour, node, canvas, abort, jobs, viewer, drafts, demo_model, attach, breakpoint_, choose),
+    *(tour, node, canvas, abort, jobs, timeline, viewer, drafts, demo_model, attach, breakpoint_, choose),
 )
 
 # -- parts ---------------------------------------------------------------------------------------------------

@@ -19,12 +19,14 @@ import { createNodeWidgets } from "./comfyui/node_widgets.js";
 import { createTitleMark } from "./comfyui/notifications.js";
 import { createPage } from "./comfyui/page.js";
 import { settings } from "./comfyui/settings.js";
+import { TAB, createTimeline } from "./comfyui/timeline.js";
 
 const WATCH = "Midrun.WatchEverything";
+const TOGGLE_TIMELINE = `Workspace.ToggleBottomPanelTab.${TAB}`;
 const page = createPage(app, api, import.meta.url);
 const store = createStore(reduce, initial);
 const client = createClient(api);
-const actions = createActions(client, store, { ...page.ports, showPanel });
+const actions = createActions(client, store, { ...page.ports, showPanel, showTimeline, hasTimeline });
 const { url, latentUrl, csvUrl, sheetUrl, bundleUrl, reportUrl, ledgerUrl } = client;
 const urls = { url, latentUrl, csvUrl, sheetUrl, bundleUrl, reportUrl, ledgerUrl };
 const tools = { t: page.t, actions, ...urls, dispatch: store.dispatch };
@@ -36,7 +38,8 @@ const breakpoints = createNodeBreakpoints(page, page.t, {
   choose: "Midrun: Choose before this node",
 });
 const drafts = createDraftMenu(page, page.t, "Midrun: Draft seeds…", actions.askToDraft);
-const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel);
+const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel, toggleTimeline);
+const timeline = createTimeline(page, store, screen, tools);
 const markTitle = createTitleMark(document);
 
 /** Dialogs have a place of their own on the page while one is open. */
@@ -69,6 +72,7 @@ app.registerExtension({
   commands,
   keybindings,
   menuCommands,
+  bottomPanelTabs: [timeline], // where the frontend has such
   async setup() {
     page.style();
     app.extensionManager.registerSidebarTab({
@@ -107,6 +111,7 @@ function watching(on) {
 function showTray(element) {
   unmountTray?.();
   page.needTexts(screen.refresh);
+  element.classList.add("midrun-slot");
   const panel = element.appendChild(document.createElement("div"));
   panel.className = "midrun-panel-root";
   const unmount = screen.mount({
@@ -139,4 +144,16 @@ function togglePanel() {
 
 function showPanel() {
   if (!store.get().tray.shown) void togglePanel();
+}
+
+function hasTimeline() {
+  return page.hasCommand(TOGGLE_TIMELINE);
+}
+
+function toggleTimeline() {
+  return hasTimeline() && app.extensionManager.command.execute(TOGGLE_TIMELINE);
+}
+
+function showTimeline() {
+  if (!store.get().timeline.shown) void toggleTimeline();
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,9 +52,7 @@ def fill(shown: Screen, count: int) -> None:
     """So many more jobs in the panel, which was opened before, `j0` the oldest."""
     shown.page.wait_for_function(READ_TWICE)
     shown.page.evaluate(FILL, [_job(number) for number in range(count)])
-    devtools = shown.page.context.new_cdp_session(shown.page)
-    devtools.send("HeapProfiler.collectGarbage")  # what so much news at once leaves is not the scrolling's
-    devtools.detach()
+    _collect_garbage(shown)
 
 
 def scroll(shown: Screen) -> dict[str, Any]:
@@ -69,3 +70,193 @@ def _job(number: int) -> dict[str, Any]:
         | {"job_id": name, "prompt_id": name, "prompt_ids": [name]}
         | dict.fromkeys(("created_at", "updated_at"), stamp)
     )
+
+
+# What the server is asked for, answered in the page: pages of many jobs, and all that is read of some.
+ANSWER = """([jobs, told]) => {
+    const { api } = window.comfyAPI.api;
+    const real = api.fetchApi.bind(api);
+    const answer = value => Promise.resolve(new Response(JSON.stringify(value)));
+    api.fetchApi = (path, options) => {
+        const url = new URL(path, location.origin);
+        const one = url.pathname.match(/^\\/midrun\\/jobs\\/([^/]+)\\/(previews|telemetry|events|params)$/);
+        if (one && told[one[1]]) return answer(told[one[1]][one[2]]);
+        if (url.pathname !== "/midrun/jobs" || !jobs.length) return real(path, options);
+        if (url.searchParams.has("state")) return answer({ jobs: [], next: null });
+        const from = Number(url.searchParams.get("before") ?? 0);
+        const next = from + Number(url.searchParams.get("limit"));
+        return answer({ jobs: jobs.slice(from, next), next: next < jobs.length ? String(next) : null });
+    };
+    if (jobs.length) api.dispatchCustomEvent("status", { exec_info: { queue_remaining: 0 } });
+}"""
+LISTEN = """() => {
+    window.long = [];
+    window.listening = new PerformanceObserver(told => {
+        for (const entry of told.getEntries()) window.long.push(Math.round(entry.duration));
+    });
+    window.listening.observe({ entryTypes: ["longtask"] });
+}"""
+HEARD = """async () => {
+    await new Promise(resolve => setTimeout(resolve, 200));
+    window.listening.disconnect();
+    return window.long;
+}"""
+# As SCROLL, but the pages are read on the way: to the end that does not move on.
+SCROLL_ALL = """async count => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const list = document.querySelector(".midrun-list");
+    const first = [...document.querySelectorAll(".midrun-card")];
+    let [frames, most_cards] = [0, 0];
+    const last = () => Number([...document.querySelectorAll(".midrun-card")].at(-1)?.ariaPosInSet ?? 0);
+    for (; last() < count && frames < 30 * count; frames += 1) {
+        list.scrollTop += 900;
+        await frame();
+        most_cards = Math.max(most_cards, document.querySelectorAll(".midrun-card").length);
+    }
+    const used_again = first.filter(one => one.isConnected).length;
+    return { frames, most_cards, used_again, last: last() };
+}"""
+
+
+def scroll_pages(shown: Screen, count: int) -> dict[str, Any]:
+    """The open panel's list of so many jobs, which come in pages, scrolled through: frames, cards at most,
+    how many of the first were used again, the last place, and what `measured` tells."""
+    shown.page.evaluate(ANSWER, [[_job(number) for number in reversed(range(count))], {}])
+    shown.page.wait_for_function("() => document.querySelectorAll('.midrun-card').length > 5")
+    with measured(shown) as told:
+        scrolled: dict[str, Any] = shown.page.evaluate(SCROLL_ALL, count)
+    return scrolled | told
+
+
+@contextmanager
+def measured(shown: Screen) -> Iterator[dict[str, Any]]:
+    """Tasks of the page meanwhile. long: those over 50 ms by the clock, as the browser tells a page of them,
+    whatever else the machine does, in ms; busy_ms: what the longest took of the processor."""
+    told: dict[str, Any] = {}
+    _collect_garbage(shown)
+    browser = shown.page.context.browser
+    assert browser is not None
+    shown.page.evaluate(LISTEN)
+    browser.start_tracing(page=shown.page, categories=["toplevel", "disabled-by-default-devtools.timeline"])
+    yield told
+    told["long"] = shown.page.evaluate(HEARD)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    threads = {
+        (one["pid"], one["tid"]): one["args"]["name"] for one in events if one["name"] == "thread_name"
+    }
+    tasks = [one for one in events if one["name"] == "RunTask" and one["ph"] == "X"]
+    mains = [one for one in tasks if threads.get((one["pid"], one["tid"])) == "CrRendererMain"]
+    told["busy_ms"] = max(one.get("tdur", 0) for one in mains) / 1000
+
+
+def family(shown: Screen, steps: int, forks: int, picture: str) -> str:
+    """A job of so many steps, each with a picture, which is at that URL, and forks of it; its id."""
+    stamp = (BORN + timedelta(days=1)).isoformat(timespec="milliseconds") + "Z"
+    big = JOB | {"job_id": "big", "prompt_id": "big", "prompt_ids": ["big"], "grid": None, "state": "paused"}
+    big |= {"step": steps, "total_steps": steps + steps // 4, "created_at": stamp, "updated_at": stamp}
+    big |= {"preview_url": f"{picture}&v=0"}
+    big |= {"modified_params": {"3": {"cfg": {"from": 4, "to": 7, "from_step": steps // 3}}}}
+    big |= {"breakpoints": [_breakpoint(steps // 2, "pause"), _breakpoint(steps + 9, "log")]}
+    jobs = [big, *(_fork(number, steps, big) for number in range(forks))]
+    told = {"big": _told_of(steps, picture), **{job["job_id"]: _told_of(0, picture) for job in jobs[1:]}}
+    shown.page.wait_for_function(READ_TWICE)
+    shown.page.evaluate(ANSWER, [[], told])
+    shown.page.evaluate(FILL, jobs)
+    return "big"
+
+
+def _fork(number: int, steps: int, big: dict[str, Any]) -> dict[str, Any]:
+    name, at = f"fork{number}", (number + 1) * steps // 60
+    stamp = (BORN + timedelta(days=1, seconds=number + 1)).isoformat(timespec="milliseconds") + "Z"
+    parent = {"job_id": "big" if number % 5 else f"fork{number - 1}" if number else "big", "step": at}
+    done = {"state": ("completed", "paused", "failed", "aborted")[number % 4], "step": at + steps // 3}
+    off = {"pause_method": "none"}
+    edits = {"3": {"cfg": {"from": 4, "to": 2 + number / 4, "from_step": at}}}
+    return (
+        big
+        | {"job_id": name, "prompt_id": name, "prompt_ids": [name], "parent": parent, "breakpoints": []}
+        | {
+            "modified_params": edits,
+            "varied": {"3": {"cfg": 2 + number / 4}},
+            "preview_url": None,
+            "previews": off,
+        }
+        | dict.fromkeys(("created_at", "updated_at"), stamp)
+        | done
+    )
+
+
+def _told_of(steps: int, picture: str) -> dict[str, Any]:
+    numbers = range(1, steps + 1)
+    sizes = {"width": 64, "height": 64, "frames": 1, "method": "latent2rgb", "label": "Intermediate Preview"}
+    node = {"node_id": "3", "display_node_id": "3", "iteration": None}
+    return {
+        "previews": {
+            "previews": [
+                {**node, **sizes, "step": n, "sigma": 1.0, "kind": "step", "url": f"{picture}&v={n}"}
+                | {"created_at": (BORN + timedelta(days=1, seconds=n)).isoformat() + "Z"}
+                for n in numbers
+            ]
+        },
+        "telemetry": {
+            "telemetry": [
+                {**node, "step": n, "sigma": 14 * (1 - n / steps) ** 3, "change": 1 / n, "norm": 1.0}
+                | {"seconds": 0.4 + 0.1 * (n % 7), "memory": None}
+                for n in numbers
+            ]
+        },
+        "events": {
+            "events": [
+                {"at": BORN.isoformat() + "Z", "kind": "pause", "step": n, "detail": {}}
+                | {"state_from": "running", "state_to": "paused"}
+                for n in numbers
+                if n % 400 == 0
+            ]
+        },
+        "params": {"nodes": {}},
+    }
+
+
+def _breakpoint(step: int, action: str) -> dict[str, Any]:
+    one = {"id": f"b{step}", "kind": "step", "value": step, "node_id": None, "enabled": True, "hits": 0}
+    return one | {"action": action, "timeout_s": 10}
+
+
+def _collect_garbage(shown: Screen) -> None:
+    devtools = shown.page.context.new_cdp_session(shown.page)
+    devtools.send("HeapProfiler.collectGarbage")  # what so much news at once leaves is not the scrolling's
+    devtools.detach()
+
+
+def scrub(shown: Screen, moves: int) -> dict[str, Any]:
+    """The timeline's cursor, dragged to and fro by the mouse and moved by keys, with zoom in between:
+    how many elements the timeline has then, and what `measured` tells."""
+    page = shown.page
+    area = page.locator(".midrun-plot-area")
+    box = area.bounding_box()
+    assert box is not None
+    across = box["y"] + box["height"] - 20
+    with measured(shown) as told:
+        for _ in range(2):
+            page.mouse.move(box["x"] + 2, across)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] - 2, across, steps=moves)
+            page.mouse.move(box["x"] + 2, across, steps=moves)
+            page.mouse.up()
+            page.mouse.move(box["x"] + box["width"] / 2, across)
+            for _ in range(6):
+                page.mouse.wheel(0, -200)
+        for key in (
+            "ArrowRight",
+            "ArrowLeft",
+            "ArrowDown",
+            "ArrowUp",
+            "PageUp",
+            "PageDown",
+            "Home",
+            "End",
+            "0",
+        ):
+            for _ in range(max(1, moves // 8)):
+                page.keyboard.press(key)
+    return {**told, "elements": page.evaluate("document.querySelectorAll('.midrun-timeline-root *').length")}

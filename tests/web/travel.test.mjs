@@ -340,11 +340,10 @@ test("a rewind shows where the job then is", async () => {
   const client = { rewind: async (id, step) => job(id, { state: "paused", step, updated_at: later(4) }) };
   const { store, actions } = started(client);
   store.dispatch(told(job("a", { state: "completed", step: 10 })));
-  store.dispatch({ type: "tray", open: "a", step: 4 });
-  store.dispatch({ type: "view", job_id: "a", step: 4 });
+  store.dispatch({ type: "cursor", job_id: "a", node_id: "3", step: 4 });
   await actions.rewind("a", 4, "3");
-  const { tray, viewer, jobs } = store.get();
-  assert.deepEqual([tray.step, viewer.step, jobs.a.step], [null, null, 4]);
+  const { cursor, jobs } = store.get();
+  assert.deepEqual([cursor, jobs.a.step], [null, 4]);
 });
 
 test("an input is edited by a rewind to where it can be, and what was typed elsewhere stays", async () => {

@@ -9,6 +9,7 @@ export const keybindings = [
   { commandId: "Midrun.Step", combo: { key: "F9" } },
   { commandId: "Midrun.Abort", combo: { key: "F8", shift: true } },
   { commandId: "Midrun.TogglePanel", combo: { key: "F4" } },
+  { commandId: "Midrun.ToggleTimeline", combo: { key: "F4", shift: true } },
 ];
 
 export const menuCommands = [
@@ -24,6 +25,7 @@ export const menuCommands = [
       "Midrun.Abort",
       "Midrun.ToggleBreakpoint",
       "Midrun.TogglePanel",
+      "Midrun.ToggleTimeline",
     ],
   },
 ];
@@ -39,8 +41,9 @@ const IN_FRONT = ["running", "pausing", "paused", "failed", "queued"]; // what t
  * @param {{ jobOf: (node: any) => Job | null }} widgets
  * @param {{ toggle: (node: any) => void }} breakpoints of nodes
  * @param {() => any} togglePanel
+ * @param {() => any} toggleTimeline
  */
-export function createCommands(store, actions, page, widgets, breakpoints, togglePanel) {
+export function createCommands(store, actions, page, widgets, breakpoints, togglePanel, toggleTimeline) {
   /** @param {string[]} states @param {(id: string) => any} act */
   const on = (states, act) => () => {
     const selected = page
@@ -75,5 +78,6 @@ export function createCommands(store, actions, page, widgets, breakpoints, toggl
       page.selected().forEach((node) => breakpoints.toggle(node)),
     ),
     command("TogglePanel", "Midrun: Toggle panel", "icon-[lucide--history]", togglePanel),
+    command("ToggleTimeline", "Midrun: Toggle timeline", "icon-[lucide--history]", toggleTimeline),
   ];
 }

@@ -1,5 +1,6 @@
 // What follows from a change of the model, beside drawing: reading more, notifications, timers.
 import { ACTIVE, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
+import { focusOf } from "../model/select_cursor.js";
 import { comparedWith, comparisonOf, curveWanted } from "../model/select_compare.js";
 import { atChoices, choicesLeft } from "../model/select_choice.js";
 import { previewsOf } from "../model/select_pictures.js";
@@ -75,6 +76,19 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
     if (isElsewhere(job, was)) readTab(actions, id, model.tray.tab);
   }
 
+  /** What the timeline shows of its job is read when that is another, and when it became another. @param {Model} model @param {Model} before */
+  function readTimeline(model, before) {
+    const job = model.timeline.shown ? focusOf(model) : null;
+    if (job === null) return;
+    const was = before.timeline.shown ? focusOf(before) : null;
+    const other = was?.job_id !== job.job_id;
+    if (other) void actions.previews(job.job_id);
+    if (other) void actions.telemetry(job.job_id);
+    if (!other && (job === was || !isElsewhere(job, was))) return;
+    void actions.events(job.job_id);
+    void actions.params(job.job_id);
+  }
+
   /** What differs is read anew at each step. @param {Model} model */
   function compareAgain(model) {
     const wanted = model.viewer && comparedWith(model, model.viewer);
@@ -118,8 +132,10 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
       if (open !== null && (open !== before.tray.open || tab !== before.tray.tab))
         readTab(actions, open, tab);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);
-      if (model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
+      const looks = model.viewer !== before.viewer || model.cursor !== before.cursor;
+      if (looks || model.previews !== before.previews) compareAgain(model);
       if (jobs || model.viewer !== before.viewer) readCurve(model);
+      if (jobs || model.timeline !== before.timeline || open !== before.tray.open) readTimeline(model, before);
       overlays(isAnythingOpen(model));
     },
 

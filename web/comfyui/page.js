@@ -61,6 +61,15 @@ export function createPage(app, api, here) {
       const tab = tabs.find((/** @type {any} */ one) => one.id === "midrun");
       if (tab) tab.iconBadge = count ? String(count) : null;
     },
+    /** Whether the frontend knows a command, as it does of a tab that it shows. @param {string} id */
+    hasCommand: (id) =>
+      (app.extensionManager.command.commands ?? []).some((/** @type {any} */ one) => one.id === id),
+    /** Calls when the colours change. @param {() => void} listener @returns {() => void} */
+    onPalette(listener) {
+      const soon = () => [100, 700].forEach((ms) => setTimeout(listener, ms)); // they come a little later
+      app.ui.settings.addEventListener("Comfy.ColorPalette.change", soon);
+      return () => app.ui.settings.removeEventListener("Comfy.ColorPalette.change", soon);
+    },
     isHidden: () => document.hidden,
     hasNoMouse: () => matchMedia("(hover: none)").matches,
     inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),

@@ -1,7 +1,7 @@
 // Every action that changes the model, as types: tsc checks the fields of what is dispatched and of what is reduced.
 /** @import { StoreOf } from "../ui/store.js" */
 /** @import { AbortDialog, Board, BreakpointForm, Breakpoint, CanvasChange, Choosing, Comparison, Curve, Draft, DraftForm, Job, LedgerDialog, LensView, Measured, Model } from "./types.js" */
-/** @import { MoreDialog, ParamNode, Preview, Rejected, Several, Tray, Usage, Viewer } from "./types.js" */
+/** @import { MoreDialog, ParamNode, Preview, Rejected, Several, Timeline, Tray, Usage, Viewer } from "./types.js" */
 
 /**
  * What the server tells. `at` and `since` are milliseconds of the page's clock.
@@ -95,7 +95,15 @@
  */
 
 /**
- * @typedef {Told | Asked | Edited | Opened | Travelled | Looked} Action
+ * The cursor of all views, and the timeline.
+ * @typedef {{ type: "cursor", job_id: string | null, node_id?: string | null, step?: number | null }
+ *   | { type: "focus", job_id: string }
+ *   | ({ type: "timeline" } & Partial<Timeline>)
+ * } Timed
+ */
+
+/**
+ * @typedef {Told | Asked | Edited | Opened | Travelled | Looked | Timed} Action
  * @typedef {{ [T in Action["type"]]: (model: Model, action: Extract<Action, { type: T }>) => Model }} Reducers
  * @typedef {StoreOf<Model, Action>} Store
  */

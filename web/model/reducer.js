@@ -5,6 +5,7 @@ import { initialBoard, onBoard } from "./reducer_board.js";
 import { initialChoosing, onChoosing } from "./reducer_choice.js";
 import { initialLens, onLens } from "./reducer_lens.js";
 import { initialSeveral, onSeveral } from "./reducer_several.js";
+import { focused, initialTimeline, onTimeline } from "./reducer_timeline.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 /** @import { Action, Reducers } from "./action_types.js" */
 /** @import { Job, Model, Preview } from "./types.js" */
@@ -15,7 +16,7 @@ export const initial = Object.freeze({
   order: [], // job_ids, newest first
   byPrompt: {}, // any prompt_id -> job_id
   received: {}, // job_id -> when it was last heard of, by `now`
-  stepsByNode: {}, // job_id -> node_id -> steps it was seen to have done
+  stepsByNode: {}, // job_id -> node_id that it has left -> steps it was seen to have done there
   next: undefined, // cursor of the next page; null: there is none; undefined: nothing was read yet
   loading: false,
   offline: false,
@@ -38,7 +39,6 @@ export const initial = Object.freeze({
     top: 0,
     height: 0,
     shown: false,
-    step: null,
     pointed: null,
     focused: null,
     touch: false,
@@ -58,6 +58,7 @@ export const initial = Object.freeze({
   ...initialChoosing,
   ...initialLens,
   ...initialSeveral,
+  ...initialTimeline,
   ...initialTravel,
 });
 
@@ -144,7 +145,9 @@ const on = {
   tray: (model, { type: _, ...changed }) => ({ ...model, tray: { ...model.tray, ...changed } }),
   open: (model, { job_id, tab = "parameters" }) => ({
     ...model,
-    tray: { ...model.tray, open: job_id, left: model.tray.open, tab, search: "", step: null },
+    tray: { ...model.tray, open: job_id, left: model.tray.open, tab, search: "" },
+    cursor: model.cursor?.job_id === job_id ? model.cursor : null,
+    timeline: focused(model, job_id),
   }),
   remove: (model, { job_id }) => ({ ...model, removing: job_id }),
   abortDialog: (model, { job_id }) => ({
@@ -155,7 +158,9 @@ const on = {
     model.abort === null ? model : { ...model, abort: { ...model.abort, ...changed } },
   view: (model, { job_id, node_id = null, step = null }) => ({
     ...model,
-    viewer: job_id === null ? null : { job_id, node_id, step, compare: null, split: 0.5, zoom: 0, find: null },
+    viewer: job_id === null ? null : { job_id, node_id, compare: null, split: 0.5, zoom: 0, find: null },
+    cursor: job_id === null ? model.cursor : step === null ? null : { job_id, node_id, step },
+    timeline: focused(model, job_id),
   }),
   viewer: (model, { type: _, ...changed }) =>
     model.viewer === null ? model : { ...model, viewer: { ...model.viewer, ...changed } },
@@ -165,6 +170,7 @@ const on = {
   ...onChoosing,
   ...onLens,
   ...onSeveral,
+  ...onTimeline,
   ...onTravel,
 };
 
@@ -181,28 +187,43 @@ export function reduce(model, action) {
 function withJobs(model, jobs, at) {
   const fresh = jobs.filter((job) => !(model.jobs[job.job_id]?.updated_at > job.updated_at));
   if (!fresh.length) return model;
-  const next = {
-    ...model,
-    jobs: { ...model.jobs },
-    received: { ...model.received },
-    stepsByNode: { ...model.stepsByNode },
-  };
-  let [order, byPrompt] = [model.order, model.byPrompt];
+  // Each of these has an entry for each of maybe thousands of jobs: none is copied without need, or twice.
+  const next = { ...model, jobs: { ...model.jobs }, received: { ...model.received } };
+  /** @type {string[]} */ const added = [];
   for (const job of fresh) {
     const before = model.jobs[job.job_id];
     next.jobs[job.job_id] = job;
     next.received[job.job_id] = at;
-    for (const id of [job.node_id, job.display_node_id])
-      if (id !== null && next.stepsByNode[job.job_id]?.[id] !== job.step)
-        next.stepsByNode[job.job_id] = { ...next.stepsByNode[job.job_id], [id]: job.step };
-    if (before === undefined) order = [...order, job.job_id];
-    if (before?.prompt_ids.length !== job.prompt_ids.length)
-      byPrompt = { ...byPrompt, ...Object.fromEntries(job.prompt_ids.map((id) => [id, job.job_id])) };
+    if (before === undefined) added.push(job.job_id);
+    else if (before.node_id !== null && before.node_id !== job.node_id)
+      next.stepsByNode = { ...next.stepsByNode, [job.job_id]: withSteps(next.stepsByNode[job.job_id], before) };
+    if (before?.prompt_ids.length === job.prompt_ids.length) continue;
+    if (next.byPrompt === model.byPrompt) next.byPrompt = { ...model.byPrompt };
+    for (const id of job.prompt_ids) next.byPrompt[id] = job.job_id;
   }
-  if (order !== model.order)
-    order = [...order].sort((a, b) => (next.jobs[a].created_at < next.jobs[b].created_at ? 1 : -1));
-  const all = { ...next, order, byPrompt, now: Math.max(model.now, at) };
+  const order = added.length ? withAdded(model.order, added, next.jobs) : model.order;
+  const all = { ...next, order, now: Math.max(model.now, at) };
   return fresh.reduce((known, job) => withTravel(known, job, model.jobs[job.job_id]), all);
+}
+
+/** The steps that were done on a node that the job has left. @param {Record<string, number> | undefined} known @param {Job} left */
+const withSteps = (known, { node_id, display_node_id, step }) => ({
+  ...known,
+  ...(node_id === null ? {} : { [node_id]: step }),
+  ...(display_node_id === null ? {} : { [display_node_id]: step }),
+});
+
+/** More jobs in the list, the newest first. @param {string[]} order @param {string[]} added @param {Model["jobs"]} jobs */
+function withAdded(order, added, jobs) {
+  const newer = (/** @type {string} */ a, /** @type {string} */ b) =>
+    jobs[a].created_at < jobs[b].created_at ? 1 : -1;
+  const left = [...new Set(added)].sort(newer);
+  /** @type {string[]} */ const merged = [];
+  for (const id of order) {
+    while (left.length && newer(left[0], id) < 0) merged.push(/** @type {string} */ (left.shift()));
+    merged.push(id);
+  }
+  return [...merged, ...left];
 }
 
 /** @param {Model} model @param {string} id @returns {Model} */
@@ -227,6 +248,8 @@ function withoutJob(model, id) {
     next.several = { ...model.several, selected: model.several.selected.filter((one) => one !== id) };
   if (model.tray.open === id) next.tray = { ...model.tray, open: null };
   if (model.viewer?.job_id === id) next.viewer = null;
+  if (model.cursor?.job_id === id) next.cursor = null;
+  if (model.timeline.job_id === id) next.timeline = { ...model.timeline, job_id: null };
   if (model.abort?.job_id === id) next.abort = null;
   if (model.choosing?.job_id === id) next.choosing = null;
   if (model.lens?.job_id === id) next.lens = null;

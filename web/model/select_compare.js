@@ -1,6 +1,7 @@
 // Which job or step the viewer compares with, and what is known of it. Pure functions.
 import { ACTIVE } from "./select.js";
 import { isLeftOver } from "./reducer_travel.js";
+import { cursorStep } from "./select_cursor.js";
 import { chosenFrame } from "./select_pictures.js";
 /** @import { Job, Model, Viewer } from "./types.js" */
 
@@ -9,7 +10,7 @@ export function viewedStep(model, viewer) {
   const job = model.jobs[viewer.job_id];
   if (!job) return null;
   const { all, newest } = chosenFrame(model, job, viewer.node_id ?? job.node_id, null);
-  return viewer.step ?? all[newest]?.step ?? job.step;
+  return cursorStep(model, job, viewer.node_id) ?? all[newest]?.step ?? job.step;
 }
 
 /** The job that is compared with, or null. @param {Viewer} viewer @returns {string | null} */

@@ -1,4 +1,5 @@
 // What there is to see of a job: a frame for each step. Pure functions.
+import { remembering } from "../ui/records.js";
 import { ACTIVE } from "./select.js";
 /** @import { Job, Model, Preview } from "./types.js" */
 
@@ -6,8 +7,12 @@ import { ACTIVE } from "./select.js";
 
 /** The pictures that were made, of all nodes or of one: as it executes, or of what a node of the workflow became last. @param {Model} model @param {string} jobId @param {string | null} [nodeId] @returns {Preview[]} */
 export function previewsOf(model, jobId, nodeId = null) {
-  const all = model.previews[jobId] ?? [];
-  if (nodeId === null) return all;
+  const all = model.previews[jobId] ?? NONE;
+  return nodeId === null ? all : ofNode(all, nodeId);
+}
+
+/** @param {Preview[]} all @param {string} nodeId */
+function ofNode(all, nodeId) {
   const known = all.some((one) => one.node_id === nodeId);
   const id = known ? nodeId : all.findLast((one) => one.display_node_id === nodeId)?.node_id;
   return all.filter((preview) => preview.node_id === id);
@@ -19,18 +24,37 @@ export function previewsOf(model, jobId, nodeId = null) {
  * @param {Model} model @param {Job} job @param {string | null} nodeId @returns {Frame[]}
  */
 export function framesOf(model, job, nodeId) {
-  const made = previewsOf(model, job.job_id, nodeId);
-  /** @type {Frame[]} */
-  const frames = made.map((one) => ({ node_id: one.node_id, step: one.step, made: one, url: one.url }));
-  if (nodeId === null) return frames;
-  const done = nodeId === job.node_id ? job.step : (model.stepsByNode[job.job_id]?.[nodeId] ?? 0);
+  if (nodeId === null) return (model.previews[job.job_id] ?? NONE).map(frameOf);
+  const here = nodeId === job.node_id || nodeId === job.display_node_id;
+  const done = here ? job.step : (model.stepsByNode[job.job_id]?.[nodeId] ?? 0);
   const off = job.previews?.pause_method === "none";
-  const there = new Set(made.map((one) => one.step));
-  for (let step = 1; step <= done; step += 1)
-    if (!there.has(step))
-      frames.push({ node_id: nodeId, step, made: null, url: off ? null : stepUrl(job, nodeId, step) });
-  return frames.sort((a, b) => a.step - b.step);
+  return allFrames(model.previews[job.job_id] ?? NONE, job.job_id, nodeId, done, off);
 }
+
+/** @type {Preview[]} */
+const NONE = [];
+
+/** @param {Preview} one @returns {Frame} */
+const frameOf = (one) => ({ node_id: one.node_id, step: one.step, made: one, url: one.url });
+
+/** Thousands of steps are not listed anew whenever another of them is looked at. */
+const allFrames = remembering(
+  (
+    /** @type {Preview[]} */ previews,
+    /** @type {string} */ jobId,
+    /** @type {string} */ nodeId,
+    /** @type {number} */ done,
+    /** @type {boolean} */ off,
+  ) => {
+    const made = ofNode(previews, nodeId);
+    const frames = made.map(frameOf);
+    const there = new Set(made.map((one) => one.step));
+    for (let step = 1; step <= done; step += 1)
+      if (!there.has(step))
+        frames.push({ node_id: nodeId, step, made: null, url: off ? null : stepUrl(jobId, nodeId, step) });
+    return frames.sort((a, b) => a.step - b.step);
+  },
+);
 
 /**
  * Where the job stands among its frames: what comes after it is left over by a rewind. While it goes on, the newest
@@ -58,6 +82,16 @@ export function chosenFrame(model, job, nodeId, step) {
   return { all, newest, at, shown };
 }
 
+/**
+ * What is shown of a frame while the cursor is dragged past it: the last picture that was made. The server would have
+ * to decode those that were not.
+ * @param {Frame[]} frames @param {number} at
+ */
+export function passedUrl(frames, at) {
+  for (let index = at; index >= 0; index -= 1) if (frames[index]?.made) return frames[index].url;
+  return frames.find((one) => one.made !== null)?.url ?? null;
+}
+
 /** @param {Model} model @param {Job} job @returns {string | null} a URL below ComfyUI's */
 export function newestPicture(model, job) {
   const all = previewsOf(model, job.job_id, job.node_id);
@@ -82,6 +116,6 @@ export function pictureOfNode(model, job, nodeId) {
   return frames[frames.length - 1]?.url ?? null;
 }
 
-/** @param {Job} job @param {string} nodeId @param {number} step */
-const stepUrl = (job, nodeId, step) =>
-  `/midrun/jobs/${encodeURIComponent(job.job_id)}/preview?node_id=${encodeURIComponent(nodeId)}&step=${step}`;
+/** @param {string} jobId @param {string} nodeId @param {number} step */
+const stepUrl = (jobId, nodeId, step) =>
+  `/midrun/jobs/${encodeURIComponent(jobId)}/preview?node_id=${encodeURIComponent(nodeId)}&step=${step}`;

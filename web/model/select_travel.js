@@ -41,6 +41,12 @@ export function leftOver(job) {
 /** Where it will pause by itself at a step, from 0 to 1. @param {Job} job @returns {{ at: number, step: number, logOnly: boolean }[]} */
 export function stepMarks(job) {
   const total = job.total_steps;
+  return total ? stopSteps(job).map((one) => ({ ...one, at: one.step / total })) : [];
+}
+
+/** The steps at which it will pause by itself, and those that are only noted. @param {Job} job @returns {{ step: number, logOnly: boolean }[]} */
+export function stopSteps(job) {
+  const total = job.total_steps;
   if (!total) return [];
   /** @type {Map<number, boolean>} */ const found = new Map(); // step -> whether it is only noted
   for (const { kind, value, enabled, node_id, iteration, action } of job.breakpoints ?? []) {
@@ -51,7 +57,7 @@ export function stepMarks(job) {
     for (let step = value; step <= total; step += value)
       found.set(step, logs && found.get(step) !== false);
   }
-  return [...found].map(([step, logOnly]) => ({ at: step / total, step, logOnly }));
+  return [...found].map(([step, logOnly]) => ({ step, logOnly }));
 }
 
 /** Whether a breakpoint is about where the job samples now. @param {Job} job @param {string | null} nodeId @param {number | null} [iteration] */

@@ -94,10 +94,10 @@
  *   job_id: string, mode: "stop" | "finish", reason: string, reasons: string[], sent: boolean,
  * }} AbortDialog  sent: then it shows what is left
  * @typedef {{
- *   job_id: string, node_id: string | null, step: number | null,
+ *   job_id: string, node_id: string | null,
  *   compare: null | "source" | number | { job: string }, split: number, zoom: number,
  *   find: Find | null,
- * }} Viewer  step null: the newest; zoom 0: fit; compare with the source, a step, or another job's same step
+ * }} Viewer  at the step of the cursor; zoom 0: fit; compare with the source, a step, or another job's same step
  * @typedef {{ finding: Finding, full: boolean }} Find  a step that is looked for; full: in full quality, which not every job has
  * @typedef {{
  *   key: string, job_id: string, state: string, workflow: string | null, node_id: string | null, step: number,
@@ -121,7 +121,7 @@
  * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; choices: jobs that wait for a choice; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
  * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
- *   height: number, shown: boolean, step: number | null, pointed: string | null,
+ *   height: number, shown: boolean, pointed: string | null,
  *   focused: string | null, touch: boolean, over: boolean,
  *   incoming: { name: string, refused: string | null } | null,
  *   shares: boolean, trouble: string | null, others: Other[], taken: string | null,
@@ -153,7 +153,16 @@
  *   message: string | null,
  * }} LensView  what a word of that input does; message: why it was refused
  * @typedef {{ lens: LensView | null }} LensModel
- * @typedef {TravelModel & LensModel & {
+ * @typedef {{ job_id: string, node_id: string | null, step: number }} Cursor  the step that is looked at; node_id null: where the job samples now
+ * @typedef {{
+ *   kind: "scrub" | "keys" | "lane" | "pan" | "range", x: number, at: number, lane?: string,
+ * }} Drag  what is being dragged: the cursor, by the pointer or by a key that is held; a lane that may be clicked; what is in sight; a part of the overview. x: where it began, in pixels; at: in steps
+ * @typedef {{
+ *   shown: boolean, job_id: string | null, from: number | null, to: number | null, top: number, width: number,
+ *   height: number, hover: number | null, drag: Drag | null, params: boolean | null,
+ * }} Timeline  from, to: the part of the axis in sight, in steps, null: all; top: pixels that the lanes are scrolled; width, height: of the panel; hover: the step below the pointer; params: whether parameters are beside it, null: where there is room
+ * @typedef {{ cursor: Cursor | null, timeline: Timeline }} TimelineModel  cursor null: the newest step
+ * @typedef {TravelModel & LensModel & TimelineModel & {
  *   jobs: Record<string, Job>, order: string[], byPrompt: Record<string, string>,
  *   received: Record<string, number>, stepsByNode: Record<string, Record<string, number>>,
  *   next: string | null | undefined, loading: boolean, offline: boolean, now: number, usage: Usage | null,

@@ -74,6 +74,18 @@ export function createActions(client, store, ports) {
       dispatch({ type: "view", job_id: id, node_id: nodeId, step });
       if (id !== null) void actions.previews(id);
     },
+    /** The same step of another job beside it. */
+    compareWith(
+      /** @type {string} */ id,
+      /** @type {string | null} */ nodeId,
+      /** @type {number | null} */ step,
+      /** @type {string} */ other,
+    ) {
+      actions.view(id, nodeId, step);
+      dispatch({ type: "viewer", compare: { job: other } });
+    },
+    showTimeline: ports.showTimeline,
+    hasTimeline: ports.hasTimeline,
 
     // -- aborting ----------------------------------------------------------------------------------------
     /** With a dialog, unless the user does not want one. */

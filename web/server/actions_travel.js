@@ -16,10 +16,7 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
   const { dispatch } = store;
 
   /** Where the job now is, is what is shown. */
-  const showNewest = () => {
-    dispatch({ type: "tray", step: null });
-    dispatch({ type: "viewer", step: null });
-  };
+  const showNewest = () => dispatch({ type: "cursor", job_id: null });
 
   const known = (/** @type {string} */ id) => store.get().jobs[id]?.breakpoints ?? [];
 

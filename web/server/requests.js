@@ -13,6 +13,8 @@ import { Refused } from "./client.js";
  *   canvas: () => Promise<Canvas>,
  *   workflowId: () => string | null,
  *   showPanel: () => void,
+ *   showTimeline: () => void,
+ *   hasTimeline: () => boolean,
  *   insertExample: () => void,
  * }} Ports  what is needed of the page
  * @typedef {ReturnType<typeof createRequests>} Requests

@@ -5,7 +5,7 @@ import { draw } from "./dom.js";
 
 // What a handler was drawn with has to be what is known when it is called, so these events draw first what waits.
 // Not input and change: a field has a new value then, which is not known yet and would be drawn over.
-const USED = ["keydown", "click", "submit", "pointermove", "cancel"];
+const USED = ["keydown", "keyup", "click", "submit", "pointerdown", "pointermove", "pointerup", "cancel"];
 const HOME = "[data-home]"; // gets the focus of what is gone; no field, where the frontend hears no keys
 
 /**

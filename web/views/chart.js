@@ -1,6 +1,7 @@
 // What was measured in each step, as a line, with the numbers to take away.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
+import { cursorStep } from "../model/select_cursor.js";
 import { QUANTITIES, polyline, series } from "../model/select_chart.js";
 import { icon } from "./icons.js";
 /** @import { Job, Model } from "../model/types.js" */
@@ -45,10 +46,11 @@ function drawn({ t, dispatch }, model, job, points) {
   const name = model.chart;
   const { at, first, last, low, high } = polyline(points, BOX.width, BOX.height);
   const shown = (/** @type {number} */ value) => amount(name, value);
-  const chosen = at.find((point) => point.step === (model.tray.step ?? job.step)) ?? at[at.length - 1];
+  const chosen = at.find((point) => point.step === (cursorStep(model, job, job.node_id) ?? job.step)) ?? at[at.length - 1];
   const pick = (/** @type {number} */ x) => {
     const near = at.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best));
-    dispatch({ type: "tray", step: near.step === job.step ? null : near.step });
+    const step = near.step === job.step ? null : near.step;
+    dispatch({ type: "cursor", job_id: job.job_id, node_id: job.node_id, step });
   };
   const summary = t("chart.summary", {
     what: t(`chart.${name}`),
@@ -107,7 +109,7 @@ export function lines(points, chosen, summary, pick) {
 }
 
 /** @param {string} name @param {number} value */
-function amount(name, value) {
+export function amount(name, value) {
   if (name === "memory") return format.size(value);
   if (name === "seconds") return `${format.sigma(value)} s`;
   return format.sigma(value);

@@ -13,7 +13,7 @@ export function curveView(tools, model, viewer) {
   const { t, dispatch } = tools;
   const curve = curveOf(model, viewer);
   if (!curve) return null;
-  const go = (/** @type {number} */ step) => dispatch({ type: "viewer", step });
+  const go = (/** @type {number} */ step) => dispatch({ type: "cursor", job_id: viewer.job_id, node_id: viewer.node_id, step });
   const { first } = curve;
   return h(
     "section",

@@ -6,15 +6,15 @@ import { inputRow } from "./input_row.js";
 /** @import { Input, Job, Model, ParamNode } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
-/** @param {Tools} tools @param {Model} model @param {Job} job */
-export function editorView(tools, model, job) {
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} [place] where it stands, as it may be in two places at once */
+export function editorView(tools, model, job, place = "tray") {
   const { t, dispatch } = tools;
   const editor = editorOf(model, job.job_id);
   if (editor.nodes === null) return [h("p", { class: "midrun-told" }, t("editor.loading"))];
   const search = model.tray.search.trim().toLowerCase();
   const { first, rest } = grouped(editor.nodes, job, search);
-  const groups = first.map(([id, node]) => group(tools, model, job, id, node, search));
-  const folded = rest.map(([id, node]) => group(tools, model, job, id, node, search));
+  const groups = first.map(([id, node]) => group(tools, model, job, id, node, search, place));
+  const folded = rest.map(([id, node]) => group(tools, model, job, id, node, search, place));
   return [
     h("input", {
       key: "search",
@@ -76,13 +76,13 @@ function inputsOf(node, search) {
   );
 }
 
-/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} id @param {ParamNode} node @param {string} search */
-function group(tools, model, job, id, node, search) {
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} id @param {ParamNode} node @param {string} search @param {string} place */
+function group(tools, model, job, id, node, search, place) {
   return h(
     "section",
     { key: id, class: "midrun-group", "data-node": id, "aria-label": node.title },
     h("h3", null, node.title, h("span", { class: "midrun-node-id" }, `#${id}`)),
-    inputsOf(node, search).map(([name, input]) => inputRow(tools, model, job, id, name, input)),
+    inputsOf(node, search).map(([name, input]) => inputRow(tools, model, job, id, name, input, place)),
   );
 }
 

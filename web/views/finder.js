@@ -12,16 +12,18 @@ import { button } from "./parts.js";
  * What can be done while a step is looked for, by a button or by a key.
  * @param {Tools} tools @param {Job} job @param {Viewer} viewer
  * @param {{ all: Frame[], newest: number, shown: Frame | undefined }} frames
- * @param {(changed: Partial<Viewer>) => void} change
+ * @param {{ change: (changed: Partial<Viewer>) => void, lookAt: (step: number | null) => void }} does
  */
-export function findings({ actions }, job, viewer, { all, newest, shown }, change) {
+export function findings({ actions }, job, viewer, { all, newest, shown }, { change, lookAt }) {
   const steps = all
     .slice(0, newest + 1)
     .filter((frame) => frame.url !== null)
     .map((frame) => frame.step);
   const { find } = viewer;
-  const goOn = (/** @type {Finding} */ finding, full = find?.full ?? false) =>
-    change({ find: { finding, full }, step: nextStep(finding) ?? found(finding), compare: null });
+  const goOn = (/** @type {Finding} */ finding, full = find?.full ?? false) => {
+    change({ find: { finding, full }, compare: null });
+    lookAt(nextStep(finding) ?? found(finding));
+  };
   const answer = (/** @type {boolean} */ there) =>
     find && shown && isOpen(find.finding, shown.step) && goOn(answered(find.finding, shown.step, there));
   const first = find && found(find.finding);

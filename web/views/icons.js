@@ -16,6 +16,8 @@ const PATHS = {
   undo: "M6 3L2 6.5 6 10V7.6h3.2a2.2 2.2 0 0 1 0 4.4H6v1.8h3.2a4 4 0 0 0 0-8H6z",
   trash: "M6 2h4l.5 1H14v1.5H2V3h3.5zM3.5 5.5h9l-.7 8.5H4.2z",
   back: "M10.5 2.5L12 4 8 8l4 4-1.5 1.5L5 8z",
+  next: "M5.5 2.5L4 4l4 4-4 4 1.5 1.5L11 8z",
+  timeline: "M2 3h12v1.5H2zM2 7h5v2H2zM8.5 7H14v2H8.5zM2 11.5h3V13H2zM6.5 11.5H14V13H6.5z",
   close: "M3.4 2.3L8 6.9l4.6-4.6 1.1 1.1L9.1 8l4.6 4.6-1.1 1.1L8 9.1l-4.6 4.6-1.1-1.1L6.9 8 2.3 3.4z",
   open: "M3 3h4v1.5H4.5v2.5H3zM9 3h4v4h-1.5V4.5H9zM3 9h1.5v2.5H7V13H3zM11.5 9H13v4H9v-1.5h2.5z",
   compare: "M7.3 1.5h1.4v13H7.3zM2 4h4v8H2zm8 0h4v8h-4zm1.4 1.4v5.2h1.2V5.4z",

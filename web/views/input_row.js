@@ -11,8 +11,8 @@ import { lensView } from "./lens.js";
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Tools } from "./tools.js" */
 
-/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} nodeId @param {string} name @param {Input} input */
-export function inputRow(tools, model, job, nodeId, name, input) {
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {string} place of the editor */
+export function inputRow(tools, model, job, nodeId, name, input, place) {
   const { t, actions } = tools;
   const { nodes, drafts, refused } = editorOf(model, job.job_id);
   const key = pathKey(nodeId, name);
@@ -20,7 +20,7 @@ export function inputRow(tools, model, job, nodeId, name, input) {
   const edit = job.modified_params[nodeId]?.[name];
   const status = statusOf(input, draft, edit);
   const before = draft ? input.value : edit ? edit.from : input.original;
-  const fieldId = `midrun-${job.job_id}-${nodeId}-${name}`.replace(/[^\w-]/g, "_");
+  const fieldId = `midrun-${place}-${job.job_id}-${nodeId}-${name}`.replace(/[^\w-]/g, "_");
   const way = wayTo(nodes, input);
   return h(
     "div",

@@ -1,6 +1,7 @@
 // What a word of a prompt does: a button below the prompt, its words, and the heat map of the one that was chosen.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
+import { cursorStep } from "../model/select_cursor.js";
 import { wordsOf } from "../model/words.js";
 import { icon } from "./icons.js";
 /** @import { Edit, Input, Job, LensView, Model } from "../model/types.js" */
@@ -42,6 +43,7 @@ const opener = ({ t, actions }, job, nodeId, name, shown) =>
 /** @param {Tools} tools @param {Model} model @param {LensView} lens @param {string} text that is in force */
 function words({ t, actions }, model, lens, text) {
   const found = wordsOf(text);
+  const step = cursorStep(model, model.jobs[lens.job_id], null);
   if (!found.length) return h("p", { key: "none", class: "midrun-told" }, t("lens.none"));
   return h(
     "div",
@@ -55,7 +57,7 @@ function words({ t, actions }, model, lens, text) {
           class: "midrun-chip",
           "data-word": word,
           "aria-pressed": String(lens.word === word),
-          onClick: () => actions.lookAtWord(word, model.tray.step),
+          onClick: () => actions.lookAtWord(word, step),
         },
         word,
       ),

@@ -1,8 +1,9 @@
 // The picture of a job in the panel, with its steps.
 import { h } from "../ui/dom.js";
 import { isLeftOver } from "../model/reducer_travel.js";
-import { chosenFrame, shownUrl } from "../model/select_pictures.js";
-import { frameLabel } from "./parts.js";
+import { cursorStep, isScrubbed } from "../model/select_cursor.js";
+import { chosenFrame, passedUrl, shownUrl } from "../model/select_pictures.js";
+import { button, frameLabel } from "./parts.js";
 import { takeNote, travelButtons } from "./travel.js";
 /** @import { Frame } from "../model/select_pictures.js" */
 /** @import { Job, Model } from "../model/types.js" */
@@ -10,27 +11,41 @@ import { takeNote, travelButtons } from "./travel.js";
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function stageView(tools, model, job) {
-  const { t } = tools;
-  const frames = chosenFrame(model, job, job.node_id, model.tray.step);
-  const { all, shown } = frames;
-  const src = shownUrl(model, job, shown, model.tray.step !== null);
+  const { t, actions } = tools;
+  const frames = lookedAt(model, job);
+  const { all, shown, src, left } = frames;
   if (!src && all.length < 2)
     return h("div", { key: "pictures", class: "midrun-stage midrun-empty" }, t("picture.none"));
   const label = frameLabel(tools, job, shown);
-  const left = shown !== undefined && isLeftOver(job, shown);
   return h(
     "div",
     { key: "pictures", class: "midrun-stage", "data-left-over": left ? "" : undefined },
     picture(tools, model, job, shown, src, label),
-    all.length > 1 && slider(tools, frames, label),
-    h("div", { class: "midrun-label", title: label }, left ? `${t("travel.leftOver")} · ${label}` : label),
+    all.length > 1 && slider(tools, job, frames, label),
+    h(
+      "div",
+      { class: "midrun-stage-foot" },
+      h("div", { class: "midrun-label", title: label }, left ? `${t("travel.leftOver")} · ${label}` : label),
+      actions.hasTimeline() &&
+        button(t("timeline.open"), "timeline", true, actions.showTimeline, { small: true, verb: "timeline" }),
+    ),
     travelButtons(tools, model, job, shown),
     takeNote(tools, model, job),
   );
 }
 
+/** The frame that is looked at and its picture; left: a rewind left it over. @param {Model} model @param {Job} job */
+export function lookedAt(model, job) {
+  const step = cursorStep(model, job, job.node_id);
+  const frames = chosenFrame(model, job, job.node_id, step);
+  const { all, at, shown } = frames;
+  const passes = isScrubbed(model) && shown?.made === null;
+  const src = passes ? passedUrl(all, at) : shownUrl(model, job, shown, step !== null);
+  return { ...frames, src, left: shown !== undefined && isLeftOver(job, shown) };
+}
+
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Frame | undefined} shown @param {string | null} src @param {string} label */
-function picture({ t, url, actions }, model, job, shown, src, label) {
+export function picture({ t, url, actions }, model, job, shown, src, label) {
   return h(
     "button",
     {
@@ -38,7 +53,7 @@ function picture({ t, url, actions }, model, job, shown, src, label) {
       class: "midrun-picture",
       "data-verb": "view",
       title: t("picture.open"),
-      onClick: () => actions.view(job.job_id, job.node_id, model.tray.step),
+      onClick: () => actions.view(job.job_id, job.node_id, cursorStep(model, job, job.node_id)),
     },
     src
       ? h("img", {
@@ -51,8 +66,8 @@ function picture({ t, url, actions }, model, job, shown, src, label) {
   );
 }
 
-/** @param {Tools} tools @param {{ all: Frame[], newest: number, at: number }} frames @param {string} label */
-function slider({ t, dispatch }, { all, newest, at }, label) {
+/** @param {Tools} tools @param {Job} job @param {{ all: Frame[], newest: number, at: number }} frames @param {string} label */
+function slider({ t, dispatch }, job, { all, newest, at }, label) {
   return h("input", {
     type: "range",
     min: 0,
@@ -62,7 +77,8 @@ function slider({ t, dispatch }, { all, newest, at }, label) {
     "aria-valuetext": label,
     onInput: (/** @type {Event} */ _, /** @type {HTMLInputElement} */ input) => {
       const index = Number(input.value);
-      dispatch({ type: "tray", step: index === newest ? null : all[index].step });
+      const step = index === newest ? null : all[index].step;
+      dispatch({ type: "cursor", job_id: job.job_id, node_id: job.node_id, step });
     },
   });
 }

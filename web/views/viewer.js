@@ -1,6 +1,7 @@
 // The picture in the whole window: steps, comparison, zoom, keys.
 import { h } from "../ui/dom.js";
 import { verbs } from "../model/select.js";
+import { cursorStep } from "../model/select_cursor.js";
 import { chosenFrame } from "../model/select_pictures.js";
 import { comparedJob } from "../model/select_compare.js";
 import { family } from "../model/select_family.js";
@@ -23,7 +24,8 @@ const ZOOMS = [0.25, 0.5, 1, 2, 3, 4, 6, 8];
 export function viewerView(tools, model, viewer) {
   const { t } = tools;
   const job = model.jobs[viewer.job_id];
-  const frames = chosenFrame(model, job, viewer.node_id ?? job.node_id, viewer.step);
+  const step = cursorStep(model, job, viewer.node_id);
+  const frames = chosenFrame(model, job, viewer.node_id ?? job.node_id, step);
   const { all, at, shown } = frames;
   const does = doings(tools, model, job, viewer, frames);
   const onKeydown = (/** @type {KeyboardEvent} */ event) => press(event, keysOf(viewer, does, at));
@@ -72,14 +74,16 @@ function doings(tools, model, job, viewer, frames) {
   const { all, newest, at, shown } = frames;
   const id = job.job_id;
   const change = (/** @type {Partial<Viewer>} */ changed) => dispatch({ type: "viewer", ...changed });
+  const lookAt = (/** @type {number | null} */ step) =>
+    dispatch({ type: "cursor", job_id: id, node_id: viewer.node_id, step });
   return {
     change,
     close: () => actions.view(null),
     go(/** @type {number} */ index) {
       const to = Math.max(0, Math.min(all.length - 1, index));
-      if (all.length) change({ step: to === newest ? null : all[to].step });
+      if (all.length) lookAt(to === newest ? null : all[to].step);
     },
-    end: () => change({ step: null }),
+    end: () => lookAt(null),
     fit: () => change({ zoom: 0 }),
     zoom(/** @type {number} */ direction) {
       const now = viewer.zoom || 1;
@@ -90,7 +94,7 @@ function doings(tools, model, job, viewer, frames) {
     goOn: () => (verbs(job).pause ? actions.pause(id) : verbs(job).resume ? actions.resume(id) : undefined),
     rewind: () => shown && canRewind(job, shown) && actions.rewind(id, shown.step, shown.node_id),
     fork: () => shown && canFork(job, shown) && actions.askToFork(id, shown.step, shown.node_id),
-    find: findings(tools, job, viewer, frames, change),
+    find: findings(tools, job, viewer, frames, { change, lookAt }),
   };
 }
 

@@ -1,5 +1,6 @@
 // The picture in the viewer: alone, or beside another with a divider that can be dragged.
 import { h } from "../ui/dom.js";
+import { cursorStep } from "../model/select_cursor.js";
 import { shownUrl } from "../model/select_pictures.js";
 import { comparedJob, comparisonOf } from "../model/select_compare.js";
 import { isLeftOver } from "../model/reducer_travel.js";
@@ -15,7 +16,8 @@ import { relativeName } from "./travel.js";
  */
 export function viewerStage(tools, model, viewer, all, shown, change) {
   const job = model.jobs[viewer.job_id];
-  const src = withQuality(viewer, shownUrl(model, job, shown, viewer.step !== null));
+  const chosen = cursorStep(model, job, viewer.node_id) !== null;
+  const src = withQuality(viewer, shownUrl(model, job, shown, chosen));
   return h(
     "div",
     {

@@ -1,0 +1,56 @@
+// The cursor that all views share, and the timeline in the bottom panel. Part of reducer.js.
+import { lastStep } from "./select_cursor.js";
+import { rootOf } from "./select_family.js";
+/** @import { Reducers } from "./action_types.js" */
+/** @import { Model, Timeline, TimelineModel } from "./types.js" */
+
+/** @type {TimelineModel} */
+export const initialTimeline = Object.freeze({
+  cursor: null,
+  timeline: {
+    shown: false,
+    job_id: null,
+    from: null,
+    to: null,
+    top: 0,
+    width: 0,
+    height: 0,
+    hover: null,
+    drag: null,
+    params: null,
+  },
+});
+
+/** @satisfies {Partial<Reducers>} */
+export const onTimeline = {
+  /** Where to look; without a step, the newest of all. */
+  cursor(model, { job_id, node_id = null, step = null }) {
+    const cursor = job_id === null || step === null ? null : { job_id, node_id, step };
+    return { ...model, cursor, timeline: focused(model, job_id) };
+  },
+
+  /** Another job at the same step, where it has that; an open panel follows. */
+  focus(model, { job_id }) {
+    const { cursor, tray } = model;
+    const there = cursor !== null && cursor.step <= lastStep(model.jobs[job_id]);
+    const moved = there ? { job_id, node_id: null, step: cursor.step } : null;
+    const follows = tray.open !== null && tray.open !== job_id;
+    return {
+      ...model,
+      cursor: moved,
+      timeline: focused(model, job_id),
+      tray: follows ? { ...tray, open: job_id, left: tray.open, search: "" } : tray,
+    };
+  },
+
+  timeline: (model, { type: _, ...changed }) => ({ ...model, timeline: { ...model.timeline, ...changed } }),
+};
+
+/** The timeline about that job; of another family, it is shown whole. @param {Model} model @param {string | null} id @returns {Timeline} */
+export function focused(model, id) {
+  const { jobs, timeline } = model;
+  if (id === null || id === timeline.job_id || !(id in jobs)) return timeline;
+  const before = jobs[timeline.job_id ?? ""];
+  const related = before && rootOf(model, before) === rootOf(model, jobs[id]);
+  return { ...timeline, job_id: id, ...(related ? {} : { from: null, to: null, top: 0, hover: null }) };
+}
