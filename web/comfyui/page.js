@@ -1,6 +1,7 @@
 // What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version.
 import { pathKey } from "../model/reducer_editor.js";
 import { nodesOf, prefixes } from "./graph.js";
+import { speak } from "../ui/format.js";
 import { translator } from "../ui/i18n.js";
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Ring, Toast } from "./notifications.js" */
@@ -21,7 +22,9 @@ export function createPage(app, api, here) {
   const workflowId = () => root()?.id ?? null;
 
   function choose() {
-    if (texts !== null) translate = translator(texts, setting("Comfy.Locale") ?? "en");
+    const language = setting("Comfy.Locale") ?? "en";
+    speak(language);
+    if (texts !== null) translate = translator(texts, language);
     for (const then of [...wanting]) then();
   }
 

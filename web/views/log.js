@@ -15,7 +15,7 @@ export function logView({ t }, model, job) {
       h(
         "li",
         { key: String(index) },
-        h("time", { datetime: event.at, title: event.at }, new Date(event.at).toLocaleTimeString()),
+        h("time", { datetime: event.at, title: format.moment(event.at) }, format.time(event.at)),
         h("span", { class: "midrun-kind" }, t(nameOf(event))),
         h("span", { class: "midrun-step" }, t("step.alone", { step: event.step })),
         h("span", { class: "midrun-line-detail" }, details(t, event.detail).join(" · ")),
