@@ -9,9 +9,10 @@ import * as format from "./format.js";
  * @returns {Translate}
  */
 export function translator(messages, language) {
-  const chosen = [language, language.split("-")[0], "en"]
-    .filter((name) => messages?.[name]?.midrun)
-    .map((name) => ({ texts: messages[name].midrun, rules: new Intl.PluralRules(name) }));
+  const chosen = spoken(messages, language).map((name) => ({
+    texts: messages[name].midrun,
+    rules: new Intl.PluralRules(name),
+  }));
   return (key, values = {}) => {
     const path = key.split(".");
     for (const { texts, rules } of chosen) {
@@ -21,6 +22,10 @@ export function translator(messages, language) {
     return key;
   };
 }
+
+/** Of which languages there are texts, the one to use first. @param {Record<string, any>} messages @param {string} language */
+export const spoken = (messages, language) =>
+  [language, language.split("-")[0], "en"].filter((name) => messages?.[name]?.midrun);
 
 /** "one change | {n} changes"; languages without a plural have one form. @param {string} text @param {Intl.PluralRules} rules @param {unknown} n */
 function plural(text, rules, n) {

@@ -10,7 +10,7 @@ export function logView({ t }, model, job) {
   const events = model.events[job.job_id] ?? [];
   return h(
     "ol",
-    { class: "midrun-log" },
+    { class: "midrun-log", tabindex: "0", "aria-label": t("tab.log") },
     events.map((event, index) =>
       h(
         "li",

@@ -165,7 +165,7 @@ export const changesTable = (heads, rows) =>
       h(
         "tr",
         null,
-        heads.map((head) => h("th", { key: head }, head)),
+        heads.map((head) => h("th", { key: head, scope: "col" }, head)),
       ),
     ),
     h("tbody", null, rows),
