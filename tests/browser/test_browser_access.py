@@ -1,73 +1,64 @@
-"""Every view for everybody: by axe in both palettes, by its names for screen readers, and in each language.
+"""Every view for everybody: by axe, by its names for screen readers, by contrast, and in each language.
 
-One walk through all views of one page; the tests look at what it found. With MIDRUN_FULL=1 there is a walk
-for each frontend and renderer, with all rules in both palettes.
+One walk through all views of one page; the tests look at what it found. In the suite the first views are
+dark, the others light, and one language has the widest texts of all. With MIDRUN_FULL=1 there is a walk for
+each frontend and renderer, with both palettes, each language by itself, and 200% zoom in every view.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 
-from browser import SIZE, Screen, needs_chromium, screen
+import access
+from browser import FRONTENDS, RENDERERS, SIZE, Screen, frontend_root, needs_chromium, screen
 from harness import ROOT, Comfy
 from views import Jobs, jobs_on, views
 
 pytestmark = needs_chromium
 FULL = bool(os.environ.get("MIDRUN_FULL"))
-AXE = os.environ.get("MIDRUN_AXE", "")
+MATRIX = [(version, renderer) for version in FRONTENDS for renderer in RENDERERS]
 LANGUAGES = sorted(path.name for path in (ROOT / "locales").iterdir() if path.is_dir())
-NARROW = ".midrun-panel-root { width: 320px !important; }"
-ROOTS = [".midrun-panel-root", ".midrun-widget", "dialog.midrun-dialog[open]"]
-CHECK = """async ([roots, rules]) => {
-    const open = document.querySelector(roots.at(-1));
-    const include = (open ? roots.slice(-1) : roots.slice(0, -1)).filter(one => document.querySelector(one));
-    const options = rules === null ? {} : { runOnly: { type: "rule", values: rules } };
-    const { violations } = await axe.run({ include: include.map(one => [one]) }, options);
-    return violations.flatMap(({ id, nodes }) => nodes.map(
-        node => `${id}: ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
-}"""
-SET = "([name, value]) => app.extensionManager.setting.set(name, value)"
+FIRST_LIGHT = "viewer"  # from that view on
+ZOOMED: ViewportSize = {"width": SIZE["width"] // 2, "height": SIZE["height"] // 2}  # what 200% leaves
+NARROW = """.midrun-panel-root { width: 320px !important; }
+.narrow :is(.midrun-dialog, .midrun-form) { width: 320px !important; }"""
+STYLE = "text => document.head.append(Object.assign(document.createElement('style'), { textContent: text }))"
+PALETTE = "name => app.extensionManager.setting.set('Comfy.ColorPalette', name)"
 PAINTED = """light => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+    const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
     const ground = document.querySelector(".midrun-panel-root, .midrun-widget, .midrun-dialog");
-    canvas.fillStyle = getComputedStyle(ground).getPropertyValue("--midrun-bg");
-    canvas.fillRect(0, 0, 1, 1);
-    return canvas.getImageData(0, 0, 1, 1).data[0] > 128 === light;
+    pen.fillStyle = getComputedStyle(ground).getPropertyValue("--midrun-bg");
+    pen.fillRect(0, 0, 1, 1);
+    return pen.getImageData(0, 0, 1, 1).data[0] > 128 === light;
+}"""
+# As ComfyUI does it, without its reading all of its own texts again.
+SPEAK = """language => {
+    const settings = app.extensionManager.setting;
+    const get = (real, self, [id]) => id === "Comfy.Locale" ? language : real(id);
+    settings.get = new Proxy(settings.get, { apply: get });
+    app.ui.settings.dispatchEvent(new CustomEvent("Comfy.Locale.change", { detail: { value: language } }));
 }"""
 SPOKEN = """language => [...document.querySelectorAll(".midrun-panel-root, .midrun-widget, .midrun-overlays")]
     .every(one => one.lang === language)"""
-# Buttons whose words do not fit into them, or that reach out of what is around them.
-CUT = """roots => {
-    const ours = "button, a.midrun-button, label.midrun-button";
-    const names = ".midrun-open, .midrun-frame, .midrun-tick, .midrun-picture, .midrun-link";
-    const open = document.querySelector(roots.at(-1));
-    const found = (open ? roots.slice(-1) : roots.slice(0, -1)).flatMap(
-        root => [...document.querySelectorAll(root)].flatMap(
-            one => [...one.querySelectorAll(ours)].map(button => [one, button])));
-    const name = button => `${button.dataset.verb ?? button.className} "${button.textContent}"`;
-    const tells = (button, why) => `${name(button)} ${why}`;
-    return found.flatMap(([root, button]) => {
-        if (!button.checkVisibility({ visibilityProperty: true }) || button.matches(names)) return [];
-        const wide = [button, ...button.querySelectorAll("span")].some(
-            one => one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1);
-        if (wide) return [tells(button, "does not fit")];
-        const box = button.getBoundingClientRect();
-        for (let at = button.parentElement; at && root.contains(at); at = at.parentElement) {
-            if (at !== root && getComputedStyle(at).overflowX === "visible") continue;
-            const around = at.getBoundingClientRect();
-            if (box.left < around.left - 1 || box.right > around.right + 1)
-                return [tells(button, `reaches out of ${at.className}`)];
-        }
-        return [];
-    });
+# One more language, found by whoever looks it up, with each text from that in which it is widest: where that
+# fits, all fit.
+WIDEST = """async languages => {
+    const all = await (await app.api.fetchApi("/i18n")).json();
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = "12px Inter, system-ui, sans-serif";
+    const wider = (a, b) => pen.measureText(b).width > pen.measureText(a).width ? b : a;
+    const widest = texts => texts.flatMap(text => text.split(" | ")).reduce(wider);
+    const joined = trees => Object.fromEntries(Object.keys(trees[0]).map(key => {
+        const parts = trees.map(tree => tree[key]);
+        return [key, typeof parts[0] === "string" ? widest(parts) : joined(parts)];
+    }));
+    const value = { midrun: joined(languages.map(language => all[language].midrun)) };
+    Object.defineProperty(Object.prototype, "widest", { value, configurable: true });
 }"""
 
 
@@ -75,76 +66,109 @@ CUT = """roots => {
 class Walk:
     """What was found, each as `view: what`."""
 
-    violations: list[str] = field(default_factory=list)
-    cut: list[str] = field(default_factory=list)
-    nameless: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    pale: list[str] = field(default_factory=list)
+    nameless: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    shut: list[str] = field(default_factory=list)
+    live: list[str] = field(default_factory=list)
 
 
 def walk(shown: Screen, jobs: Jobs) -> Walk:
     found = Walk()
-    if AXE:
-        shown.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
-    shown.page.evaluate(
-        "text => document.head.append(Object.assign(document.createElement('style'), { textContent: text }))",
-        NARROW,
-    )
+    shown.page.evaluate(STYLE, NARROW)
+    shown.page.evaluate(WIDEST, LANGUAGES)
     for view in views(shown, jobs):
         found.seen.append(view)
-        shown.picture(f"access-{shown.version}-{shown.renderer}-{view.replace(' ', '-')}")
-        found.nameless += [f"{view}: {one}" for one in nameless(shown)]
-        found.violations += [f"{view}, dark: {one}" for one in violations(shown, None)]
-        set_(shown, "Comfy.ColorPalette", "light", PAINTED, True)
-        rules = None if FULL else ["color-contrast"]
-        found.violations += [f"{view}, light: {one}" for one in violations(shown, rules)]
-        set_(shown, "Comfy.ColorPalette", "dark", PAINTED, False)
-        for language in [*LANGUAGES, "en"]:
-            set_(shown, "Comfy.Locale", language, SPOKEN, language)
-            found.cut += [f"{view}, {language}: {one}" for one in cut(shown)]
+        if view == FIRST_LIGHT and not FULL:
+            paint(shown, "light")
+        if view == "parameters":
+            found.live += access.live(shown)
+        look(shown, view, found)
+    shown.page.evaluate("delete Object.prototype.widest")
+    paint(shown, "dark")
     return found
 
 
-def violations(shown: Screen, rules: list[str] | None) -> list[str]:
-    return shown.page.evaluate(CHECK, [ROOTS, rules]) if AXE else []
+def look(shown: Screen, view: str, found: Walk) -> None:
+    found.nameless += told(view, access.nameless(shown))
+    found.violations += told(view, access.violations(shown))
+    if FULL or view == "parameters":
+        found.pale += told(view, access.pale(shown))
+        paint(shown, "light")
+        found.pale += told(f"{view}, light", access.pale(shown))
+        if FULL:
+            shown.picture(f"access-{shown.version}-{shown.renderer}-{view.replace(' ', '-')}")
+            found.violations += told(f"{view}, light", access.violations(shown))
+            found.shut += told(view, zoomed(shown))
+        paint(shown, "dark")
+    for language in LANGUAGES if FULL else ["widest"]:
+        speak(shown, language)
+        found.cut += told(f"{view}, {language}", cut(shown))
+    speak(shown, "en")
+
+
+def told(view: str, found: list[str]) -> list[str]:
+    return [f"{view}: {one}" for one in found]
 
 
 def cut(shown: Screen) -> list[str]:
-    """At this size; what is above the page also in a page of 320 pixels."""
-    told = shown.page.evaluate(CUT, ROOTS)
-    if shown.dialog.count():
-        shown.page.set_viewport_size({"width": 320, "height": SIZE["height"]})
-        told += [f"{one} in 320 px" for one in shown.page.evaluate(CUT, ROOTS)]
-        shown.page.set_viewport_size(SIZE)
-    return told
+    """In the panel of 320 pixels; what is above the page as it is, and in 320 pixels, too."""
+    if not shown.dialog.count():
+        return access.cut(shown)
+    wide = access.cut(shown)
+    shown.page.evaluate("document.documentElement.classList.add('narrow')")
+    narrow = access.cut(shown)
+    shown.page.evaluate("document.documentElement.classList.remove('narrow')")
+    return wide + narrow
 
 
-def set_(shown: Screen, name: str, value: str, seen: str, argument: Any) -> None:
-    shown.page.evaluate(SET, [name, value])
-    shown.page.wait_for_function(seen, arg=argument)
+def zoomed(shown: Screen) -> list[str]:
+    shown.page.set_viewport_size(ZOOMED)
+    found = access.shut(shown)
+    shown.page.set_viewport_size(SIZE)
+    return found
 
 
-def nameless(shown: Screen) -> list[str]:
-    """What a screen reader would call by its role alone."""
-    roots = shown.dialog if shown.dialog.count() else shown.page.locator(", ".join(ROOTS[:2]))
-    told = "\n".join(one.aria_snapshot() for one in roots.all() if one.is_visible())
-    controls = (
-        r"button|link|textbox|searchbox|spinbutton|combobox|slider|checkbox|radio|switch|tab|img|application"
-    )
-    return re.findall(rf"^\s*- (?:{controls})(?: \[[^\]]*\])*:?$", told, re.MULTILINE)
+def paint(shown: Screen, palette: str) -> None:
+    shown.page.evaluate(PALETTE, palette)
+    shown.page.wait_for_function(PAINTED, arg=palette == "light")
 
 
-@pytest.fixture(scope="module")
-def walked(newest_server: Comfy, browser: Browser) -> Iterator[Walk]:
-    newest_server.clear()
-    with screen(browser, newest_server, "nodes2") as shown:
-        shown.expected = "400"  # of the file that is refused
-        yield walk(shown, jobs_on(shown))
+def speak(shown: Screen, language: str) -> None:
+    shown.page.evaluate(SPEAK, language)
+    shown.page.wait_for_function(SPOKEN, arg=language)
 
 
-@pytest.mark.skipif(not AXE, reason="There is no axe-core: `python dev.py test` fetches it from npm.")
-def test_axe_finds_nothing_against_any_view_in_either_palette(walked: Walk) -> None:
+@pytest.fixture(scope="module", params=MATRIX if FULL else [(FRONTENDS[-1], "nodes2")], ids=str)
+def walked(
+    request: pytest.FixtureRequest, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Walk]:
+    version, renderer = request.param
+    if not FULL:
+        server = request.getfixturevalue("newest_server")
+        server.clear()
+    else:
+        root = ("--front-end-root", str(frontend_root(version)))
+        server = Comfy(tmp_path_factory.mktemp("access"), args=root).start()
+    with screen(browser, server, renderer) as shown:
+        shown.expected = "422"  # of the file that is refused
+        jobs = jobs_on(shown)
+        found = walk(shown, jobs)
+        yield found
+    if FULL:
+        server.stop()
+
+
+@pytest.mark.skipif(not access.AXE, reason="There is no axe-core: `python dev.py test` fetches it from npm.")
+def test_axe_finds_nothing_against_any_view(walked: Walk) -> None:
     assert len(walked.seen) > 25
     assert walked.violations == []
+
+
+def test_texts_stand_out_from_their_ground(walked: Walk) -> None:
+    assert walked.pale == []
 
 
 def test_whatever_can_be_used_has_a_name_for_screen_readers(walked: Walk) -> None:
@@ -153,3 +177,13 @@ def test_whatever_can_be_used_has_a_name_for_screen_readers(walked: Walk) -> Non
 
 def test_no_button_is_cut_in_any_language(walked: Walk) -> None:
     assert walked.cut == []
+
+
+def test_what_happens_to_a_job_is_in_live_regions(walked: Walk) -> None:
+    for told in ("Paused", "Paused at step 3: a breakpoint.", "1 unsaved · 1 change pending"):
+        assert any(told in one for one in walked.live), (told, walked.live)
+
+
+@pytest.mark.skipif(not FULL, reason="It is looked at in the full matrix only: MIDRUN_FULL=1.")
+def test_everything_can_be_reached_at_twice_the_size(walked: Walk) -> None:
+    assert walked.shut == []

@@ -166,7 +166,7 @@ def _detail(shown: Screen, panel: Locator, jobs: Jobs) -> Iterator[str]:
         for name, value in fields.items():
             form.locator(f'[data-field="{name}"]').fill(value)
         form.get_by_role("button").last.click()
-    expect(panel.locator(".midrun-breakpoint")).to_have_count(1)
+    expect(panel.locator(".midrun-breakpoint")).to_have_count(2)  # and that of the node
     form.locator(".midrun-note").wait_for()
     yield "breakpoints"
     panel.locator('[data-tab="log"]').click()
