@@ -1,4 +1,4 @@
-"""What keeps a view from some people, found in the page: by axe, by name, by contrast, by what is cut or shut away.
+"""What keeps a view from some people: found by axe, by name, by contrast, by what is cut or shut away.
 
 Roots are the parts of the page that are Midrun's; where a dialog is open, only that can be used.
 """
@@ -13,10 +13,11 @@ from browser import Screen
 
 AXE = os.environ.get("MIDRUN_AXE", "")
 ROOTS = (".midrun-panel-root", ".midrun-widget", "dialog.midrun-dialog[open]")
-CONTROLS = r"button|link|textbox|searchbox|spinbutton|combobox|slider|checkbox|radio|switch|tab|img|application|dialog"
+CONTROLS = "button|link|textbox|searchbox|spinbutton|combobox|slider|checkbox|radio|switch|tab|img|dialog"
 OURS = """
 const open = document.querySelector(roots.at(-1));
-const ours = (open ? roots.slice(-1) : roots.slice(0, -1)).flatMap(root => [...document.querySelectorAll(root)]);
+const usable = open ? roots.slice(-1) : roots.slice(0, -1);
+const ours = usable.flatMap(root => [...document.querySelectorAll(root)]);
 const name = one => `${one.dataset.verb ?? one.className} "${one.textContent || one.ariaLabel}"`;
 """
 CHECK = (
@@ -41,7 +42,8 @@ CUT = (
         for (let at = button.parentElement; at && root.contains(at); at = at.parentElement) {
             if (at !== root && getComputedStyle(at).overflowX === "visible") continue;
             const around = at.getBoundingClientRect();
-            if (box.left < around.left - 1 || box.right > around.right + 1) return `reaches out of ${at.className}`;
+            const out = box.left < around.left - 1 || box.right > around.right + 1;
+            if (out) return `reaches out of ${at.className}`;
         }
         return null;
     };
@@ -151,8 +153,7 @@ def live(shown: Screen) -> list[str]:
         return " ".join(text(nodes[child]) for child in node.get("childIds", ()) if child in nodes).strip()
 
     def is_live(node: dict) -> bool:
-        return any(
-            one["name"] == "live" and one["value"]["value"] != "off" for one in node.get("properties", ())
-        )
+        found = [one["value"]["value"] for one in node.get("properties", ()) if one["name"] == "live"]
+        return found not in ([], ["off"])
 
     return [text(node) for node in nodes.values() if is_live(node)]
