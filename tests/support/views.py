@@ -18,6 +18,15 @@ from test_timetravel import completed
 
 PICTURES = {"method": "latent2rgb", "every": 1}
 STEPS = 6
+# Only what is in sight of the list is drawn.
+SCROLL_TO = """async (list, id) => {
+    const drawn = () => list.querySelector(`[data-job="${id}"]`);
+    for (let top = 0; top < list.scrollHeight && !drawn(); top += 200) {
+        list.scrollTop = top;
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    }
+    drawn()?.scrollIntoView({ block: "nearest" });
+}"""
 # Told to the page as the server tells it: what takes another machine, or another model, to come true.
 TELL = "job => window.comfyAPI.api.api.dispatchCustomEvent('midrun.job', job)"
 FOREIGN: dict[str, Any] = {
@@ -117,11 +126,11 @@ def views(shown: Screen, jobs: Jobs) -> Iterator[str]:
 
 
 def _list(shown: Screen, panel: Locator, jobs: Jobs) -> Iterator[str]:
-    card = panel.locator(f'[data-job="{jobs.paused}"]')
+    card = _card(panel, jobs.paused)
     card.hover()
     shown.verb("primary", card).wait_for()
     yield "list"
-    done = panel.locator(f'[data-job="{jobs.completed}"]')
+    done = _card(panel, jobs.completed)
     done.locator(".midrun-open").focus()
     shown.verb("remove", done).click()
     shown.verb("really", done).wait_for()
@@ -131,7 +140,7 @@ def _list(shown: Screen, panel: Locator, jobs: Jobs) -> Iterator[str]:
     yield "list, nothing in it"
     panel.locator('[data-filter="all"]').click()
     shown.verb("select", panel).click()
-    card.locator(".midrun-open").click()
+    _card(panel, jobs.paused).locator(".midrun-open").click()
     yield "list, selecting"
     shown.verb("abortThese", panel).click()
     shown.verb("really", panel).wait_for()
@@ -189,8 +198,13 @@ def _detail(shown: Screen, panel: Locator, jobs: Jobs) -> Iterator[str]:
         shown.verb("back", panel).click()
 
 
+def _card(panel: Locator, job_id: str) -> Locator:
+    panel.locator(".midrun-list").evaluate(SCROLL_TO, job_id)
+    return panel.locator(f'[data-job="{job_id}"]')
+
+
 def _open(shown: Screen, panel: Locator, job_id: str, tab: str | None = None) -> None:
-    panel.locator(f'[data-job="{job_id}"] .midrun-open').click()
+    _card(panel, job_id).locator(".midrun-open").click()
     shown.verb("back", panel).wait_for()
     if tab is not None:
         panel.locator(f'[data-tab="{tab}"]').click()
