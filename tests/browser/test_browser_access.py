@@ -94,8 +94,8 @@ def walk(shown: Screen, jobs: Jobs) -> Walk:
 def look(shown: Screen, view: str, found: Walk) -> None:
     found.nameless += told(view, access.nameless(shown))
     found.violations += told(view, access.violations(shown))
+    found.pale += told(view, access.pale(shown))
     if FULL or view == "parameters":
-        found.pale += told(view, access.pale(shown))
         paint(shown, "light")
         found.pale += told(f"{view}, light", access.pale(shown))
         if FULL:

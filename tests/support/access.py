@@ -74,7 +74,7 @@ SHUT = (
 
 # Text -> contrast ratio by WCAG, of what is seen in the panel and on the node, be it drawn by Nodes 2.0 or by
 # the canvas; disabled controls are exempt.
-CONTRAST = """onCanvas => {
+CONTRAST = """([roots, onCanvas]) => {
     const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
     const rgba = colour => {
         canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
@@ -97,7 +97,7 @@ CONTRAST = """onCanvas => {
         return layers.reduce((below, layer) => over(layer, below), rgba(node).slice(0, 3));
     };
     const found = {};
-    for (const element of document.querySelectorAll(".midrun-panel-root *, .midrun-widget *")) {
+    for (const element of document.querySelectorAll(roots.map(root => `${root} *`).join())) {
         const texts = [...element.childNodes].filter(one => one.nodeType === 3);
         const text = texts.map(one => one.nodeValue).join("").trim();
         const shut = element.closest("[aria-disabled], :disabled, [readonly], svg");
@@ -121,8 +121,8 @@ def violations(shown: Screen) -> list[str]:
 
 
 def pale(shown: Screen) -> list[str]:
-    """Texts of the panel and the node that do not stand out from their ground."""
-    found = [shown.page.evaluate(CONTRAST, on_canvas) for on_canvas in (False, True)]
+    """Texts that do not stand out from their ground; axe does not judge all of them, as in dialogs."""
+    found = [shown.page.evaluate(CONTRAST, [ROOTS, on_canvas]) for on_canvas in (False, True)]
     return [f"{text}: {ratio}" for told in found for text, ratio in told.items() if ratio < 4.5]
 
 
