@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, expect
 import graphs
 from browser import Screen
 from harness import Comfy
-from test_browser_travel import node_menu
 from test_control import start
 from test_lens import painted
 from test_timetravel import completed
@@ -27,6 +26,9 @@ SCROLL_TO = """async (list, id) => {
     }
     drawn()?.scrollIntoView({ block: "nearest" });
 }"""
+# By what is in the menu of a node, which looks otherwise in each frontend.
+DRAFT = """id => app.extensions.find(one => one.name === "midrun")
+    .getNodeMenuItems(app.graph.getNodeById(id)).at(-1).callback()"""
 # Told to the page as the server tells it: what takes another machine, or another model, to come true.
 TELL = "job => window.comfyAPI.api.api.dispatchCustomEvent('midrun.job', job)"
 FOREIGN: dict[str, Any] = {
@@ -285,7 +287,7 @@ def _forms(shown: Screen, panel: Locator, jobs: Jobs) -> Iterator[str]:
     shown.dialog.wait_for()
     yield "canvas"
     _leave(shown)
-    node_menu(shown, jobs.nodes["sampler"], "Midrun: Draft seeds…")
+    shown.page.evaluate(DRAFT, jobs.nodes["sampler"])
     shown.dialog.wait_for()
     yield "draft form"
     _leave(shown)
