@@ -93,14 +93,14 @@ def walk(shown: Screen, jobs: Jobs) -> Walk:
 
 def look(shown: Screen, view: str, found: Walk) -> None:
     found.nameless += told(view, access.nameless(shown))
-    found.violations += told(view, access.violations(shown))
+    found.violations += told(view, access.violations(shown, FULL))
     found.pale += told(view, access.pale(shown))
     if FULL or view == "parameters":
         paint(shown, "light")
         found.pale += told(f"{view}, light", access.pale(shown))
         if FULL:
             shown.picture(f"access-{shown.version}-{shown.renderer}-{view.replace(' ', '-')}")
-            found.violations += told(f"{view}, light", access.violations(shown))
+            found.violations += told(f"{view}, light", access.violations(shown, True))
             found.shut += told(view, zoomed(shown))
         paint(shown, "dark")
     for language in LANGUAGES if FULL else ["widest"]:

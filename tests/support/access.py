@@ -21,10 +21,11 @@ const ours = usable.flatMap(root => [...document.querySelectorAll(root)]);
 const name = one => `${one.dataset.verb ?? one.className} "${one.textContent || one.ariaLabel}"`;
 """
 CHECK = (
-    "async roots => {"
+    "async ([roots, contrast]) => {"
     + OURS
     + """
-    const told = await axe.run({ include: ours }, { preload: false, resultTypes: ["violations"] });
+    const rules = { "color-contrast": { enabled: contrast } };
+    const told = await axe.run({ include: ours }, { preload: false, resultTypes: ["violations"], rules });
     return told.violations.flatMap(({ id, nodes }) => nodes.map(
         node => `${id}: ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
 }"""
@@ -111,13 +112,16 @@ CONTRAST = """([roots, onCanvas]) => {
 }"""
 
 
-def violations(shown: Screen) -> list[str]:
-    """Of axe-core's rules, all that it has on by default. None without axe-core."""
+def violations(shown: Screen, contrast: bool) -> list[str]:
+    """By axe-core's rules, as many as it has on by default; none without axe-core.
+
+    `contrast`: its rule of that, too, which takes as long as all others; `pale` judges more texts.
+    """
     if not AXE:
         return []
     if not shown.page.evaluate("'axe' in window"):
         shown.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
-    return shown.page.evaluate(CHECK, ROOTS)
+    return shown.page.evaluate(CHECK, [ROOTS, contrast])
 
 
 def pale(shown: Screen) -> list[str]:
