@@ -36,6 +36,7 @@ TOOLS = (
 BROWSER_NEEDS = "playwright==1.65.2"
 FRONTENDS = ("1.32.9", "1.49.6", "1.58.1")
 TYPESCRIPT = "typescript@5.9.3"
+AXE = "axe-core@4.14.1"  # what it finds against accessibility, in tests alone
 # A sampling loop that is not ComfyUI's, for tests. Without what it needs: ComfyUI brings what they use of it.
 DIFFUSERS = "diffusers==0.35.2"
 # ComfyUI's command line, which validates what goes to the registry, with what `comfy node` needs of it.
@@ -120,8 +121,10 @@ class Environment:
                 if not (self.frontends / version).is_dir():
                     step(f"fetching frontend {version}", partial(self._unpack_frontend, version))
             if not self.tsc.is_file():
-                step("fetching " + TYPESCRIPT, self._install_typescript)
+                step("fetching " + TYPESCRIPT, partial(self._install_from_npm, "typescript", TYPESCRIPT))
             stamp.write_text(mark)
+        if not self.axe.is_file():
+            step("fetching " + AXE, partial(self._install_from_npm, "axe", AXE))
         if self.chromium is None and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
             step("installing Chromium", _install_chromium)
 
@@ -167,6 +170,10 @@ class Environment:
     @property
     def tsc(self) -> Path:
         return self.home / "typescript" / "node_modules" / "typescript" / "bin" / "tsc"
+
+    @property
+    def axe(self) -> Path:
+        return self.home / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 
     @property
     def chromium(self) -> str | None:
@@ -229,10 +236,10 @@ class Environment:
             wheel.extractall(unpacked, [name for name in wheel.namelist() if not name.endswith(".map")])
         unpacked.rename(place)
 
-    def _install_typescript(self) -> None:
-        """From npm, with the node that pyright brought; without npm there is one check less."""
+    def _install_from_npm(self, name: str, package: str) -> None:
+        """With the node that pyright brought; without npm there is one check less."""
         command = [str(self.python), "-c", NPM, "install", "--silent", "--no-save", "--prefix"]
-        done = subprocess.run([*command, str(self.home / "typescript"), TYPESCRIPT], capture_output=True)
+        done = subprocess.run([*command, str(self.home / name), package], capture_output=True)
         if done.returncode:
             print("cannot be had;", end=" ")
 
@@ -252,6 +259,8 @@ class Environment:
             environ["MIDRUN_DIFFUSERS"] = str(self.diffusers)
         if self.place(COMFY_CLI).is_dir():
             environ["MIDRUN_COMFY_CLI"] = str(self.place(COMFY_CLI))
+        if self.axe.is_file():
+            environ["MIDRUN_AXE"] = str(self.axe)
         environ.setdefault("MIDRUN_SCREENSHOTS", str(self.home / "screenshots"))
         with subprocess.Popen([str(self.python), *arguments], cwd=ROOT, env=environ) as process:
             try:

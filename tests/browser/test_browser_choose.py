@@ -92,3 +92,26 @@ def test_a_mask_is_painted_and_what_is_refused_is_told(newest: Comfy, browser: B
         (mask,) = pictures(newest, job["prompt_id"], ids["mask"])
         left, right = np.array_split(mask[..., 0] > 127, 2, axis=1)
         assert left.any() and not right.any()
+
+        job_id, ids = waiting(shown, "mask-by-keys", paint=True)
+        shown.show(ids["sampler"])
+        shown.verb("primary").press("Enter")
+        keys = shown.page.keyboard
+        dialog.locator('[data-number="3"] .midrun-tick').focus()
+        keys.press("Tab")
+        keys.press("Enter")  # paint a mask
+        expect(canvas).to_be_focused()
+        shown.page.wait_for_function("document.querySelector('.midrun-paint img')?.naturalWidth > 0")
+        for key in ("-", *["ArrowLeft"] * 10, "+", "Space", *["Shift+ArrowUp"] * 3):
+            keys.press(key)
+        expect(dialog.locator("#midrun-brush-at")).to_have_text("Brush at 18% across, 38% down")
+        expect(dialog.locator(".midrun-brush")).to_be_visible()
+        shown.picture("choose-mask-by-keys")
+        keys.press("Enter")
+        job = newest.wait_for(job_id, "completed")
+        assert job["modified_params"][ids["choose"]]["chosen"]["to"] == "3"
+        (mask,) = pictures(newest, job["prompt_id"], ids["mask"])
+        rows, columns = np.nonzero(mask[..., 0] > 127)
+        height, width = mask.shape[:2]
+        assert 0.05 * width < columns.min() and columns.max() < 0.3 * width
+        assert rows.min() < 0.4 * height and 0.45 * height < rows.max() < 0.6 * height

@@ -47,7 +47,6 @@ def test_every_text_that_is_asked_for_is_there_in_every_language() -> None:
 
 
 def test_every_language_has_every_command_and_setting() -> None:
-    assert {path.name for path in LANGUAGES} >= {"en", "de", "fr"}
     source = (ROOT / "web" / "comfyui" / "commands.js").read_text(encoding="utf-8")
     commands = re.findall(r"command\(\s*\"(\w+)\"", source)
     for language in LANGUAGES:

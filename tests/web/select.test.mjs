@@ -86,8 +86,12 @@ test("every state and reason has a sentence, and every language the same texts",
 });
 
 test("texts are filled and have two numbers", () => {
-  const t = translator({ en: { midrun: { a: "one {x} | {n} {x}" } } }, "fr");
+  const en = { midrun: { a: "one {x} | {n} {x}" } };
+  const t = translator({ en, fr: { midrun: { b: "{n} chose | {n} choses" } }, ko: { midrun: { b: "{n}개" } } }, "fr");
   assert.equal(t("a", { n: 1, x: "<b>" }), "one <b>");
+  assert.equal(t("a", { n: 0, x: "" }), "0 "); // by the rules of English
+  assert.equal(t("b", { n: 0 }), "0 chose");
+  assert.equal(translator({ en, ko: { midrun: { b: "{n}개" } } }, "ko")("b", { n: 1 }), "1개");
   assert.equal(t("a", { n: 3, x: "{n}" }), "3 {n}");
   assert.equal(t("missing.key"), "missing.key");
 });
@@ -102,7 +106,26 @@ test("numbers are as a person reads them", () => {
     "812",
     "0",
   ]);
-  assert.deepEqual([12, 4200, 3.4e9, 120e6].map(format.size), ["12 B", "4 KB", "3.4 GB", "120 MB"]);
+  assert.deepEqual([12, 4200, 3.4e9, 120e6].map(format.size), ["12 byte", "4 kB", "3.4 GB", "120 MB"]);
+  assert.deepEqual([2000, 12345.5].map(format.number), ["2000", "12,345.5"]);
+  assert.deepEqual([0.000512, 5.12e-9, 0].map(format.digits), ["0.000512", "5.12E-9", "0"]);
+});
+
+test("numbers and times are those of the language, in digits that every language here reads", () => {
+  try {
+    format.speak("de");
+    assert.equal(format.sigma(3.2149), "3,21");
+    assert.equal(format.size(3.4e9).replace(/\s/, " "), "3,4 GB");
+    assert.match(format.time("2026-11-26T16:07:28"), /^16:07:28$/);
+    const t = translator({ de: { midrun: { a: "1 Ding | {n} Dinge, {x}" } } }, "de");
+    assert.equal(t("a", { n: 12345, x: "12345" }), "12.345 Dinge, 12345");
+    format.speak("fr");
+    assert.equal(format.size(3.4e9).replace(/\s/, " "), "3,4 Go");
+    format.speak("fa");
+    assert.equal(format.number(12), "12");
+  } finally {
+    format.speak("en");
+  }
 });
 
 test("a node in a subgraph that is used twice has two execution ids", () => {

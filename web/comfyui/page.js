@@ -1,7 +1,8 @@
 // What Midrun needs of the page that it runs in: ComfyUI's frontend, in any version.
 import { pathKey } from "../model/reducer_editor.js";
 import { nodesOf, prefixes } from "./graph.js";
-import { translator } from "../ui/i18n.js";
+import { speak } from "../ui/format.js";
+import { spoken, translator } from "../ui/i18n.js";
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Ring, Toast } from "./notifications.js" */
 
@@ -15,13 +16,17 @@ export function createPage(app, api, here) {
   /** @type {Promise<void> | null} */ let loading = null;
   /** @type {Set<() => void>} */ const wanting = new Set();
   /** @type {Translate} */ let translate = (key) => key;
+  let language = "en"; // of the texts
   const t = (/** @type {string} */ key, /** @type {any} */ values) => translate(key, values);
   const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
   const root = () => app.rootGraph ?? app.graph ?? null;
   const workflowId = () => root()?.id ?? null;
 
   function choose() {
-    if (texts !== null) translate = translator(texts, setting("Comfy.Locale") ?? "en");
+    const wanted = setting("Comfy.Locale") ?? "en";
+    speak(wanted);
+    if (texts !== null) translate = translator(texts, wanted);
+    [language] = [...spoken(texts ?? {}, wanted), "en"];
     for (const then of [...wanting]) then();
   }
 
@@ -30,6 +35,7 @@ export function createPage(app, api, here) {
     root,
     clock: () => Date.now(),
     hasTexts: () => texts !== null,
+    language: () => language,
     /** Read the texts once, when the first is wanted. @param {() => void} then now, and in another language; the same function each time */
     needTexts(then) {
       wanting.add(then);

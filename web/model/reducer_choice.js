@@ -2,6 +2,9 @@
 /** @import { Reducers } from "./action_types.js" */
 /** @import { ChoosingModel } from "./types.js" */
 
+/** @type {[number, number]} */
+const MIDDLE = [0.5, 0.5];
+
 /** @type {ChoosingModel} */
 export const initialChoosing = Object.freeze({ choosing: null });
 
@@ -14,6 +17,8 @@ export const onChoosing = {
       ticked: [],
       painting: null,
       painted: false,
+      brush: 0.08,
+      cursor: MIDDLE,
       sent: false,
       message: null,
       ...model.choosing,
@@ -23,7 +28,7 @@ export const onChoosing = {
   /** A mask is painted on one that is ticked. */
   paint: (model, { number }) =>
     model.choosing?.ticked.includes(number)
-      ? { ...model, choosing: { ...model.choosing, painting: number, painted: false } }
+      ? { ...model, choosing: { ...model.choosing, painting: number, painted: false, cursor: MIDDLE } }
       : model,
   choosingClosed: (model) => ({ ...model, choosing: null }),
   pick(model, { number }) {

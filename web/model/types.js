@@ -112,8 +112,8 @@
  * @typedef {{ board: Board | null, draftForm: DraftForm | null }} BoardModel
  * @typedef {{
  *   job_id: string, ticked: number[], painting: number | null, painted: boolean, sent: boolean,
- *   message: string | null,
- * }} Choosing  painting: the number of the picture that a mask is painted on
+ *   message: string | null, brush: number, cursor: [number, number],
+ * }} Choosing  painting: the number of the picture that a mask is painted on; brush: its width, as a share of the shorter side; cursor: where the keys paint, as shares of the picture
  * @typedef {{ choosing: Choosing | null }} ChoosingModel
  * @typedef {{
  *   paused: boolean, interrupted: number, choices: number, selected: string[] | null, asked: string | null, sure: string | null,

@@ -1,4 +1,5 @@
 // The one lookup of visible text. A language is locales/<language>/main.json, key "midrun".
+import * as format from "./format.js";
 
 /** @typedef {(key: string, values?: Record<string, string | number>) => string} Translate */
 
@@ -8,26 +9,33 @@
  * @returns {Translate}
  */
 export function translator(messages, language) {
-  const chosen = [language, language.split("-")[0], "en"]
-    .map((name) => messages?.[name]?.midrun)
-    .filter(Boolean);
+  const chosen = spoken(messages, language).map((name) => ({
+    texts: messages[name].midrun,
+    rules: new Intl.PluralRules(name),
+  }));
   return (key, values = {}) => {
     const path = key.split(".");
-    for (const texts of chosen) {
+    for (const { texts, rules } of chosen) {
       const found = path.reduce((/** @type {any} */ at, part) => at?.[part], texts);
-      if (typeof found === "string") return fill(plural(found, values.n), values);
+      if (typeof found === "string") return fill(plural(found, rules, values.n), values);
     }
     return key;
   };
 }
 
-/** "one change | {n} changes" @param {string} text @param {unknown} n */
-function plural(text, n) {
+/** Of which languages there are texts, the one to use first. @param {Record<string, any>} messages @param {string} language */
+export const spoken = (messages, language) =>
+  [language, language.split("-")[0], "en"].filter((name) => messages?.[name]?.midrun);
+
+/** "one change | {n} changes"; languages without a plural have one form. @param {string} text @param {Intl.PluralRules} rules @param {unknown} n */
+function plural(text, rules, n) {
   const forms = text.split(" | ");
-  return forms.length === 2 ? forms[n === 1 ? 0 : 1] : text;
+  return forms.length === 2 ? forms[rules.select(Number(n)) === "one" ? 0 : 1] : text;
 }
 
 /** @param {string} text @param {Record<string, string | number>} values */
 function fill(text, values) {
-  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  const told = (/** @type {string | number} */ value) =>
+    typeof value === "number" ? format.number(value) : value;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? told(values[name]) : whole));
 }

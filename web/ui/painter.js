@@ -2,10 +2,11 @@
 
 const COLOUR = "#22c55e"; // stands out from most pictures
 
-/** @typedef {{ element: HTMLCanvasElement | null, brush: number }} Painter  brush: share of the shorter side */
+/** @typedef {[number, number]} Point  in pixels of the canvas */
+/** @typedef {{ element: HTMLCanvasElement | null }} Painter  element: what is painted on, once there is something */
 
 /** @returns {Painter} */
-export const createPainter = () => ({ element: null, brush: 0.08 });
+export const createPainter = () => ({ element: null });
 
 /** The size of the picture below it. @param {Painter} painter @param {HTMLCanvasElement} canvas @param {HTMLImageElement} image */
 export function lay(painter, canvas, image) {
@@ -14,22 +15,26 @@ export function lay(painter, canvas, image) {
   canvas.height = image.naturalHeight;
 }
 
-/** From where the pointer was to where it is. @param {Painter} painter @param {PointerEvent} event @param {[number, number] | null} from @returns {[number, number]} */
-export function stroke({ element, brush }, event, from) {
-  const canvas = /** @type {HTMLCanvasElement} */ (element);
+/** Where the pointer is. @param {HTMLCanvasElement} canvas @param {PointerEvent} event @returns {Point} */
+export function pointOf(canvas, event) {
   const box = canvas.getBoundingClientRect();
   const scale = canvas.width / box.width;
-  /** @type {[number, number]} */
-  const to = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+  return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+}
+
+/** The width of a stroke, in pixels. @param {HTMLCanvasElement} canvas @param {number} brush share of the shorter side */
+export const widthOf = (canvas, brush) => Math.max(1, brush * Math.min(canvas.width, canvas.height));
+
+/** @param {HTMLCanvasElement} canvas @param {number} brush share of the shorter side @param {Point} from @param {Point} to */
+export function stroke(canvas, brush, from, to) {
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   pen.strokeStyle = COLOUR;
   pen.lineCap = pen.lineJoin = "round";
-  pen.lineWidth = Math.max(1, brush * Math.min(canvas.width, canvas.height));
+  pen.lineWidth = widthOf(canvas, brush);
   pen.beginPath();
-  pen.moveTo(...(from ?? to));
+  pen.moveTo(...from);
   pen.lineTo(...to);
   pen.stroke();
-  return to;
 }
 
 /** @param {Painter} painter */

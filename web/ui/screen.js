@@ -17,8 +17,9 @@ const HOME = "[data-home]"; // gets the focus of what is gone; no field, where t
  * @template M
  * @param {StoreOf<M, any>} store
  * @param {() => boolean} ready whether there are texts to draw with
+ * @param {() => string} language of the texts, for screen readers and fonts; ComfyUI's page always says "en"
  */
-export function createScreen(store, ready) {
+export function createScreen(store, ready, language) {
   /** @type {Set<Mount<M>>} */ const mounts = new Set();
   let asked = 0;
 
@@ -31,6 +32,7 @@ export function createScreen(store, ready) {
   function show(mount) {
     const path = pathOfFocus(mount.element);
     draw(mount.element, mount.view(store.get()));
+    if (mount.element.getAttribute("lang") !== language()) mount.element.setAttribute("lang", language());
     refocus(path);
     mount.drawn?.(mount.element);
   }

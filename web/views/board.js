@@ -42,6 +42,7 @@ function tile(tools, model, board, job, index) {
   const { t, url, actions, dispatch } = tools;
   const picture = newestPicture(model, job);
   const ticked = board.ticked.includes(job.job_id);
+  const number = index < 9 ? String(index + 1) : ""; // the key that ticks it
   return h(
     "div",
     { key: job.job_id, class: "midrun-tile", "data-job": job.job_id, "data-state": job.state },
@@ -55,13 +56,13 @@ function tile(tools, model, board, job, index) {
         ref: index
           ? undefined
           : (/** @type {HTMLElement} */ element) => queueMicrotask(() => element.focus()), // they come later
-        "aria-label": t("board.tick", { label: labelOf(job), state: t(`state.${job.state}`) }),
+        "aria-label": [number, t("board.tick", { label: labelOf(job), state: t(`state.${job.state}`) })].join(" "),
         onClick: () => dispatch({ type: "choose", job_id: job.job_id }),
       },
       picture
         ? h("img", { key: picture, src: url(picture), alt: "", draggable: "false" })
         : h("span", { class: "midrun-untold" }, t("picture.none")),
-      h("span", { class: "midrun-ticked", "aria-hidden": "true" }, index < 9 ? String(index + 1) : ""),
+      h("span", { class: "midrun-ticked", "aria-hidden": "true" }, number),
     ),
     h(
       "span",

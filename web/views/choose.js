@@ -2,13 +2,11 @@
 import { choicePicture, choicesLeft } from "../model/select_choice.js";
 import { titleOf } from "../model/select.js";
 import { h } from "../ui/dom.js";
-import { createPainter, lay, painting, stroke, wipe } from "../ui/painter.js";
 import { dialog } from "./dialog.js";
+import { forgetMask, paintTools, paintView, paintedMask } from "./paint.js";
 import { button } from "./parts.js";
 /** @import { Choice, Choosing, Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
-
-const painter = createPainter();
 
 /** @param {Tools} tools @param {Model} model @param {Choosing} choosing */
 export function chooseView(tools, model, choosing) {
@@ -21,7 +19,7 @@ export function chooseView(tools, model, choosing) {
     const target = /** @type {HTMLElement} */ (event.target);
     const chooses = choosing.painting === null && !(target instanceof HTMLInputElement);
     if (chooses && /^[1-9]$/.test(event.key)) dispatch({ type: "pick", number: Number(event.key) });
-    else if (event.key === "Enter" && target.matches("dialog, .midrun-tick")) {
+    else if (event.key === "Enter" && target.matches("dialog, .midrun-tick, .midrun-mask")) {
       event.preventDefault();
       void submit(tools, choosing);
     }
@@ -53,7 +51,7 @@ export function chooseView(tools, model, choosing) {
         h("p", { key: "refused", class: "midrun-told midrun-alert", role: "alert" }, choosing.message),
       choosing.painting === null
         ? tiles(tools, job, choice, choosing)
-        : canvas(tools, job, choosing, choosing.painting),
+        : paintView(tools, job, choosing, choosing.painting),
       footer(tools, choice, choosing),
     ),
   ]);
@@ -68,7 +66,7 @@ const gone = ({ t }, close) =>
 
 /** @param {Tools} tools @param {Choosing} choosing */
 const submit = async ({ actions }, choosing) =>
-  actions.chooseTicked(choosing.painted ? await painting(painter) : null);
+  actions.chooseTicked(await paintedMask(choosing));
 
 /** @param {Tools["t"]} t @param {Choice} choice @param {Choosing} choosing */
 function told(t, choice, choosing) {
@@ -110,7 +108,7 @@ function tiles(tools, job, choice, choosing) {
             "edit",
             true,
             () => {
-              painter.element = null; // what was painted on another is gone
+              forgetMask();
               if (!ticked) dispatch({ type: "pick", number });
               dispatch({ type: "paint", number });
             },
@@ -121,49 +119,11 @@ function tiles(tools, job, choice, choosing) {
   );
 }
 
-/** The picture with what is painted on it. @param {Tools} tools @param {Job} job @param {Choosing} choosing @param {number} number */
-function canvas({ t, url, dispatch }, job, choosing, number) {
-  /** @type {[number, number] | null} */ let at = null;
-  const paint = (/** @type {PointerEvent} */ event, /** @type {HTMLCanvasElement} */ element) => {
-    const image = /** @type {HTMLImageElement} */ (element.previousElementSibling);
-    if (image.naturalWidth === 0) return; // it is not there, or not yet
-    if (painter.element !== element) lay(painter, element, image);
-    at = stroke(painter, event, at);
-    if (!choosing.painted) dispatch({ type: "choosing", painted: true });
-  };
-  const moved = (/** @type {PointerEvent} */ event, /** @type {HTMLCanvasElement} */ element) => {
-    if (event.buttons & 1) paint(event, element);
-    else at = null;
-  };
-  return h(
-    "div",
-    { key: `paint-${number}`, class: "midrun-paint" },
-    h("img", {
-      src: url(choicePicture(job, number)),
-      alt: t("choose.tick", { number, count: job.choice?.count ?? number }),
-      draggable: "false",
-    }),
-    h("canvas", {
-      class: "midrun-mask",
-      "aria-label": t("choose.mask"),
-      role: "img",
-      onPointerdown: (/** @type {PointerEvent} */ event, /** @type {HTMLCanvasElement} */ element) => {
-        element.setPointerCapture(event.pointerId);
-        at = null;
-        paint(event, element);
-      },
-      onPointermove: moved,
-    }),
-  );
-}
-
 /** @param {Tools} tools @param {Choice} choice @param {Choosing} choosing */
-function footer({ t, dispatch }, choice, choosing) {
+function footer(tools, choice, choosing) {
+  const { t } = tools;
   const n = choosing.ticked.length;
-  const done = () => {
-    wipe(painter);
-    dispatch({ type: "choosing", painting: null, painted: false });
-  };
+  const paints = choosing.painting !== null;
   return h(
     "footer",
     { class: "midrun-board-buttons" },
@@ -177,24 +137,8 @@ function footer({ t, dispatch }, choice, choosing) {
       },
       t(n ? "choose.do" : "choose.none", { n }),
     ),
-    choosing.painting !== null && [
-      h(
-        "label",
-        { key: "brush", class: "midrun-board-step" },
-        h("span", null, t("choose.brush")),
-        h("input", {
-          type: "range",
-          min: 1,
-          max: 40,
-          value: Math.round(painter.brush * 100),
-          onInput: (/** @type {any} */ _, /** @type {HTMLInputElement} */ input) => {
-            painter.brush = Number(input.value) / 100;
-          },
-        }),
-      ),
-      button(t("choose.wipe"), "trash", choosing.painted, done, { verb: "wipe" }),
-    ],
+    paints && paintTools(tools, choosing),
     choice.until && h("span", { class: "midrun-told" }, t(`choose.late.${choice.otherwise}`)),
-    h("span", { class: "midrun-told" }, t("choose.keys")),
+    h("span", { key: "keys", id: "midrun-brush-keys", class: "midrun-told" }, t(paints ? "choose.brushKeys" : "choose.keys")),
   );
 }

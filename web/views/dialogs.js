@@ -194,7 +194,7 @@ function canvasView(tools, model, id) {
       h("h2", null, t("canvas.title")),
       h(
         "div",
-        { class: "midrun-scroll" },
+        { class: "midrun-scroll", role: "group", "aria-label": t("canvas.to"), tabindex: "0" },
         changesTable([t("canvas.input"), t("canvas.from"), t("canvas.to")], changes.map(line)),
       ),
       h("p", { class: "midrun-told" }, t("canvas.left")),

@@ -80,7 +80,7 @@ function inputsOf(node, search) {
 function group(tools, model, job, id, node, search, place) {
   return h(
     "section",
-    { key: id, class: "midrun-group", "data-node": id, "aria-label": node.title },
+    { key: id, class: "midrun-group", "data-node": id, "aria-label": `${node.title} #${id}` },
     h("h3", null, node.title, h("span", { class: "midrun-node-id" }, `#${id}`)),
     inputsOf(node, search).map(([name, input]) => inputRow(tools, model, job, id, name, input, place)),
   );

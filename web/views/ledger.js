@@ -81,7 +81,7 @@ function table({ t }, ledger, by) {
   const rows = ledger[`by_${by}`];
   return h(
     "div",
-    { class: "midrun-ledger-table" },
+    { class: "midrun-ledger-table", role: "group", "aria-label": t("ledger.title"), tabindex: "0" },
     h(
       "table",
       null,

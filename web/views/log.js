@@ -10,12 +10,12 @@ export function logView({ t }, model, job) {
   const events = model.events[job.job_id] ?? [];
   return h(
     "ol",
-    { class: "midrun-log" },
+    { class: "midrun-log", tabindex: "0", "aria-label": t("tab.log") },
     events.map((event, index) =>
       h(
         "li",
         { key: String(index) },
-        h("time", { datetime: event.at, title: event.at }, new Date(event.at).toLocaleTimeString()),
+        h("time", { datetime: event.at, title: format.moment(event.at) }, format.time(event.at)),
         h("span", { class: "midrun-kind" }, t(nameOf(event))),
         h("span", { class: "midrun-step" }, t("step.alone", { step: event.step })),
         h("span", { class: "midrun-line-detail" }, details(t, event.detail).join(" · ")),

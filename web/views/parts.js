@@ -34,19 +34,20 @@ export function timeText({ t }, model, job) {
   return active > 0 ? t("time.active", { time: format.clock(active) }) : "";
 }
 
-/** @param {Tools} tools @param {Job} job */
-export function progressBar({ t }, job) {
+/** @param {Tools} tools @param {Job} job @param {boolean} [told] whether it is in words beside it, for screen readers */
+export function progressBar({ t }, job, told = false) {
   const share = progress(job);
   const left = leftOver(job);
   const shown = {
     role: "progressbar",
+    "aria-label": t("step.progress"),
     "aria-valuemin": 0,
     "aria-valuemax": job.total_steps ?? 1,
     "aria-valuenow": job.step,
   };
   return h(
     "div",
-    { class: "midrun-bar", "data-state": job.state, "aria-label": t("step.progress"), ...shown },
+    { class: "midrun-bar", "data-state": job.state, ...(told ? { "aria-hidden": "true" } : shown) },
     left &&
       h("div", {
         key: "left",
@@ -165,7 +166,7 @@ export const changesTable = (heads, rows) =>
       h(
         "tr",
         null,
-        heads.map((head) => h("th", { key: head }, head)),
+        heads.map((head) => h("th", { key: head, scope: "col" }, head)),
       ),
     ),
     h("tbody", null, rows),

@@ -90,8 +90,6 @@ function list(tools, model) {
   const scrolls = {
     key: model.tray.filter,
     class: "midrun-list",
-    role: "list",
-    "aria-label": t("tray.jobs"),
     ref: (/** @type {Element} */ element) =>
       queueMicrotask(() => {
         element.scrollTop = model.tray.top; // as it was left
@@ -108,7 +106,7 @@ function list(tools, model) {
   const home = shown.find(({ id }) => id === model.tray.left) ?? rows[inSight];
   return h(
     "div",
-    { ...scrolls },
+    { ...scrolls, role: "list", "aria-label": t("tray.jobs") },
     h(
       "div",
       { class: "midrun-rows", vars: { "--midrun-height": `${rows.length * ROW}px` } },

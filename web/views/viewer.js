@@ -120,7 +120,8 @@ const keysOf = (viewer, does, at) => ({
 function press(event, keys) {
   const target = /** @type {HTMLElement} */ (event.target);
   const field = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
-  const its = field && event.key.length > 1 && event.key !== "Escape";
+  const scrolls = target.matches("[data-zoomed]") && /^(Arrow|Home$|End$)/.test(event.key);
+  const its = scrolls || (field && event.key.length > 1 && event.key !== "Escape");
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (event.key === " " && target instanceof HTMLButtonElement) return; // which it presses
   if (!act || event.ctrlKey || event.metaKey || event.altKey || its) return;

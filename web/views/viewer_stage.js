@@ -10,6 +10,9 @@ import { relativeName } from "./travel.js";
 /** @import { Job, Model, Preview, Viewer } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
+/** Larger than the window: with the focus, the arrows scroll it. */
+const SCROLLS = { "data-zoomed": "", role: "group", tabindex: "0" };
+
 /**
  * @param {Tools} tools @param {Model} model @param {Viewer} viewer @param {Frame[]} all
  * @param {Frame | undefined} shown @param {(changed: Partial<Viewer>) => void} change
@@ -22,7 +25,7 @@ export function viewerStage(tools, model, viewer, all, shown, change) {
     "div",
     {
       class: "midrun-viewer-stage",
-      "data-zoomed": viewer.zoom ? "" : undefined,
+      ...(viewer.zoom ? { ...SCROLLS, "aria-label": tools.t("viewer.title") } : {}),
       "data-left-over": shown !== undefined && isLeftOver(job, shown) ? "" : undefined,
     },
     src

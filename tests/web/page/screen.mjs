@@ -9,7 +9,7 @@ const frame = () => new Promise(requestAnimationFrame);
 /** A counter on a screen; `drawn` are the numbers that it showed. */
 function counter(view = (n) => [h("p", null, String(n))], ready = () => true) {
   const store = createStore((n, action) => n + action.by, 0);
-  const screen = createScreen(store, ready);
+  const screen = createScreen(store, ready, () => "en");
   const drawn = [];
   const element = host();
   const unmount = screen.mount({ element, view: (n) => (drawn.push(n), view(n, store)) });
