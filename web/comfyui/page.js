@@ -20,6 +20,16 @@ export function createPage(app, api, here) {
   const root = () => app.rootGraph ?? app.graph ?? null;
   const workflowId = () => root()?.id ?? null;
 
+  /** Midrun's in the sidebar. What is set on it the frontend follows, as it does nothing else of an extension's. */
+  const ownTab = () =>
+    (app.extensionManager.getSidebarTabs?.() ?? []).find((/** @type {any} */ one) => one.id === "midrun");
+
+  /** @param {string} name @param {unknown} value */
+  function setOnTab(name, value) {
+    const tab = ownTab();
+    if (tab && tab[name] !== value) tab[name] = value;
+  }
+
   function choose() {
     if (texts !== null) translate = translator(texts, setting("Comfy.Locale") ?? "en");
     for (const then of [...wanting]) then();
@@ -56,11 +66,10 @@ export function createPage(app, api, here) {
       return Badge ? new Badge({ text, ...colours }) : null;
     },
     /** A number on the sidebar's icon, where the frontend shows such; none for 0. @param {number} count */
-    countOnTab(count) {
-      const tabs = app.extensionManager.getSidebarTabs?.() ?? [];
-      const tab = tabs.find((/** @type {any} */ one) => one.id === "midrun");
-      if (tab) tab.iconBadge = count ? String(count) : null;
-    },
+    countOnTab: (count) => setOnTab("iconBadge", count ? String(count) : null),
+    setOnTab,
+    /** @param {string} name */
+    onTab: (name) => ownTab()?.[name],
     isHidden: () => document.hidden,
     hasNoMouse: () => matchMedia("(hover: none)").matches,
     inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),

@@ -116,9 +116,9 @@
  * }} Choosing  painting: the number of the picture that a mask is painted on
  * @typedef {{ choosing: Choosing | null }} ChoosingModel
  * @typedef {{
- *   paused: boolean, interrupted: number, choices: number, selected: string[] | null, asked: string | null, sure: string | null,
+ *   paused: boolean, interrupted: number, choices: number, standing: number, selected: string[] | null, asked: string | null, sure: string | null,
  *   told: { n: number, of: number, why: string } | null,
- * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; choices: jobs that wait for a choice; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
+ * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; choices: jobs that wait for a choice; standing: jobs that are paused, those included; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
  * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
  *   height: number, shown: boolean, step: number | null, pointed: string | null,
