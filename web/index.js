@@ -16,6 +16,7 @@ import { createBadges } from "./comfyui/badges.js";
 import { createCommands, keybindings, menuCommands } from "./comfyui/commands.js";
 import { createDraftMenu } from "./comfyui/draft_menu.js";
 import { createEffects } from "./comfyui/effects.js";
+import { fold } from "./comfyui/folding.js";
 import { createNodeBreakpoints } from "./comfyui/node_breakpoints.js";
 import { createNodeWidgets } from "./comfyui/node_widgets.js";
 import { toolboxCommands } from "./comfyui/toolbox.js";
@@ -24,6 +25,7 @@ import { createPage } from "./comfyui/page.js";
 import { settings } from "./comfyui/settings.js";
 
 const WATCH = "Midrun.WatchEverything";
+const OURS = /^Midrun/; // nodes
 const page = createPage(app, api, import.meta.url);
 const store = createStore(reduce, initial);
 const client = createClient(api);
@@ -94,7 +96,8 @@ app.registerExtension({
   getNodeMenuItems: (/** @type {any} */ node) => [...breakpoints.menu(node), ...drafts.menu(node)],
   nodeCreated(/** @type {any} */ node) {
     breakpoints.follow(node);
-    if (!widgets.isOwn(node)) return;
+    if (!widgets.isOwn(node)) return OURS.test(node.comfyClass) && fold(node, false);
+    fold(node, !page.foldsInVue());
     page.needTexts(screen.refresh);
     widgets.add(node);
   },

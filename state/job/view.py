@@ -48,15 +48,9 @@ class Timing:
     eta_rough: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        seconds = {
-            name: None if value is None else round(value, 3)
-            for name, value in (
-                ("active_s", self.active_s),
-                ("paused_s", self.paused_s),
-                ("mean_step_s", self.mean_step_s),
-                ("eta_s", self.eta_s),
-            )
-        }
+        names = ("active_s", "paused_s", "mean_step_s", "eta_s")
+        known = ((name, getattr(self, name)) for name in names)
+        seconds = {name: None if value is None else round(value, 3) for name, value in known}
         return seconds | {"eta_rough": self.eta_rough}
 
 
@@ -161,6 +155,7 @@ class JobView:
     error: JobError | None = None
     gpu_released: bool = False
     queue_policy: QueuePolicy = QueuePolicy.AUTO
+    gpu_free: int | None = None  # bytes on the device, while it holds its place; None: unknown. Not stored
     timing: Timing = Timing()
     telemetry: Telemetry | None = None  # of `step`
     warnings: dict[str, str] = field(default_factory=dict)  # code -> sentence
@@ -250,6 +245,7 @@ class JobView:
             "gpu_released": self.gpu_released,
             "queue_policy": self.queue_policy.value,
             "timing": self.timing.to_json(),
+            "gpu_free": self.gpu_free,
             "telemetry": self.telemetry.of_job() if self.telemetry else None,
             "warnings": [{"code": code, "message": told} for code, told in self.warnings.items()],
             "take": self.take.to_json() if self.take else None,

@@ -85,8 +85,13 @@ class WorkerSide:
         with self._machine.lock:
             return self._machine.directive()
 
-    def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
-        """The sampler was left and its models were unloaded. `park`: do not even begin to hold."""
+    def stopped(
+        self, gpu_released: bool, detail: dict[str, Any], park: bool = False, gpu_free: int | None = None
+    ) -> Directive:
+        """The sampler was left and its models were unloaded. `park`: do not even begin to hold.
+
+        gpu_free: bytes that are free on the device now; None where there is none, or nobody knows
+        """
         m = self._machine
         with m.lock:
             if m.state is not State.PAUSING:
@@ -103,6 +108,7 @@ class WorkerSide:
             if m.state is State.PAUSED:
                 m.lock.wait(timeout_s)
             return m.directive()
+            fields |= {"gpu_free": None if park else gpu_free}  # others use it, once it made way
 
     def park(self) -> bool:
         """Give the queue worker back. False when the job was resumed or aborted meanwhile."""
@@ -110,7 +116,7 @@ class WorkerSide:
         with m.lock:
             if m.state is not State.PAUSED or not m.view.held:
                 return False
-            m.fire(Event.PARK, held=False)
+            m.fire(Event.PARK, held=False, gpu_free=None)
             return True
 
     def finished(self, sampled: bool = False) -> None:

@@ -68,6 +68,7 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
         shown.show(SAMPLER)
         shown.state("idle")
         height = shown.node.bounding_box()
+        assert not page.evaluate(SHOWS_OPTIONS, SAMPLER)
 
         turnstile(served, "mouse", 4)
         shown.run()
@@ -78,9 +79,9 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
         expect(beside_run).to_contain_text("Pause")
         beside_run.click()
         shown.state("paused")
-        job = served.wait_for(job_id, "paused")
         expect(beside_run).to_contain_text("Resume")
         expect(page.locator(TAB)).to_contain_text("1")
+        job = served.wait_for(job_id, "paused")
         assert (job["step"], job["pause_reason"], job["held"]) == (3, "user", True)
         expect(shown.node).to_contain_text("step 3 / 20")
         expect(shown.node).to_contain_text("You paused it at step 3.")

@@ -72,6 +72,8 @@ export function createPage(app, api, here) {
     onTab: (name) => ownTab()?.[name],
     isHidden: () => document.hidden,
     hasNoMouse: () => matchMedia("(hover: none)").matches,
+    /** Whether Nodes 2.0 folds the advanced inputs of nodes away by itself. */
+    foldsInVue: () => setting("Comfy.Node.AlwaysShowAdvancedWidgets") !== undefined,
     inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),
     /** The graph that is shown, which may be inside a subgraph node. */
     shownGraph: () => app.canvas?.graph ?? root(),

@@ -14,7 +14,7 @@
  *   step: number, total_steps: number | null, evaluations: number, sigma: number | null,
  *   paused_at_step: number | null, modified_params: Record<string, Record<string, Edit>>,
  *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
- *   gpu_released: boolean, queue_policy: string, timing: Timing,
+ *   gpu_released: boolean, gpu_free: number | null, queue_policy: string, timing: Timing,
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null,
  *   parent: { job_id: string, step: number } | null, grid: string | null,
