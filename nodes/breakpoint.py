@@ -34,7 +34,7 @@ class MidrunBreakpoint(io.ComfyNode):
     @classmethod
     def execute(cls, value, after=None, before=("",), stops=(True,)) -> io.NodeOutput:
         if stops[0]:
-            before_node(before[0] or None)
+            before_node(before[0] or None, value)
         return io.NodeOutput(value)
 
 

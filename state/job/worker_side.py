@@ -12,6 +12,7 @@ from ..breakpoints.choosing import asked_by
 from ..choice import Choice
 from ..node import Node, told_of
 from ..states import AbortMode, PauseReason, State
+from ..wire import Wires
 from ..workflow.edits import Path, newest
 from .machine import Machine
 from .meeting import meet
@@ -81,6 +82,14 @@ class WorkerSide:
                 m.set(paused_before=node, choice=choice)
             return m.state is State.PAUSING
 
+    def stands(self, prompt_id: str, node: Node, wires: Wires) -> None:
+        """What stands on the wires into that node, unless the run went on meanwhile. Any thread."""
+        m = self._machine
+        with m.lock:
+            is_there = prompt_id == m.prompt_id and m.view.paused_before == node
+            if is_there and m.state in (State.PAUSING, State.PAUSED):
+                m.note("wires", {"before": node.display_id} | told_of(node.loops), wires=wires)
+
     def directive(self) -> Directive:
         with self._machine.lock:
             return self._machine.directive()
@@ -99,6 +108,7 @@ class WorkerSide:
             m.run.steps_left = None
             m.outlook.disturbances += 1
             fields = {"held": not park, "gpu_released": gpu_released, "paused_at_step": m.view.step}
+            fields |= {"gpu_free": None if park else gpu_free}  # others use it, once it made way
             m.fire(Event.STOPPED, detail, **fields)
             return Directive.PARK if park else Directive.PAUSE
 
@@ -108,7 +118,6 @@ class WorkerSide:
             if m.state is State.PAUSED:
                 m.lock.wait(timeout_s)
             return m.directive()
-            fields |= {"gpu_free": None if park else gpu_free}  # others use it, once it made way
 
     def park(self) -> bool:
         """Give the queue worker back. False when the job was resumed or aborted meanwhile."""

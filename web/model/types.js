@@ -22,7 +22,7 @@
  *   imported?: Imported | null, check?: Check | null,
  *   retry_of?: { job_id: string, evaluations: number, server: string | null } | null,
  *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
- *   choice?: Choice | null,
+ *   choice?: Choice | null, wires?: Wires | null,
  *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
  *   breakpoints: Breakpoint[], telemetry?: Omit<Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,
@@ -31,6 +31,12 @@
  *   node_id: string, kind: "image" | "latent" | "mask", count: number, most: number,
  *   otherwise: "all" | "none" | "first", until: string | null, paints: boolean, version: string,
  * }} Choice  that a job waits for; most 0: any number; version of its pictures, "" where there are none
+ * @typedef {{
+ *   name: string, kind: string, type: string, count: number, shape: number[] | null, dtype: string | null,
+ *   device: string | null, minimum: number | null, maximum: number | null, mean: number | null, not_finite: number,
+ *   tokens: number | null, parts: string[], text: string | null, pictured: boolean,
+ * }} WireValue  that stands on the wire into the input `name`; count: of the list that it is the first of
+ * @typedef {{ node_id: string, version: string, values: WireValue[] }} Wires  before which node; version: of the pictures
  * @typedef {{ evaluation: number, difference: number | null, largest: number | null }} Checked
  * @typedef {{
  *   evaluation: number, step: number, node_id: string, same: string, difference: number | null,

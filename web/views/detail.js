@@ -11,6 +11,7 @@ import { button, leftText, progressBar, removal, stepText, toolbar, whyText } fr
 import { stageView } from "./stage.js";
 import { tabsView } from "./tabs.js";
 import { lineage } from "./travel.js";
+import { wiresView } from "./wires.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
@@ -72,6 +73,7 @@ function summary(tools, model, job) {
       exactnessWord(tools, job),
     ),
     why(tools, model, job),
+    wiresView(tools, job),
     differencesView(tools, job),
     lineage(tools, model, job),
     progressBar(tools, job),
@@ -99,9 +101,9 @@ function why({ t }, model, job) {
     h(
       "p",
       {
+        key: "why",
         class: `midrun-told${refused || job.state === "failed" ? " midrun-alert" : ""}`,
         "aria-live": "polite",
-        key: "why",
       },
       refused ?? whyText(t, job),
     ),
