@@ -242,7 +242,7 @@ def test_a_breakpoint_shows_what_stands_on_its_wire_and_its_inputs_when_they_are
         loaded = "[...document.querySelectorAll('.midrun-at-wire img')].some(one => one.naturalWidth > 0)"
         shown.page.wait_for_function(loaded)
         shape = "×".join(map(str, newest.job(job_id)["wires"]["values"][0]["shape"]))
-        expect(at_wire).to_contain_text(f"LATENT · {shape} · float32 · cpu")
+        expect(at_wire).to_contain_text(f"LATENT · {shape}float32 · cpu")
         shown.open_panel().locator(f'[data-job="{job_id}"] .midrun-open').click()
         expect(shown.tray.locator('[data-wire="value"]')).to_contain_text("mean")
         shown.picture("at-wire")

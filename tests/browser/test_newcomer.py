@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from browser import needs_chromium, screen
 from harness import Comfy
+from story import forget
 
 pytestmark = needs_chromium
 MOST_ACTIONS = 8
@@ -33,7 +34,7 @@ class Newcomer:
         self._act(fields.nth(texts.index(instead_of)), lambda field: field.fill(words))
 
     def _act(self, what: Locator, how: Callable[[Locator], object]) -> None:
-        expect(what).to_be_visible()
+        what.wait_for()
         expect(what).to_be_enabled()
         how(what)
         self.actions += 1
@@ -41,6 +42,7 @@ class Newcomer:
 
 def test_a_newcomer_edits_and_resumes_within_eight_actions(newest: Comfy, browser: Browser) -> None:
     """`--log-cli-level=info` tells how long it took."""
+    forget(newest)
     with screen(browser, newest, "nodes2") as shown:
         shown.page.evaluate("app.graph.clear()")
         began, newcomer = time.monotonic(), Newcomer(shown.page)

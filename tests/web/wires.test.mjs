@@ -17,8 +17,10 @@ const nothing = {
 test("a value is told in figures and words, and of what is not known there is no line", () => {
   const figures = { shape: [1, 4, 64, 64], dtype: "float16", device: "cuda:0", minimum: -3.21234, maximum: 4, mean: 0.00021 };
   assert.deepEqual(wireLines(t, { ...nothing, ...figures, type: "LATENT", not_finite: 2, parts: ["noise_mask"], count: 3 }), [
-    "LATENT · 1×4×64×64 · float16 · cuda:0",
-    "wire.range -3.21 4 0.00021",
+    "LATENT · 1×4×64×64",
+    "float16 · cuda:0",
+    "wire.range -3.21 4",
+    "wire.mean 0.00021",
     "wire.notFinite 2 · wire.with noise_mask · wire.first 3",
   ]);
   assert.deepEqual(wireLines(t, { ...nothing, type: "STRING", text: "a cat" }), ["STRING"]);

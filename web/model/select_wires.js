@@ -21,16 +21,20 @@ export const wirePicture = (job, number) =>
 /** In figures and words, a line each, without its name and its text. @param {Translate} t @param {WireValue} value @returns {string[]} */
 export function wireLines(t, value) {
   const { shape, dtype, device, minimum, maximum, mean, not_finite, tokens, parts, count } = value;
-  const what = [value.type, shape?.join("×"), dtype, device].filter(Boolean).join(" · ");
-  const range =
-    minimum !== null && maximum !== null && mean !== null
-      ? t("wire.range", { minimum: digits(minimum), maximum: digits(maximum), mean: digits(mean) })
-      : "";
+  const isMeasured = minimum !== null && maximum !== null && mean !== null;
   const more = [
     not_finite > 0 && t("wire.notFinite", { n: not_finite }),
     tokens !== null && t("wire.tokens", { n: tokens }),
     parts.length > 0 && t("wire.with", { parts: parts.join(", ") }),
     count > 1 && t("wire.first", { n: count }),
   ];
-  return [what, range, more.filter(Boolean).join(" · ")].filter(Boolean);
+  return [
+    [value.type, shape?.join("×")],
+    [dtype, device],
+    [isMeasured && t("wire.range", { minimum: digits(minimum), maximum: digits(maximum) })],
+    [isMeasured && t("wire.mean", { mean: digits(mean) })],
+    more,
+  ]
+    .map((line) => line.filter(Boolean).join(" · "))
+    .filter(Boolean);
 }
