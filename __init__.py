@@ -130,17 +130,21 @@ class _Midrun:
         from .nodes.previews.full_quality import FullQuality
         from .nodes.previews.node_preview import Announcer
         from .nodes.previews.previews import Previews
-        from .state.services.choice_files import ChoiceFiles
+        from .nodes.previews.value_pictures import ValuePictures
+        from .nodes.previews.wire_values import WireValues
+        from .state.services.numbered_pictures import CHOICE, WIRES, NumberedPictures
         from .state.worker import Worker
 
         self.previews, self.full = Previews(self.files, Announcer(self.server)), FullQuality(self.recordings)
         self.journal = Worker("midrun-journal")
         known = self._find_job, self.recordings, self.queue, self.previews
         holding = Holding(self.full, self.recordings, self.gate.makes_way)
-        choices = ChoicePictures(self.previews, ChoiceFiles(self.files), self.recordings)
+        values = ValuePictures(self.previews, self.recordings)
+        choices = ChoicePictures(values, NumberedPictures(self.files, CHOICE))
+        wires = WireValues(values, NumberedPictures(self.files, WIRES))
         beside = self.journal, self.around.of_run, self.checks.beside.find
         told = self.settings.read, self.registry.keep, *beside
-        runtime.current = runtime.Runtime(*known, holding, choices, Draws(), *told)
+        runtime.current = runtime.Runtime(*known, holding, choices, wires, Draws(), *told)
         self.registry.listen(on_change)
 
     def tell(self) -> None:

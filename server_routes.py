@@ -49,6 +49,7 @@ def _of_a_job(to: Handlers) -> tuple[Route, ...]:
         ("POST", f"{JOB}/abort", to.jobs.abort),
         ("POST", f"{JOB}/choose", to.choices.choose),
         ("GET", f"{JOB}/choice/{{number}}", to.choices.picture),
+        ("GET", f"{JOB}/wires/{{number}}", to.wires.picture),
         ("GET", f"{JOB}/events", to.jobs.events),
         ("GET", f"{JOB}/params", to.edits.read),
         ("PUT", f"{JOB}/params", to.edits.edit),

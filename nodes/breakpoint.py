@@ -6,6 +6,7 @@ from comfy_api.v0_0_2 import io
 
 from .any_type import ANY
 from .engine.before_node import before_node, present_take
+from .folded import folded
 from .search_words import found_by
 
 
@@ -20,13 +21,7 @@ class MidrunBreakpoint(io.ComfyNode):
             inputs=[
                 ANY.Input("value", tooltip="Any value on its way to the node before which the job pauses."),
                 ANY.Input("after", optional=True, tooltip="Another value that must be ready first."),
-                io.String.Input(
-                    "before",
-                    default="",
-                    optional=True,
-                    tooltip="The node that this breakpoint belongs to. Leave it empty; Midrun fills it in.",
-                ),
-                io.Boolean.Input("stops", default=True, optional=True, tooltip="Off: the job goes on."),
+                *map(folded, _filled_in()),
             ],
             outputs=[ANY.Output(display_name="value", tooltip="The same value.", is_output_list=True)],
             is_input_list=True,  # a list stays one, whatever comes after it
@@ -41,5 +36,17 @@ class MidrunBreakpoint(io.ComfyNode):
     @classmethod
     def execute(cls, value, after=None, before=("",), stops=(True,)) -> io.NodeOutput:
         if stops[0]:
-            before_node(before[0] or None)
+            before_node(before[0] or None, value)
         return io.NodeOutput(value)
+
+
+def _filled_in() -> list[io.Input]:
+    return [
+        io.String.Input(
+            "before",
+            default="",
+            optional=True,
+            tooltip="The node that this breakpoint belongs to. Leave it empty; Midrun fills it in.",
+        ),
+        io.Boolean.Input("stops", default=True, optional=True, tooltip="Off: the job goes on."),
+    ]

@@ -7,10 +7,12 @@ from comfy_api.v0_0_2 import io
 from ..state.pictures.previews import Method, PreviewOptions
 from ..state.states import QueuePolicy
 from .engine.runtime import Options
+from .folded import folded
 
 
 def midrun_inputs() -> list[io.Input]:
-    return [
+    """Folded away until somebody wants them: all have a sensible default, and the settings have most."""
+    inputs = [
         io.Int.Input(
             "pause_at_step",
             default=0,
@@ -31,6 +33,7 @@ def midrun_inputs() -> list[io.Input]:
         ),
         *_preview_inputs(),
     ]
+    return [folded(one) for one in inputs]
 
 
 def _preview_inputs() -> list[io.Input]:

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from ..state.choice import MOST
 from ..state.errors import BadRequest, NoPreview
-from ..state.services.choice_files import ChoiceFiles
 from ..state.services.choosing import Choosing
+from ..state.services.numbered_pictures import NumberedPictures
 from ..state.services.registry import Registry
 from . import parsing
 from .pictures import FOR_EVER
@@ -19,7 +19,7 @@ from .ports import KeepsHistory
 
 class ChoiceRoutes:
     def __init__(
-        self, registry: Registry, choosing: Choosing, files: ChoiceFiles, keeps_history: KeepsHistory
+        self, registry: Registry, choosing: Choosing, files: NumberedPictures, keeps_history: KeepsHistory
     ) -> None:
         self._registry = registry
         self._choosing = choosing

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from ..state.services.checking import Checks
-from ..state.services.choice_files import ChoiceFiles
 from ..state.services.choosing import Choosing
 from ..state.services.comparison import Comparing
 from ..state.services.control import Control
@@ -19,6 +18,7 @@ from ..state.services.importing import Importing
 from ..state.services.incoming import Incoming
 from ..state.services.lenses import Lenses
 from ..state.services.more_steps import MoreSteps
+from ..state.services.numbered_pictures import CHOICE, WIRES, NumberedPictures
 from ..state.services.preview_files import PreviewFiles
 from ..state.services.reporting import Reporting
 from ..state.services.retention import usage
@@ -43,6 +43,7 @@ from .several import SeveralRoutes
 from .sharing import SharingRoutes
 from .telemetry import TelemetryRoutes
 from .time_travel import TravelRoutes
+from .wires import WireRoutes
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Handlers:
         self.several = SeveralRoutes(several, needs.gate, keeps)
         self.drafts = DraftRoutes(drafts, keeps)
         self.edits = EditRoutes(editing)
-        self.choices = ChoiceRoutes(registry, self.choosing, ChoiceFiles(needs.files), keeps)
+        self.choices = ChoiceRoutes(registry, self.choosing, NumberedPictures(needs.files, CHOICE), keeps)
+        self.wires = WireRoutes(registry, NumberedPictures(needs.files, WIRES))
         self.travel = TravelRoutes(control, travel, MoreSteps(registry, travel), keeps)
         self.pictures = PictureRoutes(registry, needs.latents, pictures)
         self.breakpoints = BreakpointRoutes(registry)

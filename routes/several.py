@@ -26,6 +26,7 @@ class SeveralRoutes:
         counts = {
             "interrupted": await self._several.interrupted(),
             "choices": await self._several.to_choose(),
+            "standing": await self._several.standing(),
         }
         return web.json_response({"paused": self._gate.closed} | counts)
 

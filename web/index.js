@@ -10,12 +10,16 @@ import { createClient, listen } from "./server/client.js";
 import { overlaysView } from "./views/dialogs.js";
 import { readTab } from "./views/tabs.js";
 import { trayView } from "./views/tray.js";
+import { aboutBadges } from "./comfyui/about.js";
+import { createActionBar } from "./comfyui/action_bar.js";
 import { createBadges } from "./comfyui/badges.js";
 import { createCommands, keybindings, menuCommands } from "./comfyui/commands.js";
 import { createDraftMenu } from "./comfyui/draft_menu.js";
 import { createEffects } from "./comfyui/effects.js";
+import { fold } from "./comfyui/folding.js";
 import { createNodeBreakpoints } from "./comfyui/node_breakpoints.js";
 import { createNodeWidgets } from "./comfyui/node_widgets.js";
+import { toolboxCommands } from "./comfyui/toolbox.js";
 import { createTitleMark } from "./comfyui/notifications.js";
 import { createPage } from "./comfyui/page.js";
 import { settings } from "./comfyui/settings.js";
@@ -23,6 +27,7 @@ import { TAB, createTimeline } from "./comfyui/timeline.js";
 
 const WATCH = "Midrun.WatchEverything";
 const TOGGLE_TIMELINE = `Workspace.ToggleBottomPanelTab.${TAB}`;
+const OURS = /^Midrun/; // nodes
 const page = createPage(app, api, import.meta.url);
 const store = createStore(reduce, initial);
 const client = createClient(api);
@@ -40,6 +45,7 @@ const breakpoints = createNodeBreakpoints(page, page.t, {
 const drafts = createDraftMenu(page, page.t, "Midrun: Draft seeds…", actions.askToDraft);
 const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel, toggleTimeline);
 const timeline = createTimeline(page, store, screen, tools);
+const bar = createActionBar(store, actions, page);
 const markTitle = createTitleMark(document);
 
 /** Dialogs have a place of their own on the page while one is open. */
@@ -58,7 +64,7 @@ const overlays = whileWanted(() => {
   };
 });
 
-const effects = createEffects({ store, actions, page, widgets, badges, overlays, markTitle, readTab });
+const effects = createEffects({ store, actions, page, widgets, badges, bar, overlays, markTitle, readTab });
 
 listen(api, store.dispatch, () => void actions.refresh(), page.clock); // at once: unknown events are errors
 store.subscribe(effects.changed);
@@ -73,6 +79,11 @@ app.registerExtension({
   keybindings,
   menuCommands,
   bottomPanelTabs: [timeline], // where the frontend has such
+  aboutPageBadges: aboutBadges(import.meta.url),
+  get actionBarButtons() {
+    return bar.buttons();
+  },
+  getSelectionToolboxCommands: (/** @type {any} */ item) => toolboxCommands(item, widgets, breakpoints),
   async setup() {
     page.style();
     app.extensionManager.registerSidebarTab({
@@ -89,7 +100,8 @@ app.registerExtension({
   getNodeMenuItems: (/** @type {any} */ node) => [...breakpoints.menu(node), ...drafts.menu(node)],
   nodeCreated(/** @type {any} */ node) {
     breakpoints.follow(node);
-    if (!widgets.isOwn(node)) return;
+    if (!widgets.isOwn(node)) return OURS.test(node.comfyClass) && fold(node, false);
+    fold(node, !page.foldsInVue());
     page.needTexts(screen.refresh);
     widgets.add(node);
   },

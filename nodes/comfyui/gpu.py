@@ -21,12 +21,14 @@ class Released:
     """What unloading achieved. Bytes are torch's own count on the device; None where it keeps none.
 
     others: there were models that ComfyUI does not know, so that only the count tells
+    free: on the device afterwards, for any program; None where the device is the processor
     """
 
     models_left: int
     allocated_before: int | None
     allocated_after: int | None
     others: bool = False
+    free: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -38,6 +40,7 @@ class Released:
             "models_left": self.models_left,
             "allocated_before": self.allocated_before,
             "allocated_after": self.allocated_after,
+            "free": self.free,
         }
 
 
@@ -54,7 +57,7 @@ def release() -> Released:
     left = staying + sum(_occupies(entry) for entry in mm.current_loaded_models)
     if left:
         log.warning("Midrun: %d models stayed loaded on a pause", left)
-    return Released(left, before, allocated())
+    return Released(left, before, allocated(), free=free())
 
 
 def _much_is_left() -> bool:
@@ -111,6 +114,12 @@ def _module(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         return None
+
+
+def free() -> int | None:
+    """Bytes that are free on the device, as ComfyUI counts them; None where the device is the processor."""
+    on = mm.get_torch_device()
+    return None if on.type == "cpu" else int(mm.get_free_memory(on))
 
 
 def allocated() -> int | None:

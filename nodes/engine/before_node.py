@@ -5,8 +5,9 @@ On ComfyUI's worker thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from ...state.choice import Choice
 from ...state.job.transitions import Directive
@@ -17,6 +18,7 @@ from ..comfyui.executing import loop_ends, prompt_that_runs
 from .hold import end_prompt
 from .run_watch import follow, outputs_of, watch
 from .runtime import Here, here
+from .standing import stands_before
 
 
 def present_take() -> str:
@@ -28,11 +30,12 @@ def present_take() -> str:
     return now.prompt_id if now.job.travelled else ""
 
 
-def before_node(before: str | None) -> None:
+def before_node(before: str | None, value: Sequence[Any]) -> None:
     """The node `before`, or this one, is about to run: its job pauses there if it has a breakpoint.
 
     At this one, which is a breakpoint by itself, always. Raises InterruptProcessingException where the prompt
     is to end.
+    value: the list that comes to this one
     """
     now = here()
     if now is None:
@@ -48,6 +51,7 @@ def before_node(before: str | None) -> None:
         if worker.must_leave(now.prompt_id):  # its breakpoint ended the job
             end_prompt()
         return
+    now.runtime.wires.look(job, now.prompt_id, node, stands_before(node, now.node, value))
     _wait(now)
 
 

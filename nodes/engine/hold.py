@@ -35,7 +35,8 @@ class Holding:
         self.recordings.flush(FLUSH_S)  # a job that is called paused survives a crash
         with self.full.held(job):
             told = {"gpu": released.to_json()}
-            directive = job.worker.stopped(released.complete, told, self.makes_way(job))
+            makes_way = self.makes_way(job)
+            directive = job.worker.stopped(released.complete, told, makes_way, released.free)
             while directive is Directive.PAUSE:
                 if mm.processing_interrupted():
                     job.cancel(job.prompt_id)

@@ -20,6 +20,7 @@ from ...state.workflow.graph import Prompt
 from ..comfyui.queue import ComfyQueue
 from ..previews.choice_pictures import ChoicePictures
 from ..previews.previews import Previews
+from ..previews.wire_values import WireValues
 from ..remembering.session import Wishes, wishes_of
 from .brownian import Draws
 from .hold import Holding
@@ -54,6 +55,7 @@ class Runtime:
     previews: Previews
     holding: Holding
     choices: ChoicePictures
+    wires: WireValues
     draws: Draws
     settings: Callable[[], dict[str, Any]]  # of ComfyUI, by id
     keep: Keep

@@ -42,6 +42,7 @@ OMITTED: dict[str, Any] = {
     "check_json": None,
     "retried_json": None,
     "choice_json": None,  # its pictures stay here; it asks again there
+    "wires_json": None,  # the same
     "secret_keys_json": "[]",
 }
 IS_JSON = frozenset({"paused_before"})  # columns besides those whose names say so

@@ -22,7 +22,7 @@ from ..telemetry import Telemetry
 from ..workflow.edits import Edit, History, audit, pending, taken_back
 from .call_side import CallSide
 from .in_flight import InterruptFlag
-from .machine import Machine, Timer
+from .machine import WHERE_IT_STOOD, Machine, Timer
 from .node_times import NodeTimes
 from .request import Request
 from .run import NextRun
@@ -33,7 +33,7 @@ from .waiting_side import WaitingSide
 from .warnings import Warning
 from .worker_side import WorkerSide
 
-GONE = ("error", "abort_reason", "abort_mode", "paused_before", "choice", "auto_resume")  # with a rewind
+GONE = ("error", "abort_reason", "abort_mode", *WHERE_IT_STOOD)  # with a rewind
 AT_WORK = (State.QUEUED, State.RUNNING)
 OPEN = (*AT_WORK, State.PAUSING, State.PAUSED, State.FAILED)
 

@@ -31,7 +31,7 @@ from .warnings import NOT_FINISHED, NOT_KEPT
 
 PAUSE_BUDGET_S = 1.5  # an evaluation that ends within this is kept; the rest of 2 s is for unloading models
 PUBLISH_EVERY_S = 0.1
-WHERE_IT_STOOD = ("paused_before", "choice", "auto_resume")  # which is over once it goes on
+WHERE_IT_STOOD = ("paused_before", "choice", "auto_resume", "gpu_free", "wires")  # over once it goes on
 OWN_LOOP = (
     "its node has a sampling loop of its own, which alone can make its result; let it run to its end, or "
     "abort it with mode stop."

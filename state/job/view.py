@@ -15,6 +15,7 @@ from ..retried import Retried
 from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..surroundings import Imported
 from ..telemetry import Telemetry
+from ..wire import Wires
 from ..workflow.edits import History, summary
 from ..workflow.kept import Kept
 from .fork_grid import Cell, variant
@@ -48,15 +49,9 @@ class Timing:
     eta_rough: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        seconds = {
-            name: None if value is None else round(value, 3)
-            for name, value in (
-                ("active_s", self.active_s),
-                ("paused_s", self.paused_s),
-                ("mean_step_s", self.mean_step_s),
-                ("eta_s", self.eta_s),
-            )
-        }
+        names = ("active_s", "paused_s", "mean_step_s", "eta_s")
+        known = ((name, getattr(self, name)) for name in names)
+        seconds = {name: None if value is None else round(value, 3) for name, value in known}
         return seconds | {"eta_rough": self.eta_rough}
 
 
@@ -160,6 +155,7 @@ class JobView:
     abort_mode: AbortMode | None = None
     error: JobError | None = None
     gpu_released: bool = False
+    gpu_free: int | None = None  # bytes on the device, while it holds its place; None: unknown. Not stored
     queue_policy: QueuePolicy = QueuePolicy.AUTO
     timing: Timing = Timing()
     telemetry: Telemetry | None = None  # of `step`
@@ -172,6 +168,7 @@ class JobView:
     breakpoints: Breakpoints = ()
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
     choice: Choice | None = None  # that it waits for
+    wires: Wires | None = None  # what stands there, where it is paused before a node
     exactness: Exactness = Exactness()  # of a resume
     imported: Imported | None = None  # where it came in a bundle
     check: Check | None = None  # the newest: whether the model answers still what is on record
@@ -248,6 +245,7 @@ class JobView:
             "abort_reason": self.abort_reason,
             "error": self.error.to_json() if self.error else None,
             "gpu_released": self.gpu_released,
+            "gpu_free": self.gpu_free,
             "queue_policy": self.queue_policy.value,
             "timing": self.timing.to_json(),
             "telemetry": self.telemetry.of_job() if self.telemetry else None,
@@ -259,6 +257,7 @@ class JobView:
             "paused_before": self.paused_before.display_id if self.paused_before else None,
             "paused_because": self.auto_resume.because if self.auto_resume else None,
             "choice": self.choice.to_json() if self.choice else None,
+            "wires": self.wires.to_json() if self.wires else None,
             "exactness": self.exactness.to_json(),
             "imported": self.imported.to_json() if self.imported else None,
             "check": self.check.summary() if self.check else None,

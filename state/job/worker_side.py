@@ -12,6 +12,7 @@ from ..breakpoints.choosing import asked_by
 from ..choice import Choice
 from ..node import Node, told_of
 from ..states import AbortMode, PauseReason, State
+from ..wire import Wires
 from ..workflow.edits import Path, newest
 from .machine import Machine
 from .meeting import meet
@@ -81,12 +82,25 @@ class WorkerSide:
                 m.set(paused_before=node, choice=choice)
             return m.state is State.PAUSING
 
+    def stands(self, prompt_id: str, node: Node, wires: Wires) -> None:
+        """What stands on the wires into that node, unless the run went on meanwhile. Any thread."""
+        m = self._machine
+        with m.lock:
+            is_there = prompt_id == m.prompt_id and m.view.paused_before == node
+            if is_there and m.state in (State.PAUSING, State.PAUSED):
+                m.note("wires", {"before": node.display_id} | told_of(node.loops), wires=wires)
+
     def directive(self) -> Directive:
         with self._machine.lock:
             return self._machine.directive()
 
-    def stopped(self, gpu_released: bool, detail: dict[str, Any], park: bool = False) -> Directive:
-        """The sampler was left and its models were unloaded. `park`: do not even begin to hold."""
+    def stopped(
+        self, gpu_released: bool, detail: dict[str, Any], park: bool = False, gpu_free: int | None = None
+    ) -> Directive:
+        """The sampler was left and its models were unloaded. `park`: do not even begin to hold.
+
+        gpu_free: bytes that are free on the device now; None where there is none, or nobody knows
+        """
         m = self._machine
         with m.lock:
             if m.state is not State.PAUSING:
@@ -94,6 +108,7 @@ class WorkerSide:
             m.run.steps_left = None
             m.outlook.disturbances += 1
             fields = {"held": not park, "gpu_released": gpu_released, "paused_at_step": m.view.step}
+            fields |= {"gpu_free": None if park else gpu_free}  # others use it, once it made way
             m.fire(Event.STOPPED, detail, **fields)
             return Directive.PARK if park else Directive.PAUSE
 
@@ -110,7 +125,7 @@ class WorkerSide:
         with m.lock:
             if m.state is not State.PAUSED or not m.view.held:
                 return False
-            m.fire(Event.PARK, held=False)
+            m.fire(Event.PARK, held=False, gpu_free=None)
             return True
 
     def finished(self, sampled: bool = False) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import IllegalTransition, MidrunError
 from ..job.view import JobView
 from ..states import AbortMode, PauseReason, State
-from ..store.choices import at_choices
+from ..store.choices import at_choices, paused
 from ..store.orphans import left_behind
 from .control import Control
 from .gate import Gate
@@ -60,6 +60,10 @@ class Several:
     async def to_choose(self) -> int:
         """How many jobs wait for somebody to choose."""
         return len(await asyncio.wrap_future(self._control.registry.store.database.read(at_choices)))
+
+    async def standing(self) -> int:
+        """How many jobs are paused, those that wait to be chosen from included."""
+        return await asyncio.wrap_future(self._control.registry.store.database.read(paused))
 
     async def pause_all(self) -> list[Outcome]:
         """The queue stands still: what runs is paused where it is, what waits keeps its place."""

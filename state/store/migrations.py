@@ -261,3 +261,9 @@ def m0015_ledger(db: Database) -> None:
         )
         """,
     )
+
+
+@migrations()
+def m0016_wires(db: Database) -> None:
+    """What stands on the wires where a job is paused before a node."""
+    _run(db, "ALTER TABLE job_debug_state ADD COLUMN wires_json TEXT")

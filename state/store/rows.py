@@ -21,6 +21,7 @@ from ..pictures.previews import Preview, newest_step, preview_of, source_url, st
 from ..retried import retried_of
 from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..surroundings import imported_of
+from ..wire import wires_of
 from ..workflow.edits import from_json, to_json
 from ..workflow.kept import Kept, kept_of
 
@@ -83,6 +84,7 @@ def _columns(view: JobView) -> dict[str, Any]:
         "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
         "paused_before": json.dumps(view.paused_before.to_json()) if view.paused_before else None,
         "choice_json": json.dumps(view.choice.to_json()) if view.choice else None,
+        "wires_json": json.dumps(view.wires.to_json()) if view.wires else None,
         "has_source": int(view.source_url is not None),
         "exactness_json": json.dumps(view.exactness.to_json()),
         "imported_json": json.dumps(view.imported.to_row()) if view.imported else None,
@@ -160,6 +162,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         cell=read("grid_json", _optional(lambda told: cell_of(json.loads(told)))),
         paused_before=read("paused_before", _optional(lambda told: node_of(json.loads(told)))),
         choice=read("choice_json", _optional(lambda told: choice_of(json.loads(told)))),
+        wires=read("wires_json", _optional(lambda told: wires_of(json.loads(told)))),
         exactness=read("exactness_json", lambda told: exactness_of(json.loads(told)), Exactness()),
         imported=read("imported_json", _optional(lambda told: imported_of(json.loads(told)))),
         check=read("check_json", _optional(lambda told: check_of(json.loads(told)))),

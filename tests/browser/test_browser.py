@@ -42,6 +42,15 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     server.stop()
 
 
+TAB = '.midrun-tab-button, [data-testid="midrun-tab-button"]'  # of the sidebar
+SHOWS_OPTIONS = """id => {
+    const node = app.graph.getNodeById(id), options = ["pause_at_step", "queue_policy", "preview_every"];
+    const shown = document.querySelector(`[data-node-id="${id}"]`)?.innerText ?? "";
+    if (LiteGraph.vueNodesMode) return options.some(name => shown.includes(name));
+    return node.widgets.some(one => options.includes(one.name) && node.isWidgetVisible(one));
+}"""
+
+
 # -- the whole story, in all six combinations; by keyboard in four of them, with MIDRUN_FULL=1 in all --------
 
 
@@ -59,14 +68,19 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
         shown.show(SAMPLER)
         shown.state("idle")
         height = shown.node.bounding_box()
+        assert not page.evaluate(SHOWS_OPTIONS, SAMPLER)
 
         turnstile(served, "mouse", 4)
         shown.run()
         job_id = the_only(served)
         served.wait_at_gate("mouse", "turnstile")
         shown.state("running")
-        shown.verb("primary").click()
+        beside_run = page.locator(".midrun-in-front")
+        expect(beside_run).to_contain_text("Pause")
+        beside_run.click()
         shown.state("paused")
+        expect(beside_run).to_contain_text("Resume")
+        expect(page.locator(TAB)).to_contain_text("1")
         job = served.wait_for(job_id, "paused")
         assert (job["step"], job["pause_reason"], job["held"]) == (3, "user", True)
         expect(shown.node).to_contain_text("step 3 / 20")

@@ -221,3 +221,35 @@ def test_nothing_outlives_its_node(newest: Comfy, browser: Browser, renderer: st
                 one => one?.classList.contains("midrun-widget") && one.childElementCount).length"""
         )
         assert left == 1, "the widgets of other graphs are empty or gone"
+
+
+# -- at a breakpoint on a wire -------------------------------------------------------------------------------
+
+
+def test_a_breakpoint_shows_what_stands_on_its_wire_and_its_inputs_when_they_are_wanted(
+    newest: Comfy, browser: Browser
+) -> None:
+    with screen(browser, newest, "nodes2") as shown:
+        stopping = graph("at-wire", steps=3)
+        stopping["stop"] = graphs.node("MidrunBreakpoint", value=["sampler", 0])
+        stopping["save"]["inputs"]["samples"] = ["stop", 0]
+        ids = shown.load(stopping)
+        shown.show(ids["stop"])
+        at_wire = shown.page.locator(".midrun-at-wire:visible")
+        expect(at_wire).to_contain_text("While a job is paused here")
+        job_id = shown.queue()
+        newest.wait_for(job_id, "paused")
+        loaded = "[...document.querySelectorAll('.midrun-at-wire img')].some(one => one.naturalWidth > 0)"
+        shown.page.wait_for_function(loaded)
+        shape = "×".join(map(str, newest.job(job_id)["wires"]["values"][0]["shape"]))
+        expect(at_wire).to_contain_text(f"LATENT · {shape}float32 · cpu")
+        shown.open_panel().locator(f'[data-job="{job_id}"] .midrun-open').click()
+        expect(shown.tray.locator('[data-wire="value"]')).to_contain_text("mean")
+        shown.picture("at-wire")
+        node = shown.page.locator(f'[data-node-id="{ids["stop"]}"]')
+        expect(node).not_to_contain_text("stops")
+        shown.verb("options", at_wire).click()
+        expect(node).to_contain_text("stops")
+        shown.verb("primary", at_wire).click()
+        newest.wait_for(job_id, "completed")
+        expect(at_wire).to_contain_text("While a job is paused here")

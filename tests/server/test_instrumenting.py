@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -55,6 +56,16 @@ def stops(comfy: Comfy, job_id: str) -> list[str]:
     return seen
 
 
+def standing(comfy: Comfy, job_id: str) -> list[dict[str, Any]]:
+    """What is told of the wires, once it was looked at."""
+    return comfy.until(lambda: comfy.job(job_id)["wires"], "the wires to be looked at")["values"]
+
+
+def picture(comfy: Comfy, job_id: str, number: int) -> Image.Image:
+    version = comfy.job(job_id)["wires"]["version"]
+    return Image.open(io.BytesIO(comfy.fetch(f"/midrun/jobs/{job_id}/wires/{number}?v={version}")[2]))
+
+
 def in_subgraph(graph: graphs.Graph) -> graphs.Graph:
     """The node `probe` is one of a subgraph."""
     graph = dict(graph)
@@ -83,6 +94,12 @@ def test_a_job_pauses_before_any_node_and_computes_the_same(comfy: Comfy, policy
 def test_an_edit_made_before_the_sampler_applies_from_its_first_step(comfy: Comfy) -> None:
     job_id = queue(comfy, graphs.base(key="node-edit"), "sampler")
     comfy.wait_for(job_id, "paused")
+    told = {value["name"]: value for value in standing(comfy, job_id)}
+    prompts = dict.fromkeys(("positive", "negative"), "conditioning")
+    kinds = {name: value["kind"] for name, value in told.items()}
+    assert kinds == {"model": "other", "latent_image": "latent"} | prompts
+    assert told["positive"]["tokens"] == told["positive"]["shape"][1] and told["positive"]["device"] == "cpu"
+    assert comfy.call("GET", f"/midrun/jobs/{job_id}/wires/1")[0] == 404, "a model is no picture"
     assert put(comfy, job_id, ("sampler", "cfg", 1.5))[0] == 200
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
@@ -92,12 +109,18 @@ def test_an_edit_made_before_the_sampler_applies_from_its_first_step(comfy: Comf
 
 
 def test_a_breakpoint_node_pauses_where_the_user_put_it(comfy: Comfy) -> None:
+    sampled = expected(comfy)
     graph = graphs.base(key="placed")
     graph["stop"] = graphs.node("MidrunBreakpoint", value=["sampler", 0])
     graph["save"]["inputs"]["samples"] = ["stop", 0]
     job_id = comfy.queue(graph)
     job = comfy.wait_for(job_id, "paused")
     assert (job["paused_before"], job["step"], job["held"]) == ("stop", 6, True)
+    (value,) = standing(comfy, job_id)
+    assert (value["name"], value["kind"], value["type"]) == ("value", "latent", "LATENT")
+    assert value["shape"] == list(sampled.shape) and value["dtype"] == "float32"
+    assert value["mean"] == pytest.approx(float(sampled.mean()), abs=1e-4)
+    assert picture(comfy, job_id, 1).size[0] > 1
     assert comfy.call("POST", f"/midrun/jobs/{job_id}/abort", {"mode": "finish"})[0] == 200
     comfy.wait_for(job_id, "aborted")
     assert torch.equal(latent(comfy, job_id), expected(comfy))
@@ -123,9 +146,12 @@ def test_a_job_paused_before_a_node_survives_a_restart(tmp_path: Path) -> None:
     try:
         job_id = queue(server, graphs.base(key="node-crash", queue_policy="park"), "save")
         server.wait_for(job_id, "paused")
+        stood = standing(server, job_id)
         server.get(f"/midrun/jobs/{job_id}/events")  # which waits for what is to be written
         server.kill()
         server.start()
+        assert standing(server, job_id) == stood and stood[0]["name"] == "samples"
+        assert picture(server, job_id, 1).size[0] > 1
         assert (job := server.job(job_id))["state"] == "paused" and job["paused_before"] == "save"
         assert stops(server, job_id) == ["save"]
         assert server.probe("node-crash")["done"] == 0  # replayed

@@ -134,7 +134,7 @@ def test_what_a_dead_server_left_goes_on_in_its_order(tmp_path: Path) -> None:
         comfy.wait_at_gate("left-0", 2)
         comfy.kill()
         comfy.start()
-        assert comfy.get("/midrun/queue") == {"paused": False, "interrupted": 4, "choices": 0}
+        assert comfy.get("/midrun/queue") == {"paused": False, "interrupted": 4, "choices": 0, "standing": 4}
         comfy.open_gate("left-0", 2)
         asked = {"state": ["paused"], "pause_reason": ["server_restart"]}
         told = comfy.post("/midrun/jobs/resume", asked)["jobs"]

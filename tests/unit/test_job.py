@@ -492,6 +492,21 @@ def test_a_job_that_ended_before_its_time_says_why(verb: str, args: Any, expecte
         assert shown(job, "state", "abort_mode", "abort_reason", "error", "held") == (*expected, False)
 
 
+def test_what_is_free_on_the_gpu_is_told_while_the_job_holds_its_place() -> None:
+    job = World().running(1.0)
+    job.pause()
+    job.worker.stopped(True, {}, gpu_free=6_200_000_000)
+    assert job.view().to_json()["gpu_free"] == 6_200_000_000
+    assert job.worker.park() and job.view().gpu_free is None, "others use it from now on"
+    job = World().running(1.0)
+    job.pause()
+    job.worker.stopped(True, {}, gpu_free=5)
+    assert job.resume() and job.view().gpu_free is None
+    job.pause()
+    job.worker.stopped(True, {}, park=True, gpu_free=5)
+    assert job.view().gpu_free is None
+
+
 def test_the_audit_trail_says_when_where_and_why() -> None:
     world = World(now=1700000000.0)
     job = world.running(1.0)

@@ -41,6 +41,7 @@ function effects(context) {
     page,
     widgets: { follow() {} },
     badges: { show: (changes) => changes.length && note("badges")(changes.length) },
+    bar: { look: () => {} },
     overlays: note("overlays"),
     markTitle: note("title"),
     readTab,
@@ -236,15 +237,18 @@ test("what is asked for often is done once: soon after the first time, or once i
   assert.equal(did.filter((one) => one === "quiet").length, 1);
 });
 
-test("how many jobs wait for a choice is counted on the sidebar's icon, and asked for when it changes", (context) => {
+test("how many jobs stand is counted on the sidebar's icon, and asked for when it changes", (context) => {
   const { tell, dispatch, done } = effects(context);
   const choice = { node_id: "9", kind: "image", count: 4, most: 1, otherwise: "all", version: "a" };
   tell("a", { state: "paused", pause_reason: "choice", choice, updated_at: later(1) });
   tell("b", { state: "running", updated_at: later(1) });
   assert.deepEqual(done("count", "queue"), ["count 1", "queue"]);
-  dispatch({ type: "several", choices: 3 }); // of which this page has read one
+  dispatch({ type: "several", standing: 3 }); // of which this page has read one
   assert.deepEqual(done("count", "queue"), ["count 3"]);
-  dispatch({ type: "several", choices: 0 });
+  dispatch({ type: "several", standing: 0 });
+  tell("b", { state: "paused", updated_at: later(2) });
+  assert.deepEqual(done("count", "queue"), ["count 1", "count 2", "queue"]);
   tell("a", { state: "queued", choice: null, updated_at: later(2) });
+  tell("b", { state: "running", updated_at: later(3) });
   assert.deepEqual(done("count"), ["count 1", "count 0"]);
 });

@@ -23,6 +23,8 @@ export function job(id, changed = {}) {
     abort_reason: null,
     error: null,
     gpu_released: false,
+    gpu_free: null,
+    wires: null,
     queue_policy: "auto",
     timing: { active_s: 4, paused_s: 0, mean_step_s: 2, eta_s: 16 },
     warnings: [],

@@ -59,7 +59,7 @@ test("time goes on while a job runs, and stands while it is paused", () => {
   assert.deepEqual(select.timing(model, model.jobs.a), { active: 4, paused: 2, eta: 16, rough: false });
 });
 
-test("every state and reason has a sentence, and every language the same texts", async () => {
+test("what stands has a sentence, what its state says has none, and every language has the same texts", async () => {
   const read = async (language) =>
     JSON.parse(await readFile(new URL(`${language}/main.json`, LOCALES), "utf8"));
   const english = await read("en");
@@ -74,8 +74,9 @@ test("every state and reason has a sentence, and every language the same texts",
     for (const state of ["queued", "running", "pausing", "paused", "completed", "aborted", "failed"])
       for (const reason of [null, "user", "step", "breakpoint", "nan", "server_restart", "drain", "asked"]) {
         const error = state === "failed" ? { message: "x" } : null;
-        const [key, values] = select.sentence(job("a", { state, pause_reason: reason, error }));
-        assert.notEqual(t(key, values), key);
+        const told = select.sentence(job("a", { state, pause_reason: reason, error }));
+        assert.equal(told !== null, ["paused", "aborted", "failed"].includes(state), state);
+        if (told) assert.notEqual(t(...told), told[0]);
       }
     const values = (text) => new Set([...text.matchAll(/\{\w+\}/g)].map(String));
     for (const key of keys(english.midrun)) {

@@ -2,7 +2,8 @@
 import { ACTIVE, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
 import { focusOf } from "../model/select_cursor.js";
 import { comparedWith, comparisonOf, curveWanted } from "../model/select_compare.js";
-import { atChoices, choicesLeft } from "../model/select_choice.js";
+import { atChoices } from "../model/select_choice.js";
+import { standing } from "../model/select_places.js";
 import { previewsOf } from "../model/select_pictures.js";
 import { same } from "../ui/records.js";
 import { soon, whileWanted } from "../ui/schedule.js";
@@ -11,6 +12,7 @@ import { notify } from "./notifications.js";
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Actions } from "../server/actions.js" */
+/** @import { ActionBar } from "./action_bar.js" */
 /** @import { Badges } from "./badges.js" */
 /** @import { NodeWidgets } from "./node_widgets.js" */
 /** @import { Page } from "./page.js" */
@@ -22,11 +24,11 @@ const SETTLE_MS = 250;
 /**
  * @param {{
  *   store: Store, actions: Actions, page: Page, widgets: Pick<NodeWidgets, "follow">, badges: Pick<Badges, "show">,
- *   overlays: (wanted: boolean) => void, markTitle: (wanted: boolean) => void,
+ *   bar: Pick<ActionBar, "look">, overlays: (wanted: boolean) => void, markTitle: (wanted: boolean) => void,
  *   readTab: (actions: Actions, id: string, tab: string) => void,
  * }} parts  overlays: shows or hides the dialogs; readTab: asks for what a tab of a job shows
  */
-export function createEffects({ store, actions, page, widgets, badges, overlays, markTitle, readTab }) {
+export function createEffects({ store, actions, page, widgets, badges, bar, overlays, markTitle, readTab }) {
   const canvas = createCanvasWatch(store, actions, page, badges);
   const refreshSoon = soon(SETTLE_MS, () => void actions.refresh());
   const refreshUsageSoon = soon(SETTLE_MS, () => void actions.usage());
@@ -112,7 +114,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
   /** @param {Model} model @param {Model} before */
   function jobsChanged(model, before) {
     markTitle(somethingIsPaused(model));
-    if (atChoices(model).length !== atChoices(before).length) void actions.queue();
+    if (countStands(model) !== countStands(before)) void actions.queue();
     widgets.follow();
     notify(model, before, page.t, page.toast, page.ring);
     readAgain(model, before);
@@ -125,12 +127,13 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
     changed(model, before) {
       const [jobs, { open, tab, shown, shares }] = [model.jobs !== before.jobs, model.tray];
       if (model.order.length) page.needTexts(showTime);
-      if (choicesLeft(model) !== choicesLeft(before)) page.countOnTab(choicesLeft(model));
+      if (standing(model) !== standing(before)) page.countOnTab(standing(model));
       if (model.order !== before.order) nameJobs(model, before);
       if (jobs) jobsChanged(model, before);
       if (jobs || shown !== before.tray.shown || shares !== before.tray.shares) keepTime(model);
       if (open !== null && (open !== before.tray.open || tab !== before.tray.tab))
         readTab(actions, open, tab);
+      bar.look(model);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);
       const looks = model.viewer !== before.viewer || model.cursor !== before.cursor;
       if (looks || model.previews !== before.previews) compareAgain(model);
@@ -145,6 +148,7 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
         store.dispatch({ type: "canvas", job_id: id, changes: [] });
       if (!store.get().order.length) return;
       widgets.follow();
+      bar.look(store.get());
       canvas.lookAnew();
       readPictures(store.get());
     },
@@ -166,6 +170,10 @@ export function createEffects({ store, actions, page, widgets, badges, overlays,
     },
   };
 }
+
+/** What the server counts, too. @param {Model} model */
+const countStands = (model) =>
+  [atChoices(model), model.order.filter((id) => model.jobs[id].state === "paused")].map(({ length }) => length).join();
 
 /** Whether something is above the page. @param {Model} model */
 const isAnythingOpen = ({ viewer, abort, confirm, fork, more, board, choosing, draftForm, ledger }) =>

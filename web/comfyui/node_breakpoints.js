@@ -112,6 +112,7 @@ export function createNodeBreakpoints(page, t, plain) {
 
   return {
     toggle,
+    stops,
     /** Another graph is on screen. */
     graphChanged: () => sheet && draw(),
     /** Whatever the node is loaded or copied from. @param {GraphNode} node */

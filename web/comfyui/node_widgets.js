@@ -1,8 +1,12 @@
-// The widget on the nodes that sample: one a node, gone with it.
+// The widget on the nodes that sample, and on breakpoints: one a node, gone with it.
+import { isUnfolded, toggleFolded } from "./folding.js";
 import { executionIds, nodeAt, nodesOf, prefixes } from "./graph.js";
 import { jobOfNode, liveNodes } from "../model/select.js";
+import { stoppedBefore } from "../model/select_wires.js";
 import { HEIGHT, nodeView } from "../views/node.js";
+import { BREAKPOINT_HEIGHT, breakpointView } from "../views/wires.js";
 /** @import { Store } from "../model/action_types.js" */
+/** @import { Job } from "../model/types.js" */
 /** @import { Tools } from "../views/tools.js" */
 /** @import { Screen } from "../ui/screen.js" */
 /** @import { Graph, GraphNode } from "./graph.js" */
@@ -11,13 +15,13 @@ import { HEIGHT, nodeView } from "../views/node.js";
  * @typedef {{ widget: any, unmount: () => void, own: boolean, size: number[] | null }} Held
  */
 
-const OWN = "MidrunKSampler";
+const [SAMPLER, BREAKPOINT] = ["MidrunKSampler", "MidrunBreakpoint"];
 const NAME = "midrun";
 const WIDTH = 300; // pixels, at least, of a node that is new
 const TYPE = "MIDRUN_STATE"; // of no widget of the frontend
 
 /**
- * @param {{ root: () => Graph | null, dirty: () => void }} page
+ * @param {{ root: () => Graph | null, dirty: () => void, foldsInVue: () => boolean }} page
  * @param {Store} store
  * @param {Screen} screen
  * @param {Tools} tools
@@ -28,14 +32,14 @@ export function createNodeWidgets(page, store, screen, tools) {
   /** @param {GraphNode} node */
   function add(node) {
     if (held.has(node) || typeof node.addDOMWidget !== "function") return;
-    const own = isOwn(node);
+    const [own, low] = [isOwn(node), isBreakpoint(node)];
     const element = document.createElement("div");
-    element.className = own ? "midrun-widget midrun-own" : "midrun-widget";
+    element.className = ["midrun-widget", own && "midrun-own", low && "midrun-stop-widget"].filter(Boolean).join(" ");
     element.dataset.captureWheel = "true";
     for (const type of ["pointerdown", "pointermove", "pointerup", "dblclick"])
       element.addEventListener(type, (event) => event.stopPropagation());
     const size = own ? null : [...node.size];
-    const height = () => HEIGHT;
+    const height = () => (low ? BREAKPOINT_HEIGHT : HEIGHT);
     const widget = node.addDOMWidget(NAME, TYPE, element, {
       serialize: false,
       hideOnZoom: true,
@@ -47,10 +51,11 @@ export function createNodeWidgets(page, store, screen, tools) {
     });
     widget.serialize = false;
     const view = () => {
-      const places = places_();
-      const ids = executionIds(places, node);
       const model = store.get();
-      return nodeView(tools, model, jobOfNode(model, page.root()?.id ?? null, ids, own), ids);
+      const ids = executionIds(places_(), node);
+      const job = jobAt(node, ids, own);
+      const options = own ? { shown: isUnfolded(node), toggle: () => toggle(node) } : null;
+      return low ? breakpointView(tools, model, job, options) : nodeView(tools, model, job, ids, options);
     };
     // Our own sampler has its pictures in the widget, at one height. In Nodes 2.0 styles/node.css leaves core's out.
     if (own) node.onDrawBackground = () => {};
@@ -60,7 +65,15 @@ export function createNodeWidgets(page, store, screen, tools) {
       drop(node, false);
       return removed?.apply(this, args);
     };
-    node.setSize([Math.max(node.size[0], WIDTH), Math.max(node.size[1], node.computeSize()[1])]);
+    const [width, height_] = [Math.max(node.size[0], WIDTH), node.computeSize()[1]];
+    node.setSize([width, own ? height_ : Math.max(node.size[1], height_)]);
+    page.dirty();
+  }
+
+  /** Its inputs that are folded away. @param {GraphNode} node */
+  function toggle(node) {
+    toggleFolded(node, !page.foldsInVue());
+    screen.refresh();
     page.dirty();
   }
 
@@ -77,6 +90,12 @@ export function createNodeWidgets(page, store, screen, tools) {
     known.widget.onRemove?.();
     if (known.size) node.setSize(known.size);
     page.dirty();
+  }
+
+  /** @param {GraphNode} node @param {string[]} ids @param {boolean} always also one that ended @returns {Job | null} */
+  function jobAt(node, ids, always) {
+    const at = /** @type {const} */ ([store.get(), page.root()?.id ?? null, ids]);
+    return isBreakpoint(node) ? stoppedBefore(...at) : jobOfNode(...at, always);
   }
 
   /** @type {Map<Graph, string[]> | null} */ let places = null;
@@ -111,13 +130,17 @@ export function createNodeWidgets(page, store, screen, tools) {
       return held.size;
     },
     /** The job of a node, or null. @param {GraphNode} node */
-    jobOf(node) {
-      return jobOfNode(store.get(), page.root()?.id ?? null, executionIds(places_(), node), true);
-    },
+    jobOf: (node) => jobAt(node, executionIds(places_(), node), true),
   };
 }
 
 /** @typedef {ReturnType<typeof createNodeWidgets>} NodeWidgets */
 
+/** @param {GraphNode} node @param {string} kind */
+const isA = (node, kind) => node.comfyClass === kind || node.type === kind;
+
 /** @param {GraphNode} node */
-const isOwn = (node) => node.comfyClass === OWN || node.type === OWN;
+const isBreakpoint = (node) => isA(node, BREAKPOINT);
+
+/** @param {GraphNode} node */
+const isOwn = (node) => isA(node, SAMPLER) || isBreakpoint(node);

@@ -25,8 +25,8 @@ export function notify(model, before, t, toast, ring) {
     const byItself = job.state === "paused" && ((job.error !== null && job.pause_reason !== "asked") || !asked);
     const failed = job.state === "failed";
     if (!byItself && !failed && job.state !== "completed") continue;
-    const [key, values] = sentence(job);
-    const [summary, detail] = [`Midrun · ${titleOf(t, model, job)}`, t(key, values)];
+    const told = sentence(job);
+    const [summary, detail] = [`Midrun · ${titleOf(t, model, job)}`, told ? t(...told) : t(`state.${job.state}`)];
     ring(summary, detail);
     if (byItself || failed) toast(failed ? "error" : "warn", summary, detail);
   }

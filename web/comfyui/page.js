@@ -22,6 +22,16 @@ export function createPage(app, api, here) {
   const root = () => app.rootGraph ?? app.graph ?? null;
   const workflowId = () => root()?.id ?? null;
 
+  /** Midrun's in the sidebar. What is set on it the frontend follows, as it does nothing else of an extension's. */
+  const ownTab = () =>
+    (app.extensionManager.getSidebarTabs?.() ?? []).find((/** @type {any} */ one) => one.id === "midrun");
+
+  /** @param {string} name @param {unknown} value */
+  function setOnTab(name, value) {
+    const tab = ownTab();
+    if (tab && tab[name] !== value) tab[name] = value;
+  }
+
   function choose() {
     const wanted = setting("Comfy.Locale") ?? "en";
     speak(wanted);
@@ -62,11 +72,10 @@ export function createPage(app, api, here) {
       return Badge ? new Badge({ text, ...colours }) : null;
     },
     /** A number on the sidebar's icon, where the frontend shows such; none for 0. @param {number} count */
-    countOnTab(count) {
-      const tabs = app.extensionManager.getSidebarTabs?.() ?? [];
-      const tab = tabs.find((/** @type {any} */ one) => one.id === "midrun");
-      if (tab) tab.iconBadge = count ? String(count) : null;
-    },
+    countOnTab: (count) => setOnTab("iconBadge", count ? String(count) : null),
+    setOnTab,
+    /** @param {string} name */
+    onTab: (name) => ownTab()?.[name],
     /** Whether the frontend knows a command, as it does of a tab that it shows. @param {string} id */
     hasCommand: (id) =>
       (app.extensionManager.command.commands ?? []).some((/** @type {any} */ one) => one.id === id),
@@ -78,6 +87,8 @@ export function createPage(app, api, here) {
     },
     isHidden: () => document.hidden,
     hasNoMouse: () => matchMedia("(hover: none)").matches,
+    /** Whether Nodes 2.0 folds the advanced inputs of nodes away by itself. */
+    foldsInVue: () => setting("Comfy.Node.AlwaysShowAdvancedWidgets") !== undefined,
     inVue: () => Boolean(/** @type {any} */ (globalThis).LiteGraph?.vueNodesMode),
     /** The graph that is shown, which may be inside a subgraph node. */
     shownGraph: () => app.canvas?.graph ?? root(),

@@ -4,7 +4,7 @@ import { same } from "../ui/records.js";
 /** @import { Several } from "./types.js" */
 
 /** @type {Several} */
-const nothing = { paused: false, interrupted: 0, choices: 0, selected: null, asked: null, sure: null, told: null };
+const nothing = { paused: false, interrupted: 0, choices: 0, standing: 0, selected: null, asked: null, sure: null, told: null };
 export const initialSeveral = { several: nothing };
 
 /** @satisfies {Partial<Reducers>} */

@@ -118,8 +118,8 @@ export function editCounts(job) {
 }
 
 /**
- * Why it stands: a key of the texts and its values.
- * @param {Job} job @returns {[string, Record<string, string | number>]}
+ * Why it stands: a key of the texts and its values; null where its state says it all.
+ * @param {Job} job @returns {[string, Record<string, string | number>] | null}
  */
 export function sentence(job) {
   const step = job.paused_at_step ?? job.step;
@@ -141,7 +141,7 @@ export function sentence(job) {
   if (job.state === "paused") return [`why.${job.pause_reason ?? "user"}`, { step }];
   if (job.warnings.length) return ["why.warning", { message: job.warnings[0].message }];
   if (job.state === "running" && job.node_id === null) return ["why.beforeSampling", {}];
-  return [`why.${job.state}`, { step }];
+  return null;
 }
 
 /** @param {Model} model @param {Job} job */

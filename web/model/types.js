@@ -14,7 +14,7 @@
  *   step: number, total_steps: number | null, evaluations: number, sigma: number | null,
  *   paused_at_step: number | null, modified_params: Record<string, Record<string, Edit>>,
  *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
- *   gpu_released: boolean, queue_policy: string, timing: Timing,
+ *   gpu_released: boolean, gpu_free: number | null, queue_policy: string, timing: Timing,
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null,
  *   parent: { job_id: string, step: number } | null, grid: string | null,
@@ -22,7 +22,7 @@
  *   imported?: Imported | null, check?: Check | null,
  *   retry_of?: { job_id: string, evaluations: number, server: string | null } | null,
  *   exactness?: { kind: string, evaluations: number, seconds: number | null, because: string | null },
- *   choice?: Choice | null,
+ *   choice?: Choice | null, wires?: Wires | null,
  *   paused_before: string | null, paused_because?: string | null, previews?: { pause_method: string } | null,
  *   breakpoints: Breakpoint[], telemetry?: Omit<Measured, "node_id"> | null,
  *   created_at: string, updated_at: string,
@@ -31,6 +31,12 @@
  *   node_id: string, kind: "image" | "latent" | "mask", count: number, most: number,
  *   otherwise: "all" | "none" | "first", until: string | null, paints: boolean, version: string,
  * }} Choice  that a job waits for; most 0: any number; version of its pictures, "" where there are none
+ * @typedef {{
+ *   name: string, kind: string, type: string, count: number, shape: number[] | null, dtype: string | null,
+ *   device: string | null, minimum: number | null, maximum: number | null, mean: number | null, not_finite: number,
+ *   tokens: number | null, parts: string[], text: string | null, pictured: boolean,
+ * }} WireValue  that stands on the wire into the input `name`; count: of the list that it is the first of
+ * @typedef {{ node_id: string, version: string, values: WireValue[] }} Wires  before which node; version: of the pictures
  * @typedef {{ evaluation: number, difference: number | null, largest: number | null }} Checked
  * @typedef {{
  *   evaluation: number, step: number, node_id: string, same: string, difference: number | null,
@@ -116,9 +122,9 @@
  * }} Choosing  painting: the number of the picture that a mask is painted on; brush: its width, as a share of the shorter side; cursor: where the keys paint, as shares of the picture
  * @typedef {{ choosing: Choosing | null }} ChoosingModel
  * @typedef {{
- *   paused: boolean, interrupted: number, choices: number, selected: string[] | null, asked: string | null, sure: string | null,
+ *   paused: boolean, interrupted: number, choices: number, standing: number, selected: string[] | null, asked: string | null, sure: string | null,
  *   told: { n: number, of: number, why: string } | null,
- * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; choices: jobs that wait for a choice; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
+ * }} Several  paused: the queue stands still; interrupted: jobs that a dead server left; choices: jobs that wait for a choice; standing: jobs that are paused, those included; selected: null where there is no selecting; asked: the verb that is under way; sure: one that needs another click; told: what was refused, n of so many
  * @typedef {{
  *   filter: string, open: string | null, left: string | null, tab: string, search: string, top: number,
  *   height: number, shown: boolean, pointed: string | null,

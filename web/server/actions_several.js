@@ -31,8 +31,8 @@ export function createSeveralActions(client, store, { quietly, messageOf }, refr
     /** Whether the queue stands still, and how many jobs a dead server left. */
     queue: () =>
       quietly("", async () => {
-        const { paused, interrupted, choices } = await client.queue();
-        dispatch({ type: "several", paused, interrupted, choices });
+        const { paused, interrupted, choices, standing } = await client.queue();
+        dispatch({ type: "several", paused, interrupted, choices, standing });
       }),
     pauseAll: () => ask("pause", {}),
     resumeAll: () => ask("resume", {}),

@@ -1,12 +1,12 @@
 // A row of the panel's list: one job.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { ROW, sentence, timing, titleOf, verbs } from "../model/select.js";
+import { ROW, timing, titleOf, verbs } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
 import { canHaveMore } from "../model/select_travel.js";
 import { reportLink } from "./bundles.js";
 import { checkButton } from "./check.js";
-import { button, leftText, progressBar, removal, stepText, toolbar } from "./parts.js";
+import { button, leftText, progressBar, removal, stepText, toolbar, whyText } from "./parts.js";
 import { stateMark } from "./icons.js";
 import { relativeName } from "./travel.js";
 /** @import { Job, Model } from "../model/types.js" */
@@ -56,8 +56,7 @@ function opener(tools, model, job, depth, home) {
   const { selected } = model.several;
   const name = job.parent ? relativeName(tools, model, job, depth === 0) : titleOf(t, model, job);
   const picture = newestPicture(model, job);
-  const [key, values] = sentence(job);
-  const why = model.refusals[id] ?? t(key, values);
+  const why = model.refusals[id] ?? whyText(t, job);
   return h(
     "button",
     {

@@ -7,10 +7,11 @@ import { differencesView, exportLink, reportLink } from "./bundles.js";
 import { checkButton, checkView } from "./check.js";
 import { exactnessWord } from "./exactness.js";
 import { icon, stateMark } from "./icons.js";
-import { button, leftText, progressBar, removal, stepText, toolbar } from "./parts.js";
+import { button, leftText, progressBar, removal, stepText, toolbar, whyText } from "./parts.js";
 import { stageView } from "./stage.js";
 import { tabsView } from "./tabs.js";
 import { lineage } from "./travel.js";
+import { wiresView } from "./wires.js";
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
@@ -72,6 +73,7 @@ function summary(tools, model, job) {
       exactnessWord(tools, job),
     ),
     why(tools, model, job),
+    wiresView(tools, job),
     differencesView(tools, job),
     lineage(tools, model, job),
     progressBar(tools, job),
@@ -93,17 +95,17 @@ const moreButton = ({ t, actions }, job) =>
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 function why({ t }, model, job) {
-  const [key, values] = sentence(job);
   const refused = model.refusals[job.job_id];
-  const warnings = job.warnings.filter((one) => !(key === "why.warning" && one === job.warnings[0]));
+  const warnings = job.warnings.filter((one) => !(sentence(job)?.[0] === "why.warning" && one === job.warnings[0]));
   return [
     h(
       "p",
       {
+        key: "why",
         class: `midrun-told${refused || job.state === "failed" ? " midrun-alert" : ""}`,
         "aria-live": "polite",
       },
-      refused ?? t(key, values),
+      refused ?? whyText(t, job),
     ),
     warnings.map((one) => h("p", { class: "midrun-told midrun-warning", key: one.code }, one.message)),
   ];

@@ -1,13 +1,13 @@
 // What opens above the page because the user asked for it: abort, resume with changes from the canvas.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { sentence, titleOf } from "../model/select.js";
+import { titleOf } from "../model/select.js";
 import { newestPicture } from "../model/select_pictures.js";
 import { boardView, draftFormView } from "./board.js";
 import { chooseView } from "./choose.js";
 import { forkView } from "./fork.js";
 import { moreView } from "./more.js";
-import { changesTable } from "./parts.js";
+import { changesTable, whyText } from "./parts.js";
 import { buttons, dialog } from "./dialog.js";
 import { ledgerView } from "./ledger.js";
 import { viewerView } from "./viewer.js";
@@ -125,7 +125,6 @@ function resultView(tools, model, job, close) {
   const { t, url, latentUrl } = tools;
   const events = model.events[job.job_id] ?? [];
   const kept = events.findLast((event) => event.kind === "kept" || event.kind === "not_kept");
-  const [key, values] = sentence(job);
   const picture = newestPicture(model, job);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -136,7 +135,7 @@ function resultView(tools, model, job, close) {
       "form",
       { key: "result", class: "midrun-form", "data-result": "", onSubmit: submit },
       h("h2", null, t("abort.done")),
-      h("p", { class: "midrun-told", "aria-live": "polite" }, t(key, values)),
+      h("p", { class: "midrun-told", "aria-live": "polite" }, whyText(t, job)),
       picture && h("img", { class: "midrun-result", src: url(picture), alt: t("picture.alt") }),
       h("p", { class: "midrun-told" }, whereKept(kept)),
       kept?.detail.latent && h("p", { key: "path", class: "midrun-path" }, kept.detail.latent),

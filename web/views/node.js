@@ -1,11 +1,12 @@
 // What a sampling node shows: state, progress, newest picture, buttons. The same height in every state.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { sentence } from "../model/select.js";
+import { timing } from "../model/select.js";
 import { pictureOfNode, previewsOf } from "../model/select_pictures.js";
 import { icon, stateMark } from "./icons.js";
-import { progressBar, stepText, timeText, toolbar } from "./parts.js";
+import { foldedButton, leftText, progressBar, stepText, timeText, toolbar, whyText } from "./parts.js";
 /** @import { Job, Model } from "../model/types.js" */
+/** @import { Folded } from "./parts.js" */
 /** @import { Tools } from "./tools.js" */
 
 export const HEIGHT = 262; // pixels; styles/node.css divides them
@@ -15,13 +16,14 @@ export const HEIGHT = 262; // pixels; styles/node.css divides them
  * @param {Model} model
  * @param {Job | null} job
  * @param {string[]} executionIds of the node, in each instance of its subgraph
+ * @param {Folded | null} options of a node of ours
  */
-export function nodeView(tools, model, job, executionIds) {
+export function nodeView(tools, model, job, executionIds, options) {
   const { t } = tools;
   if (job === null)
     return [
       frame("idle", [
-        head(tools, "idle"),
+        head(tools, "idle", "", "", options),
         reason(t("why.idle"), false),
         h("div", { class: "midrun-progress" }, bar(0), h("span", { class: "midrun-sigma" })),
         ...picture(tools, null, null, null, null),
@@ -35,7 +37,7 @@ export function nodeView(tools, model, job, executionIds) {
   const state = here || job.state === "completed" ? job.state : nodeId === null ? "elsewhere" : "nodeDone";
   return [
     frame(state, [
-      head(tools, state, here ? stepText(tools, job) : "", timeText(tools, model, job)),
+      head(tools, state, here ? stepText(tools, job) : "", timeText(tools, model, job), options),
       why(tools, model, job),
       h(
         "div",
@@ -58,14 +60,15 @@ export function nodeView(tools, model, job, executionIds) {
 /** @param {string} state @param {any[]} children */
 const frame = (state, children) => h("div", { class: "midrun-node", "data-state": state }, children);
 
-/** @param {Tools} tools @param {string} state */
-function head(tools, state, step = "", time = "") {
+/** @param {Tools} tools @param {string} state @param {string} step @param {string} time @param {Folded | null} options */
+function head(tools, state, step, time, options) {
   return h(
     "div",
     { class: "midrun-head" },
     h("span", { class: "midrun-live", "aria-live": "polite" }, stateMark(tools, state)),
     h("span", { class: "midrun-step" }, step),
     h("span", { class: "midrun-time" }, time),
+    foldedButton(tools, options),
   );
 }
 
@@ -84,8 +87,9 @@ function why(tools, model, job) {
       h("button", { type: "button", class: "midrun-link", "data-verb": "canvas", onClick: ask }, label),
     );
   }
-  const [key, values] = sentence(job);
-  return reason(t(key, values), job.state === "failed");
+  const { eta, rough } = timing(model, job);
+  const left = job.state === "running" && eta !== null ? leftText(t, eta, rough) : "";
+  return reason(whyText(t, job) || left, job.state === "failed");
 }
 
 /** @param {string} text @param {boolean} alert */

@@ -1,7 +1,7 @@
 // Small pieces that every view draws with. Pure functions.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { editMarks, progress, timing, verbs } from "../model/select.js";
+import { editMarks, progress, sentence, timing, verbs } from "../model/select.js";
 import { icon } from "./icons.js";
 import { leftOver, stepMarks } from "../model/select_travel.js";
 /** @import { Frame } from "../model/select_pictures.js" */
@@ -29,9 +29,18 @@ export const leftText = (t, seconds, rough) =>
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 export function timeText({ t }, model, job) {
-  const { active, eta, rough } = timing(model, job);
-  if (job.state === "running" && eta !== null) return leftText(t, eta, rough);
+  const { active } = timing(model, job);
   return active > 0 ? t("time.active", { time: format.clock(active) }) : "";
+}
+
+/**
+ * What there is to say of a job beside its state: why it stands, and what that freed; "" where there is nothing.
+ * @param {Translate} t @param {Job} job
+ */
+export function whyText(t, job) {
+  const told = sentence(job);
+  const free = job.state === "paused" && job.gpu_free ? t("why.gpuFree", { size: format.size(job.gpu_free) }) : "";
+  return [told && t(...told), free].filter(Boolean).join(" ");
 }
 
 /** @param {Tools} tools @param {Job} job @param {boolean} [told] whether it is in words beside it, for screen readers */
@@ -154,6 +163,26 @@ export function button(label, picture, enabled, act, { small = false, primary = 
     small ? null : h("span", null, label),
   );
 }
+
+/** @typedef {{ shown: boolean, toggle: () => void }} Folded  the inputs of a node that are folded away, or shown */
+
+/** Shows or hides them. @param {Tools} tools @param {Folded | null} folded */
+export const foldedButton = ({ t }, folded) =>
+  folded &&
+  h(
+    "button",
+    {
+      key: "options",
+      type: "button",
+      class: "midrun-options",
+      "data-verb": "options",
+      "aria-pressed": String(folded.shown),
+      "aria-label": t("verb.options"),
+      title: t("verb.options"),
+      onClick: folded.toggle,
+    },
+    icon("options"),
+  );
 
 /** What changed or differs: a table. @param {string[]} heads @param {any[]} rows */
 export const changesTable = (heads, rows) =>

@@ -1,9 +1,9 @@
 // The left of the timeline: how its job stands, what can be done with it, and the picture at the cursor.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
-import { sentence, titleOf } from "../model/select.js";
+import { titleOf } from "../model/select.js";
 import { stateMark } from "./icons.js";
-import { button, frameLabel, progressBar, stepText, timeText, toolbar } from "./parts.js";
+import { button, frameLabel, progressBar, stepText, timeText, toolbar, whyText } from "./parts.js";
 import { lookedAt, picture } from "./stage.js";
 import { takeNote, travelButtons } from "./travel.js";
 /** @import { Job, Model } from "../model/types.js" */
@@ -76,9 +76,8 @@ function words(tools, model, job) {
 
 /** @param {Tools} tools @param {Model} model @param {Job} job */
 function why({ t }, model, job) {
-  const [key, values] = sentence(job);
   const refused = model.refusals[job.job_id];
   const alert = refused || job.state === "failed" ? " midrun-alert" : "";
-  const text = refused ?? t(key, values);
+  const text = refused ?? whyText(t, job);
   return h("p", { class: `midrun-told${alert}`, title: text }, text);
 }
