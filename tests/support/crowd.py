@@ -106,14 +106,14 @@ SCROLL_ALL = """async count => {
     const frame = () => new Promise(requestAnimationFrame);
     const list = document.querySelector(".midrun-list");
     const first = [...document.querySelectorAll(".midrun-card")];
-    let [frames, most_cards] = [0, 0];
+    let [frames, most_cards, used_again] = [0, 0, 0];
     const last = () => Number([...document.querySelectorAll(".midrun-card")].at(-1)?.ariaPosInSet ?? 0);
     for (; last() < count && frames < 30 * count; frames += 1) {
         list.scrollTop += 900;
         await frame();
         most_cards = Math.max(most_cards, document.querySelectorAll(".midrun-card").length);
+        if (frames === 3) used_again = first.filter(one => one.isConnected).length;
     }
-    const used_again = first.filter(one => one.isConnected).length;
     return { frames, most_cards, used_again, last: last() };
 }"""
 
