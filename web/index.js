@@ -43,7 +43,7 @@ const breakpoints = createNodeBreakpoints(page, page.t, {
   choose: "Midrun: Choose before this node",
 });
 const drafts = createDraftMenu(page, page.t, "Midrun: Draft seeds…", actions.askToDraft);
-const commands = createCommands(store, actions, page, widgets, breakpoints, togglePanel, toggleTimeline);
+const commands = createCommands(store, actions, page, widgets, breakpoints, drafts, togglePanel, toggleTimeline);
 const timeline = createTimeline(page, store, screen, tools);
 const bar = createActionBar(store, actions, page);
 const markTitle = createTitleMark(document);

@@ -26,9 +26,7 @@ SCROLL_TO = """async (list, id) => {
     }
     drawn()?.scrollIntoView({ block: "nearest" });
 }"""
-# By what is in the menu of a node, which looks otherwise in each frontend.
-DRAFT = """id => app.extensions.find(one => one.name === "midrun")
-    .getNodeMenuItems(app.graph.getNodeById(id)).at(-1).callback()"""
+SELECT = "id => app.canvas.select(app.graph.getNodeById(id))"
 # Told to the page as the server tells it: what takes another machine, or another model, to come true.
 TELL = "job => window.comfyAPI.api.api.dispatchCustomEvent('midrun.job', job)"
 FOREIGN: dict[str, Any] = {
@@ -287,7 +285,8 @@ def _forms(shown: Screen, panel: Locator, jobs: Jobs) -> Iterator[str]:
     shown.dialog.wait_for()
     yield "canvas"
     _leave(shown)
-    shown.page.evaluate(DRAFT, jobs.nodes["sampler"])
+    shown.page.evaluate(SELECT, jobs.nodes["sampler"])
+    shown.command("Midrun.DraftSeeds")
     shown.dialog.wait_for()
     yield "draft form"
     _leave(shown)

@@ -24,6 +24,8 @@ export const menuCommands = [
       "Midrun.View",
       "Midrun.Abort",
       "Midrun.ToggleBreakpoint",
+      "Midrun.ToggleChoice",
+      "Midrun.DraftSeeds",
       "Midrun.TogglePanel",
       "Midrun.ToggleTimeline",
     ],
@@ -39,11 +41,12 @@ const IN_FRONT = ["running", "pausing", "paused", "failed", "queued"]; // what t
  * @param {Actions} actions
  * @param {{ selected: () => any[] }} page
  * @param {{ jobOf: (node: any) => Job | null }} widgets
- * @param {{ toggle: (node: any) => void }} breakpoints of nodes
+ * @param {{ toggle: (node: any) => void, toggleChoice: (node: any) => void }} breakpoints of nodes
+ * @param {{ ask: (node: any) => void }} drafts of nodes with a seed
  * @param {() => any} togglePanel
  * @param {() => any} toggleTimeline
  */
-export function createCommands(store, actions, page, widgets, breakpoints, togglePanel, toggleTimeline) {
+export function createCommands(store, actions, page, widgets, breakpoints, drafts, togglePanel, toggleTimeline) {
   /** @param {string[]} states @param {(id: string) => any} act */
   const on = (states, act) => () => {
     const selected = page
@@ -76,6 +79,12 @@ export function createCommands(store, actions, page, widgets, breakpoints, toggl
     command("Abort", "Midrun: Abort…", "icon-[lucide--square]", on(IN_FRONT, actions.askToAbort)),
     command("ToggleBreakpoint", "Midrun: Pause before the selected nodes", "icon-[lucide--target]", () =>
       page.selected().forEach((node) => breakpoints.toggle(node)),
+    ),
+    command("ToggleChoice", "Midrun: Choose before the selected nodes", "icon-[lucide--target]", () =>
+      page.selected().forEach((node) => breakpoints.toggleChoice(node)),
+    ),
+    command("DraftSeeds", "Midrun: Draft seeds of the selected node…", "icon-[lucide--fast-forward]", () =>
+      page.selected().slice(0, 1).forEach((node) => drafts.ask(node)),
     ),
     command("TogglePanel", "Midrun: Toggle panel", "icon-[lucide--history]", togglePanel),
     command("ToggleTimeline", "Midrun: Toggle timeline", "icon-[lucide--history]", toggleTimeline),

@@ -12,15 +12,23 @@ const nothing = () => {};
  * @param {(nodeId: string, input: string) => void} draft
  */
 export function createDraftMenu(page, t, plain, draft) {
+  /** What its drafts would vary; null: it has no seed. @param {GraphNode} node */
+  const seedOf = (node) => {
+    const seed = (node.widgets ?? []).find((/** @type {any} */ one) => SEEDS.includes(one.name));
+    return seed === undefined || node.comfyClass === undefined ? null : seed.name;
+  };
+  /** @param {GraphNode} node */
+  function ask(node) {
+    const [root, seed] = [page.root(), seedOf(node)];
+    if (root !== null && seed !== null) draft(executionIds(prefixes(root), node)[0], seed);
+  }
   return {
+    ask,
     /** @param {GraphNode} node */
     menu(node) {
-      const seed = (node.widgets ?? []).find((/** @type {any} */ one) => SEEDS.includes(one.name));
-      const root = page.root();
-      if (seed === undefined || root === null || node.comfyClass === undefined) return [];
+      if (seedOf(node) === null || page.root() === null) return [];
       page.needTexts(nothing);
-      const content = page.hasTexts() ? t("draft.menu") : plain;
-      return [{ content, callback: () => draft(executionIds(prefixes(root), node)[0], seed.name) }];
+      return [{ content: page.hasTexts() ? t("draft.menu") : plain, callback: () => ask(node) }];
     },
   };
 }

@@ -113,6 +113,8 @@ export function createNodeBreakpoints(page, t, plain) {
   return {
     toggle,
     stops,
+    /** @param {GraphNode} node */
+    toggleChoice: (node) => (takesBatch(node) || asks(node)) && toggle(node, true),
     /** Another graph is on screen. */
     graphChanged: () => sheet && draw(),
     /** Whatever the node is loaded or copied from. @param {GraphNode} node */
