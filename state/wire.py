@@ -71,5 +71,5 @@ def wires_of(stored: dict[str, Any]) -> Wires:
 
 def _value_of(stored: dict[str, Any]) -> Value:
     shape = None if stored["shape"] is None else tuple(stored["shape"])
-    lists = {"shape": shape, "parts": tuple(stored["parts"])}
-    return Value(**stored | {"kind": WireKind(stored["kind"])} | lists)
+    read: dict[str, Any] = {"kind": WireKind(stored["kind"]), "shape": shape, "parts": tuple(stored["parts"])}
+    return Value(**stored | read)

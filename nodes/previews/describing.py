@@ -33,7 +33,7 @@ class Standing:
 def tensor_of(value: Any) -> torch.Tensor | None:
     """The one that a value is about: of a latent its samples, of a conditioning the first of its entries."""
     if isinstance(value, dict):
-        found = value.get("samples", value.get("waveform"))
+        found: Any = value.get("samples", value.get("waveform"))
         if getattr(found, "is_nested", False) and not isinstance(found, torch.Tensor):
             found = found.unbind()[0]
         return found if isinstance(found, torch.Tensor) else None
