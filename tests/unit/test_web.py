@@ -100,7 +100,7 @@ def _named(page: Path) -> tuple[list[str], list[str], list[str]]:
     text = page.read_text(encoding="utf-8")
     code = sorted(set(re.findall(r"`([^`]+)`", text)))
     lists = [line.partition(":")[0].strip() for line in text.splitlines() if re.match(r" *- ", line)]
-    lists = [re.findall(r"[`*]+(\w+)[`*]+", one)[0] for one in lists]
+    lists = ["".join(re.findall(r"[`*]+(\w+)[`*]+", one)[:1]) for one in lists]  # "" of a plain one
     return code, lists, re.findall(r"\]\(([^)]+)\)", text)
 
 
