@@ -16,7 +16,7 @@ FILES = ("main", "nodeDefs", "commands", "settings")
 ONE_FORM = {"zh", "ja", "ko"}  # languages without a plural
 ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 # Names, and words that these languages write as they are.
-AS_IN_ENGLISH = re.compile(r"Midrun( Attach)?|KSampler \(Midrun\)|Sigma|\{\w+\}|")
+AS_IN_ENGLISH = re.compile(r"Midrun( Attach)?|KSampler \(Midrun\)|Sigma|σ|\{\w+\}|")
 # Where a translation says it with another word, for good reason.
 OTHERWISE = {
     ("queue", "midrun.why.idle"),  # "run", as the button is called
