@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 import harness
@@ -15,6 +16,9 @@ from copies import Original
 from harness import Comfy, as_package
 
 as_package()
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("midrun", deadline=None)
+hypothesis.settings.load_profile("midrun")
 
 # The files that take longest, which come first, so that the last to end is a short one; those with a browser
 # and those without it take turns, so that two browsers hardly ever compute at once.

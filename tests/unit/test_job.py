@@ -871,7 +871,7 @@ def test_clients_are_told_of_steps_now_and_then_and_of_the_newest() -> None:
     assert [view.step for view in world.reports] == [2, 4], "and nothing new is not told"
 
 
-JobMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+JobMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestJobMachine = JobMachine.TestCase
 
 

@@ -261,7 +261,6 @@ def do(books: Books, op: Op) -> None:
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(OPS, min_size=8, max_size=20))

@@ -131,7 +131,7 @@ def of_the_job(told: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name not in OF_THE_SERVER}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 4 * STEPS), st.integers(0, 4 * STEPS))
 def test_after_a_crash_a_job_is_told_as_it_was_when_its_newest_evaluation_was_written(
     row: int, disk: int
