@@ -60,6 +60,12 @@ def test_every_language_has_every_command_and_setting() -> None:
             assert set(names) == {f"Midrun_{name}" for name in settings}
 
 
+def test_the_page_tells_the_version_of_the_pack() -> None:
+    page = (ROOT / "web" / "comfyui" / "about.js").read_text(encoding="utf-8")
+    pack = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.findall(r'VERSION = "(.+)"', page) == re.findall(r'(?m)^version = "(.+)"', pack)
+
+
 PUT_IN_BY_MIDRUN = ("MidrunKept", "MidrunOnce")  # nodes that nobody sees
 HELP = sorted((ROOT / "web" / "docs").glob("*.md"))
 TRANSLATED = sorted((ROOT / "web" / "docs").glob("*/*.md"))

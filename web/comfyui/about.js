@@ -1,6 +1,6 @@
 // What ComfyUI's settings tell of Midrun on their page "About". Data and one pure function.
 
-export const VERSION = "0.1.0"; // of pyproject.toml, which a test holds it to
+export const VERSION = "1.0.0"; // of pyproject.toml, which a test holds it to
 const REPOSITORY = ""; // once it can be opened by anybody: no badge leads to what is not there
 
 /**
