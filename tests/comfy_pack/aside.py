@@ -295,7 +295,8 @@ def _made_on_the_host(make):
 
     def made(data, *args, device=None, **kwargs):
         if device is not None and torch.device(device).type == NAME:
-            return make(data, *args, **kwargs).to(device)
+            numbers = tree_map(lambda one: one.item() if isinstance(one, Aside) else one, data)
+            return make(numbers, *args, **kwargs).to(device)
         return make(data, *args, device=device, **kwargs)
 
     return made

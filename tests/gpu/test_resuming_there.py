@@ -104,8 +104,7 @@ def test_a_job_of_a_server_that_was_killed_goes_on_to_the_same_latent(mortal: Co
     mortal.until(lambda: mortal.job(job_id)["evaluations"] >= 3, "three evaluations on record")
     mortal.kill()
     mortal.start()
-    assert mortal.verb(job_id, "resume")[0] == 202
-    mortal.wait_at_gate("killed", 4)
     mortal.open_gate("killed", 4)
+    assert mortal.verb(job_id, "resume")[0] == 202
     job = mortal.wait_for(job_id, "completed")
     assert torch.equal(latent(mortal, job["prompt_id"]), expected)
