@@ -43,8 +43,10 @@ SPEAK = """language => {
     settings.get = new Proxy(settings.get, { apply: get });
     app.ui.settings.dispatchEvent(new CustomEvent("Comfy.Locale.change", { detail: { value: language } }));
 }"""
-SPOKEN = """language => [...document.querySelectorAll(".midrun-panel-root, .midrun-widget, .midrun-overlays")]
-    .every(one => one.lang === language)"""
+SPOKEN = """language => {
+    const mounted = ".midrun-panel-root, .midrun-timeline-root, .midrun-widget, .midrun-overlays";
+    return [...document.querySelectorAll(mounted)].every(one => one.lang === language);
+}"""
 # One more language, found by whoever looks it up, with each text from that in which it is widest: where that
 # fits, all fit.
 WIDEST = """async languages => {

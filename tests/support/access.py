@@ -12,7 +12,7 @@ from pathlib import Path
 from browser import Screen
 
 AXE = os.environ.get("MIDRUN_AXE", "")
-ROOTS = (".midrun-panel-root", ".midrun-widget", "dialog.midrun-dialog[open]")
+ROOTS = (".midrun-panel-root", ".midrun-timeline-root", ".midrun-widget", "dialog.midrun-dialog[open]")
 CONTROLS = "button|link|textbox|searchbox|spinbutton|combobox|slider|checkbox|radio|switch|tab|img|dialog"
 OURS = """
 const open = document.querySelector(roots.at(-1));
@@ -35,7 +35,8 @@ CUT = (
     "roots => {"
     + OURS
     + """
-    const names = ".midrun-open, .midrun-frame, .midrun-tick, .midrun-picture, .midrun-link";
+    const names = ".midrun-open, .midrun-lane-name, .midrun-link"; // of jobs, which may be long
+    const pictures = ".midrun-frame, .midrun-tick, .midrun-picture";
     const wide = one => one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1;
     const why = (root, button) => {
         if ([button, ...button.querySelectorAll("span")].some(wide)) return "does not fit";
@@ -50,7 +51,8 @@ CUT = (
     };
     return ours.flatMap(root =>
         [...root.querySelectorAll("button, a.midrun-button, label.midrun-button")]
-            .filter(one => one.checkVisibility({ visibilityProperty: true }) && !one.matches(names))
+            .filter(one => one.checkVisibility({ visibilityProperty: true }))
+            .filter(one => !one.matches(`${names}, ${pictures}`))
             .map(one => [one, why(root, one)]).filter(([, found]) => found)
             .map(([one, found]) => `${name(one)} ${found}`));
 }"""
@@ -140,7 +142,7 @@ def shut(shown: Screen) -> list[str]:
 
 def nameless(shown: Screen) -> list[str]:
     """What a screen reader would call by its role alone."""
-    roots = shown.dialog if shown.dialog.count() else shown.page.locator(", ".join(ROOTS[:2]))
+    roots = shown.dialog if shown.dialog.count() else shown.page.locator(", ".join(ROOTS[:-1]))
     told = "\n".join(one.aria_snapshot() for one in roots.all() if one.is_visible())
     return re.findall(rf"^\s*- (?:{CONTROLS})(?: \[[^\]]*\])*:?$", told, re.MULTILINE)
 

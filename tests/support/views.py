@@ -66,6 +66,7 @@ class Jobs:
     aborted: str
     failed: str
     choice: str
+    wired: str
     grid: str
 
 
@@ -80,13 +81,15 @@ def jobs_on(shown: Screen) -> Jobs:
     grid = comfy.post("/midrun/drafts", _drafts())["grid"]
     choice = comfy.queue(_choosing("views-choose"))
     comfy.wait_for(choice, "paused")
+    wired = comfy.queue(_wired("views-wired"))
+    comfy.wait_for(wired, "paused")
     nodes = shown.load(painted("a (red:1.2) circle on a blue background"), "Views")
     shown.show(nodes["sampler"])
     paused = shown.queue()
     comfy.wait_for(paused, "paused")
     for draft in comfy.get(f"/midrun/jobs?grid={grid}")["jobs"]:
         comfy.wait_for(draft["job_id"], "paused")
-    return Jobs(paused, nodes, done, made, _aborted(comfy), failed, choice, grid)
+    return Jobs(paused, nodes, done, made, _aborted(comfy), failed, choice, wired, grid)
 
 
 def _drafts() -> dict[str, Any]:
@@ -105,6 +108,14 @@ def _choosing(key: str) -> graphs.Graph:
     graph["choose"] = graphs.node("MidrunChoose", batch=["decode", 0], paint=True, wait_minutes=60.0)
     graph["picture"] = graphs.node("SaveImage", images=["choose", 0], filename_prefix=f"choose/{key}")
     del graph["save"]
+    return graph
+
+
+def _wired(key: str) -> graphs.Graph:
+    """Pauses before the latent is saved, with a value on the wire."""
+    graph = graphs.base(key=key, steps=2, seed=305)
+    graph["stop"] = graphs.node("MidrunBreakpoint", value=["sampler", 0])
+    graph["save"]["inputs"]["samples"] = ["stop", 0]
     return graph
 
 
@@ -190,12 +201,20 @@ def _detail(shown: Screen, panel: Locator, jobs: Jobs) -> Iterator[str]:
         ("a check", jobs.fork, {"check": FOUND}),
         ("an aborted job", jobs.aborted, {}),
         ("a failed job", jobs.failed, {}),
+        ("wires", jobs.wired, {}),
     ):
         _open(shown, panel, job_id)
         if more:
             shown.page.evaluate(TELL, {**shown.comfy.job(job_id), **more})
         yield name
         shown.verb("back", panel).click()
+    _open(shown, panel, jobs.completed)
+    shown.command("Midrun.ToggleTimeline")
+    shown.page.locator(".midrun-timeline-root .midrun-plot-area").wait_for()
+    yield "timeline"
+    shown.command("Midrun.ToggleTimeline")
+    shown.page.locator(".midrun-timeline-root").wait_for(state="detached")
+    shown.verb("back", panel).click()
 
 
 def _card(panel: Locator, job_id: str) -> Locator:

@@ -101,6 +101,8 @@ function laneName(tools, model, job, lane, top, does) {
   const one = model.jobs[lane.id];
   const own = lane.id === job.job_id;
   const full = one.parent ? relativeName(tools, model, one) : titleOf(t, model, one);
+  const brief = briefName(tools, model, one);
+  const name = full.includes(brief) ? full : `${brief} (${full})`; // what is seen is in what is heard
   return h(
     "div",
     {
@@ -118,12 +120,12 @@ function laneName(tools, model, job, lane, top, does) {
         type: "button",
         class: "midrun-lane-name",
         "aria-pressed": String(own),
-        "aria-label": t("timeline.choose", { name: full, state: t(`state.${one.state}`) }),
+        "aria-label": t("timeline.choose", { name, state: t(`state.${one.state}`) }),
         title: `${full} · ${stepText(tools, one)}`,
         onClick: () => does.choose(lane.id),
       },
       h("span", { class: "midrun-dot", "aria-hidden": "true" }),
-      h("span", { class: "midrun-lane-text" }, briefName(tools, model, one)),
+      h("span", { class: "midrun-lane-text" }, brief),
     ),
     !own &&
       button(t("timeline.compare", { name: full }), "compare", true, () => does.compare(lane.id), {
