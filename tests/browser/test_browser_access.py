@@ -25,7 +25,9 @@ MATRIX = [(version, renderer) for version in FRONTENDS for renderer in RENDERERS
 LANGUAGES = sorted(path.name for path in (ROOT / "locales").iterdir() if path.is_dir())
 FIRST_LIGHT = "viewer"  # from that view on
 ZOOMED: ViewportSize = {"width": SIZE["width"] // 2, "height": SIZE["height"] // 2}  # what 200% leaves
-NARROW = """.midrun-panel-root { width: 320px !important; }
+# ComfyUI's own messages pass by themselves; what they lie above for some seconds is not cut off.
+NARROW = """.p-toast, [role="region"] > ol { display: none; }
+.midrun-panel-root { width: 320px !important; }
 .narrow :is(.midrun-dialog, .midrun-form) { width: 320px !important; }"""
 STYLE = "text => document.head.append(Object.assign(document.createElement('style'), { textContent: text }))"
 PALETTE = "name => app.extensionManager.setting.set('Comfy.ColorPalette', name)"
