@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from ..comfyui.comfy_nodes import node_class
 from ..previews.describing import Standing, tensor_of
 from ..previews.value_pictures import on_host
 from .run_watch import outputs_of
+
+log = logging.getLogger(__name__)
 
 ANYTHING = "*"  # the type of a wire that takes any
 DEEPEST = 20  # nodes that pass a value on
@@ -39,13 +42,17 @@ def stands_before(node: Node, stop: Node, value: Sequence[Any]) -> list[Standing
 
 
 def _standing(graph: Any, name: str, came_from: Any, values: Sequence[Any]) -> list[Standing]:
-    """Of a list on a wire; none of an empty one."""
+    """Of a list on a wire; none of an empty one, nor of what cannot be looked at."""
     if not values:
         return []
-    tensor = tensor_of(values[0])
-    device = None if tensor is None else str(tensor.device)
-    kind, text = _origin(graph, came_from)
-    return [Standing(name, on_host(values[0]), kind, len(values), device, text)]
+    try:
+        tensor = tensor_of(values[0])
+        device = None if tensor is None else str(tensor.device)
+        kind, text = _origin(graph, came_from)
+        return [Standing(name, on_host(values[0]), kind, len(values), device, text)]
+    except Exception as error:  # noqa: BLE001  another pack's object may do anything; the prompt goes on
+        log.warning("Midrun: what stands on the wire into %s cannot be looked at", name, exc_info=error)
+        return []
 
 
 def _origin(graph: Any, given: Any) -> tuple[str | None, str | None]:

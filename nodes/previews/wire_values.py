@@ -44,7 +44,7 @@ class WireValues:
     def _told(self, job: Job, prompt_id: str, node: Node, standing: list[Standing]) -> None:
         values, pictures = [], {}
         for number, one in enumerate(standing, 1):
-            value = described(one)
+            value = _described(one)
             picture = self._picture(job, one, value) if value.kind in SHOWN else None
             if picture is not None:
                 pictures[number] = webp(picture).picture
@@ -75,3 +75,11 @@ class WireValues:
             job.warn(NOT_PREVIEWED, error)
             return ""
         return uuid.uuid4().hex[:12]
+
+
+def _described(standing: Standing) -> Value:
+    try:
+        return described(standing)
+    except Exception:  # noqa: BLE001  what another pack puts on a wire may raise anything
+        kind = standing.type or type(standing.value).__name__
+        return Value(standing.name, WireKind.OTHER, kind, standing.count)

@@ -1,4 +1,4 @@
-"""A sampler node that catches ComfyUI's interrupt, as some packs do, and lists of latents."""
+"""A sampler node that catches ComfyUI's interrupt, as some packs do, odd objects, and lists of latents."""
 
 import nodes
 import torch
@@ -47,6 +47,28 @@ class TestStubbornEnd(TestStubborn):
         return ()
 
 
+class _Odd:
+    """Refuses whatever it is asked for, and answers with an error that nobody expects."""
+
+    def __getattr__(self, name):
+        raise RuntimeError(f"nobody may ask for {name}")
+
+
+class TestOdd:
+    """What other packs may put on a wire: such an object, or one in the place of a latent's tensor."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"inside": ("BOOLEAN", {"default": False})}}
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "make"
+    CATEGORY = "_for_testing"
+
+    def make(self, inside):
+        return ({"samples": _Odd()} if inside else _Odd(),)
+
+
 class TestLatents:
     """Three latents, for each of which the nodes behind this run once."""
 
@@ -64,4 +86,4 @@ class TestLatents:
         return ([{"samples": torch.randn(1, 4, 16, 16, generator=one)} for one in generators],)
 
 
-NODES = (TestStubborn, TestStubbornEnd, TestLatents)
+NODES = (TestStubborn, TestStubbornEnd, TestOdd, TestLatents)

@@ -126,6 +126,20 @@ def test_a_breakpoint_node_pauses_where_the_user_put_it(comfy: Comfy) -> None:
     assert torch.equal(latent(comfy, job_id), expected(comfy))
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_cannot_be_looked_at_stops_nothing(comfy: Comfy, inside: bool) -> None:
+    """Another pack's object that raises whatever it is asked for."""
+    graph = graphs.base(key=f"odd-{inside}") | {"odd": graphs.node("TestOdd", inside=inside)}
+    graph["stop"] = graphs.node("MidrunBreakpoint", value=["odd", 0])
+    graph["end"] = graphs.node("PreviewAny", source=["stop", 0])
+    job_id = comfy.queue(graph)
+    job = comfy.wait_for(job_id, "paused")
+    if not inside:
+        assert [value["kind"] for value in standing(comfy, job_id)] == ["other"]
+    assert comfy.verb(job_id, "resume")[0] == 202
+    assert comfy.wait_for(job_id, "completed")["paused_before"] is None and job["paused_before"] == "stop"
+
+
 def test_finishing_before_its_sampler_runs_again_keeps_what_was_sampled(comfy: Comfy) -> None:
     job_id = comfy.queue(graphs.base(key="early-end", gates="4", queue_policy="hold"))
     pause_at(comfy, job_id, "early-end", 4)
