@@ -23,6 +23,12 @@ def test_the_queue_is_paused_and_goes_on_and_a_selection_is_aborted(newest: Comf
         expect(panel.locator(".midrun-several-word")).to_have_text("Queue paused")
         expect(panel.locator(f'[data-job="{first}"]')).to_have_attribute("data-state", "paused")
         shown.picture("several-paused")
+        picture, name = (
+            card[first].locator(part).bounding_box() for part in (".midrun-thumb", ".midrun-name")
+        )
+        assert picture and name and picture["x"] + picture["width"] < name["x"], (
+            "it does not lie over the text"
+        )
 
         shown.verb("select", panel).click()
         expect(card[first]).to_have_attribute("aria-pressed", "false")

@@ -55,7 +55,7 @@ def test_one_cursor_goes_through_steps_and_branches(newest: Comfy, browser: Brow
         cursor = timeline.get_by_role("slider", name="Step that is looked at")
         lane(timeline, job_id).locator(".midrun-lane-name").click()
         expect(timeline.locator(".midrun-timeline")).to_have_attribute("data-job", job_id)
-        expect(timeline.locator(".midrun-thumb").first).to_be_visible()
+        expect(timeline.locator(".midrun-still").first).to_be_visible()
         panel = shown.open_panel()
         panel.locator(f'[data-job="{job_id}"] .midrun-open').click()
         label = panel.locator(".midrun-label")
@@ -122,7 +122,7 @@ def test_thousands_of_steps_and_many_branches_cost_no_element_each(newest: Comfy
         crowd.family(shown, 2000, 50, picture)
         timeline = opened(shown)
         lane(timeline, "big").locator(".midrun-lane-name").click()
-        expect(timeline.locator(".midrun-thumb").first).to_be_visible()
+        expect(timeline.locator(".midrun-still").first).to_be_visible()
         told = crowd.scrub(shown, 240 if FULL else 12)
         assert told["elements"] < 300
         expect(timeline.locator(".midrun-plot-area")).to_have_attribute("aria-valuenow", "2000")

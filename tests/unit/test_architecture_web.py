@@ -52,6 +52,25 @@ def test_scripts_import_each_other_in_no_ring() -> None:
     assert not left, sorted(str(path.relative_to(WEB)) for path in left)
 
 
+def test_a_class_has_each_of_its_properties_in_one_file() -> None:
+    """Two parts of the page that take the same name for a class would spoil each other."""
+    places: dict[tuple[str, str], set[str]] = {}
+    for path in WEB.rglob("*.css"):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        rules = re.findall(
+            r"(?:^|})\s*([^{}@]+){([^{}]*)}", re.sub(r"@[^{}]*{(?:[^{}]*{[^{}]*})*[^{}]*}", "", text)
+        )
+        for selectors, body in rules:
+            while "(" in selectors:  # what stands in :is(...) is no class by itself
+                selectors = re.sub(r"\([^()]*\)", "", selectors)
+            names = [one.strip() for one in selectors.split(",")]
+            for name in filter(re.compile(r"\.[\w-]+").fullmatch, names):
+                for property_name in re.findall(r"([\w-]+)\s*:", body):
+                    places.setdefault((name, property_name), set()).add(path.name)
+    assert len(places) > 300
+    assert {what: files for what, files in places.items() if len(files) > 1} == {}
+
+
 def test_no_function_is_long() -> None:
     """Lines of a function without those of functions within it, which count for themselves."""
     typescript = Path(sys.prefix) / "typescript" / "node_modules" / "typescript" / "lib" / "typescript.js"

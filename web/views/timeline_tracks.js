@@ -210,7 +210,7 @@ function filmView({ url }, model, job, shape) {
     const width = Math.min(right - left, wide);
     return h("img", {
       key: String(slot),
-      class: "midrun-thumb",
+      class: "midrun-still",
       src: url(smallUrl(shown)),
       alt: "",
       draggable: "false",
