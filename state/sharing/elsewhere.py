@@ -35,7 +35,7 @@ from .sending import clear
 from .shared import received
 
 log = logging.getLogger(__name__)
-LOOK_S = 15.0  # that a prompt may wait, once, until it is known whether there is anything; a busy machine is slow
+LOOK_S = 15.0  # that a prompt may wait until it is known whether there is anything; busy machines are slow
 FETCH_S = 120.0  # and until it is here
 MOST_LOOKED_AT = 8
 REST_S = 60.0  # after a look without an answer, so that a slow store does not delay each prompt
