@@ -13,7 +13,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .jobs import FleetError, Setup
 
@@ -27,6 +27,10 @@ WATCH = {"Midrun.WatchEverything": True}  # a workflow needs no node of Midrun
 
 class Crashed(Exception):
     """The process ended, or does not answer."""
+
+
+def begin(command: list[str], log: IO[bytes], environ: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=log, stderr=log, env=environ)
 
 
 class ComfyUI:
@@ -66,8 +70,7 @@ class ComfyUI:
             environ = {**os.environ, "MIDRUN_STORE": self._setup.store}
             environ["MIDRUN_DRAIN_S"] = f"{self._setup.drain_s:g}"
             command = [self._setup.python, str(LAUNCH), *self._command(main)]
-            begin = partial(subprocess.Popen, command, stdout=log, stderr=log, env=environ)
-            self._process = self._lasting.submit(begin).result()
+            self._process = self._lasting.submit(partial(begin, command, log, environ)).result()
         self._wait_until_it_answers()
 
     def _command(self, main: Path) -> list[str]:

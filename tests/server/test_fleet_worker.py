@@ -13,15 +13,17 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import graphs
+from copies import Copy
 from fleet import setup_of
-from harness import ROOT, Comfy
+from harness import ROOT, Comfy, comfyui_path
+from midrun.midrun_fleet import comfyui
 from midrun.midrun_fleet.jobs import End, FleetError, Job, Result, Setup
 from midrun.midrun_fleet.ledger import Ledger
 from midrun.midrun_fleet.worker import Worker
@@ -34,6 +36,21 @@ ID = "0d9a2d7a-54f0-4d7e-9c38-0b6b6f5a6c{:02}"
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     return Setup(**setup_of(tmp_path_factory.mktemp("fleet")))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def copies() -> Iterator[None]:
+    """ComfyUIs begin as those of other tests do. With launch.py `run` begins one, and Ray's workers do."""
+
+    def begin(command: list[str], log: IO[bytes], environ: dict[str, str]) -> Copy:
+        arguments = command[command.index("--disable-auto-launch") :]
+        told = {name: value for name, value in environ.items() if name.startswith("MIDRUN_")}
+        return Comfy.originals[0].copy([str(comfyui_path()), *arguments], told, Path(log.name))
+
+    with pytest.MonkeyPatch.context() as patch:
+        if Comfy.originals:
+            patch.setattr(comfyui, "begin", begin)
+        yield
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,20 @@ class Original:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
 
     def copy(self, command: list[str], environ: dict[str, str], log: Path) -> Copy:
         """Begin a server by ComfyUI's tree and the arguments of its main.py."""
         return Copy(self, self.ask({"start": command, "environ": environ, "log": str(log)}))
 
     def ask(self, what: dict[str, Any]) -> Any:
-        if self._process is None:
-            self._process = self._begin()
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(what) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        with self._lock:
+            if self._process is None:
+                self._process = self._begin()
+            assert self._process.stdin is not None and self._process.stdout is not None
+            self._process.stdin.write(json.dumps(what) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
 
     def _begin(self) -> subprocess.Popen[str]:
         command = [sys.executable, str(LAUNCHER), "--copies"]
