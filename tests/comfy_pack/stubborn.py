@@ -48,10 +48,12 @@ class TestStubbornEnd(TestStubborn):
 
 
 class _Odd:
-    """Refuses whatever it is asked for, and answers with an error that nobody expects."""
+    """Answers with an error that nobody expects, where one asks whether it is a tensor or a model."""
 
     def __getattr__(self, name):
-        raise RuntimeError(f"nobody may ask for {name}")
+        if name in ("to", "model", "is_nested"):
+            raise RuntimeError(f"nobody may ask for {name}")
+        raise AttributeError(name)
 
 
 class TestOdd:

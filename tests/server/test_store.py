@@ -69,9 +69,12 @@ def test_a_job_is_taken_over_from_a_dead_server_and_not_from_one_that_lives(
     in_store(tmp_path, one, 3)
     status, told = other.call("POST", f"/midrun/store/{job_id}/take", {}, timeout=90)
     assert (status, told["error"]["code"]) == (409, "taken")
+    told_there = lambda: [  # noqa: E731
+        (one["job_id"], one["state"], one["step"]) for one in other.get("/midrun/store")["jobs"]
+    ]
+    other.until(lambda: told_there() == [(job_id, "paused", 3)], "the pause to be told in the store", 60)
     one.kill()
-    (listed,) = other.get("/midrun/store")["jobs"]
-    assert (listed["job_id"], listed["state"], listed["step"]) == (job_id, "paused", 3)
+    assert told_there() == [(job_id, "paused", 3)]
     status, told = other.call("POST", f"/midrun/store/{job_id}/take", {}, timeout=90)
     assert (status, told["state"], told["evaluations"]) == (201, "paused", 3), told
     for gate in (4, 5):
