@@ -211,7 +211,7 @@ class Comfy:
 
     def clear(self) -> None:
         """Leave no job of a test in the way of the next."""
-        alive = "/midrun/jobs?limit=500&state=queued,running,pausing,paused"
+        alive = "/midrun/jobs?limit=500&state=queued,running,pausing,paused,failed"
         for job in self.get(alive)["jobs"]:
             self.verb(job["job_id"], "abort")
         self.until(lambda: not self.get(alive)["jobs"], "every job to end")
