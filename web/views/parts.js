@@ -227,3 +227,21 @@ export const really = (label, act, keep) =>
     },
     label,
   );
+
+/** Where there is nothing to show yet. @param {Tools} tools */
+export const noJobs = ({ t, actions }) =>
+  h(
+    "div",
+    { key: "none", class: "midrun-none" },
+    h("p", null, t("tray.empty")),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "midrun-button",
+        "data-verb": "example",
+        onClick: () => actions.insertExample(),
+      },
+      t("tray.example"),
+    ),
+  );

@@ -4,7 +4,7 @@ import { focusOf } from "../model/select_cursor.js";
 import { shapeOf, showsParams } from "../model/select_shape.js";
 import { marksOf, nextMark } from "../model/select_timeline.js";
 import { editorView } from "./editor.js";
-import { button } from "./parts.js";
+import { button, noJobs } from "./parts.js";
 import { factsView } from "./timeline_facts.js";
 import { doingsOf } from "./timeline_input.js";
 import { readout, tracksView } from "./timeline_tracks.js";
@@ -17,7 +17,7 @@ import { readout, tracksView } from "./timeline_tracks.js";
 export function timelineView(tools, model) {
   const { t } = tools;
   const job = focusOf(model);
-  if (job === null) return [emptyView(tools)];
+  if (job === null) return [noJobs(tools)];
   if (!model.timeline.width) return [h("div", { key: "timeline", class: "midrun-timeline" })]; // not measured yet
   const shape = shapeOf(model, job);
   const does = doingsOf(tools, model, job, shape);
@@ -48,24 +48,6 @@ export function timelineView(tools, model) {
     ),
   ];
 }
-
-/** @param {Tools} tools */
-const emptyView = ({ t, actions }) =>
-  h(
-    "div",
-    { key: "none", class: "midrun-none" },
-    h("p", null, t("tray.empty")),
-    h(
-      "button",
-      {
-        type: "button",
-        class: "midrun-button",
-        "data-verb": "example",
-        onClick: () => actions.insertExample(),
-      },
-      t("tray.example"),
-    ),
-  );
 
 /** What is read off at the cursor, and what can be done with the view. @param {Tools} tools @param {Model} model @param {Job} job @param {Shape} shape @param {Doings} does */
 function barView(tools, model, job, shape, does) {

@@ -7,6 +7,7 @@ import { dropping, importButton, incomingView } from "./bundles.js";
 import { card } from "./card.js";
 import { detailView } from "./detail.js";
 import { othersView } from "./others.js";
+import { noJobs } from "./parts.js";
 import { severalView } from "./several.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
@@ -116,24 +117,9 @@ function list(tools, model) {
 }
 
 /** @param {Tools} tools @param {Model} model */
-function empty({ t, actions }, model) {
-  const none = model.tray.filter === "all" || model.order.length === 0;
-  return h(
-    "div",
-    { class: "midrun-none" },
-    h("p", null, none ? t("tray.empty") : t("tray.noneSuch")),
-    none &&
-      h(
-        "button",
-        {
-          type: "button",
-          class: "midrun-button",
-          "data-verb": "example",
-          onClick: () => actions.insertExample(),
-        },
-        t("tray.example"),
-      ),
-  );
+function empty(tools, model) {
+  if (model.tray.filter === "all" || model.order.length === 0) return noJobs(tools);
+  return h("div", { class: "midrun-none" }, h("p", null, tools.t("tray.noneSuch")));
 }
 
 /** @param {Tools} tools @param {Model} model */
