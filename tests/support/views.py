@@ -172,6 +172,7 @@ def _detail(shown: Screen, panel: Locator, jobs: Jobs) -> Iterator[str]:
     shown.verb("save", panel).click()
     expect(sampler.locator('[data-input="cfg"]')).to_have_attribute("data-status", "pending")
     sampler.locator('[data-input="steps"]').get_by_role("spinbutton").fill("7")
+    expect(panel.locator(".midrun-counts")).to_have_text("1 unsaved · 1 change pending")
     yield "parameters"
     shown.verb("undo", sampler.locator('[data-input="steps"]')).click()
     group = panel.locator(f'[data-node="{jobs.nodes["positive"]}"]')
