@@ -34,6 +34,7 @@ class DiskShelf:
         self._trouble = trouble
         self._reserve = reserve
         self._lock = threading.Lock()
+        self._telling = threading.Lock()  # what one thread tells is true until it is told
         self._unwritten: dict[str, Item] = {}
         self._todo: deque[tuple[str, Item | None]] = deque()  # None: delete the file
         self._unflushed: dict[str, Item] = {}  # in a file that a power failure would take
@@ -129,9 +130,7 @@ class DiskShelf:
             for name, item in written.items():
                 if self._unwritten.get(name) is item:
                     del self._unwritten[name]
-            done = not self._todo
-        if done:
-            self._report(None)
+        self._report(None)
 
     def _next(self) -> tuple[str, Item | None] | None:
         with self._lock:
@@ -164,7 +163,10 @@ class DiskShelf:
         self._free -= size
 
     def _report(self, told: str | None) -> None:
-        if told is not None or self._in_trouble:
+        """None: what is there could be written. It is over if nothing is left to do."""
+        with self._telling:
+            if told is None and (self._todo or not self._in_trouble):
+                return
             self._in_trouble = told is not None
             self._trouble(told)
 

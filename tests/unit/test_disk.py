@@ -18,6 +18,7 @@ from midrun.state.job.request import Request
 from midrun.state.job.view import Change, JobView
 from midrun.state.recording import writer as writing
 from midrun.state.recording.disk import DiskRecordings
+from midrun.state.recording.disk_shelf import DiskShelf
 from midrun.state.recording.items import Damaged, Evaluation, Step
 from midrun.state.recording.writer import Writer
 from midrun.state.server_directory import ServerDirectory, directory_name
@@ -333,6 +334,33 @@ def test_files_that_could_not_be_flushed_are_written_again_though_nothing_follow
     recordings.writer.flush()  # what was put by the one before
     assert flushes[:2] == [["000000"], ["000000"]] and recording.shelf._unwritten == {}
     assert troubles == [(JOB, "the disk does not answer"), (JOB, None)]
+
+
+def test_trouble_that_begins_while_the_last_is_told_to_be_over_is_not_over(tmp_path: Path) -> None:
+    told: list[str | None] = []
+    failing = threading.Thread(target=lambda: shelf.write())
+    writer = Writer()
+
+    def tell(trouble: str | None) -> None:
+        if trouble is None and not failing.ident:
+            place.mkdir()
+            shelf.put("000001", Step(1, 1, 0.5))
+            failing.start()
+            failing.join(0.3)  # it waits until this was told
+        told.append(trouble)
+
+    place = tmp_path / "recording" / "000000.safetensors.tmp"  # a directory where a file is to be
+    place.mkdir(parents=True)
+    shelf = DiskShelf(place.parent, writer, tell, reserve=0)
+    shelf.put("000000", Step(1, 1, 0.5))
+    shelf.write()
+    place.rmdir()
+    shelf.write()
+    place = place.with_name("000001.safetensors.tmp")
+    shelf.flush()
+    failing.join()
+    assert [trouble is None for trouble in told] == [False, True, False]
+    writer.close()
 
 
 def test_a_disk_that_never_flushes_is_not_asked_for_ever(
