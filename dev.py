@@ -20,14 +20,14 @@ from tools.environment import Environment, Failed
 
 # Tests wait for servers as much as they compute. A file stays with one worker, as its fixtures do; the order
 # is that of tests/conftest.py.
-BESIDE_EACH_OTHER = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+BESIDE_EACH_OTHER = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 SCHEMATHESIS, COMFY_TEST = "schemathesis==4.32.5", "comfy-test==0.4.15"
 SUITE_NEEDS = ("pytest-aiohttp==1.1.0", "pytest-asyncio")  # what ComfyUI's own tests need besides
 
 
 def test(environment: Environment, arguments: list[str]) -> int:
     """The checks beside each other, then pytest; with arguments only pytest. All tests, and all unit tests,
-    run with two workers."""
+    run with three workers."""
     if "--gpu" in arguments:
         environment.require_cuda()
         return environment.execute("-m", "pytest", "tests/gpu", "-v", "-rs", *arguments)

@@ -61,6 +61,8 @@ LONGEST = tuple(
         "browser_ways",
     )
 )
+ORIGINALS = "MIDRUN_TEST_ORIGINALS"  # their addresses
+BEGUN = pytest.StashKey[list[Original]]()
 STARTED = frozenset({"comfy", "newest_server", "browser"})  # fixtures
 
 
@@ -96,15 +98,17 @@ def no_server_in_a_unit_test(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def originals() -> Iterator[None]:
-    """Servers begin as copies, which takes a quarter of the time."""
-    if sys.platform == "linux":
-        Comfy.originals = Original(), Original()
-    yield
-    for original in Comfy.originals:
+def pytest_configure(config: pytest.Config) -> None:
+    """Servers begin as copies, which takes a quarter of the time. All workers share the originals."""
+    if sys.platform == "linux" and not hasattr(config, "workerinput"):
+        config.stash[BEGUN] = [Original.begin(), Original.begin()]
+        os.environ[ORIGINALS] = os.pathsep.join(original.address for original in config.stash[BEGUN])
+    Comfy.originals = tuple(map(Original, filter(None, os.environ.get(ORIGINALS, "").split(os.pathsep))))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for original in config.stash.get(BEGUN, []):
         original.end()
-    Comfy.originals = ()
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def elsewhere(told: dict[str, Any]) -> None:
 def test_a_job_is_exported_imported_and_goes_on(
     newest: Comfy, browser: Browser, renderer: str, tmp_path: Path
 ) -> None:
-    with screen(browser, newest, renderer, accept_downloads=True) as shown:
+    with screen(browser, newest, renderer) as shown:
         key = f"bundles-{renderer}"
         job_id, _ = queued(shown, quick(key, gates="6"))
         pause_at(newest, job_id, key, 6)
@@ -67,14 +67,14 @@ def test_a_job_is_exported_imported_and_goes_on(
 
         changed = tmp_path / "changed.midrun"
         changed.write_bytes(zipped(sealed(with_job(files_in(file.read_bytes()), elsewhere))))
-        panel.locator('[data-verb="import"]').set_input_files(changed)
+        client = shown.page.evaluate("app.api.clientId")
+        with shown.page.expect_request(f"{newest.url}/api/midrun/jobs/import?client_id={client}"):
+            panel.locator('[data-verb="import"]').set_input_files(changed)
         shown.state("paused", panel)
         expect(panel.locator("[data-difference]")).to_have_count(2)
         expect(panel.locator(".midrun-elsewhere")).to_contain_text("is asked once more and compared")
         expect(panel.locator('[data-difference="torch"]')).to_contain_text("was 2.4.1+cu124 where the job")
         other = shown_job(panel)
-        client = shown.page.evaluate("app.api.clientId")
-        assert f"POST {newest.url}/api/midrun/jobs/import?client_id={client}" in shown.requests
         assert other != job_id and newest.job(other)["imported"]["wants_check"]
         shown.picture(f"differences-{renderer}")
         shown.verb("primary", panel).click()
@@ -89,7 +89,7 @@ def test_a_job_is_exported_imported_and_goes_on(
 def test_a_file_is_dropped_on_the_panel_and_a_bad_one_is_refused(
     newest: Comfy, browser: Browser, renderer: str, tmp_path: Path
 ) -> None:
-    with screen(browser, newest, renderer, accept_downloads=True) as shown:
+    with screen(browser, newest, renderer) as shown:
         shown.expected = "422"
         key = f"dropped-{renderer}"
         job_id, _ = queued(shown, quick(key, gates="4"))

@@ -4,6 +4,7 @@ gates that stop an evaluation until it is interrupted, and counters of what real
 
 import importlib.util
 
+from . import assets as assets
 from .architectures import NODES as ARCHITECTURE_NODES
 from .bench import NODES as BENCH_NODES
 from .cleaning import NODES as CLEANING_NODES

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, ViewportSize
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, ViewportSize
 
 import graphs
 from harness import Comfy
@@ -69,7 +69,6 @@ class Screen:
     comfy: Comfy
     renderer: str
     errors: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
     expected: str = "\0"  # what an error may say that the test provokes
 
     # -- ComfyUI ---------------------------------------------------------------------------------------
@@ -249,13 +248,8 @@ class _Tab:
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: self.shown and _uncaught(self.shown, str(error.stack or error)))
         page.on("console", lambda message: self.shown and _listen(self.shown, message))
-        page.on("request", self._requested)
         page.on("dialog", lambda dialog: dialog.accept())  # a workflow that is left unsaved
         page.add_init_script(TELL_OURS)
-
-    def _requested(self, request: Request) -> None:
-        if self.shown is not None:
-            self.shown.requests.append(f"{request.method} {request.url}")
 
     def forget(self, origin: str) -> None:
         """What an earlier page of that server has stored."""

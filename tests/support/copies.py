@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,39 +17,49 @@ LAUNCHER = Path(__file__).resolve().parent / "launch_comfyui.py"
 
 
 class Original:
-    """The process that is copied, begun when the first copy is. Linux only: elsewhere libraries do not stand
-    being forked. All copies of one have the same hashes of strings."""
+    """The process that is copied. Linux only: elsewhere libraries do not stand being forked.
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self._lock = threading.Lock()
+    All copies of one have the same hashes of strings. It ends with the process that began it.
+    """
+
+    def __init__(self, address: str) -> None:
+        """address: of a socket, by which whoever began it, and its children, ask it"""
+        self.address = address
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def begin(cls) -> Original:
+        original = cls(str(Path(tempfile.mkdtemp()) / "original"))
+        command = [sys.executable, str(LAUNCHER), "--copies"]
+        # One thread: see Comfy.
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environ |= {"OMP_NUM_THREADS": "1"}
+        with socket.socket(socket.AF_UNIX) as asked:  # here, so that nobody asks too early
+            asked.bind(original.address)
+            asked.listen()
+            fd = asked.fileno()
+            original._process = subprocess.Popen(
+                [*command, str(fd)], stdin=subprocess.PIPE, pass_fds=[fd], env=environ
+            )
+        return original
 
     def copy(self, command: list[str], environ: dict[str, str], log: Path) -> Copy:
         """Begin a server by ComfyUI's tree and the arguments of its main.py."""
         return Copy(self, self.ask({"start": command, "environ": environ, "log": str(log)}))
 
     def ask(self, what: dict[str, Any]) -> Any:
-        with self._lock:
-            if self._process is None:
-                self._process = self._begin()
-            assert self._process.stdin is not None and self._process.stdout is not None
-            self._process.stdin.write(json.dumps(what) + "\n")
-            self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
-
-    def _begin(self) -> subprocess.Popen[str]:
-        command = [sys.executable, str(LAUNCHER), "--copies"]
-        # One thread: see Comfy.
-        environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        environ |= {"OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
-        )
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(self.address)
+            with asking.makefile("rw") as lines:
+                lines.write(json.dumps(what) + "\n")
+                lines.flush()
+                return json.loads(lines.readline())
 
     def end(self) -> None:
         if self._process is not None:
             self._process.communicate()
-            self._process = None
+            Path(self.address).unlink()
+            Path(self.address).parent.rmdir()
 
 
 class Copy:

@@ -88,7 +88,7 @@ class Comfy:
         command += [] if self.device == "cuda" else ["--cpu"]
         command += ["--port", str(self.port), "--base-directory", str(self.base), "--disable-api-nodes"]
         command += ["--database-url", f"sqlite:///{(self.base / 'comfyui.db').as_posix()}", *self.args]
-        if self.originals and "PYTHONPATH" not in self.environ and self.device != "cuda":
+        if self.originals and self.device != "cuda":
             original = self.originals[self._starts % len(self.originals)]
             self._process = original.copy(command, self.environ, self.log)
         else:

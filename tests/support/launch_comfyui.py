@@ -3,8 +3,8 @@
 Beside a CPU build of torch, torchvision's wheel lacks two operators and fails to import; ComfyUI imports it
 at start-up. Where that is so, their schemas are defined first. Where torchvision works, nothing is done.
 
-`python launch_comfyui.py --copies` imports what takes ComfyUI long to import, once, and then begins servers
-as copies of itself; tests/support/copies.py asks it to.
+`python launch_comfyui.py --copies <socket>` imports what takes ComfyUI long to import, once, and begins
+servers as copies of itself; tests/support/copies.py asks it to.
 """
 
 import contextlib
@@ -14,7 +14,9 @@ import json
 import logging
 import os
 import runpy
+import select
 import signal
+import socket
 import sys
 
 SLOW_TO_IMPORT = (
@@ -56,15 +58,23 @@ def launch(tree, arguments):
 
 
 def import_from(tree):
-    """What of ComfyUI takes long to import, too, where its main.py has nothing to set up before it."""
+    """What takes long to import; of ComfyUI, too, where its main.py has nothing to set up before it."""
+    if gc.get_freeze_count():
+        return
+    for name in SLOW_TO_IMPORT:
+        with contextlib.suppress(ImportError, OSError, RuntimeError):
+            importlib.import_module(name)
     with open(os.path.join(tree, "main.py"), encoding="utf-8") as main:
-        if "aimdo" in main.read():
-            return
-    sys.argv[:], sys.path[0] = ["main.py", "--cpu"], tree  # as all servers of the tests are begun
-    importlib.import_module("comfy.options").enable_args_parsing()
-    for name in ("comfy.sd", "comfy.samplers", "comfy.controlnet"):
-        importlib.import_module(name)
-    logging.getLogger().handlers.clear()  # a server sets up its own
+        has_to_set_up = "aimdo" in main.read()
+    if not has_to_set_up:
+        sys.argv[:], sys.path[0] = ["main.py", "--cpu"], tree  # as all servers of the tests are begun
+        importlib.import_module("comfy.options").enable_args_parsing()
+        logging.disable()  # each server tells it for itself
+        for name in ("comfy.sd", "comfy.samplers", "comfy.controlnet"):
+            importlib.import_module(name)
+        logging.disable(logging.NOTSET)
+        logging.getLogger().handlers.clear()  # a server sets up its own
+    gc.freeze()
 
 
 def parse_again():
@@ -76,31 +86,27 @@ def parse_again():
         known.args = args
 
 
-def copies():
-    """Answer lines of stdin: {"start": command, "environ": more, "log": path} by a copy's pid, {"ended": pid}
-    by its exit code or null. In a copy return its command, (tree, *arguments); at the end of stdin None."""
-    for name in SLOW_TO_IMPORT:
-        with contextlib.suppress(ImportError, OSError, RuntimeError):
-            importlib.import_module(name)
-    gc.freeze()
+def copies(asked):
+    """Answer, by a line each, what is asked by the socket `asked`: {"start": command, "environ": more, "log":
+    path} by a copy's pid, {"ended": pid} by its exit code or null. In a copy return its command, (tree,
+    *arguments); at the end of stdin None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the tests, which then stop their servers
     alive = set()
-    for line in iter(sys.stdin.readline, ""):
-        asked = json.loads(line)
-        if "start" in asked:
-            if "comfy" not in sys.modules:
-                import_from(asked["start"][0])
-                gc.freeze()
-            answer = os.fork()
-            if answer == 0:
-                become_a_server(asked["log"], asked["environ"])
-                return asked["start"]
-            alive.add(answer)
-        else:
-            pid, status = os.waitpid(asked["ended"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
-            alive.discard(pid)
-        print(json.dumps(answer), flush=True)
+    while asked in select.select([sys.stdin, asked], [], [])[0]:
+        with asked.accept()[0] as asking, asking.makefile("rw") as lines:
+            told = json.loads(lines.readline())
+            if "start" in told:
+                import_from(told["start"][0])
+                answer = os.fork()
+                if answer == 0:
+                    become_a_server(told["log"], told["environ"])
+                    return told["start"]
+                alive.add(answer)
+            else:
+                pid, status = os.waitpid(told["ended"], os.WNOHANG)
+                answer = os.waitstatus_to_exitcode(status) if pid else None
+                alive.discard(pid)
+            lines.write(json.dumps(answer) + "\n")
     for pid in alive:  # of tests that were killed
         os.kill(pid, signal.SIGTERM)
     return None
@@ -109,6 +115,7 @@ def copies():
 def become_a_server(log, environ):
     """Leave to the original its pipes."""
     os.environ.update(environ)
+    sys.path[1:1] = filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for target, path, flags in (
         (0, os.devnull, os.O_RDONLY),
@@ -122,6 +129,10 @@ def become_a_server(log, environ):
 
 if __name__ == "__main__":
     library = mend_torchvision()
-    command = copies() if sys.argv[1:] == ["--copies"] else sys.argv[1:]
+    if sys.argv[1:2] == ["--copies"]:
+        with socket.socket(fileno=int(sys.argv[2])) as asked:
+            command = copies(asked)
+    else:
+        command = sys.argv[1:]
     if command:
         launch(command[0], command[1:])
