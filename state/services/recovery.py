@@ -118,8 +118,10 @@ def _newest(view: JobView, calls: Calls) -> tuple[Call, Moment] | None:
     own = _call(view)
     sound = {call: one for call, one in calls.items() if call == own or not one.rewound}
     for call in sorted(sound, key=lambda call: _begun(sound[call]), reverse=True):
+        recording = sound[call]
         try:
-            return call, end_of(sound[call], call[1])
+            if recording.inputs is not None or len(recording):  # else nothing is in it yet
+                return call, end_of(recording, call[1])
         except (KeyError, Damaged) as error:
             log.warning("Midrun: a recording of job %r is not readable: %s", view.job_id, error)
     return None

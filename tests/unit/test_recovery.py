@@ -24,7 +24,7 @@ from midrun.state.recording.disk import DiskRecordings
 from midrun.state.recording.items import Approach, Evaluation, Inputs, Step
 from midrun.state.server_directory import ServerDirectory
 from midrun.state.services.preview_files import PreviewFiles
-from midrun.state.services.recovery import recover
+from midrun.state.services.recovery import corrected, recover
 from midrun.state.services.registry import Registry
 from midrun.state.states import QueuePolicy, State
 from midrun.state.store.store import Store
@@ -175,6 +175,17 @@ def test_a_paused_job_is_looked_after_unless_the_server_ended_in_order(tmp_path:
     life.crash()
     assert after(tmp_path, crashed=False)[0].step == STEPS
     assert after(tmp_path, crashed=True)[0].step == 3
+
+
+def test_a_recording_that_nothing_is_in_yet_is_no_damaged_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(tmp_path)
+    view = life.queue().view()
+    life.recordings.open(JOB, "3", 0)
+    assert corrected(view, life.recordings.calls(JOB)) == view
+    assert not caplog.records
+    life.crash()
 
 
 def test_a_rewind_that_only_the_recording_knows_of_is_taken_back(tmp_path: Path) -> None:
