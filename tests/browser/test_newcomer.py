@@ -48,6 +48,7 @@ def test_a_newcomer_edits_and_resumes_within_eight_actions(newest: Comfy, browse
         began, newcomer = time.monotonic(), Newcomer(shown.page)
         newcomer.click("Midrun")
         newcomer.click("Open the example workflow")
+        shown.state("idle")  # it is on the canvas
         newcomer.click("Run")
         shown.state("paused", shown.tray)
         shown.picture("newcomer-paused")
