@@ -17,10 +17,10 @@ UNET = {
     "out_channels": 4,
     "model_channels": 32,
     "num_res_blocks": [1, 1],
-    "channel_mult": [1, 2],
-    "transformer_depth": [0, 1],  # attention where the picture is small: it takes half of the time otherwise
-    "transformer_depth_output": [0, 0, 1, 1],
-    "transformer_depth_middle": 1,
+    "channel_mult": [1, 1],
+    "transformer_depth": [0, 1],  # attention once, where the picture is small: it takes most of the time
+    "transformer_depth_output": [0, 0, 0, 0],
+    "transformer_depth_middle": -1,  # none
     "num_heads": 4,
     "context_dim": 64,
     "use_spatial_transformer": True,

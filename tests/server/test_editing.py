@@ -31,6 +31,7 @@ EDITS: dict[str, tuple[str, str, Any]] = {
 }
 SWITCHED = ("lora", "rescale", "scale", "positive", "control")
 LORA = "tiny.safetensors"
+WIDTH = 32  # of the tiny model where it has attention
 TO_Q = "lora_unet_input_blocks_3_1_transformer_blocks_0_attn{}_to_q"
 
 
@@ -41,8 +42,8 @@ def lora(comfy: Comfy) -> str:
     tensors = {}
     for number in (1, 2):
         name = TO_Q.format(number)
-        tensors[f"{name}.lora_up.weight"] = torch.randn((64, 4), generator=generator)
-        tensors[f"{name}.lora_down.weight"] = torch.randn((4, 64), generator=generator)
+        tensors[f"{name}.lora_up.weight"] = torch.randn((WIDTH, 4), generator=generator)
+        tensors[f"{name}.lora_down.weight"] = torch.randn((4, WIDTH), generator=generator)
     directory = comfy.base / "models" / "loras"
     directory.mkdir(parents=True, exist_ok=True)
     save_file(tensors, directory / LORA)
