@@ -62,6 +62,7 @@ def test_a_word_that_matters_makes_a_map_and_the_job_stays_what_it_was(comfy: Co
     comfy.wait_for(job_id, "paused")
     other = comfy.queue(painted("a circle on a blue background"))
     comfy.wait_for(other, "paused")
+    comfy.until(lambda: "step=3" in (comfy.job(job_id)["preview_url"] or ""), "the picture of its step")
     before, was = comfy.job(job_id), files(comfy, job_id)
     assert comfy.call("GET", PATH.format(job_id))[1]["error"]["code"] == "no_lens"
 
