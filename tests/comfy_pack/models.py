@@ -17,7 +17,7 @@ UNET = {
     "out_channels": 4,
     "model_channels": 32,
     "num_res_blocks": [1, 1],
-    "channel_mult": [1, 1],
+    "channel_mult": [1, 2],  # with fewer channels their norm would take away what the noise level says
     "transformer_depth": [0, 1],  # attention once, where the picture is small: it takes most of the time
     "transformer_depth_output": [0, 0, 0, 0],
     "transformer_depth_middle": -1,  # none

@@ -87,10 +87,10 @@ def put_lora(comfy: Comfy, value: float) -> None:
 
 
 def test_a_lora_that_was_swapped_under_its_name_is_named(comfy: Comfy) -> None:
-    put_lora(comfy, 0.1)
+    put_lora(comfy, 0.01)
     job_id = complete(comfy, with_lora(graphs.base(key="check-lora")))
     assert checked(comfy, job_id)["verdict"] == "equal"
-    put_lora(comfy, 0.3)
+    put_lora(comfy, 0.03)
     check = checked(comfy, job_id)
     assert check["verdict"] == "different" and check["first"]["step"] == 1
     assert names(check) == ["loras/checks.safetensors", "model patches"]

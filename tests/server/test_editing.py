@@ -31,7 +31,7 @@ EDITS: dict[str, tuple[str, str, Any]] = {
 }
 SWITCHED = ("lora", "rescale", "scale", "positive", "control")
 LORA = "tiny.safetensors"
-WIDTH = 32  # of the tiny model where it has attention
+WIDTH = 64  # of the tiny model where it has attention
 TO_Q = "lora_unet_input_blocks_3_1_transformer_blocks_0_attn{}_to_q"
 
 
