@@ -76,16 +76,15 @@ class Sender:
             clear(remote, known.key, known.claim, known.manifest)
             return False
         manifest, lags = self._manifest(remote, known, view)
-        self._tell(remote, known, manifest)
         was, now = graphs_of(known.key, known.manifest), graphs_of(known.key, manifest)
-        for name in sorted(now - was):
+        for name in sorted(now - was):  # before it is there: whoever reads it is to be found by its graphs
             remote.put(name, b"")
+        self._tell(remote, known, manifest)
         remote.delete(sorted(was - now))
         known.manifest = manifest
         self._show(remote, known, view)
-        if (
-            lags
-        ):  # the newest evaluation is on its way to the disk, and nothing else may tell when it is there
+        if lags:
+            # The newest evaluation is on its way to the disk; perhaps nothing else tells when it is there.
             raise Again
         return True
 

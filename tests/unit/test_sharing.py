@@ -428,6 +428,23 @@ def test_the_same_prompt_goes_on_from_what_another_server_computed(servers: Any)
     assert job.state is State.RUNNING
 
 
+def test_whoever_can_be_gone_on_from_is_found(servers: Any) -> None:
+    """Though its server dies as soon as it has told what there is."""
+    one, other = servers("one"), servers("other")
+    put = one.store.remote.put
+
+    def put_and_die(name: str, content: bytes, *more: Any) -> None:
+        put(name, content, *more)
+        one.store.cut = one.store.cut or (name.endswith(".json") and b'"made":[[' in content)
+
+    one.store.remote.put = put_and_die
+    _running(one)
+    until(lambda: one.store.cut, "its death")
+    (other.home.around.inputs / "cat.png").write_bytes(b"a cat")
+    retried = _retried(other, GRAPH, OTHER_ID).view().retried
+    assert retried is not None and retried.evaluations
+
+
 def test_an_input_that_was_replaced_later_is_not_what_was_computed_from(servers: Any) -> None:
     one, other, again = servers("one"), servers("other"), servers("again")
     job = _running(one)
