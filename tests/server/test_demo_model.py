@@ -18,7 +18,7 @@ from harness import Comfy
 from test_editing import put
 
 FULL = bool(os.environ.get("MIDRUN_FULL"))
-CAPTIONS, RUNS = (200, 50) if FULL else (12, 10)
+CAPTIONS, RUNS = (200, 50) if FULL else (12, 5)
 LORA = "midrun_demo_hollow.safetensors"
 EARLY, LATE = 3, 18  # steps of 20
 

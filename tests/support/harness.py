@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import importlib.machinery
 import importlib.util
 import json
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -78,6 +80,7 @@ class Comfy:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = base / f"server-{self.port}.log"
         self._process: subprocess.Popen[bytes] | Copy | None = None
+        self._of_thread = threading.local()
         self._starts = int((base / "custom_nodes").exists())  # by another, as far as one can know
         (base / "custom_nodes").mkdir(parents=True, exist_ok=True)
         for pack in packs:
@@ -101,7 +104,7 @@ class Comfy:
             try:
                 self.get("/system_stats")
                 return self
-            except (urllib.error.URLError, OSError):
+            except OSError:
                 time.sleep(0.1)
         raise RuntimeError(f"ComfyUI did not start; the end of its log:\n{self.tail()}")
 
@@ -165,9 +168,17 @@ class Comfy:
             return error.code, dict(error.headers), error.read()
 
     def get(self, path: str) -> Any:
-        status, answer = self.call("GET", path)
-        assert status == 200, (path, status, answer)
-        return answer
+        """By a connection that is kept, as most of what tests do is to wait."""
+        kept = getattr(self._of_thread, "kept", None)
+        answer = None if kept is None else _answer(kept, path)
+        if answer is None:  # the server was started anew, say
+            kept = self._of_thread.kept = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            kept.connect()
+            answer = _answer(kept, path)
+        if answer is None:
+            raise ConnectionResetError(f"{self.url} answers nothing")
+        assert answer[0] == 200, (path, *answer)
+        return answer[1]
 
     def post(self, path: str, body: Any = None, expect: tuple[int, ...] = (200, 202)) -> Any:
         status, answer = self.call("POST", path, {} if body is None else body)
@@ -238,6 +249,19 @@ class Comfy:
         outputs = self.wait_ended(prompt_id)["outputs"][node_id]
         saved = next(iter(outputs.values()))[0]
         return self.base / "output" / saved["subfolder"] / saved["filename"]
+
+
+def _answer(connection: http.client.HTTPConnection, path: str) -> tuple[int, Any] | None:
+    """Status and content; None where the server has closed it. Raises TimeoutError."""
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, _parsed(response.read())
+    except TimeoutError:
+        raise
+    except (http.client.HTTPException, OSError):
+        connection.close()
+        return None
 
 
 def install(pack: Path, place: Path) -> None:
