@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,14 @@ from rig import Rig, device_here
 from test_samplers import VARIATIONS, all_samplers
 
 KINDS = {"sd15": "SD15", "sdxl": "SDXL", "flux": "Flux", "wan": "WAN21_T2V"}
+RUNS = itertools.count()  # no two have a key in common
 FEW = ("euler", "dpmpp_sde_gpu", "euler_ancestral_cfg_pp", "uni_pc")
 
 
 def faults_of(rig: Rig, names: list[str], make: Any, policies: tuple[str, ...]) -> dict[str, str]:
     """What is wrong, by the name of the sampler."""
     told = {
-        name: check(rig.comfy, f"{rig.device}-{name}", partial(make, sampler=name), policies)
+        name: check(rig.comfy, f"{next(RUNS)}-{name}", partial(make, sampler=name), policies)
         for name in names
     }
     return {name: fault for name, fault in told.items() if fault}
