@@ -129,7 +129,7 @@ class Drafts:
         """As they were given, or so many at random."""
         if isinstance(told, list):
             return told
-        count = told["random"]
+        count = int(told["random"])  # JSON has 3.0 for it, too
         kind = class_type(prompt, node_id)
         definition = None if kind is None else self._definitions.inputs(kind).get(name)
         if definition is None or definition.type != "INT":

@@ -104,7 +104,7 @@ def test_all_that_is_paused_goes_on_but_for_drafts_that_wait(alone: Comfy) -> No
 def test_drafts_of_a_job_draw_seeds_and_vary_two_inputs(alone: Comfy) -> None:
     job_id = start(alone, "of-job", steps=8)
     alone.wait_for(job_id, "completed")
-    vary = {"sampler": {"seed": {"random": 3}, "cfg": [2.0, 5.0]}}
+    vary = {"sampler": {"seed": {"random": 3.0}, "cfg": [2.0, 5.0]}}
     jobs = alone.post("/midrun/drafts", {"job_id": job_id, "vary": vary, "step": 2})["jobs"]
     assert len(jobs) == 6 and len({job["varied"]["sampler"]["seed"] for job in jobs}) == 3
     ids = [job["job_id"] for job in jobs]
