@@ -63,9 +63,14 @@ def _origin(graph: Any, given: Any) -> tuple[str | None, str | None]:
             break
         told = graph.get_node(source)
         types = getattr(node_class(told["class_type"]), "RETURN_TYPES", ())
-        kind = str(types[given[1]]) if given[1] < len(types) else ANYTHING
+        kind = _name_of(types[given[1]]) if given[1] < len(types) else ANYTHING
         if kind != ANYTHING:
             text = told["inputs"].get("text")
             return kind, text if isinstance(text, str) else None
         given = told["inputs"].get("value")
     return None, None
+
+
+def _name_of(kind: Any) -> str:
+    """Of a type; some nodes give the list of what can be chosen."""
+    return "COMBO" if isinstance(kind, (list, tuple)) else str(kind)

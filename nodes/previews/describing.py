@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,9 @@ import torch
 
 from ...state.wire import MOST_TEXT, Value, WireKind
 
-LISTED = 12  # numbers of a short list, as sigmas are
+LISTED = 12  # numbers of a short list, as sigmas are; names of parts
+MOST_NAME = 60  # characters of a type or a part
+PIECE = 1 << 22  # elements that are measured at once
 CHANNELS = (1, 3, 4)  # of an image
 NAMED = {"IMAGE": WireKind.IMAGE, "MASK": WireKind.MASK}
 
@@ -55,7 +58,8 @@ def described(standing: Standing) -> Value:
     """Without a picture. What cannot be measured is left out."""
     value, tensor = standing.value, tensor_of(standing.value)
     kind = _kind(value, standing.type)
-    known = Value(standing.name, kind, standing.type or type(value).__name__, standing.count)
+    type_name = _cut(standing.type or type(value).__name__, MOST_NAME)
+    known = Value(standing.name, kind, type_name, standing.count)
     known = replace(known, parts=_parts(value), text=_text(value, standing.text))
     if tensor is None:
         return known
@@ -82,24 +86,43 @@ def _kind(value: Any, declared: str | None) -> WireKind:
 
 
 def _measured(tensor: torch.Tensor) -> dict[str, Any]:
-    """minimum, maximum, mean of its finite numbers, and how many are none; {} where there are none."""
+    """minimum, maximum, mean of its finite numbers, and how many are none; {} where there are none.
+
+    Piece by piece: a video may be larger than the memory that is free.
+    """
     if not tensor.numel() or tensor.is_complex():
         return {}
-    if tensor.dtype is torch.bool or tensor.element_size() == 1:  # torch has no minimum of 8-bit floats
-        tensor = tensor.float()
-    not_finite = 0
-    if tensor.is_floating_point():
-        finite = torch.isfinite(tensor)
-        not_finite = tensor.numel() - int(finite.sum())
-        tensor = tensor[finite] if not_finite else tensor
-    if not tensor.numel():
-        return {"not_finite": not_finite}
-    figures = {
-        "minimum": float(tensor.min()),
-        "maximum": float(tensor.max()),
-        "mean": float(tensor.mean(dtype=torch.float64)),
-    }
-    return {name: one for name, one in figures.items() if math.isfinite(one)} | {"not_finite": not_finite}
+    low, high, total, count = math.inf, -math.inf, 0.0, 0
+    for piece in map(_finite, _pieces(tensor)):
+        if piece.numel():
+            low, high = min(low, float(piece.min())), max(high, float(piece.max()))
+            total, count = total + float(piece.sum(dtype=torch.float64)), count + piece.numel()
+    not_finite = {"not_finite": tensor.numel() - count}
+    if not count:
+        return not_finite
+    figures = {"minimum": low, "maximum": high, "mean": total / count}
+    return {name: one for name, one in figures.items() if math.isfinite(one)} | not_finite
+
+
+def _pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """All of it, [N] each, of at most PIECE elements: views where they lie side by side, else copies."""
+    if tensor.is_contiguous():
+        yield from tensor.view(-1).split(PIECE)
+    elif tensor[0].numel() > PIECE:
+        for one in tensor:
+            yield from _pieces(one)
+    else:
+        for some in tensor.split(PIECE // tensor[0].numel()):
+            yield some.reshape(-1)
+
+
+def _finite(piece: torch.Tensor) -> torch.Tensor:
+    if piece.dtype is torch.bool or piece.element_size() == 1:  # torch has no minimum of 8-bit floats
+        piece = piece.float()
+    if not piece.is_floating_point():
+        return piece
+    finite = torch.isfinite(piece)
+    return piece if finite.all() else piece[finite]
 
 
 def _parts(value: Any) -> tuple[str, ...]:
@@ -107,22 +130,24 @@ def _parts(value: Any) -> tuple[str, ...]:
     if not isinstance(given, dict):
         return ()
     main = ("samples", "waveform")
-    return tuple(str(name) for name, part in given.items() if name not in main and part is not None)
+    names = [str(name) for name, part in given.items() if name not in main and part is not None]
+    more = (f"… +{len(names) - LISTED}",) if len(names) > LISTED else ()  # as of the weights of a LoRA
+    return (*(_cut(name, MOST_NAME) for name in names[:LISTED]), *more)
 
 
 def _text(value: Any, made_of: str | None) -> str | None:
     if isinstance(value, (bool, int, float)):
         return str(value)
     if isinstance(value, str):
-        return _short(value)
+        return _cut(value, MOST_TEXT)
     if is_conditioning(value):
-        return None if made_of is None else _short(made_of)
+        return None if made_of is None else _cut(made_of, MOST_TEXT)
     inner = getattr(value, "model", None)  # of ComfyUI's patchers: what they patch
     return type(inner).__name__ if isinstance(inner, torch.nn.Module) else None
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…"
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def _listed(tensor: torch.Tensor) -> str:

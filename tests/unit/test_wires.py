@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from midrun.nodes.previews import describing
 from midrun.nodes.previews.describing import Standing, described
 from midrun.state.node import itself
 from midrun.state.wire import MOST_TEXT, Value, WireKind, Wires, wires_of
@@ -50,6 +51,24 @@ def test_a_tensor_is_measured_whatever_its_numbers_are(dtype: torch.dtype) -> No
     told = seen(torch.tensor([[1, 2], [3, 6]]).to(dtype), device="cuda:0")
     assert (told.minimum, told.maximum, told.mean, told.not_finite) == (1.0, 6.0, 3.0, 0)
     assert (told.shape, told.dtype, told.device) == ((2, 2), str(dtype)[6:], "cuda:0")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_a_video_is_measured_piece_by_piece_however_it_lies(
+    order: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(describing, "PIECE", 7)
+    tensor = torch.arange(60.0).reshape(3, 4, 5).permute(order)
+    tensor[1, 1, 1] = NAN
+    told = seen(tensor)
+    assert (told.minimum, told.maximum, told.not_finite) == (0, 59, 1)
+    assert told.mean == pytest.approx(float(tensor.nanmean()))
+
+
+def test_what_has_thousands_of_parts_is_described_in_few_words() -> None:
+    told = seen({f"{number} {'x' * 99}": 1 for number in range(1000)}, "y" * 999)
+    assert len(told.parts) == 13 and told.parts[-1] == "… +988"
+    assert all(len(part) <= 61 for part in (told.type, *told.parts))
 
 
 def test_what_is_not_finite_is_counted_and_left_out_of_the_figures() -> None:
