@@ -149,11 +149,12 @@ class _Midrun:
 
     def tell(self) -> None:
         """Who hears of what becomes of jobs."""
+        from .nodes.comfyui.audience import audience
         from .nodes.comfyui.gpu_temperature import Thermometer
         from .state.services.guard import Guard
 
         def send(job: Job, view: JobView) -> None:
-            self.server.send_sync("midrun.job", view.to_json(), job.request.client_id)
+            self.server.send_sync("midrun.job", view.to_json(), audience(self.server, job.request))
 
         # Made into JSON on the event loop, not on the sampling thread.
         self.registry.listen(lambda job, view, _: self._loop.call_soon_threadsafe(send, job, view))

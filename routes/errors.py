@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..state.asker import HEADER, asker
 from ..state.errors import BadRequest, IllegalTransition, InvalidParams, MidrunError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -33,9 +34,10 @@ STATUS = {
 
 
 def guarded(handler: Handler) -> Handler:
-    """Map every refusal to the one error shape."""
+    """Map every refusal to the one error shape, and know who asked."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
+        asker.set(request.headers.get(HEADER))
         try:
             return await handler(request)
         except MidrunError as error:

@@ -16,6 +16,7 @@ import execution
 from comfy_execution.progress import NodeState, get_progress_state
 from comfy_execution.utils import get_executing_context
 
+from ...state.asker import asker
 from ...state.errors import RunRefused
 from ...state.job.request import Request
 from ...state.job.transitions import Event
@@ -24,6 +25,7 @@ from ...state.node import Node
 from ...state.services.control import PreparedRun, Presence, Where
 from ...state.services.queue_order import Item, ResumedRuns
 from ...state.workflow.verdicts import ancestors
+from .audience import told_to
 from .comfy_nodes import comfy_nodes
 from .executing import node_that_runs
 
@@ -124,7 +126,8 @@ class ComfyQueue:
                 elif _ended(self._queue.history[prompt_id]).event is not Event.COMPLETE:
                     self._forget(prompt_id, run.prompt_id)
             number = self._next_number() if run.behind else self._number(run)
-            item = (number, run.prompt_id, request.prompt, request.extra_data, list(request.outputs or ()))
+            extra = told_to(self._server, request, asker.get())
+            item = (number, run.prompt_id, request.prompt, extra, list(request.outputs or ()))
             self._queue.put((*item, dict(request.secrets or {})))
 
     def cancel(self, prompt_id: str) -> None:

@@ -14,6 +14,7 @@ from protocol import BinaryEventTypes
 from ...state.job.job import Job
 from ...state.pictures.previews import LABEL, Preview
 from ...state.states import State
+from ..comfyui.audience import audience
 from .pictures import Picture, enlarged
 
 SIZE = 512  # pixels of the longer side of what is enlarged; the event loop encodes it
@@ -32,7 +33,8 @@ class Announcer:
         self._sent: tuple[str, float] = "", 0.0  # the job whose picture went out last, and when
 
     def __call__(self, job: Job, preview: Preview, picture: Picture) -> None:
-        self._server.send_sync("midrun.preview", preview.to_json(job.job_id), job.request.client_id)
+        told = preview.to_json(job.job_id)
+        self._server.send_sync("midrun.preview", told, audience(self._server, job.request))
         now = time.monotonic()
         just_sent = self._sent[0] == job.job_id and now - self._sent[1] < APART_S
         if (just_sent and job.state is State.RUNNING) or self._server.messages.qsize() > BACKLOG:
@@ -41,10 +43,10 @@ class Announcer:
         self._show(job, preview, picture.still)
 
     def _show(self, job: Job, preview: Preview, image: Image.Image) -> None:
-        """To the client that queued the job, or to all, of those that can show it."""
+        """To whom it is told, of those that can show it."""
         size = PASSING_SIZE if job.state is State.RUNNING else SIZE
         message = ("JPEG", enlarged(image, max(size, *image.size)), None)  # None: as large as it is
-        client_id, clients = job.request.client_id, self._server.sockets_metadata
+        client_id, clients = audience(self._server, job.request), self._server.sockets_metadata
         for sid in list(clients) if client_id is None else [client_id]:
             if feature_flags.supports_feature(clients, sid, "supports_preview_metadata"):
                 told = _of_node(job.prompt_id, preview) | {"label": LABEL, "step": preview.step}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,39 @@ def test_transitions_are_sent_to_the_client_that_queued_the_job(comfy: Comfy) ->
             assert not isinstance(message, str) or json.loads(message)["type"] != "midrun.job"
     mine.close()
     other.close()
+
+
+def test_the_page_that_resumes_a_job_of_a_closed_page_is_told_of_its_run(comfy: Comfy) -> None:
+    graph = graphs.base(key="closed", pause_at_step=2, queue_policy="park")
+    job_id = comfy.queue(graph, client_id="closed")
+    comfy.wait_for(job_id, "paused")
+    comfy.until(lambda: not comfy.job(job_id)["held"], "the job to make way")
+    page, other = (
+        websocket.create_connection(f"ws://127.0.0.1:{comfy.port}/ws?clientId={name}", timeout=30)
+        for name in ("page", "bystander")
+    )
+    resume = urllib.request.Request(f"{comfy.url}/midrun/jobs/{job_id}/resume", data=b"{}", method="POST")
+    resume.add_header("Content-Type", "application/json")
+    resume.add_header("Midrun-Client", "page")
+    assert urllib.request.urlopen(resume, timeout=30).status == 202
+    told = {name: told_until_it_is_complete(one, job_id) for name, one in (("page", page), ("other", other))}
+    assert {"execution_start", "executing", "midrun.job"} <= told["page"]
+    assert "midrun.job" in told["other"] and not {"execution_start", "executing"} & told["other"]
+    page.close()
+    other.close()
+
+
+def told_until_it_is_complete(page: websocket.WebSocket, job_id: str) -> set[str]:
+    """The types of messages."""
+    types: set[str] = set()
+    while True:
+        message = page.recv()
+        if isinstance(message, str):
+            told = json.loads(message)
+            types.add(told["type"])
+            of_job = told["type"] == "midrun.job" and told["data"]["job_id"] == job_id
+            if of_job and told["data"]["state"] == "completed":
+                return types
 
 
 @pytest.mark.timeout(600)

@@ -28,15 +28,17 @@ export class Refused extends Error {
 export function createClient(api) {
   /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<any>} */
   async function call(method, path, body) {
-    /** @type {RequestInit} */ const options = { method, cache: "no-store" };
+    // Whom ComfyUI tells of what is queued, if the page that queued it at first is closed.
+    /** @type {Record<string, string>} */ const headers = api.clientId ? { "Midrun-Client": api.clientId } : {};
+    /** @type {RequestInit} */ const options = { method, cache: "no-store", headers };
     if (body instanceof FormData) {
       options.body = body;
     } else if (body instanceof Blob) {
       options.body = body; // as it is, read from the disk while it is sent
-      options.headers = { "Content-Type": "application/octet-stream" };
+      headers["Content-Type"] = "application/octet-stream";
     } else if (body !== undefined) {
       options.body = JSON.stringify(body);
-      options.headers = { "Content-Type": "application/json" };
+      headers["Content-Type"] = "application/json";
     }
     /** @type {Response} */ let response;
     try {
