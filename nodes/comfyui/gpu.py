@@ -49,6 +49,7 @@ def release() -> Released:
     before = allocated()
     gc.collect(1)  # an interrupted forward pass may leave cycles that hold activations
     end_forward()
+    _free_cast_buffers()
     staying = sum(map(_stays, mm.current_loaded_models))
     mm.unload_all_models()
     if _much_is_left():  # not always: it stops every thread of the server for a third of a second
@@ -58,6 +59,13 @@ def release() -> Released:
     if left:
         log.warning("Midrun: %d models stayed loaded on a pause", left)
     return Released(left, before, allocated(), free=free())
+
+
+def _free_cast_buffers() -> None:
+    """Of streams that bring weights to the device: without dynamic VRAM ComfyUI keeps them for good."""
+    reset = getattr(mm, "reset_cast_buffers", None)
+    if reset is not None and mm.get_torch_device().type != "cpu":
+        reset()
 
 
 def _much_is_left() -> bool:

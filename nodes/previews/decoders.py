@@ -134,8 +134,13 @@ def _loaded(file: Path, latent_format: Any) -> Tiny | Unusable:
 def _image(file: Path, channels: int) -> Tiny:
     taesd = TAESD(None, str(file), latent_channels=channels).eval()
     _keep_from_the_interrupt_flag(taesd)
-    decode = latent_preview.TAESDPreviewerImpl(taesd).decode_latent_to_preview
-    return Tiny(taesd, torch.float32, lambda x0: [decode(x0)])
+
+    def frames(x0: torch.Tensor) -> list[Image.Image]:
+        # As TAESDPreviewerImpl, but on the host before ComfyUI reads it there: it does not wait for its copy.
+        shown = taesd.decode(x0[:1])[0].movedim(0, 2).cpu()
+        return [latent_preview.preview_to_image(shown)]
+
+    return Tiny(taesd, torch.float32, frames)
 
 
 def _video(file: Path) -> Tiny:

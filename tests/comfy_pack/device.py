@@ -175,6 +175,16 @@ async def device(request):
     return web.json_response(told | _memory() | _versions())
 
 
+def _all_that_fits(device, leave):
+    """Tensors, smaller and smaller: allocators round up, and keep what is free in pieces."""
+    for size in (1 << 30, 1 << 26, 1 << 21, 1 << 16):
+        while torch.cuda.mem_get_info(device)[0] > leave:
+            try:
+                yield torch.empty(size, dtype=torch.uint8, device=device)
+            except mm.OOM_EXCEPTION:
+                break
+
+
 @routes.post("/midrun_test/fill")
 async def fill(request):
     """Put a tensor of so many `bytes` on the device, or one that leaves (`leave`) no more than so many.
@@ -188,7 +198,7 @@ async def fill(request):
             aside.limit = aside.allocated() + leave
         elif leave:
             torch.cuda.empty_cache()
-            size = torch.cuda.mem_get_info(device)[0] - leave
+            KEPT.extend(_all_that_fits(device, leave))
         elif not size:
             KEPT[:] = [one for one in KEPT if not isinstance(one, torch.Tensor)]
             aside.limit = None

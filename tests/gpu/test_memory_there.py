@@ -66,7 +66,7 @@ def test_what_ran_out_of_memory_in_step_7_is_resumed_once_there_is_some(rig: Rig
     emptied(rig, "narrow")
     job_id = rig.comfy.queue(rig.graph(True, "narrow", "7", **options))
     rig.comfy.wait_at_gate("narrow", 7)
-    rig.fill(leave=1024)
+    assert "error" not in rig.fill(leave=1024)
     rig.comfy.open_gate("narrow", 7)
     job = rig.comfy.wait_for(job_id, "failed", "paused")
     assert "memory" in job["error"]["message"].lower() and job["step"] == 6

@@ -128,7 +128,8 @@ def become_a_server(log, environ):
 
 
 if __name__ == "__main__":
-    library = mend_torchvision()
+    # Not where there is a GPU: before its main.py ComfyUI wants nobody to import torch.
+    library = mend_torchvision() if {"--copies", "--cpu"} & set(sys.argv) else None
     if sys.argv[1:2] == ["--copies"]:
         with socket.socket(fileno=int(sys.argv[2])) as asked:
             command = copies(asked)
