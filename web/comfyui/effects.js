@@ -19,6 +19,7 @@ import { notify } from "./notifications.js";
 
 const TICK_MS = 1000;
 const OTHERS_EVERY = 5; // ticks between two looks at what other servers have
+const LOOK_MS = 10_000;
 const SETTLE_MS = 250;
 
 /**
@@ -30,15 +31,21 @@ const SETTLE_MS = 250;
  */
 export function createEffects({ store, actions, page, widgets, badges, bar, overlays, markTitle, readTab }) {
   const canvas = createCanvasWatch(store, actions, page, badges);
-  const refreshSoon = soon(SETTLE_MS, () => void actions.refresh());
+  const lookSoon = soon(SETTLE_MS, () => look(store.get().tray.shown));
+  const fillSoon = soon(SETTLE_MS, fillHoles);
   const refreshUsageSoon = soon(SETTLE_MS, () => void actions.usage());
   const clock = whileWanted(() => {
     const ticker = setInterval(tick, TICK_MS);
     return () => clearInterval(ticker);
   });
+  const watch = whileWanted(() => {
+    const watcher = setInterval(lookWhereOnline, LOOK_MS);
+    return () => clearInterval(watcher);
+  });
   /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
   let ticks = 0;
   let frame = ""; // of the film strip, that was scrolled to
+  let holes = false; // steps of the timeline's job came by of which nothing was heard
 
   const showTime = () => store.dispatch({ type: "tick", at: page.clock() });
 
@@ -55,6 +62,17 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
     clock(somethingRuns(model) || looksAtOthers(model) || (model.tray.shown && somethingIsPaused(model)));
 
   const looksAtOthers = (/** @type {Model} */ model) => model.tray.shown && model.tray.shares;
+
+  /** What stands may stand no more: jobs of other clients are not told to this page. @param {boolean} all also the newest jobs */
+  function look(all) {
+    void actions.queue();
+    void (all ? actions.refresh() : actions.unfinished());
+  }
+
+  /** That a held job goes on, or that a parked one is deleted, changes nothing in ComfyUI's queue. */
+  function lookWhereOnline() {
+    if (!store.get().offline) look(false);
+  }
 
   /** Each node of several that sample shows its own pictures, also after a reload. @param {Model} model */
   function readPictures(model) {
@@ -75,20 +93,35 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
     if (!job || !was || job === was) return;
     const shown = previewsOf(model, id).some((one) => one.url === job.preview_url);
     if (job.preview_url !== was.preview_url && !shown) void actions.previews(id); // another client's job
-    if (isElsewhere(job, was)) readTab(actions, id, model.tray.tab);
+    const unheard = model.tray.tab === "chart" && leapt(job, was);
+    if (unheard || isElsewhere(job, was)) readTab(actions, id, model.tray.tab);
   }
 
   /** What the timeline shows of its job is read when that is another, and when it became another. @param {Model} model @param {Model} before */
   function readTimeline(model, before) {
-    const job = model.timeline.shown ? focusOf(model) : null;
-    if (job === null) return;
-    const was = before.timeline.shown ? focusOf(before) : null;
+    const [job, was] = [inTimeline(model), inTimeline(before)];
+    if (job === null || job === was) return;
     const other = was?.job_id !== job.job_id;
-    if (other) void actions.previews(job.job_id);
-    if (other) void actions.telemetry(job.job_id);
-    if (!other && (job === was || !isElsewhere(job, was))) return;
+    if (other) fill(job);
+    else if (leapt(job, was) || stopped(job, was)) holes = true;
+    const announced = !other && job.preview_url !== was?.preview_url && lacksPicture(model, job);
+    if (holes || announced) fillSoon();
+    if (!other && !isElsewhere(job, was)) return;
     void actions.events(job.job_id);
     void actions.params(job.job_id);
+  }
+
+  /** @param {Job} job */
+  function fill(job) {
+    holes = false;
+    void actions.previews(job.job_id);
+    void actions.telemetry(job.job_id);
+  }
+
+  /** By now a picture may have come that was only announced. */
+  function fillHoles() {
+    const job = inTimeline(store.get());
+    if (job !== null && (holes || lacksPicture(store.get(), job))) fill(job);
   }
 
   /** What differs is read anew at each step. @param {Model} model */
@@ -126,8 +159,10 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
     /** @param {Model} model @param {Model} before */
     changed(model, before) {
       const [jobs, { open, tab, shown, shares }] = [model.jobs !== before.jobs, model.tray];
+      const stands = standing(model);
       if (model.order.length) page.needTexts(showTime);
-      if (standing(model) !== standing(before)) page.countOnTab(standing(model));
+      if (stands !== standing(before)) page.countOnTab(stands);
+      watch(stands > 0);
       if (model.order !== before.order) nameJobs(model, before);
       if (jobs) jobsChanged(model, before);
       if (jobs || shown !== before.tray.shown || shares !== before.tray.shares) keepTime(model);
@@ -153,8 +188,22 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
       readPictures(store.get());
     },
 
-    /** Jobs of other clients are not told to this page, but that the queue changed is. */
-    refreshSoon,
+    /** ComfyUI's queue changed, which it tells every page. */
+    queueChanged() {
+      if (store.get().tray.shown || standing(store.get())) lookSoon();
+    },
+
+    /** All anew: the page is there, or the connection is back. Where there are no jobs, one request is all. */
+    async readAll() {
+      const before = store.get();
+      await actions.refresh();
+      const model = store.get();
+      if (model.order.length && countStands(model) === countStands(before)) void actions.queue();
+      const job = inTimeline(model);
+      if (job !== null) fill(job);
+      if (job !== null) void actions.events(job.job_id);
+      if (model.tray.open !== null) readTab(actions, model.tray.open, model.tray.tab);
+    },
 
     /** The next page is read when the end of the list comes near. */
     trayDrawn() {
@@ -186,12 +235,20 @@ function isElsewhere(job, was) {
   return edited || moved || job.state !== was.state || job.node_id !== was.node_id;
 }
 
-/** Whether a job came to a stand or to its end. @param {Model} model @param {Model} before */
-function someStopped(model, before) {
-  return model.order.some((id) => {
-    const was = before.jobs[id];
-    return (
-      was !== model.jobs[id] && was && ACTIVE.includes(was.state) && !ACTIVE.includes(model.jobs[id].state)
-    );
-  });
-}
+/** Whether a job came to a stand or to its end. @param {Job} job @param {Job | undefined} was */
+const stopped = (job, was) =>
+  was !== undefined && was.state !== job.state && !ACTIVE.includes(job.state);
+
+/** @param {Model} model @param {Model} before */
+const someStopped = (model, before) => model.order.some((id) => stopped(model.jobs[id], before.jobs[id]));
+
+/** Whether there may be steps between of which this page heard nothing. @param {Job} job @param {Job} was */
+const leapt = (job, was) =>
+  job.node_id !== was.node_id || (job.step !== was.step && job.step !== was.step + 1);
+
+/** The job that the timeline shows. @param {Model} model */
+const inTimeline = (model) => (model.timeline.shown ? focusOf(model) : null);
+
+/** Whether its newest picture is none of those that this page knows. @param {Model} model @param {Job} job */
+const lacksPicture = (model, { job_id, preview_url }) =>
+  preview_url !== null && !previewsOf(model, job_id).some((one) => one.url === preview_url);
