@@ -210,6 +210,21 @@ test("of the jobs that the list has none is asked for again", async () => {
   assert.equal(get().jobs.bb.state, "completed");
 });
 
+test("what is measured while what was measured is read is not lost", async () => {
+  const measured = [1, 2].map((step) => ({ node_id: "3", step, sigma: step }));
+  const { store, actions, get } = page({ "GET /midrun/jobs/a/telemetry": { telemetry: measured } });
+  const told = (step, minute) => {
+    const telemetry = { step, sigma: step };
+    store.dispatch({ type: "job", job: job("a", { step, telemetry, updated_at: `2026-01-01T00:0${minute}:00Z` }), at: 0 });
+  };
+  told(2, 2);
+  await actions.telemetry("a");
+  const reading = actions.telemetry("a");
+  told(3, 3);
+  await reading;
+  assert.deepEqual(get().telemetry.a.map((one) => one.step), [1, 2, 3]);
+});
+
 test("aborting asks first, with the reasons of earlier aborts, unless the user does not want that", async () => {
   const failures = [{ reason: "bad hands" }, { reason: null }, { reason: "bad hands" }];
   const answers = {
