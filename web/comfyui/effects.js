@@ -1,16 +1,16 @@
 // What follows from a change of the model, beside drawing: reading more, notifications, timers.
-import { ACTIVE, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
-import { focusOf } from "../model/select_cursor.js";
+import { needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
+import { isElsewhere, leapt, stopped } from "../model/select_changes.js";
 import { comparedWith, comparisonOf, curveWanted } from "../model/select_compare.js";
 import { atChoices } from "../model/select_choice.js";
 import { standing } from "../model/select_places.js";
 import { previewsOf } from "../model/select_pictures.js";
-import { same } from "../ui/records.js";
-import { soon, whileWanted } from "../ui/schedule.js";
+import { againWhileWanted, soon } from "../ui/schedule.js";
 import { createCanvasWatch } from "./canvas_watch.js";
 import { notify } from "./notifications.js";
+import { createTimelineReading } from "./timeline_reading.js";
 /** @import { Store } from "../model/action_types.js" */
-/** @import { Job, Model } from "../model/types.js" */
+/** @import { Model } from "../model/types.js" */
 /** @import { Actions } from "../server/actions.js" */
 /** @import { ActionBar } from "./action_bar.js" */
 /** @import { Badges } from "./badges.js" */
@@ -19,7 +19,7 @@ import { notify } from "./notifications.js";
 
 const TICK_MS = 1000;
 const OTHERS_EVERY = 5; // ticks between two looks at what other servers have
-const LOOK_MS = 10_000;
+const LOOK_MS = 10_000; // between two looks at what stands
 const SETTLE_MS = 250;
 
 /**
@@ -31,21 +31,14 @@ const SETTLE_MS = 250;
  */
 export function createEffects({ store, actions, page, widgets, badges, bar, overlays, markTitle, readTab }) {
   const canvas = createCanvasWatch(store, actions, page, badges);
+  const timeline = createTimelineReading(store, actions);
   const lookSoon = soon(SETTLE_MS, () => look(store.get().tray.shown));
-  const fillSoon = soon(SETTLE_MS, fillHoles);
   const refreshUsageSoon = soon(SETTLE_MS, () => void actions.usage());
-  const clock = whileWanted(() => {
-    const ticker = setInterval(tick, TICK_MS);
-    return () => clearInterval(ticker);
-  });
-  const watch = whileWanted(() => {
-    const watcher = setInterval(lookWhereOnline, LOOK_MS);
-    return () => clearInterval(watcher);
-  });
+  const clock = againWhileWanted(TICK_MS, tick);
+  const watch = againWhileWanted(LOOK_MS, lookWhereOnline);
   /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
   let ticks = 0;
   let frame = ""; // of the film strip, that was scrolled to
-  let holes = false; // steps of the timeline's job came by of which nothing was heard
 
   const showTime = () => store.dispatch({ type: "tick", at: page.clock() });
 
@@ -97,33 +90,6 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
     if (unheard || isElsewhere(job, was)) readTab(actions, id, model.tray.tab);
   }
 
-  /** What the timeline shows of its job is read when that is another, and when it became another. @param {Model} model @param {Model} before */
-  function readTimeline(model, before) {
-    const [job, was] = [inTimeline(model), inTimeline(before)];
-    if (job === null || job === was) return;
-    const other = was?.job_id !== job.job_id;
-    if (other) fill(job);
-    else if (leapt(job, was) || stopped(job, was)) holes = true;
-    const announced = !other && job.preview_url !== was?.preview_url && lacksPicture(model, job);
-    if (holes || announced) fillSoon();
-    if (!other && !isElsewhere(job, was)) return;
-    void actions.events(job.job_id);
-    void actions.params(job.job_id);
-  }
-
-  /** @param {Job} job */
-  function fill(job) {
-    holes = false;
-    void actions.previews(job.job_id);
-    void actions.telemetry(job.job_id);
-  }
-
-  /** By now a picture may have come that was only announced. */
-  function fillHoles() {
-    const job = inTimeline(store.get());
-    if (job !== null && (holes || lacksPicture(store.get(), job))) fill(job);
-  }
-
   /** What differs is read anew at each step. @param {Model} model */
   function compareAgain(model) {
     const wanted = model.viewer && comparedWith(model, model.viewer);
@@ -173,7 +139,7 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
       const looks = model.viewer !== before.viewer || model.cursor !== before.cursor;
       if (looks || model.previews !== before.previews) compareAgain(model);
       if (jobs || model.viewer !== before.viewer) readCurve(model);
-      if (jobs || model.timeline !== before.timeline || open !== before.tray.open) readTimeline(model, before);
+      if (jobs || model.timeline !== before.timeline || open !== before.tray.open) timeline.changed(model, before);
       overlays(isAnythingOpen(model));
     },
 
@@ -199,9 +165,7 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
       await actions.refresh();
       const model = store.get();
       if (model.order.length && countStands(model) === countStands(before)) void actions.queue();
-      const job = inTimeline(model);
-      if (job !== null) fill(job);
-      if (job !== null) void actions.events(job.job_id);
+      timeline.readAll();
       if (model.tray.open !== null) readTab(actions, model.tray.open, model.tray.tab);
     },
 
@@ -228,27 +192,5 @@ const countStands = (model) =>
 const isAnythingOpen = ({ viewer, abort, confirm, fork, more, board, choosing, draftForm, ledger }) =>
   [viewer, abort, confirm, fork, more, board, choosing, draftForm, ledger].some((one) => one !== null);
 
-/** Whether what is read of a job besides itself may be another now. @param {Job} job @param {Job} was */
-function isElsewhere(job, was) {
-  const edited = !same(job.modified_params, was.modified_params);
-  const moved = job.state === "paused" && (job.step !== was.step || job.take?.step !== was.take?.step);
-  return edited || moved || job.state !== was.state || job.node_id !== was.node_id;
-}
-
-/** Whether a job came to a stand or to its end. @param {Job} job @param {Job | undefined} was */
-const stopped = (job, was) =>
-  was !== undefined && was.state !== job.state && !ACTIVE.includes(job.state);
-
-/** @param {Model} model @param {Model} before */
+/** Whether a job came to a stand or to its end. @param {Model} model @param {Model} before */
 const someStopped = (model, before) => model.order.some((id) => stopped(model.jobs[id], before.jobs[id]));
-
-/** Whether there may be steps between of which this page heard nothing. @param {Job} job @param {Job} was */
-const leapt = (job, was) =>
-  job.node_id !== was.node_id || (job.step !== was.step && job.step !== was.step + 1);
-
-/** The job that the timeline shows. @param {Model} model */
-const inTimeline = (model) => (model.timeline.shown ? focusOf(model) : null);
-
-/** Whether its newest picture is none of those that this page knows. @param {Model} model @param {Job} job */
-const lacksPicture = (model, { job_id, preview_url }) =>
-  preview_url !== null && !previewsOf(model, job_id).some((one) => one.url === preview_url);
