@@ -8,6 +8,7 @@ import { previewsOf } from "../model/select_pictures.js";
 import { againWhileWanted, soon } from "../ui/schedule.js";
 import { createCanvasWatch } from "./canvas_watch.js";
 import { notify } from "./notifications.js";
+import { createStandingWatch } from "./standing_watch.js";
 import { createTimelineReading } from "./timeline_reading.js";
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Model } from "../model/types.js" */
@@ -19,7 +20,6 @@ import { createTimelineReading } from "./timeline_reading.js";
 
 const TICK_MS = 1000;
 const OTHERS_EVERY = 5; // ticks between two looks at what other servers have
-const LOOK_MS = 10_000; // between two looks at what stands
 const SETTLE_MS = 250;
 
 /**
@@ -32,10 +32,9 @@ const SETTLE_MS = 250;
 export function createEffects({ store, actions, page, widgets, badges, bar, overlays, markTitle, readTab }) {
   const canvas = createCanvasWatch(store, actions, page, badges);
   const timeline = createTimelineReading(store, actions);
-  const lookSoon = soon(SETTLE_MS, () => look(store.get().tray.shown));
+  const watch = createStandingWatch(store, actions);
   const refreshUsageSoon = soon(SETTLE_MS, () => void actions.usage());
   const clock = againWhileWanted(TICK_MS, tick);
-  const watch = againWhileWanted(LOOK_MS, lookWhereOnline);
   /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
   let ticks = 0;
   let frame = ""; // of the film strip, that was scrolled to
@@ -55,17 +54,6 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
     clock(somethingRuns(model) || looksAtOthers(model) || (model.tray.shown && somethingIsPaused(model)));
 
   const looksAtOthers = (/** @type {Model} */ model) => model.tray.shown && model.tray.shares;
-
-  /** What stands may stand no more: jobs of other clients are not told to this page. @param {boolean} all also the newest jobs */
-  function look(all) {
-    void actions.queue();
-    void (all ? actions.refresh() : actions.unfinished());
-  }
-
-  /** That a held job goes on, or that a parked one is deleted, changes nothing in ComfyUI's queue. */
-  function lookWhereOnline() {
-    if (!store.get().offline) look(false);
-  }
 
   /** Each node of several that sample shows its own pictures, also after a reload. @param {Model} model */
   function readPictures(model) {
@@ -125,10 +113,9 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
     /** @param {Model} model @param {Model} before */
     changed(model, before) {
       const [jobs, { open, tab, shown, shares }] = [model.jobs !== before.jobs, model.tray];
-      const stands = standing(model);
       if (model.order.length) page.needTexts(showTime);
-      if (stands !== standing(before)) page.countOnTab(stands);
-      watch(stands > 0);
+      if (standing(model) !== standing(before)) page.countOnTab(standing(model));
+      watch.look(model);
       if (model.order !== before.order) nameJobs(model, before);
       if (jobs) jobsChanged(model, before);
       if (jobs || shown !== before.tray.shown || shares !== before.tray.shares) keepTime(model);
@@ -154,10 +141,7 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
       readPictures(store.get());
     },
 
-    /** ComfyUI's queue changed, which it tells every page. */
-    queueChanged() {
-      if (store.get().tray.shown || standing(store.get())) lookSoon();
-    },
+    queueChanged: watch.queueChanged,
 
     /** All anew: the page is there, or the connection is back. Where there are no jobs, one request is all. */
     async readAll() {
