@@ -66,7 +66,8 @@ const overlays = whileWanted(() => {
 
 const effects = createEffects({ store, actions, page, widgets, badges, bar, overlays, markTitle, readTab });
 
-listen(api, store.dispatch, () => void actions.refresh(), page.clock); // at once: unknown events are errors
+listen(api, store.dispatch, () => void effects.readAll(), page.clock); // at once: unknown events are errors
+api.addEventListener("status", effects.queueChanged);
 store.subscribe(effects.changed);
 
 /** What follows from a setting. @type {Record<string, (on: unknown) => void>} */
@@ -95,7 +96,7 @@ app.registerExtension({
       render: showTray,
       destroy: hideTray,
     });
-    await actions.refresh();
+    await effects.readAll();
   },
   getNodeMenuItems: (/** @type {any} */ node) => [...breakpoints.menu(node), ...drafts.menu(node)],
   nodeCreated(/** @type {any} */ node) {
@@ -136,17 +137,14 @@ function showTray(element) {
     panel.remove();
   };
   store.dispatch({ type: "tray", shown: true, touch: page.hasNoMouse() });
-  api.addEventListener("status", effects.refreshSoon); // the queue changed
-  effects.refreshSoon();
+  effects.queueChanged();
   void actions.usage();
-  void actions.queue();
   void actions.others();
 }
 
 function hideTray() {
   unmountTray?.();
   unmountTray = null;
-  api.removeEventListener("status", effects.refreshSoon);
   store.dispatch({ type: "tray", shown: false });
 }
 

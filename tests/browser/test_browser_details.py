@@ -55,7 +55,10 @@ def test_a_page_without_jobs_does_no_work(tmp_path: Path, browser: Browser) -> N
         with screen(browser, server, "canvas", prepare=prepare) as shown:
             begun = [
                 f"listen {name}"
-                for name in ("midrun.job", "midrun.preview", "midrun.queue", "reconnecting", "reconnected")
+                for name in (
+                    *("midrun.job", "midrun.preview", "midrun.queue"),
+                    *("reconnecting", "reconnected", "status"),
+                )
             ]
             begun.append("fetch")
             shown.page.wait_for_function("begun => begun.every(one => window.work.includes(one))", arg=begun)

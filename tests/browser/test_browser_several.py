@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, expect
 
-from browser import RENDERERS, needs_chromium, screen
+from browser import RENDERERS, graph, needs_chromium, screen
 from harness import Comfy
-from test_control import start
+from test_control import pause_at, start
 
 pytestmark = needs_chromium
 
@@ -52,3 +52,22 @@ def test_the_queue_is_paused_and_goes_on_and_a_selection_is_aborted(newest: Comf
         newest.wait_for(first, "completed")
         card[first].click()
         shown.state("completed", panel)
+
+
+def test_a_page_sees_that_a_job_of_another_client_stands_no_more(newest: Comfy, browser: Browser) -> None:
+    job_id = newest.queue(graph("elsewhere", gates="3"), client_id="another page")
+    pause_at(newest, job_id, "elsewhere", 3)
+    standing = newest.get("/midrun/queue")["standing"]
+    with screen(browser, newest, RENDERERS[0]) as shown:
+        beside_run = shown.page.locator(".midrun-in-front")
+        badge = shown.page.locator(".sidebar-icon-wrapper, .side-bar-button").filter(has_text=str(standing))
+        expect(beside_run).to_have_text("Resume")
+        expect(badge.first).to_be_visible()
+        assert shown.page.title().startswith("⏸")
+        newest.verb(job_id, "abort")
+        newest.wait_for(job_id, "aborted")
+        expect(beside_run).to_have_count(0)
+        expect(badge).to_have_count(0)
+        if standing == 1:
+            assert not shown.page.title().startswith("⏸")
+        assert not shown.tray.is_visible()

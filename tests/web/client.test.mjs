@@ -181,6 +181,50 @@ test("jobs of which nothing is heard are asked for together", async () => {
   assert.equal(api.asked.length, 2);
 });
 
+test("a job that is known as paused goes on, ends or goes on another client's word", async () => {
+  const standing = { state: "paused" };
+  const [a, bb, ccc] = [job("a", standing), job("bb", standing), job("ccc", standing)];
+  const { api, store, actions, get } = page({
+    "GET /midrun/jobs": { jobs: [{ ...a, state: "running" }], next: null },
+    "GET /midrun/jobs/bb": { ...bb, state: "aborted" },
+    "GET /midrun/jobs/ccc": [404, { error: { code: "unknown_job", message: "There is no such job." } }],
+  });
+  await actions.unfinished();
+  assert.deepEqual(api.asked, [], "there are none");
+  for (const one of [a, bb, ccc]) store.dispatch({ type: "job", job: one, at: 0 });
+  await actions.unfinished();
+  assert.equal(api.asked[0], "GET /midrun/jobs?limit=200&state=queued%2Crunning%2Cpausing%2Cpaused");
+  assert.deepEqual([get().jobs.a.state, get().jobs.bb.state, get().jobs.ccc], ["running", "aborted", undefined]);
+});
+
+test("of the jobs that the list has none is asked for again", async () => {
+  const [a, bb] = [job("a"), job("bb", { state: "paused", created_at: "2025" })];
+  const { api, store, actions, get } = page({
+    "GET /midrun/jobs": { jobs: [a], next: "a" },
+    "GET /midrun/jobs/bb": { ...bb, state: "completed" },
+  });
+  await actions.refresh();
+  assert.equal(api.asked.length, 1);
+  store.dispatch({ type: "job", job: bb, at: 0 }); // further down the list
+  await actions.refresh();
+  assert.equal(get().jobs.bb.state, "completed");
+});
+
+test("what is measured while what was measured is read is not lost", async () => {
+  const measured = [1, 2].map((step) => ({ node_id: "3", step, sigma: step }));
+  const { store, actions, get } = page({ "GET /midrun/jobs/a/telemetry": { telemetry: measured } });
+  const told = (step, minute) => {
+    const telemetry = { step, sigma: step };
+    store.dispatch({ type: "job", job: job("a", { step, telemetry, updated_at: `2026-01-01T00:0${minute}:00Z` }), at: 0 });
+  };
+  told(2, 2);
+  await actions.telemetry("a");
+  const reading = actions.telemetry("a");
+  told(3, 3);
+  await reading;
+  assert.deepEqual(get().telemetry.a.map((one) => one.step), [1, 2, 3]);
+});
+
 test("aborting asks first, with the reasons of earlier aborts, unless the user does not want that", async () => {
   const failures = [{ reason: "bad hands" }, { reason: null }, { reason: "bad hands" }];
   const answers = {

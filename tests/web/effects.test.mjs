@@ -17,7 +17,7 @@ function effects(context) {
     (...args) =>
       void did.push([name, ...args].join(" "));
   const reads = ["params", "events", "telemetry", "previews", "usage", "refresh", "poll", "more", "others", "queue"];
-  const verbs = [...reads, "compareCanvas", "compareJobs"];
+  const verbs = [...reads, "unfinished", "compareCanvas", "compareJobs"];
   const actions = Object.fromEntries(verbs.map((name) => [name, note(name)]));
   const listeners = new Set();
   let [now, workflow] = [1000, "w"];
@@ -251,4 +251,95 @@ test("how many jobs stand is counted on the sidebar's icon, and asked for when i
   tell("a", { state: "queued", choice: null, updated_at: later(2) });
   tell("b", { state: "running", updated_at: later(3) });
   assert.deepEqual(done("count"), ["count 1", "count 0"]);
+});
+
+const LOOKS = ["queue", "unfinished", "refresh"];
+
+test("that ComfyUI's queue changed is looked into where something stands, and in the panel", (context) => {
+  const { tell, dispatch, done, wait, queueChanged } = effects(context);
+  const changed = () => (queueChanged(), queueChanged(), wait(250), done(...LOOKS));
+  assert.deepEqual(changed(), [], "nothing is known");
+  tell("a", {});
+  assert.deepEqual(changed(), [], "nothing stands");
+  tell("a", { state: "paused", updated_at: later(2) });
+  done();
+  assert.deepEqual(changed(), ["queue", "unfinished"]);
+  tell("a", { state: "completed", updated_at: later(3) });
+  done();
+  assert.deepEqual(changed(), []);
+  dispatch({ type: "several", standing: 1 }); // of which this page has read nothing
+  assert.deepEqual(changed(), ["queue", "unfinished"]);
+  dispatch({ type: "several", standing: 0 });
+  dispatch({ type: "tray", shown: true });
+  assert.deepEqual(changed(), ["queue", "refresh"]);
+});
+
+test("what stands is looked after now and then: not all that becomes of it changes ComfyUI's queue", (context) => {
+  const { tell, dispatch, done, wait } = effects(context);
+  tell("a", { state: "paused" });
+  done();
+  wait(20_000);
+  assert.deepEqual(done(...LOOKS), ["queue", "unfinished", "queue", "unfinished"]);
+  dispatch({ type: "offline", offline: true });
+  wait(20_000);
+  assert.deepEqual(done(...LOOKS), [], "there is no server");
+  dispatch({ type: "offline", offline: false });
+  dispatch({ type: "gone", job_id: "a" });
+  done();
+  wait(20_000);
+  assert.deepEqual(done(...LOOKS), []);
+});
+
+test("where there are no jobs, one request is all; else it is counted what stands beyond those read", async (context) => {
+  const { tell, dispatch, done, readAll } = effects(context);
+  await readAll();
+  assert.deepEqual(done(...LOOKS, ...READ), ["refresh"]);
+  tell("a", { state: "completed" });
+  await readAll();
+  assert.deepEqual(done(...LOOKS, ...READ), ["refresh", "queue"]);
+  dispatch({ type: "timeline", shown: true });
+  dispatch({ type: "open", job_id: "a", tab: "log" });
+  done();
+  await readAll();
+  assert.deepEqual(done("previews", ...READ), ["previews a", "telemetry a", "events a", "events a"]);
+});
+
+/** Effects with the timeline of job "a" on screen; `told` is what was read of it once the job became that. */
+function onTimeline(context) {
+  const made = effects(context);
+  let minute = 0;
+  made.tell("a", {});
+  made.dispatch({ type: "timeline", shown: true });
+  made.done();
+  const tell = (changed) => made.tell("a", { updated_at: later((minute += 1)), ...changed });
+  const told = (changed) => (tell(changed), made.wait(250), made.done("telemetry", "previews"));
+  return { ...made, tell, told };
+}
+const FILLED = ["previews a", "telemetry a"];
+
+test("the timeline reads anew what passed unheard: several steps, another node, what a job stopped with", (context) => {
+  const { told, tell, wait, done } = onTimeline(context);
+  assert.deepEqual(told({ step: 3 }), []);
+  assert.deepEqual(told({ step: 3, sigma: 1 }), []);
+  assert.deepEqual(told({ step: 5 }), FILLED);
+  tell({ step: 7 });
+  tell({ step: 9 });
+  assert.deepEqual(done(...FILLED.map((one) => one.split(" ")[0])), [], "a little later");
+  wait(250);
+  assert.deepEqual(done("telemetry", "previews"), FILLED, "once");
+  assert.deepEqual(told({ step: 1, node_id: "4" }), FILLED);
+  assert.deepEqual(told({ step: 1, node_id: "4", state: "paused" }), FILLED);
+  assert.deepEqual(told({ step: 1, node_id: "4" }), []);
+  assert.deepEqual(told({ step: 2, node_id: "4", state: "completed" }), FILLED);
+});
+
+test("the timeline reads a picture that was announced and did not come, and no other", (context) => {
+  const { tell, dispatch, told, wait, done } = onTimeline(context);
+  assert.deepEqual(told({ step: 3, preview_url: "3" }), FILLED);
+  assert.deepEqual(told({ step: 4, preview_url: "3" }), [], "it was asked for");
+  tell({ step: 5, preview_url: "5" });
+  const preview = { job_id: "a", node_id: "3", step: 5, url: "5", created_at: later(5) };
+  dispatch({ type: "preview", preview });
+  wait(250);
+  assert.deepEqual(done("telemetry", "previews"), []);
 });

@@ -1,16 +1,17 @@
 // What follows from a change of the model, beside drawing: reading more, notifications, timers.
-import { ACTIVE, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
-import { focusOf } from "../model/select_cursor.js";
+import { needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
+import { isElsewhere, leapt, stopped } from "../model/select_changes.js";
 import { comparedWith, comparisonOf, curveWanted } from "../model/select_compare.js";
 import { atChoices } from "../model/select_choice.js";
 import { standing } from "../model/select_places.js";
 import { previewsOf } from "../model/select_pictures.js";
-import { same } from "../ui/records.js";
-import { soon, whileWanted } from "../ui/schedule.js";
+import { againWhileWanted, soon } from "../ui/schedule.js";
 import { createCanvasWatch } from "./canvas_watch.js";
 import { notify } from "./notifications.js";
+import { createStandingWatch } from "./standing_watch.js";
+import { createTimelineReading } from "./timeline_reading.js";
 /** @import { Store } from "../model/action_types.js" */
-/** @import { Job, Model } from "../model/types.js" */
+/** @import { Model } from "../model/types.js" */
 /** @import { Actions } from "../server/actions.js" */
 /** @import { ActionBar } from "./action_bar.js" */
 /** @import { Badges } from "./badges.js" */
@@ -30,12 +31,10 @@ const SETTLE_MS = 250;
  */
 export function createEffects({ store, actions, page, widgets, badges, bar, overlays, markTitle, readTab }) {
   const canvas = createCanvasWatch(store, actions, page, badges);
-  const refreshSoon = soon(SETTLE_MS, () => void actions.refresh());
+  const timeline = createTimelineReading(store, actions);
+  const watch = createStandingWatch(store, actions);
   const refreshUsageSoon = soon(SETTLE_MS, () => void actions.usage());
-  const clock = whileWanted(() => {
-    const ticker = setInterval(tick, TICK_MS);
-    return () => clearInterval(ticker);
-  });
+  const clock = againWhileWanted(TICK_MS, tick);
   /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
   let ticks = 0;
   let frame = ""; // of the film strip, that was scrolled to
@@ -75,20 +74,8 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
     if (!job || !was || job === was) return;
     const shown = previewsOf(model, id).some((one) => one.url === job.preview_url);
     if (job.preview_url !== was.preview_url && !shown) void actions.previews(id); // another client's job
-    if (isElsewhere(job, was)) readTab(actions, id, model.tray.tab);
-  }
-
-  /** What the timeline shows of its job is read when that is another, and when it became another. @param {Model} model @param {Model} before */
-  function readTimeline(model, before) {
-    const job = model.timeline.shown ? focusOf(model) : null;
-    if (job === null) return;
-    const was = before.timeline.shown ? focusOf(before) : null;
-    const other = was?.job_id !== job.job_id;
-    if (other) void actions.previews(job.job_id);
-    if (other) void actions.telemetry(job.job_id);
-    if (!other && (job === was || !isElsewhere(job, was))) return;
-    void actions.events(job.job_id);
-    void actions.params(job.job_id);
+    const unheard = model.tray.tab === "chart" && leapt(job, was);
+    if (unheard || isElsewhere(job, was)) readTab(actions, id, model.tray.tab);
   }
 
   /** What differs is read anew at each step. @param {Model} model */
@@ -128,6 +115,7 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
       const [jobs, { open, tab, shown, shares }] = [model.jobs !== before.jobs, model.tray];
       if (model.order.length) page.needTexts(showTime);
       if (standing(model) !== standing(before)) page.countOnTab(standing(model));
+      watch.look(model);
       if (model.order !== before.order) nameJobs(model, before);
       if (jobs) jobsChanged(model, before);
       if (jobs || shown !== before.tray.shown || shares !== before.tray.shares) keepTime(model);
@@ -138,7 +126,7 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
       const looks = model.viewer !== before.viewer || model.cursor !== before.cursor;
       if (looks || model.previews !== before.previews) compareAgain(model);
       if (jobs || model.viewer !== before.viewer) readCurve(model);
-      if (jobs || model.timeline !== before.timeline || open !== before.tray.open) readTimeline(model, before);
+      if (jobs || model.timeline !== before.timeline || open !== before.tray.open) timeline.changed(model, before);
       overlays(isAnythingOpen(model));
     },
 
@@ -153,8 +141,17 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
       readPictures(store.get());
     },
 
-    /** Jobs of other clients are not told to this page, but that the queue changed is. */
-    refreshSoon,
+    queueChanged: watch.queueChanged,
+
+    /** All anew: the page is there, or the connection is back. Where there are no jobs, one request is all. */
+    async readAll() {
+      const before = store.get();
+      await actions.refresh();
+      const model = store.get();
+      if (model.order.length && countStands(model) === countStands(before)) void actions.queue();
+      timeline.readAll();
+      if (model.tray.open !== null) readTab(actions, model.tray.open, model.tray.tab);
+    },
 
     /** The next page is read when the end of the list comes near. */
     trayDrawn() {
@@ -179,19 +176,5 @@ const countStands = (model) =>
 const isAnythingOpen = ({ viewer, abort, confirm, fork, more, board, choosing, draftForm, ledger }) =>
   [viewer, abort, confirm, fork, more, board, choosing, draftForm, ledger].some((one) => one !== null);
 
-/** Whether what is read of a job besides itself may be another now. @param {Job} job @param {Job} was */
-function isElsewhere(job, was) {
-  const edited = !same(job.modified_params, was.modified_params);
-  const moved = job.state === "paused" && (job.step !== was.step || job.take?.step !== was.take?.step);
-  return edited || moved || job.state !== was.state || job.node_id !== was.node_id;
-}
-
 /** Whether a job came to a stand or to its end. @param {Model} model @param {Model} before */
-function someStopped(model, before) {
-  return model.order.some((id) => {
-    const was = before.jobs[id];
-    return (
-      was !== model.jobs[id] && was && ACTIVE.includes(was.state) && !ACTIVE.includes(model.jobs[id].state)
-    );
-  });
-}
+const someStopped = (model, before) => model.order.some((id) => stopped(model.jobs[id], before.jobs[id]));

@@ -7,6 +7,7 @@ import { Refused } from "./client.js";
 
 const PAGE = 200;
 const STALE_MS = 2500;
+const UNFINISHED = [...ACTIVE, "paused"];
 
 /** @param {Client} client @param {Store} store @param {Pick<Ports, "clock">} ports @param {Requests} requests */
 export function createListActions(client, store, ports, { quietly, messageOf }) {
@@ -28,12 +29,29 @@ export function createListActions(client, store, ports, { quietly, messageOf }) 
     }
   }
 
+  /** Jobs in those states, as far as this page knows, of which it heard nothing since. @param {string[]} states @param {number} since */
+  async function readThose(states, since) {
+    const { jobs, order, received } = store.get();
+    const old = order.filter((id) => states.includes(jobs[id].state) && received[id] < since);
+    if (!old.length) return;
+    await quietly("", async () => {
+      const page = await client.jobs({ state: states, limit: PAGE });
+      for (const job of page.jobs) dispatch({ type: "job", job, at: ports.clock() });
+      const there = new Set(page.jobs.map((job) => job.job_id));
+      const left = old.filter((id) => !there.has(id)).slice(0, 10);
+      await Promise.all(left.map((id) => list.read(id)));
+    });
+  }
+
   const list = {
-    /** The newest jobs, and those that this page believes to be unfinished. */
+    /** The newest jobs, and of the others those that this page believes to be unfinished. */
     async refresh() {
+      const since = ports.clock();
       await readPage(true);
-      await list.poll(0);
+      await readThose(UNFINISHED, since);
     },
+    /** Those that this page believes to be unfinished: another client may have let them go on, or deleted them. */
+    unfinished: () => readThose(UNFINISHED, Infinity),
     more: () => readPage(false),
     async usage() {
       await quietly("", async () => dispatch({ type: "usage", usage: await client.usage() }));
@@ -49,20 +67,8 @@ export function createListActions(client, store, ports, { quietly, messageOf }) 
         if (store.get().ledger !== null) dispatch({ type: "ledger", message: messageOf(error) });
       }
     },
-    /** Ask for unfinished jobs of which nothing was heard: another client's, whose events go elsewhere. */
-    async poll(stale = STALE_MS) {
-      const { jobs, order, received } = store.get();
-      const now = ports.clock();
-      const old = order.filter((id) => ACTIVE.includes(jobs[id].state) && now - received[id] >= stale);
-      if (!old.length) return;
-      await quietly("", async () => {
-        const page = await client.jobs({ state: ACTIVE, limit: PAGE });
-        for (const job of page.jobs) dispatch({ type: "job", job, at: ports.clock() });
-        const there = new Set(page.jobs.map((job) => job.job_id));
-        const left = old.filter((id) => !there.has(id)).slice(0, 10);
-        await Promise.all(left.map((id) => list.read(id)));
-      });
-    },
+    /** Jobs at work of which nothing was heard: another client's, whose events go elsewhere. */
+    poll: () => readThose(ACTIVE, ports.clock() - STALE_MS),
     /** What other servers have in the shared store. */
     async others() {
       await quietly("", async () => {

@@ -3,7 +3,7 @@ import { Refused } from "./client.js";
 import { editorOf, pathKey } from "../model/reducer_editor.js";
 import { forkPlan } from "../model/select_fork.js";
 import { breakpointOf, lackOf, moreOf } from "../model/select_travel.js";
-/** @import { Breakpoint } from "../model/types.js" */
+/** @import { Breakpoint, Measured } from "../model/types.js" */
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Client } from "./client.js" */
 /** @import { Ports, Requests } from "./requests.js" */
@@ -144,8 +144,15 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
     },
 
     // -- what was measured, and what differs -------------------------------------------------------------
+    /** What is told while the answer is on its way stays. */
     telemetry: (/** @type {string} */ id) =>
-      quietly(id, async () => dispatch({ type: "telemetry", job_id: id, ...(await client.telemetry(id)) })),
+      quietly(id, async () => {
+        const before = new Set(store.get().telemetry[id]);
+        const { telemetry } = await client.telemetry(id);
+        const there = new Set(telemetry.map(placeOf));
+        const told = (store.get().telemetry[id] ?? []).filter((one) => !before.has(one) && !there.has(placeOf(one)));
+        dispatch({ type: "telemetry", job_id: id, telemetry: [...telemetry, ...told] });
+      }),
     /** Read how far two jobs are apart over the steps. */
     async readCurve(/** @type {string} */ id, /** @type {string} */ other, /** @type {string} */ key) {
       const was = store.get().curve;
@@ -179,6 +186,9 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
     },
   };
 }
+
+/** @param {Measured} one */
+const placeOf = ({ node_id, step }) => `${node_id} ${step}`;
 
 /** @param {{ step: number, difference: number | null }} one */
 const curvePoint = ({ step, difference }) => ({ step, value: difference });

@@ -15,6 +15,13 @@ export function whileWanted(start) {
   };
 }
 
+/** Does the work each time so many milliseconds have passed, while that is wanted. @param {number} ms @param {() => void} work */
+export const againWhileWanted = (ms, work) =>
+  whileWanted(() => {
+    const timer = setInterval(work, ms);
+    return () => clearInterval(timer);
+  });
+
 /** Does the work once, so many milliseconds after it was asked for first. @param {number} ms @param {() => void} work */
 export function soon(ms, work) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
