@@ -1,0 +1,52 @@
+// Which job a command is about, and what it asks of it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createCommands } from "../../web/comfyui/commands.js";
+import { initial, reduce } from "../../web/model/reducer.js";
+import { jobForCommand } from "../../web/model/select_command.js";
+import { createStore } from "../../web/ui/store.js";
+import { after, job } from "./jobs.mjs";
+
+const told = (one) => ({ type: "job", job: one, at: 1000 });
+const panel = { type: "tray", shown: true };
+const opened = (id) => ({ type: "open", job_id: id });
+
+/** The commands after these actions; `did` is what they asked for, each as "verb job". */
+function page(actions, selected = null) {
+  const store = createStore(reduce, initial);
+  actions.forEach(store.dispatch);
+  const did = [];
+  const asked = new Proxy({}, { get: (_, verb) => (id) => void did.push(`${verb} ${id}`) });
+  const nodes = { selected: () => (selected === null ? [] : [selected]) };
+  const widgets = { jobOf: (id) => ({ job_id: id }) };
+  const commands = createCommands(store, asked, nodes, widgets, {}, {}, () => {}, () => {});
+  return { did, run: (id) => commands.find((one) => one.id === `Midrun.${id}`).function() };
+}
+
+test("a command goes to the selected node's job, then to what is in sight, then to the first state that can", () => {
+  const model = after(told(job("a", { state: "paused" })), told(job("bb")), told(job("ccc", { state: "paused" })));
+  assert.equal(jobForCommand(model, ["running", "paused"]), "bb");
+  assert.equal(jobForCommand(model, ["paused"]), "ccc");
+  assert.equal(jobForCommand(model, ["paused"], "a"), "a");
+  assert.equal(jobForCommand(model, ["failed"]), null);
+  const open = [panel, opened("a")].reduce(reduce, model);
+  assert.equal(jobForCommand(open, ["running", "paused"]), "a");
+  const both = [{ type: "timeline", shown: true, job_id: "ccc" }].reduce(reduce, open);
+  assert.equal(jobForCommand(both, ["running", "paused"]), "ccc", "the timeline's before the panel's");
+});
+
+test("a command does not act on a job in a panel that is closed", () => {
+  const seen = [told(job("old", { state: "paused" })), told(job("new")), panel, opened("old")];
+  const closed = [...seen, { type: "tray", shown: false }];
+  const { did, run } = page(closed);
+  run("PauseOrResume");
+  run("Abort");
+  assert.deepEqual(did, ["pause new", "askToAbort new"]);
+});
+
+test("what runs is paused, not a failed job that is open resumed; a selected one is", () => {
+  const seen = [told(job("old", { state: "failed" })), told(job("new")), panel, opened("old")];
+  const [open, selected, alone] = [page(seen), page(seen, "old"), page([seen[0], panel, opened("old")])];
+  for (const { run } of [open, selected, alone]) run("PauseOrResume");
+  assert.deepEqual([open.did, selected.did, alone.did], [["pause new"], ["resume old"], ["resume old"]]);
+});
