@@ -6,6 +6,7 @@ import { family } from "../model/select_family.js";
 import { laneAt, topFor } from "../model/select_shape.js";
 import { marksOf, nextMark } from "../model/select_timeline.js";
 import { canFork, canRewind } from "../model/select_travel.js";
+import { endsRepeat } from "./keys.js";
 /** @import { Shape } from "../model/select_shape.js" */
 /** @import { Drag, Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
@@ -120,7 +121,7 @@ export function handlersOf(model, job, shape, does) {
       wheel(shape, does, event, place(event, element)),
     onKeydown(/** @type {KeyboardEvent} */ event) {
       const act = keysOf(does, job, shape.step)[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-      if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!act || event.ctrlKey || event.metaKey || event.altKey || endsRepeat(event)) return;
       event.preventDefault();
       event.stopPropagation(); // single letters are commands of the frontend
       if (event.repeat && drag === null) does.change({ drag: { kind: "keys", x: 0, at: 0 } });

@@ -11,6 +11,7 @@ import { differencesView, relatives } from "./compare.js";
 import { dialog } from "./dialog.js";
 import { finderView, findings, keysOfFinder } from "./finder.js";
 import { icon, stateMark } from "./icons.js";
+import { endsRepeat } from "./keys.js";
 import { marks } from "./parts.js";
 import { takeNote, travelButtons } from "./travel.js";
 import { viewerLabel, viewerStage } from "./viewer_stage.js";
@@ -124,7 +125,7 @@ function press(event, keys) {
   const its = scrolls || (field && event.key.length > 1 && event.key !== "Escape");
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (event.key === " " && target instanceof HTMLButtonElement) return; // which it presses
-  if (!act || event.ctrlKey || event.metaKey || event.altKey || its) return;
+  if (!act || event.ctrlKey || event.metaKey || event.altKey || its || endsRepeat(event)) return;
   event.preventDefault();
   act();
 }

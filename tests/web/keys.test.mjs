@@ -1,0 +1,93 @@
+// What keys and the pointer do on the timeline and in the viewer, against handlers that no browser calls.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { initial, reduce } from "../../web/model/reducer.js";
+import { focusOf, isScrubbed } from "../../web/model/select_cursor.js";
+import { shapeOf } from "../../web/model/select_shape.js";
+import { createStore } from "../../web/ui/store.js";
+import { doingsOf, handlersOf } from "../../web/views/timeline_input.js";
+import { viewerView } from "../../web/views/viewer.js";
+import { job } from "./jobs.mjs";
+
+globalThis.HTMLInputElement ??= class {};
+globalThis.HTMLSelectElement ??= class {};
+globalThis.HTMLButtonElement ??= class {};
+
+const told = (id, more) => ({ type: "job", job: job(id, more), at: 1000 });
+const wide = { type: "timeline", shown: true, width: 1200, height: 220 };
+
+/** A page with a timeline after these actions; `did` is what was asked for, each as "verb argument ...". */
+function page(...actions) {
+  const store = createStore(reduce, initial);
+  [wide, ...actions].forEach(store.dispatch);
+  const did = [];
+  const note = (verb) => (...args) => void did.push([verb, ...args.map(String)].join(" "));
+  const asked = new Proxy({}, { get: (_, verb) => note(verb) });
+  const tools = { t: (key) => key, url: (url) => url, dispatch: store.dispatch, actions: asked };
+  /** The handlers as they are drawn now. */
+  const drawn = () => {
+    const model = store.get();
+    const one = focusOf(model);
+    const shape = shapeOf(model, one);
+    return handlersOf(model, one, shape, doingsOf(tools, model, one, shape));
+  };
+  return {
+    did,
+    store,
+    tools,
+    get: store.get,
+    drawn,
+    key: (key, more) => pressed(drawn().onKeydown, key, more),
+  };
+}
+
+/** Whether a handler ended the event. */
+function pressed(handler, key, more = {}) {
+  const ended = [];
+  handler({
+    key,
+    repeat: false,
+    target: { matches: () => false },
+    preventDefault: () => ended.push("default"),
+    stopPropagation: () => ended.push("way"),
+    ...more,
+  });
+  return ended;
+}
+
+const held = { repeat: true };
+
+test("a key that is held on the timeline moves on, and does nothing else twice", () => {
+  const { key, did, get } = page(told("a", { step: 6 }), told("bb", { parent: { job_id: "a", step: 1 } }));
+  for (const one of [" ", "r", "f", "c", "Enter", "0"])
+    assert.deepEqual(key(one, held), ["default", "way"], `"${one}" is not the page's`);
+  assert.deepEqual(did, []);
+  assert.equal(isScrubbed(get()), false);
+  key(" ");
+  assert.deepEqual(did, ["pause bb"]);
+  key("ArrowUp");
+  for (const step of [5, 4, 3]) {
+    key("ArrowLeft", held);
+    assert.equal(get().cursor.step, step);
+  }
+  assert.equal(isScrubbed(get()), true);
+});
+
+test("a key that is held in the viewer moves on, and does nothing else twice", () => {
+  const { did, store, tools } = page(told("a", { step: 6 }), { type: "view", job_id: "a" });
+  const press = (key, more) => {
+    const model = store.get();
+    // As the dialog hands it on, which has stopped it for the page.
+    return pressed(viewerView(tools, model, model.viewer).props.onKeydown, key, more);
+  };
+  for (const one of [" ", "r", "f"]) assert.deepEqual(press(one, held), ["way", "default", "way"], one);
+  press("c", held);
+  assert.equal(store.get().viewer.compare, null);
+  assert.deepEqual(did, []);
+  press(" ");
+  assert.deepEqual(did, ["pause a"]);
+  for (const step of [5, 4]) {
+    press("ArrowLeft", held);
+    assert.equal(store.get().cursor.step, step);
+  }
+});
