@@ -91,3 +91,36 @@ test("a key that is held in the viewer moves on, and does nothing else twice", (
     assert.equal(store.get().cursor.step, step);
   }
 });
+
+test("nothing is dragged any more once the focus, the pointer or the job is gone", () => {
+  const { key, drawn, get, store } = page(told("a", { step: 6 }), told("bb", { state: "paused" }));
+  const drag = (kind) => {
+    if (kind === "keys") key("ArrowLeft", held);
+    else store.dispatch({ type: "timeline", drag: { kind, x: 0, at: 0 } });
+    assert.equal(get().timeline.drag.kind, kind);
+  };
+  for (const [kind, end] of [
+    ["keys", () => drawn().onKeyup()],
+    ["keys", () => drawn().onBlur()],
+    ["scrub", () => drawn().onPointerup()],
+    ["pan", () => drawn().onLostpointercapture()],
+    ["scrub", () => store.dispatch({ type: "focus", job_id: "a" })],
+    ["scrub", () => store.dispatch({ type: "gone", job_id: "a" })],
+    ["keys", () => store.dispatch({ type: "gone", job_id: "bb" })],
+  ]) {
+    drag(kind);
+    end();
+    assert.equal(get().timeline.drag, null, kind);
+  }
+});
+
+test("what is dragged stays with its own: a key that is let go ends no drag of the pointer, a press begins one", () => {
+  const { drawn, get, store } = page(told("a", { step: 6 }));
+  const element = { getBoundingClientRect: () => ({ left: 0, top: 0 }), focus() {}, setPointerCapture() {} };
+  drawn().onPointerdown({ button: 0, clientX: 40, clientY: 215, preventDefault() {} }, element);
+  drawn().onKeyup();
+  drawn().onBlur();
+  assert.equal(get().timeline.drag.kind, "scrub", "also of the job that nobody has chosen");
+  store.dispatch({ type: "released", key: false });
+  assert.equal(get().timeline.drag, null);
+});

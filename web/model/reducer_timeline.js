@@ -1,5 +1,5 @@
 // The cursor that all views share, and the timeline in the bottom panel. Part of reducer.js.
-import { lastStep } from "./select_cursor.js";
+import { focusOf, lastStep } from "./select_cursor.js";
 import { rootOf } from "./select_family.js";
 /** @import { Reducers } from "./action_types.js" */
 /** @import { Model, Timeline, TimelineModel } from "./types.js" */
@@ -43,6 +43,13 @@ export const onTimeline = {
     };
   },
 
+  /** What dragged is let go: a key, or else the pointer. */
+  released(model, { key }) {
+    const { drag } = model.timeline;
+    if (drag === null || (drag.kind === "keys") !== key) return model;
+    return { ...model, timeline: { ...model.timeline, drag: null } };
+  },
+
   timeline: (model, { type: _, ...changed }) => ({ ...model, timeline: { ...model.timeline, ...changed } }),
 };
 
@@ -50,7 +57,9 @@ export const onTimeline = {
 export function focused(model, id) {
   const { jobs, timeline } = model;
   if (id === null || id === timeline.job_id || !(id in jobs)) return timeline;
-  const before = jobs[timeline.job_id ?? ""];
+  const before = focusOf(model);
+  if (before?.job_id === id) return { ...timeline, job_id: id };
   const related = before && rootOf(model, before) === rootOf(model, jobs[id]);
-  return { ...timeline, job_id: id, ...(related ? {} : { from: null, to: null, top: 0, hover: null }) };
+  const whole = related ? {} : { from: null, to: null, top: 0, hover: null };
+  return { ...timeline, job_id: id, drag: null, ...whole };
 }

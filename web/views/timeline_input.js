@@ -21,6 +21,7 @@ export function doingsOf(tools, model, job, shape) {
   const { span, last, step, rows } = shape;
   const id = job.job_id;
   const change = (/** @type {any} */ changed) => dispatch({ type: "timeline", ...changed });
+  const release = (/** @type {boolean} */ key) => dispatch({ type: "released", key });
   const frame = { node_id: job.node_id ?? "", step };
   const marks = () => marksOf(model, job);
   const look = (/** @type {number} */ to) => {
@@ -42,6 +43,7 @@ export function doingsOf(tools, model, job, shape) {
   };
   return {
     change,
+    release,
     look,
     choose,
     lane,
@@ -111,9 +113,10 @@ export function handlersOf(model, job, shape, does) {
     onPointerup() {
       if (drag?.kind === "lane" && drag.lane !== undefined && drag.lane !== job.job_id)
         does.compare(drag.lane);
-      if (drag !== null) does.change({ drag: null });
+      does.release(false);
     },
-    onPointercancel: () => drag !== null && does.change({ drag: null }),
+    onPointercancel: () => does.release(false),
+    onLostpointercapture: () => does.release(false),
     onPointerleave: () => model.timeline.hover !== null && does.change({ hover: null }),
     onDblclick: (/** @type {MouseEvent} */ event, /** @type {Element} */ element) =>
       place(event, element).y < shape.bands.ruler.top && does.fit(),
@@ -127,7 +130,8 @@ export function handlersOf(model, job, shape, does) {
       if (event.repeat && drag === null) does.change({ drag: { kind: "keys", x: 0, at: 0 } });
       act();
     },
-    onKeyup: () => drag?.kind === "keys" && does.change({ drag: null }),
+    onKeyup: () => does.release(true),
+    onBlur: () => does.release(true), // the key is let go elsewhere
   };
 }
 
