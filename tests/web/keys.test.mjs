@@ -6,6 +6,7 @@ import { focusOf, isScrubbed } from "../../web/model/select_cursor.js";
 import { shapeOf } from "../../web/model/select_shape.js";
 import { createStore } from "../../web/ui/store.js";
 import { doingsOf, handlersOf } from "../../web/views/timeline_input.js";
+import { tracksView } from "../../web/views/timeline_tracks.js";
 import { viewerView } from "../../web/views/viewer.js";
 import { job } from "./jobs.mjs";
 
@@ -24,12 +25,21 @@ function page(...actions) {
   const note = (verb) => (...args) => void did.push([verb, ...args.map(String)].join(" "));
   const asked = new Proxy({}, { get: (_, verb) => note(verb) });
   const tools = { t: (key) => key, url: (url) => url, dispatch: store.dispatch, actions: asked };
-  /** The handlers as they are drawn now. */
-  const drawn = () => {
+  const parts = () => {
     const model = store.get();
     const one = focusOf(model);
     const shape = shapeOf(model, one);
-    return handlersOf(model, one, shape, doingsOf(tools, model, one, shape));
+    return { model, one, shape, does: doingsOf(tools, model, one, shape) };
+  };
+  /** The handlers as they are drawn now. */
+  const drawn = () => {
+    const { model, one, shape, does } = parts();
+    return handlersOf(model, one, shape, does);
+  };
+  /** The slider with its lines. */
+  const slider = () => {
+    const { model, one, shape, does } = parts();
+    return tracksView(tools, model, one, shape, does).children.find((child) => child.key === "plot");
   };
   return {
     did,
@@ -37,6 +47,7 @@ function page(...actions) {
     tools,
     get: store.get,
     drawn,
+    slider,
     key: (key, more) => pressed(drawn().onKeydown, key, more),
   };
 }
@@ -56,6 +67,12 @@ function pressed(handler, key, more = {}) {
 }
 
 const held = { repeat: true };
+
+/** A press on the curves. */
+const press = [
+  { button: 0, clientX: 40, clientY: 215, preventDefault() {} },
+  { getBoundingClientRect: () => ({ left: 0, top: 0 }), focus() {}, setPointerCapture() {} },
+];
 
 test("a key that is held on the timeline moves on, and does nothing else twice", () => {
   const { key, did, get } = page(told("a", { step: 6 }), told("bb", { parent: { job_id: "a", step: 1 } }));
@@ -116,11 +133,35 @@ test("nothing is dragged any more once the focus, the pointer or the job is gone
 
 test("what is dragged stays with its own: a key that is let go ends no drag of the pointer, a press begins one", () => {
   const { drawn, get, store } = page(told("a", { step: 6 }));
-  const element = { getBoundingClientRect: () => ({ left: 0, top: 0 }), focus() {}, setPointerCapture() {} };
-  drawn().onPointerdown({ button: 0, clientX: 40, clientY: 215, preventDefault() {} }, element);
+  drawn().onPointerdown(...press);
   drawn().onKeyup();
   drawn().onBlur();
   assert.equal(get().timeline.drag.kind, "scrub", "also of the job that nobody has chosen");
   store.dispatch({ type: "released", key: false });
   assert.equal(get().timeline.drag, null);
+});
+
+test("a job without a step is followed, wherever one looks, and has no cursor yet", () => {
+  const { key, drawn, slider, get, store } = page(told("a", { step: 0 }));
+  const { props, children } = slider();
+  assert.deepEqual([props["aria-valuemin"], props["aria-valuenow"], props["aria-valuemax"]], [0, 0, 1]);
+  assert.ok(!children.some((one) => one.key === "cursor"));
+  for (const look of [() => drawn().onPointerdown(...press), () => key("End"), () => key("Home")]) {
+    look();
+    assert.equal(get().cursor, null);
+  }
+  store.dispatch(told("a", { step: 3, updated_at: "2026-01-01T00:02:00Z" }));
+  assert.equal(slider().props["aria-valuenow"], 3);
+  assert.equal(slider().props["aria-valuemin"], 1);
+  assert.ok(slider().children.some((one) => one.key === "cursor"));
+});
+
+test("what a rewind to the beginning left over can be looked at, and End leads back to the job", () => {
+  const { key, get } = page(told("a", { state: "paused", step: 0, take: { node_id: "3", step: 9 } }));
+  for (const step of [1, 2]) {
+    key("ArrowRight");
+    assert.equal(get().cursor.step, step);
+  }
+  key("End");
+  assert.equal(get().cursor, null);
 });

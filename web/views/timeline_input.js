@@ -26,7 +26,8 @@ export function doingsOf(tools, model, job, shape) {
   const marks = () => marksOf(model, job);
   const look = (/** @type {number} */ to) => {
     const at = within(Math.round(to), 1, Math.max(1, lastStep(job)));
-    dispatch({ type: "cursor", job_id: id, node_id: job.node_id, step: at === job.step ? null : at });
+    const follows = Math.round(to) === job.step || at === job.step || at > lastStep(job); // maybe it has none yet
+    dispatch({ type: "cursor", job_id: id, node_id: job.node_id, step: follows ? null : at });
     const brought = bringing(span, last, at);
     if (brought) change(brought);
   };
