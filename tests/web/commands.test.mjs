@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { createCommands } from "../../web/comfyui/commands.js";
 import { initial, reduce } from "../../web/model/reducer.js";
 import { jobForCommand } from "../../web/model/select_command.js";
+import { createActions } from "../../web/server/actions.js";
 import { createStore } from "../../web/ui/store.js";
 import { after, job } from "./jobs.mjs";
 
@@ -41,12 +42,35 @@ test("a command does not act on a job in a panel that is closed", () => {
   const { did, run } = page(closed);
   run("PauseOrResume");
   run("Abort");
-  assert.deepEqual(did, ["pause new", "askToAbort new"]);
+  assert.deepEqual(did, ["pauseOrResume new", "askToAbort new"]);
 });
 
 test("what runs is paused, not a failed job that is open resumed; a selected one is", () => {
   const seen = [told(job("old", { state: "failed" })), told(job("new")), panel, opened("old")];
   const [open, selected, alone] = [page(seen), page(seen, "old"), page([seen[0], panel, opened("old")])];
   for (const { run } of [open, selected, alone]) run("PauseOrResume");
-  assert.deepEqual([open.did, selected.did, alone.did], [["pause new"], ["resume old"], ["resume old"]]);
+  assert.deepEqual([open.did, selected.did, alone.did], [["pauseOrResume new"], ["pauseOrResume old"], ["pauseOrResume old"]]);
+});
+
+test("one key pauses a job, lets it go on, or opens the choice that it waits for", async () => {
+  const choice = { node_id: "9", kind: "image", count: 4, most: 1, otherwise: "all", until: null, paints: false, version: "" };
+  const went = async (state, more = {}) => {
+    const store = createStore(reduce, after(told(job("a", { state, ...more }))));
+    const did = [];
+    const client = new Proxy({}, { get: (_, verb) => (id) => (did.push(`${verb} ${id}`), new Promise(() => {})) });
+    void createActions(client, store, { t: (key) => key, clock: () => 1 }).pauseOrResume("a");
+    await new Promise(setImmediate);
+    return [...did, store.get().choosing?.job_id ?? null];
+  };
+  assert.deepEqual(await went("running"), ["pause a", null]);
+  assert.deepEqual(await went("paused"), ["resume a", null]);
+  assert.deepEqual(await went("failed"), ["resume a", null]);
+  assert.deepEqual(await went("paused", { choice }), ["a"]);
+  assert.deepEqual(await went("completed"), [null]);
+});
+
+test("the command Resume leads to a choice, too", () => {
+  const { did, run } = page([told(job("a", { state: "paused" }))]);
+  run("Resume");
+  assert.deepEqual(did, ["pauseOrResume a"]);
 });

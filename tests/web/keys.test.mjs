@@ -81,7 +81,7 @@ test("a key that is held on the timeline moves on, and does nothing else twice",
   assert.deepEqual(did, []);
   assert.equal(isScrubbed(get()), false);
   key(" ");
-  assert.deepEqual(did, ["pause bb"]);
+  assert.deepEqual(did, ["pauseOrResume bb"]);
   key("ArrowUp");
   for (const step of [5, 4, 3]) {
     key("ArrowLeft", held);
@@ -102,7 +102,7 @@ test("a key that is held in the viewer moves on, and does nothing else twice", (
   assert.equal(store.get().viewer.compare, null);
   assert.deepEqual(did, []);
   press(" ");
-  assert.deepEqual(did, ["pause a"]);
+  assert.deepEqual(did, ["pauseOrResume a"]);
   for (const step of [5, 4]) {
     press("ArrowLeft", held);
     assert.equal(store.get().cursor.step, step);

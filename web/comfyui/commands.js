@@ -55,8 +55,7 @@ export function createCommands(store, actions, page, widgets, breakpoints, draft
   };
   const pauseOrResume = () => {
     const id = jobToPauseOrResume(store.get(), selected());
-    if (id === null) return undefined;
-    return PAUSABLE.includes(store.get().jobs[id].state) ? actions.pause(id) : actions.resume(id);
+    if (id !== null) return actions.pauseOrResume(id);
   };
   const command = (
     /** @type {string} */ id,
@@ -67,7 +66,7 @@ export function createCommands(store, actions, page, widgets, breakpoints, draft
   return [
     command("PauseOrResume", "Midrun: Pause or resume", "icon-[lucide--play]", pauseOrResume),
     command("Pause", "Midrun: Pause", "icon-[lucide--pause]", on(PAUSABLE, actions.pause)),
-    command("Resume", "Midrun: Resume", "icon-[lucide--play]", on(RESUMABLE, actions.resume)),
+    command("Resume", "Midrun: Resume", "icon-[lucide--play]", on(RESUMABLE, (id) => actions.pauseOrResume(id))),
     command("Step", "Midrun: Step", "icon-[lucide--step-forward]", on(["paused", "failed"], actions.step)),
     command("Edit", "Midrun: Edit parameters", "icon-[lucide--wrench]", on(IN_FRONT, actions.editFromNode)),
     command(

@@ -1,6 +1,10 @@
-// The job that a command is about, from the palette, the menu or a key. Pure functions.
+// The job that a command is about, from the palette, the menu or a key, and how a job goes on. Pure functions.
+import { verbs } from "./select.js";
+import { waitsForChoice } from "./select_choice.js";
 import { focusOf } from "./select_cursor.js";
-/** @import { Model } from "./types.js" */
+/** @import { Job, Model } from "./types.js" */
+
+/** @typedef {"pause" | "resume" | "choose"} Way */
 
 export const RESUMABLE = ["paused", "pausing", "failed"];
 export const PAUSABLE = ["running", "queued"];
@@ -26,6 +30,14 @@ export function jobToPauseOrResume(model, selected = null) {
   const found = jobForCommand(model, IN_FRONT, selected);
   if (found === null || found === selected || model.jobs[found].state !== "failed") return found;
   return firstOf(model, ["running", "pausing"]) ?? found;
+}
+
+/** What stops a job or lets it go on, whichever is possible: both share one button and one key. @param {Job} job @returns {Way | null} */
+export function wayOn(job) {
+  const can = verbs(job);
+  if (can.pause) return "pause";
+  if (waitsForChoice(job)) return "choose";
+  return can.resume ? "resume" : null;
 }
 
 /** @param {Model} model @param {string[]} states */

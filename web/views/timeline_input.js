@@ -1,6 +1,5 @@
 // What the pointer and the keys do on the tracks of the timeline.
 import { ROW, atX, bringing, moved, spanOf, stepAt, within, zoomed } from "../model/axis.js";
-import { verbs } from "../model/select.js";
 import { lastStep } from "../model/select_cursor.js";
 import { family } from "../model/select_family.js";
 import { laneAt, topFor } from "../model/select_shape.js";
@@ -59,7 +58,7 @@ export function doingsOf(tools, model, job, shape) {
       if (other !== undefined && other in model.jobs)
         void actions.compareWith(id, job.node_id, step === job.step ? null : step, other);
     },
-    goOn: () => (verbs(job).pause ? actions.pause(id) : verbs(job).resume ? actions.resume(id) : undefined),
+    goOn: () => actions.pauseOrResume(id),
     rewind: () => canRewind(job, frame) && actions.rewind(id, step, job.node_id),
     fork: () => canFork(job, frame) && actions.askToFork(id, step, job.node_id),
   };

@@ -1,6 +1,5 @@
 // The picture in the whole window: steps, comparison, zoom, keys.
 import { h } from "../ui/dom.js";
-import { verbs } from "../model/select.js";
 import { cursorStep } from "../model/select_cursor.js";
 import { chosenFrame } from "../model/select_pictures.js";
 import { comparedJob } from "../model/select_compare.js";
@@ -92,7 +91,7 @@ function doings(tools, model, job, viewer, frames) {
       change({ zoom: next ?? now });
     },
     compare: () => change({ compare: viewer.compare === null ? firstComparison(model, job, all, at) : null }),
-    goOn: () => (verbs(job).pause ? actions.pause(id) : verbs(job).resume ? actions.resume(id) : undefined),
+    goOn: () => actions.pauseOrResume(id),
     rewind: () => shown && canRewind(job, shown) && actions.rewind(id, shown.step, shown.node_id),
     fork: () => shown && canFork(job, shown) && actions.askToFork(id, shown.step, shown.node_id),
     find: findings(tools, job, viewer, frames, { change, lookAt }),
