@@ -230,6 +230,20 @@ test("without a choice the timeline shows what lives, else the newest; of what i
   assert.equal(gone.timeline.job_id, null);
 });
 
+test("the zoom goes with the job that the timeline was about, also one that nobody chose", () => {
+  const zoomed = { type: "timeline", from: 2, to: 7, top: 40, hover: 5, width: 900 };
+  for (const [chosen, id] of [
+    [{ type: "focus", job_id: "late" }, "late"],
+    [{ type: "timeline" }, "other"],
+  ]) {
+    const model = [chosen, zoomed].reduce(reduce, family());
+    const kept = reduce(model, { type: "gone", job_id: "deep" }).timeline;
+    assert.deepEqual([kept.from, kept.to, kept.top, kept.hover], [2, 7, 40, 5], "another's");
+    const { from, to, top, hover, width } = reduce(model, { type: "gone", job_id: id }).timeline;
+    assert.deepEqual([from, to, top, hover, width], [null, null, 0, null, 900], id);
+  }
+});
+
 test("lanes are found by their height, and scrolled into sight", () => {
   let model = after(
     told(job("root", { state: "completed", ...at(0) })),

@@ -5,9 +5,8 @@ import { initialBoard, onBoard } from "./reducer_board.js";
 import { initialChoosing, onChoosing } from "./reducer_choice.js";
 import { initialLens, onLens } from "./reducer_lens.js";
 import { initialSeveral, onSeveral } from "./reducer_several.js";
-import { cursorAt, focused, initialTimeline, onTimeline, withoutCursorBeyond } from "./reducer_timeline.js";
+import { cursorAt, focused, initialTimeline, onTimeline, unfocused, withoutCursorBeyond } from "./reducer_timeline.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
-import { focusOf } from "./select_cursor.js";
 /** @import { Action, Reducers } from "./action_types.js" */
 /** @import { Job, Model, Preview } from "./types.js" */
 
@@ -250,7 +249,7 @@ function withoutJob(model, id) {
   if (model.tray.open === id) next.tray = { ...model.tray, open: null };
   if (model.viewer?.job_id === id) next.viewer = null;
   if (model.cursor?.job_id === id) next.cursor = null;
-  if (focusOf(model)?.job_id === id) next.timeline = { ...model.timeline, job_id: null, drag: null };
+  next.timeline = unfocused(model, id);
   if (model.abort?.job_id === id) next.abort = null;
   if (model.choosing?.job_id === id) next.choosing = null;
   if (model.lens?.job_id === id) next.lens = null;

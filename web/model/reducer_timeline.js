@@ -21,6 +21,9 @@ export const initialTimeline = Object.freeze({
   },
 });
 
+/** A timeline that is shown whole, with nothing pointed at or dragged. */
+const WHOLE = Object.freeze({ from: null, to: null, top: 0, hover: null, drag: null });
+
 /** @satisfies {Partial<Reducers>} */
 export const onTimeline = {
   /** Where to look; without a step, the newest of all. */
@@ -74,6 +77,9 @@ export function focused(model, id) {
   const before = focusOf(model);
   if (before?.job_id === id) return { ...timeline, job_id: id };
   const related = before && rootOf(model, before) === rootOf(model, jobs[id]);
-  const whole = related ? {} : { from: null, to: null, top: 0, hover: null };
-  return { ...timeline, job_id: id, drag: null, ...whole };
+  return { ...timeline, job_id: id, ...(related ? { drag: null } : WHOLE) };
 }
+
+/** The timeline after a job is gone: of the job that it was about nothing stays. @param {Model} model with the job still @param {string} id @returns {Timeline} */
+export const unfocused = (model, id) =>
+  focusOf(model)?.job_id === id ? { ...model.timeline, job_id: null, ...WHOLE } : model.timeline;
