@@ -165,3 +165,18 @@ test("what a rewind to the beginning left over can be looked at, and End leads b
   key("End");
   assert.equal(get().cursor, null);
 });
+
+test("a fork is compared with its parent, else with another that comes from where it does", () => {
+  const fork = (id, parent, state = "completed") => told(id, { state, step: 6, parent: { job_id: parent, step: 2 } });
+  const all = [told("a", { state: "completed", step: 6 }), fork("bb", "a"), fork("ccc", "a"), fork("dddd", "bb")];
+  const compared = (id, ...more) => {
+    const { key, did } = page(...all, ...more, { type: "focus", job_id: id });
+    key("c");
+    return did;
+  };
+  const gone = { type: "gone", job_id: "a" };
+  assert.deepEqual(compared("bb"), ["compareWith bb 3 null a"]);
+  assert.deepEqual(compared("ccc", gone), ["compareWith ccc 3 null dddd"]);
+  assert.deepEqual(compared("bb", gone), ["compareWith bb 3 null dddd"]);
+  assert.deepEqual(compared("ccc", gone, { type: "gone", job_id: "bb" }), [], "nothing tells any more where dddd is from");
+});

@@ -1,7 +1,7 @@
 // What the pointer and the keys do on the tracks of the timeline.
 import { ROW, atX, bringing, moved, spanOf, stepAt, within, zoomed } from "../model/axis.js";
 import { lastStep } from "../model/select_cursor.js";
-import { family } from "../model/select_family.js";
+import { firstRelative } from "../model/select_family.js";
 import { laneAt, topFor } from "../model/select_shape.js";
 import { marksOf, nextMark } from "../model/select_timeline.js";
 import { canFork, canRewind } from "../model/select_travel.js";
@@ -54,8 +54,8 @@ export function doingsOf(tools, model, job, shape) {
     compare: (/** @type {string} */ other) =>
       actions.compareWith(id, job.node_id, step === job.step ? null : step, other),
     compareFirst() {
-      const other = job.parent?.job_id ?? family(model, job)[0];
-      if (other !== undefined && other in model.jobs)
+      const other = firstRelative(model, job);
+      if (other !== undefined)
         void actions.compareWith(id, job.node_id, step === job.step ? null : step, other);
     },
     goOn: () => actions.pauseOrResume(id),
