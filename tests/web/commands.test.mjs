@@ -6,6 +6,7 @@ import { initial, reduce } from "../../web/model/reducer.js";
 import { jobForCommand } from "../../web/model/select_command.js";
 import { createActions } from "../../web/server/actions.js";
 import { createStore } from "../../web/ui/store.js";
+import { button } from "../../web/views/parts.js";
 import { after, job } from "./jobs.mjs";
 
 const told = (one) => ({ type: "job", job: one, at: 1000 });
@@ -73,4 +74,17 @@ test("the command Resume leads to a choice, too", () => {
   const { did, run } = page([told(job("a", { state: "paused" }))]);
   run("Resume");
   assert.deepEqual(did, ["pauseOrResume a"]);
+});
+
+test("a double click presses Pause once, and other buttons twice; keys press it as often as they do", () => {
+  const clicked = (verb, ...details) => {
+    let times = 0;
+    const { props } = button("label", "pause", true, () => (times += 1), { verb });
+    for (const detail of details) props.onClick({ detail, stopPropagation() {} });
+    return times;
+  };
+  assert.equal(clicked("primary", 1, 2), 1);
+  assert.equal(clicked("primary", 1, 1), 2);
+  assert.equal(clicked("primary", 0, 0), 2);
+  assert.equal(clicked("step", 1, 2), 2);
 });

@@ -148,9 +148,10 @@ export function button(label, picture, enabled, act, { small = false, primary = 
       "aria-label": small ? label : undefined,
       title: small ? label : undefined,
       // Not the attribute `disabled`, which would take the focus away from under the user's hands.
-      onClick: (/** @type {Event} */ event) => {
+      onClick: (/** @type {MouseEvent} */ event) => {
         event.stopPropagation();
-        if (enabled) act();
+        // Pause becomes Resume in the same place: the second click of two would undo the first.
+        if (enabled && !(verb === "primary" && event.detail > 1)) act();
       },
     },
     icon(picture),
