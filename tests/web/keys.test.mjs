@@ -5,6 +5,7 @@ import { initial, reduce } from "../../web/model/reducer.js";
 import { focusOf, isScrubbed } from "../../web/model/select_cursor.js";
 import { shapeOf } from "../../web/model/select_shape.js";
 import { createStore } from "../../web/ui/store.js";
+import { chooseView } from "../../web/views/choose.js";
 import { doingsOf, handlersOf } from "../../web/views/timeline_input.js";
 import { tracksView } from "../../web/views/timeline_tracks.js";
 import { viewerView } from "../../web/views/viewer.js";
@@ -107,6 +108,21 @@ test("a key that is held in the viewer moves on, and does nothing else twice", (
     press("ArrowLeft", held);
     assert.equal(store.get().cursor.step, step);
   }
+});
+
+test("a key that is held at a choice picks once, and goes on to no other choice", async () => {
+  const choice = { node_id: "9", kind: "image", count: 4, most: 0, otherwise: "all", until: null, paints: false, version: "" };
+  const { did, store, tools } = page(told("a", { state: "paused", choice }), { type: "choosing", job_id: "a" });
+  const at = async (key, more) => {
+    const { onKeydown } = chooseView(tools, store.get(), store.get().choosing).props;
+    pressed(onKeydown, key, { target: { matches: () => true }, ...more });
+    await new Promise(setImmediate);
+    return [store.get().choosing.ticked, did.length];
+  };
+  assert.deepEqual(await at("2"), [[2], 0]);
+  assert.deepEqual(await at("2", held), [[2], 0]);
+  assert.deepEqual(await at("Enter", held), [[2], 0]);
+  assert.deepEqual(await at("Enter"), [[2], 1]);
 });
 
 test("nothing is dragged any more once the focus, the pointer or the job is gone", () => {
