@@ -44,8 +44,7 @@ test("beside Run is one button, which the frontend is told to draw anew when it 
     setOnTab: (name, value) => (tab[name] = value),
     ports: { workflowId: () => "w" },
   };
-  const verb = (name) => (id) => did.push(`${name} ${id}`);
-  const actions = { pause: verb("pause"), resume: verb("resume"), openChoice: verb("choose") };
+  const actions = { pauseOrResume: (id, way) => did.push(`${way} ${id}`) };
   const bar = createActionBar(store, actions, page);
   store.subscribe((model) => bar.look(model));
   const press = () => bar.buttons().forEach((one) => one.onClick());

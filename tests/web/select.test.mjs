@@ -36,22 +36,6 @@ test("a node shows the job of what it became while it ran", () => {
   assert.deepEqual([...select.liveNodes(model, "w")], ["6"]);
 });
 
-test("a command goes to the selected node's job, then to the one that is open, then to the first state that can", () => {
-  const model = after(
-    told(job("a", { state: "paused" })),
-    told(job("bb")),
-    told(job("ccc", { state: "paused" })),
-  );
-  assert.equal(select.jobForCommand(model, ["running", "paused"]), "bb");
-  assert.equal(select.jobForCommand(model, ["paused"]), "ccc");
-  assert.equal(select.jobForCommand(model, ["paused"], "a"), "a");
-  assert.equal(
-    select.jobForCommand(after(told(job("bb")), { type: "open", job_id: "bb" }), ["running"]),
-    "bb",
-  );
-  assert.equal(select.jobForCommand(model, ["failed"]), null);
-});
-
 test("time goes on while a job runs, and stands while it is paused", () => {
   let model = after(told(job("a"), 1000), { type: "tick", at: 3000 });
   assert.deepEqual(select.timing(model, model.jobs.a), { active: 6, paused: 0, eta: 14, rough: false });

@@ -180,6 +180,30 @@ test("one cursor is seen in all views, and only of its job and node", () => {
   assert.equal(focusOf(model)?.job_id, "bb", "the timeline follows the panel");
 });
 
+test("a cursor at a step that its job no longer has follows the job, and does not come back", () => {
+  const newer = (minute, more) => told(job("a", { ...more, updated_at: `2026-01-01T00:0${minute}:00Z` }));
+  let model = after(told(job("a", { step: 8 })), { type: "cursor", job_id: "a", node_id: "3", step: 8 });
+  model = reduce(model, newer(2, { step: 4, take: { node_id: "3", step: 9 } }));
+  assert.equal(cursorStep(model, model.jobs.a, "3"), 8, "a rewind left it over");
+  const beyond = { ...model, jobs: { a: job("a", { step: 4 }) } };
+  assert.equal(cursorStep(beyond, beyond.jobs.a, "3"), null);
+  model = [newer(3, { step: 5 }), newer(4, { step: 9 })].reduce(reduce, model);
+  assert.equal(cursorStep(model, model.jobs.a, "3"), null);
+});
+
+test("a cursor stays with the node that it was set at, also where that was not said", () => {
+  const moved = told(job("a", { node_id: "7", step: 6, updated_at: "2026-01-01T00:02:00Z" }));
+  for (const set of [
+    [{ type: "cursor", job_id: "a", step: 4 }],
+    [{ type: "view", job_id: "a", step: 4 }],
+    [told(job("bb", { step: 5 })), { type: "cursor", job_id: "bb", step: 4 }, { type: "focus", job_id: "a" }],
+  ]) {
+    const model = [...set, moved].reduce(reduce, after(told(job("a", { step: 5 }))));
+    assert.equal(cursorStep(model, model.jobs.a, "3"), 4, set[0].type);
+    assert.equal(cursorStep(model, model.jobs.a, null), null, set[0].type);
+  }
+});
+
 test("a branch is looked at at the same step, and an open panel follows", () => {
   let model = reduce(family(), { type: "open", job_id: "early" });
   model = reduce(model, { type: "cursor", job_id: "early", node_id: "3", step: 5 });
@@ -204,6 +228,20 @@ test("without a choice the timeline shows what lives, else the newest; of what i
   ].reduce(reduce, model);
   assert.equal(gone.cursor, null);
   assert.equal(gone.timeline.job_id, null);
+});
+
+test("the zoom goes with the job that the timeline was about, also one that nobody chose", () => {
+  const zoomed = { type: "timeline", from: 2, to: 7, top: 40, hover: 5, width: 900 };
+  for (const [chosen, id] of [
+    [{ type: "focus", job_id: "late" }, "late"],
+    [{ type: "timeline" }, "other"],
+  ]) {
+    const model = [chosen, zoomed].reduce(reduce, family());
+    const kept = reduce(model, { type: "gone", job_id: "deep" }).timeline;
+    assert.deepEqual([kept.from, kept.to, kept.top, kept.hover], [2, 7, 40, 5], "another's");
+    const { from, to, top, hover, width } = reduce(model, { type: "gone", job_id: id }).timeline;
+    assert.deepEqual([from, to, top, hover, width], [null, null, 0, null, 900], id);
+  }
 });
 
 test("lanes are found by their height, and scrolled into sight", () => {

@@ -1,8 +1,9 @@
 // A button beside ComfyUI's Run while a job of Midrun is at work or paused: Pause, Resume or Choose.
 import { titleOf } from "../model/select.js";
+import { wayOn } from "../model/select_command.js";
 import { inFront } from "../model/select_places.js";
 /** @import { Store } from "../model/action_types.js" */
-/** @import { Job, Model } from "../model/types.js" */
+/** @import { Model } from "../model/types.js" */
 /** @import { Actions } from "../server/actions.js" */
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Page } from "./page.js" */
@@ -15,7 +16,7 @@ const ICONS = {
 };
 
 /**
- * @param {Store} store @param {Pick<Actions, "pause" | "resume" | "openChoice">} actions
+ * @param {Store} store @param {Pick<Actions, "pauseOrResume">} actions
  * @param {Pick<Page, "hasTexts" | "onTab" | "setOnTab"> & { t: Translate, ports: Pick<Page["ports"], "workflowId"> }} page
  */
 export function createActionBar(store, actions, page) {
@@ -25,16 +26,11 @@ export function createActionBar(store, actions, page) {
   function button(model) {
     const job = page.hasTexts() ? inFront(model, page.ports.workflowId()) : null;
     if (job === null) return null;
-    const verb = verbOf(job);
+    const verb = wayOn(job);
+    if (verb === null) return null;
     const label = t(`verb.${verb}`);
     const tooltip = `Midrun: ${label} · ${titleOf(t, model, job)}`;
     return { verb, id: job.job_id, label, tooltip };
-  }
-
-  /** @param {string} verb @param {string} id */
-  function act(verb, id) {
-    if (verb === "choose") return actions.openChoice(id);
-    return verb === "pause" ? actions.pause(id) : actions.resume(id);
   }
 
   return {
@@ -45,7 +41,7 @@ export function createActionBar(store, actions, page) {
       if (shown === null) return [];
       const { verb, id, label, tooltip } = shown;
       return [
-        { icon: ICONS[verb], label, tooltip, class: "midrun-in-front", onClick: () => void act(verb, id) },
+        { icon: ICONS[verb], label, tooltip, class: "midrun-in-front", onClick: () => void actions.pauseOrResume(id, verb) },
       ];
     },
     /** @param {Model} model */
@@ -54,12 +50,6 @@ export function createActionBar(store, actions, page) {
       page.setOnTab("midrunInFront", shown === null ? "" : [shown.verb, shown.id, shown.tooltip].join(" "));
     },
   };
-}
-
-/** @param {Job} job */
-function verbOf(job) {
-  if (job.state === "running") return "pause";
-  return job.state === "paused" && job.choice ? "choose" : "resume";
 }
 
 /** @typedef {ReturnType<typeof createActionBar>} ActionBar */

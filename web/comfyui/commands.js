@@ -1,5 +1,5 @@
 // Commands for the palette, the menu and the keyboard. Keys that neither the frontend nor browsers use.
-import { jobForCommand } from "../model/select.js";
+import { IN_FRONT, PAUSABLE, RESUMABLE, jobForCommand, jobToPauseOrResume } from "../model/select_command.js";
 /** @import { Job } from "../model/types.js" */
 /** @import { Actions } from "../server/actions.js" */
 /** @import { Store } from "../model/action_types.js" */
@@ -32,10 +32,6 @@ export const menuCommands = [
   },
 ];
 
-const RESUMABLE = ["paused", "pausing", "failed"];
-const PAUSABLE = ["running", "queued"];
-const IN_FRONT = ["running", "pausing", "paused", "failed", "queued"]; // what the user sees going on comes first
-
 /**
  * @param {Store} store
  * @param {Actions} actions
@@ -47,17 +43,20 @@ const IN_FRONT = ["running", "pausing", "paused", "failed", "queued"]; // what t
  * @param {() => any} toggleTimeline
  */
 export function createCommands(store, actions, page, widgets, breakpoints, drafts, togglePanel, toggleTimeline) {
-  /** @param {string[]} states @param {(id: string) => any} act */
-  const on = (states, act) => () => {
-    const selected = page
+  const selected = () =>
+    page
       .selected()
       .map((node) => widgets.jobOf(node)?.job_id)
-      .find((id) => id !== undefined);
-    const id = jobForCommand(store.get(), states, selected ?? null);
+      .find((id) => id !== undefined) ?? null;
+  /** @param {string[]} states @param {(id: string) => any} act */
+  const on = (states, act) => () => {
+    const id = jobForCommand(store.get(), states, selected());
     if (id !== null) return act(id);
   };
-  const pauseOrResume = (/** @type {string} */ id) =>
-    PAUSABLE.includes(store.get().jobs[id].state) ? actions.pause(id) : actions.resume(id);
+  const pauseOrResume = () => {
+    const id = jobToPauseOrResume(store.get(), selected());
+    if (id !== null) return actions.pauseOrResume(id);
+  };
   const command = (
     /** @type {string} */ id,
     /** @type {string} */ label,
@@ -65,9 +64,9 @@ export function createCommands(store, actions, page, widgets, breakpoints, draft
     /** @type {() => any} */ act,
   ) => ({ id: `Midrun.${id}`, label, icon, function: act });
   return [
-    command("PauseOrResume", "Midrun: Pause or resume", "icon-[lucide--play]", on(IN_FRONT, pauseOrResume)),
+    command("PauseOrResume", "Midrun: Pause or resume", "icon-[lucide--play]", pauseOrResume),
     command("Pause", "Midrun: Pause", "icon-[lucide--pause]", on(PAUSABLE, actions.pause)),
-    command("Resume", "Midrun: Resume", "icon-[lucide--play]", on(RESUMABLE, actions.resume)),
+    command("Resume", "Midrun: Resume", "icon-[lucide--play]", on(RESUMABLE, (id) => actions.pauseOrResume(id))),
     command("Step", "Midrun: Step", "icon-[lucide--step-forward]", on(["paused", "failed"], actions.step)),
     command("Edit", "Midrun: Edit parameters", "icon-[lucide--wrench]", on(IN_FRONT, actions.editFromNode)),
     command(

@@ -98,6 +98,7 @@
  * The cursor of all views, and the timeline.
  * @typedef {{ type: "cursor", job_id: string | null, node_id?: string | null, step?: number | null }
  *   | { type: "focus", job_id: string }
+ *   | { type: "released", key: boolean }
  *   | ({ type: "timeline" } & Partial<Timeline>)
  * } Timed
  */

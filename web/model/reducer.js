@@ -5,7 +5,7 @@ import { initialBoard, onBoard } from "./reducer_board.js";
 import { initialChoosing, onChoosing } from "./reducer_choice.js";
 import { initialLens, onLens } from "./reducer_lens.js";
 import { initialSeveral, onSeveral } from "./reducer_several.js";
-import { focused, initialTimeline, onTimeline } from "./reducer_timeline.js";
+import { cursorAt, focused, initialTimeline, onTimeline, unfocused, withoutCursorBeyond } from "./reducer_timeline.js";
 import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 /** @import { Action, Reducers } from "./action_types.js" */
 /** @import { Job, Model, Preview } from "./types.js" */
@@ -159,7 +159,7 @@ const on = {
   view: (model, { job_id, node_id = null, step = null }) => ({
     ...model,
     viewer: job_id === null ? null : { job_id, node_id, compare: null, split: 0.5, zoom: 0, find: null },
-    cursor: job_id === null ? model.cursor : step === null ? null : { job_id, node_id, step },
+    cursor: job_id === null ? model.cursor : step === null ? null : cursorAt(model, job_id, node_id, step),
     timeline: focused(model, job_id),
   }),
   viewer: (model, { type: _, ...changed }) =>
@@ -203,7 +203,7 @@ function withJobs(model, jobs, at) {
   }
   const order = added.length ? withAdded(model.order, added, next.jobs) : model.order;
   const all = { ...next, order, now: Math.max(model.now, at) };
-  return fresh.reduce((known, job) => withTravel(known, job, model.jobs[job.job_id]), all);
+  return withoutCursorBeyond(fresh.reduce((known, job) => withTravel(known, job, model.jobs[job.job_id]), all));
 }
 
 /** The steps that were done on a node that the job has left. @param {Record<string, number> | undefined} known @param {Job} left */
@@ -249,7 +249,7 @@ function withoutJob(model, id) {
   if (model.tray.open === id) next.tray = { ...model.tray, open: null };
   if (model.viewer?.job_id === id) next.viewer = null;
   if (model.cursor?.job_id === id) next.cursor = null;
-  if (model.timeline.job_id === id) next.timeline = { ...model.timeline, job_id: null };
+  next.timeline = unfocused(model, id);
   if (model.abort?.job_id === id) next.abort = null;
   if (model.choosing?.job_id === id) next.choosing = null;
   if (model.lens?.job_id === id) next.lens = null;

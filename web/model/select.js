@@ -51,21 +51,6 @@ export function liveNodes(model, workflowId) {
   return new Set(alive.map((job) => job.display_node_id).filter((id) => id !== null));
 }
 
-/**
- * What a command is about: of those that can take it the one in front.
- * @param {Model} model @param {string[]} states @param {string | null} [selected] job_id of the selected node
- */
-export function jobForCommand(model, states, selected = null) {
-  const can = (/** @type {string | null} */ id) => id !== null && states.includes(model.jobs[id]?.state);
-  if (can(selected)) return selected;
-  if (can(model.tray.open)) return model.tray.open;
-  for (const state of states) {
-    const found = model.order.find((id) => model.jobs[id].state === state);
-    if (found !== undefined) return found;
-  }
-  return null;
-}
-
 /** What may be asked of a job in its state. @param {Job} job */
 export function verbs(job) {
   const { state } = job;

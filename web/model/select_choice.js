@@ -1,9 +1,12 @@
 // What waits to be chosen. Pure functions.
 /** @import { Job, Model } from "./types.js" */
 
+/** @param {Job} job */
+export const waitsForChoice = (job) => Boolean(job.choice) && job.state === "paused";
+
 /** The jobs that wait for a choice, the oldest first. @param {Model} model @returns {string[]} */
 export const atChoices = (model) =>
-  model.order.filter((id) => model.jobs[id].choice && model.jobs[id].state === "paused").reverse();
+  model.order.filter((id) => waitsForChoice(model.jobs[id])).reverse();
 
 /** How many wait, those included that this page has not read. @param {Model} model */
 export const choicesLeft = (model) => Math.max(model.several.choices, atChoices(model).length);

@@ -1,6 +1,6 @@
 // The step that is looked at, in all views at once, and the job that the timeline is about. Pure functions.
 import { ALIVE } from "./select.js";
-/** @import { Job, Model } from "./types.js" */
+/** @import { Cursor, Job, Model } from "./types.js" */
 
 /**
  * The step of a node of a job that is looked at; null: the newest.
@@ -8,8 +8,13 @@ import { ALIVE } from "./select.js";
  */
 export function cursorStep({ cursor }, job, nodeId) {
   if (cursor === null || job === undefined || cursor.job_id !== job.job_id) return null;
-  return (cursor.node_id ?? job.node_id) === (nodeId ?? job.node_id) ? cursor.step : null;
+  if ((cursor.node_id ?? job.node_id) !== (nodeId ?? job.node_id)) return null;
+  return isBeyond(cursor, job) ? null : cursor.step;
 }
+
+/** Whether a cursor is at a step that the job does not have, of the node that it is at. @param {Cursor} cursor @param {Job} job */
+export const isBeyond = (cursor, job) =>
+  job.node_id !== null && (cursor.node_id ?? job.node_id) === job.node_id && cursor.step > lastStep(job);
 
 /** Whether the cursor is on its way, by the pointer or by a key that is held. @param {Model} model */
 export const isScrubbed = ({ timeline }) => ["scrub", "keys"].includes(timeline.drag?.kind ?? "");

@@ -14,10 +14,22 @@ export function rootOf(model, job) {
   return at.job_id;
 }
 
+/** Where a job comes from: its root, or the job that this one was forked from and that is gone. @param {Model} model @param {Job} job */
+function originOf(model, job) {
+  const root = rootOf(model, job);
+  return model.jobs[root]?.parent?.job_id ?? root;
+}
+
 /** The others that come from where this one comes from, the newest first. @param {Model} model @param {Job} job @returns {string[]} */
 export function family(model, job) {
-  const root = rootOf(model, job);
-  return model.order.filter((id) => id !== job.job_id && rootOf(model, model.jobs[id]) === root);
+  const origin = originOf(model, job);
+  return model.order.filter((id) => id !== job.job_id && originOf(model, model.jobs[id]) === origin);
+}
+
+/** Which of them a job is compared with first: the one that it was forked from, else the newest. @param {Model} model @param {Job} job @returns {string | undefined} */
+export function firstRelative(model, job) {
+  const parent = job.parent?.job_id ?? "";
+  return parent in model.jobs ? parent : family(model, job)[0];
 }
 
 /** The jobs that were forked from this one, the oldest first. @param {Model} model @param {string} id */

@@ -159,7 +159,7 @@
  *   message: string | null,
  * }} LensView  what a word of that input does; message: why it was refused
  * @typedef {{ lens: LensView | null }} LensModel
- * @typedef {{ job_id: string, node_id: string | null, step: number }} Cursor  the step that is looked at; node_id null: where the job samples now
+ * @typedef {{ job_id: string, node_id: string | null, step: number }} Cursor  the step that is looked at; node_id null: the job is at no node yet
  * @typedef {{
  *   kind: "scrub" | "keys" | "lane" | "pan" | "range", x: number, at: number, lane?: string,
  * }} Drag  what is being dragged: the cursor, by the pointer or by a key that is held; a lane that may be clicked; what is in sight; a part of the overview. x: where it began, in pixels; at: in steps

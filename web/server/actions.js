@@ -1,4 +1,5 @@
 // What a user can ask for: asks the server and tells the store. The only caller of the client besides index.js.
+import { wayOn } from "../model/select_command.js";
 import { createBoardActions } from "./actions_board.js";
 import { createChoiceActions } from "./actions_choice.js";
 import { createEditActions } from "./actions_edit.js";
@@ -8,6 +9,7 @@ import { createSeveralActions } from "./actions_several.js";
 import { createTravelActions } from "./actions_travel.js";
 import { createRequests } from "./requests.js";
 /** @import { Store } from "../model/action_types.js" */
+/** @import { Way } from "../model/select_command.js" */
 /** @import { Client } from "./client.js" */
 /** @import { Ports } from "./requests.js" */
 
@@ -36,6 +38,12 @@ export function createActions(client, store, ports) {
     // -- a job -------------------------------------------------------------------------------------------
     pause: (/** @type {string} */ id) => ask(id, "pause", () => client.pause(id)),
     resume: (/** @type {string} */ id) => ask(id, "resume", () => client.resume(id)),
+    /** Pauses it, or lets it go on: opens its choice if it waits for one. A button says which way it showed. */
+    pauseOrResume(/** @type {string} */ id, /** @type {Way | null} */ way = wayOn(store.get().jobs[id])) {
+      if (way === "choose") return actions.openChoice(id);
+      if (way === null) return undefined;
+      return way === "pause" ? actions.pause(id) : actions.resume(id);
+    },
     step: (/** @type {string} */ id) => ask(id, "step", () => client.step(id)),
     check: (/** @type {string} */ id) => ask(id, "check", () => client.check(id).then(() => client.job(id))),
     cancelCheck: (/** @type {string} */ id) =>

@@ -3,6 +3,7 @@ import { choicePicture, choicesLeft } from "../model/select_choice.js";
 import { titleOf } from "../model/select.js";
 import { h } from "../ui/dom.js";
 import { dialog } from "./dialog.js";
+import { endsRepeat } from "./keys.js";
 import { forgetMask, paintTools, paintView, paintedMask } from "./paint.js";
 import { button } from "./parts.js";
 /** @import { Choice, Choosing, Job, Model } from "../model/types.js" */
@@ -18,11 +19,12 @@ export function chooseView(tools, model, choosing) {
   const onKeydown = (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     const chooses = choosing.painting === null && !(target instanceof HTMLInputElement);
-    if (chooses && /^[1-9]$/.test(event.key)) dispatch({ type: "pick", number: Number(event.key) });
-    else if (event.key === "Enter" && target.matches("dialog, .midrun-tick, .midrun-mask")) {
-      event.preventDefault();
-      void submit(tools, choosing);
-    }
+    const picks = chooses && /^[1-9]$/.test(event.key);
+    const goesOn = event.key === "Enter" && target.matches("dialog, .midrun-tick, .midrun-mask");
+    if ((!picks && !goesOn) || endsRepeat(event)) return; // a held Enter would go on with the next choice, too
+    if (picks) return dispatch({ type: "pick", number: Number(event.key) });
+    event.preventDefault();
+    void submit(tools, choosing);
   };
   return dialog("choose", t("choose.title"), close, { onKeydown, tabindex: -1 }, [
     h(

@@ -2,8 +2,10 @@
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { editMarks, progress, sentence, timing, verbs } from "../model/select.js";
+import { wayOn } from "../model/select_command.js";
 import { icon } from "./icons.js";
 import { leftOver, stepMarks } from "../model/select_travel.js";
+/** @import { Way } from "../model/select_command.js" */
 /** @import { Frame } from "../model/select_pictures.js" */
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
@@ -91,6 +93,9 @@ export function marks(t, job) {
   ];
 }
 
+/** @type {Record<Way, string>} */
+const ICONS = { pause: "pause", resume: "play", choose: "done" };
+
 /**
  * Resume and Pause share one place; what is not possible now keeps its place, greyed.
  * @param {Tools} tools @param {Model} model @param {Job} job
@@ -101,7 +106,8 @@ export function toolbar(tools, model, job, { edit, small = false } = {}) {
   const id = job.job_id;
   const can = verbs(job);
   const asked = model.requests[id] !== undefined;
-  const goes = can.pause || (!can.resume && !can.pause);
+  const way = wayOn(job);
+  const shown = way ?? "pause";
   const count = Object.values(job.modified_params).reduce((sum, named) => sum + Object.keys(named).length, 0);
   const editing = count ? t("verb.editCount", { n: count }) : t("verb.edit");
   return h(
@@ -111,23 +117,11 @@ export function toolbar(tools, model, job, { edit, small = false } = {}) {
       role: "toolbar",
       "aria-label": t("verb.toolbar"),
     },
-    goes
-      ? button(t("verb.pause"), "pause", can.pause && !asked, () => actions.pause(id), {
-          small,
-          primary: true,
-          verb: "primary",
-        })
-      : job.choice
-        ? button(t("verb.choose"), "done", !asked, () => actions.openChoice(id), {
-            small,
-            primary: true,
-            verb: "primary",
-          })
-        : button(t("verb.resume"), "play", can.resume && !asked, () => actions.resume(id), {
-          small,
-          primary: true,
-          verb: "primary",
-        }),
+    button(t(`verb.${shown}`), ICONS[shown], way !== null && !asked, () => actions.pauseOrResume(id, shown), {
+      small,
+      primary: true,
+      verb: "primary",
+    }),
     button(t("verb.step"), "step", can.step && !asked, () => actions.step(id), { small, verb: "step" }),
     edit && button(editing, "edit", can.edit, edit, { small, verb: "edit" }),
     button(t("verb.abort"), "stop", can.abort && !asked, () => actions.askToAbort(id), {
@@ -154,9 +148,10 @@ export function button(label, picture, enabled, act, { small = false, primary = 
       "aria-label": small ? label : undefined,
       title: small ? label : undefined,
       // Not the attribute `disabled`, which would take the focus away from under the user's hands.
-      onClick: (/** @type {Event} */ event) => {
+      onClick: (/** @type {MouseEvent} */ event) => {
         event.stopPropagation();
-        if (enabled) act();
+        // Pause becomes Resume in the same place: the second click of two would undo the first.
+        if (enabled && !(verb === "primary" && event.detail > 1)) act();
       },
     },
     icon(picture),

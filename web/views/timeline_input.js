@@ -1,11 +1,11 @@
 // What the pointer and the keys do on the tracks of the timeline.
 import { ROW, atX, bringing, moved, spanOf, stepAt, within, zoomed } from "../model/axis.js";
-import { verbs } from "../model/select.js";
 import { lastStep } from "../model/select_cursor.js";
-import { family } from "../model/select_family.js";
+import { firstRelative } from "../model/select_family.js";
 import { laneAt, topFor } from "../model/select_shape.js";
 import { marksOf, nextMark } from "../model/select_timeline.js";
 import { canFork, canRewind } from "../model/select_travel.js";
+import { endsRepeat } from "./keys.js";
 /** @import { Shape } from "../model/select_shape.js" */
 /** @import { Drag, Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
@@ -20,11 +20,13 @@ export function doingsOf(tools, model, job, shape) {
   const { span, last, step, rows } = shape;
   const id = job.job_id;
   const change = (/** @type {any} */ changed) => dispatch({ type: "timeline", ...changed });
+  const release = (/** @type {boolean} */ key) => dispatch({ type: "released", key });
   const frame = { node_id: job.node_id ?? "", step };
   const marks = () => marksOf(model, job);
   const look = (/** @type {number} */ to) => {
     const at = within(Math.round(to), 1, Math.max(1, lastStep(job)));
-    dispatch({ type: "cursor", job_id: id, node_id: job.node_id, step: at === job.step ? null : at });
+    const follows = Math.round(to) === job.step || at === job.step || at > lastStep(job); // maybe it has none yet
+    dispatch({ type: "cursor", job_id: id, node_id: job.node_id, step: follows ? null : at });
     const brought = bringing(span, last, at);
     if (brought) change(brought);
   };
@@ -41,6 +43,7 @@ export function doingsOf(tools, model, job, shape) {
   };
   return {
     change,
+    release,
     look,
     choose,
     lane,
@@ -51,11 +54,11 @@ export function doingsOf(tools, model, job, shape) {
     compare: (/** @type {string} */ other) =>
       actions.compareWith(id, job.node_id, step === job.step ? null : step, other),
     compareFirst() {
-      const other = job.parent?.job_id ?? family(model, job)[0];
-      if (other !== undefined && other in model.jobs)
+      const other = firstRelative(model, job);
+      if (other !== undefined)
         void actions.compareWith(id, job.node_id, step === job.step ? null : step, other);
     },
-    goOn: () => (verbs(job).pause ? actions.pause(id) : verbs(job).resume ? actions.resume(id) : undefined),
+    goOn: () => actions.pauseOrResume(id),
     rewind: () => canRewind(job, frame) && actions.rewind(id, step, job.node_id),
     fork: () => canFork(job, frame) && actions.askToFork(id, step, job.node_id),
   };
@@ -110,9 +113,10 @@ export function handlersOf(model, job, shape, does) {
     onPointerup() {
       if (drag?.kind === "lane" && drag.lane !== undefined && drag.lane !== job.job_id)
         does.compare(drag.lane);
-      if (drag !== null) does.change({ drag: null });
+      does.release(false);
     },
-    onPointercancel: () => drag !== null && does.change({ drag: null }),
+    onPointercancel: () => does.release(false),
+    onLostpointercapture: () => does.release(false),
     onPointerleave: () => model.timeline.hover !== null && does.change({ hover: null }),
     onDblclick: (/** @type {MouseEvent} */ event, /** @type {Element} */ element) =>
       place(event, element).y < shape.bands.ruler.top && does.fit(),
@@ -120,13 +124,14 @@ export function handlersOf(model, job, shape, does) {
       wheel(shape, does, event, place(event, element)),
     onKeydown(/** @type {KeyboardEvent} */ event) {
       const act = keysOf(does, job, shape.step)[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-      if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!act || event.ctrlKey || event.metaKey || event.altKey || endsRepeat(event)) return;
       event.preventDefault();
       event.stopPropagation(); // single letters are commands of the frontend
       if (event.repeat && drag === null) does.change({ drag: { kind: "keys", x: 0, at: 0 } });
       act();
     },
-    onKeyup: () => drag?.kind === "keys" && does.change({ drag: null }),
+    onKeyup: () => does.release(true),
+    onBlur: () => does.release(true), // the key is let go elsewhere
   };
 }
 

@@ -160,7 +160,7 @@ function plotView(tools, model, job, shape, does) {
       "data-home": true,
       "data-drag": model.timeline.drag?.kind,
       "aria-label": t("timeline.slider"),
-      "aria-valuemin": 1,
+      "aria-valuemin": Math.min(1, step), // 0 while there is none
       "aria-valuemax": Math.max(1, lastStep(job)),
       "aria-valuenow": step,
       "aria-valuetext": told.join(", "),
@@ -189,7 +189,8 @@ function cursorsView(model, shape) {
       { key: name, class: `midrun-${name}-line`, "data-side": sideOf(shape, where), vars: at(where) },
       h("span", null, String(where)),
     );
-  return [hover !== null && drag === null && hover !== step && line("hover", hover), line("cursor", step)];
+  const hovers = hover !== null && drag === null && hover !== step;
+  return [hovers && line("hover", hover), step > 0 && line("cursor", step)];
 }
 
 /** The label of a cursor near an end lies beside it. @param {Shape} shape @param {number} step */

@@ -1,6 +1,5 @@
 // The picture in the whole window: steps, comparison, zoom, keys.
 import { h } from "../ui/dom.js";
-import { verbs } from "../model/select.js";
 import { cursorStep } from "../model/select_cursor.js";
 import { chosenFrame } from "../model/select_pictures.js";
 import { comparedJob } from "../model/select_compare.js";
@@ -11,6 +10,7 @@ import { differencesView, relatives } from "./compare.js";
 import { dialog } from "./dialog.js";
 import { finderView, findings, keysOfFinder } from "./finder.js";
 import { icon, stateMark } from "./icons.js";
+import { endsRepeat } from "./keys.js";
 import { marks } from "./parts.js";
 import { takeNote, travelButtons } from "./travel.js";
 import { viewerLabel, viewerStage } from "./viewer_stage.js";
@@ -91,7 +91,7 @@ function doings(tools, model, job, viewer, frames) {
       change({ zoom: next ?? now });
     },
     compare: () => change({ compare: viewer.compare === null ? firstComparison(model, job, all, at) : null }),
-    goOn: () => (verbs(job).pause ? actions.pause(id) : verbs(job).resume ? actions.resume(id) : undefined),
+    goOn: () => actions.pauseOrResume(id),
     rewind: () => shown && canRewind(job, shown) && actions.rewind(id, shown.step, shown.node_id),
     fork: () => shown && canFork(job, shown) && actions.askToFork(id, shown.step, shown.node_id),
     find: findings(tools, job, viewer, frames, { change, lookAt }),
@@ -124,7 +124,7 @@ function press(event, keys) {
   const its = scrolls || (field && event.key.length > 1 && event.key !== "Escape");
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (event.key === " " && target instanceof HTMLButtonElement) return; // which it presses
-  if (!act || event.ctrlKey || event.metaKey || event.altKey || its) return;
+  if (!act || event.ctrlKey || event.metaKey || event.altKey || its || endsRepeat(event)) return;
   event.preventDefault();
   act();
 }
