@@ -279,6 +279,7 @@ class _Midrun:
             job = self.control.adopt(prompt_id)
             self._loop.call_soon_threadsafe(self.control.follow)
         if job is not None:
+            self.store.database.await_written(prompt_id)
             self.sharing.retries.take_up(job)
         return job
 

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +44,7 @@ class DatabaseThread:
         self.interrupted: list[str] = []  # ids of the jobs that an earlier server left unfinished
         self._failed: dict[str, list[Callable[[Database], object]]] = {}  # job_id -> writes to be tried again
         self._retry: threading.Timer | None = None
+        self._awaited = ""  # the run for which was waited
         self._suspect = path.with_name(path.name + ".suspect")  # there after a sign of corruption
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="midrun-store")
         self._thread.submit(self._open, path).result()
@@ -64,6 +65,16 @@ class DatabaseThread:
         again: False for what the next write of the job tells as well
         """
         self._thread.submit(self._try, job_id, work, again)
+
+    def await_written(self, prompt_id: str) -> None:
+        """Once a run: what it goes by outlives a crash before anything is computed by it.
+
+        On ComfyUI's worker thread. A database that is slow is not waited for any longer than BUSY_S.
+        """
+        if self._awaited != prompt_id:
+            self._awaited = prompt_id
+            with contextlib.suppress(TimeoutError, RuntimeError):  # or it is closed
+                self.read(lambda db: None).result(BUSY_S)
 
     # -- on the thread ---------------------------------------------------------------------------------
 

@@ -61,8 +61,9 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
         page = shown.page
         shown.command("Comfy.NewBlankWorkflow")
         page.get_by_role("button", name="Midrun", exact=True).first.click()
-        panel = shown.tray.bounding_box()
-        assert panel is not None and panel["height"] > 700, "the panel is as high as there is room"
+        page.wait_for_function(  # it is as high as there is room
+            "document.querySelector('.midrun-panel-root')?.getBoundingClientRect().height > 700"
+        )
         shown.verb("example", shown.tray).click()
         page.wait_for_function("id => app.graph.getNodeById(id)?.type === 'MidrunKSampler'", arg=SAMPLER)
         shown.show(SAMPLER)

@@ -15,8 +15,13 @@ import { breakpointOf, lackOf, moreOf } from "../model/select_travel.js";
 export function createTravelActions(client, store, ports, { ask, quietly, messageOf }, readParams) {
   const { dispatch } = store;
 
-  /** Where the job now is, is what is shown. */
-  const showNewest = () => dispatch({ type: "cursor", job_id: null });
+  /** Where the job then is, is what is shown, unless somebody chose meanwhile. @param {Promise<boolean>} asked */
+  async function thenShowNewest(asked) {
+    const { cursor } = store.get();
+    const done = await asked;
+    if (done && store.get().cursor === cursor) dispatch({ type: "cursor", job_id: null });
+    return done;
+  }
 
   const known = (/** @type {string} */ id) => store.get().jobs[id]?.breakpoints ?? [];
 
@@ -38,34 +43,26 @@ export function createTravelActions(client, store, ports, { ask, quietly, messag
 
   return {
     // -- back and forth ----------------------------------------------------------------------------------
-    async rewind(
+    rewind: (
       /** @type {string} */ id,
       /** @type {number} */ step,
       /** @type {string | null} */ node = null,
-    ) {
-      const done = await ask(id, "rewind", () => client.rewind(id, step, node));
-      if (done) showNewest();
-      return done;
-    },
+    ) => thenShowNewest(ask(id, "rewind", () => client.rewind(id, step, node))),
     /** To where an input can be edited, with what was typed into it. */
     async rewindWithEdit(/** @type {string} */ id, /** @type {string} */ node, /** @type {string} */ input) {
       const { nodes, drafts } = editorOf(store.get(), id);
       const [rewind, draft] = [nodes?.[node]?.inputs[input]?.rewind, drafts[pathKey(node, input)]];
       if (!rewind || draft?.value === undefined) return false;
       const params = { [node]: { [input]: draft.value } };
-      const done = await ask(id, "rewind", () => client.rewind(id, rewind.step, rewind.node_id, params));
+      const asked = ask(id, "rewind", () => client.rewind(id, rewind.step, rewind.node_id, params));
+      const done = await thenShowNewest(asked);
       if (done) {
-        showNewest();
         dispatch({ type: "saved", job_id: id, drafts: { [pathKey(node, input)]: draft } });
         await readParams(id);
       }
       return done;
     },
-    async undoRewind(/** @type {string} */ id) {
-      const done = await ask(id, "restore", () => client.restore(id));
-      if (done) showNewest();
-      return done;
-    },
+    undoRewind: (/** @type {string} */ id) => thenShowNewest(ask(id, "restore", () => client.restore(id))),
 
     // -- forks -------------------------------------------------------------------------------------------
     /** The first input to vary is the sampler's cfg, where it has one. */
