@@ -45,7 +45,7 @@ def test_a_job_of_a_dead_server_is_taken_over(two: tuple[Comfy, Comfy], browser:
         shown.picture("others-dead")
         take.click()
         shown.state("paused", panel)
-        expect(panel.locator(".midrun-detail")).to_contain_text("3")
+        expect(panel.locator(".midrun-detail")).to_contain_text("3", timeout=60_000)
         shown.picture("others-taken")
         for gate in (4, 5):
             other.open_gate("away", gate)

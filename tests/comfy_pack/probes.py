@@ -280,6 +280,12 @@ async def open_gate(request):
     return web.json_response({})
 
 
+@routes.post("/midrun_test/shut")
+async def shut_gate(request):
+    OPENED[request.query["key"]].discard(int(request.query["gate"]))
+    return web.json_response({})
+
+
 @routes.post("/midrun_test/put")
 async def put(request):
     """Queue a prompt as node packs with a queue of their own do it: past ComfyUI's prompt handlers."""

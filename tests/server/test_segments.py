@@ -235,7 +235,9 @@ def test_undoing_a_schedule_edit_with_which_nothing_was_computed_changes_nothing
     job_id = start(comfy, "regretted", "4", **options)
     pause_at(comfy, job_id, "regretted", 4)
     put(comfy, job_id, ("sampler", "scheduler", "karras"))
+    comfy.shut_gate("regretted", 4)
     comfy.verb(job_id, "resume")
+    comfy.wait_at_gate("regretted", 4)
     assert comfy.verb(job_id, "pause", query="?wait=30")[1]["step"] == 3
     assert "segment" in kinds(comfy, job_id)
     assert comfy.call("DELETE", f"/midrun/jobs/{job_id}/params/sampler/scheduler")[0] == 200

@@ -244,6 +244,10 @@ class Comfy:
     def open_gate(self, key: str, gate: int | str) -> None:
         self.post(f"/midrun_test/open?key={urllib.parse.quote(key)}&gate={gate}")
 
+    def shut_gate(self, key: str, gate: int) -> None:
+        """Where it was passed before."""
+        self.post(f"/midrun_test/shut?key={urllib.parse.quote(key)}&gate={gate}")
+
     def output(self, prompt_id: str, node_id: str = "save") -> Path:
         """The first file that an output node of that prompt saved."""
         outputs = self.wait_ended(prompt_id)["outputs"][node_id]
