@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -156,6 +157,24 @@ def test_what_sqlite_refuses_is_logged_and_the_thread_goes_on(store: Store, capl
     store.add(view("after"), REQUEST)
     assert store.find("after").result() is not None
     assert sum("could not store" in record.message for record in caplog.records) == 2
+
+
+def test_a_run_waits_once_until_what_it_goes_by_is_written(store: Store, path: Path) -> None:
+    goes_on = threading.Event()
+    store.database.read(lambda db: goes_on.wait(30))  # a slow disk
+    store.add(view("job-a"), Request({}, {}))
+    waiting = threading.Thread(target=store.database.await_written, args=("run-a",))
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    goes_on.set()
+    waiting.join(30)
+    assert rows(path, "SELECT job_id FROM job_debug_state") == [("job-a",)]
+    goes_on.clear()
+    held = store.database.read(lambda db: goes_on.wait(30))
+    store.database.await_written("run-a")
+    assert not held.done()
+    goes_on.set()
 
 
 def test_a_deleted_job_is_not_resurrected_by_a_late_report(store: Store) -> None:

@@ -346,6 +346,18 @@ test("a rewind shows where the job then is", async () => {
   assert.deepEqual([cursor, jobs.a.step], [null, 4]);
 });
 
+test("a step that is chosen before a rewind is answered stays chosen", async () => {
+  const { store, actions } = started({
+    rewind: async (id, step) => {
+      store.dispatch({ type: "cursor", job_id: "a", node_id: "3", step: 2 });
+      return job(id, { state: "paused", step, updated_at: later(4) });
+    },
+  });
+  store.dispatch(told(job("a", { state: "completed", step: 10 })));
+  await actions.rewind("a", 4, "3");
+  assert.equal(store.get().cursor?.step, 2);
+});
+
 test("an input is edited by a rewind to where it can be, and what was typed elsewhere stays", async () => {
   const asked = [];
   const input = (more) => ({ value: 1, original: 1, modified: false, type: "INT", options: null, ...more });
