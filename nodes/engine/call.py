@@ -20,30 +20,34 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_wit
 
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
-from ...state.recording.items import Evaluation, RngState, Segment
+from ...state.recording.items import Evaluation, Segment
 from ..comfyui import gpu
 from ..remembering.checking import Otherwise
 from ..remembering.roots import roots_of
 from ..remembering.session import Session
+from .asking import Asking, Pending
 from .call_services import CallServices
 from .copies import Copies
 from .entries import Asked, Done, Entries
 from .guider import KEY, OWN_POST_CFG, copy_conds, put_first, tapped
 from .hold import end_prompt
 from .journal import Journal
-from .live import Unwound, ask_live
-from .tape import Tap, Tape, capture_rng, first_of, restore_rng
+from .live import Unwound
+from .tape import Args, Tap, Tape, capture_rng, first_of, restore_rng
 
 NOTHING = nullcontext()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The newest evaluation's. given: what the sampler got; kept: the same on the host, as it is recorded"""
+    """The newest evaluation's. given: what the sampler got; kept: the same for the host, as it is recorded
+
+    kept and sigma may have to be waited for, as the journal's entry of the answer does
+    """
 
     given: torch.Tensor
     kept: torch.Tensor
-    sigma: float
+    sigma: Callable[[], float]
     live: bool
 
 
@@ -95,6 +99,7 @@ class SamplingCall:
         self.allocated = gpu.counter()
         self.journal = Journal(services.later)
         self.entries = Entries(job, tape, services.previews, pause_at)
+        self.asking = Asking(job, self.journal, self.entries)
         beside = services.wishes, services.remembered_elsewhere, mm.get_torch_device()
         self.memory = Session(job, tape.recording, *beside)
 
@@ -180,7 +185,7 @@ class SamplingCall:
             args = {"sigma": timestep, "input": x, "model_options": options, "cond_scale": self._cfg()}
             args["model"] = self.guider.inner_model
             given = self.tape.replay(recorded, own, args, x.device)
-            answer = Answer(given, recorded.main, sigma, False)
+            answer = Answer(given, recorded.main, lambda: sigma, False)
             self.journal.note(partial(self.job.call.recorded, self.tape.position, sigma, False))
             if self.tape.position == len(self.tape.recording):
                 self.memory.replayed()
@@ -209,40 +214,29 @@ class SamplingCall:
         copies = Copies()
         tap = Tap(copies)
         with tapped(options, self.shared_post_cfg, own, tap) if own else NOTHING:
-            given, kept, rng, seconds = self._ask(partial(executor, x, timestep, options, seed), x, copies)
-        evaluation, sigma = Evaluation(kept, tuple(tap.calls), rng), asked.sigma
+            model = partial(executor, x, timestep, options, seed)
+            given, pending = self.asking.ask(model, x.device, copies, alone=remembers)
         if remembers:
             self.journal.settle()
             self.memory.answered(self.tape.position + 1)
         self.tape.passed()
-        self.journal.note(partial(self.entries.answered, evaluation, self.tape.position, sigma, seconds))
+        self.journal.note(partial(self._answered, pending, tap.calls, asked, self.tape.position))
         if remembers:
             self.journal.settle()
             if self.entries.void:
                 raise Unwound
             self.memory.recorded()
-        return Answer(given, kept, sigma, True)
+        return Answer(given, pending.kept, lambda: asked.sigma, True)
+
+    def _answered(self, pending: Pending, taps: list[Args], asked: Asked, evaluations: int) -> None:
+        """For the journal."""
+        seconds = self.asking.seconds_of(pending)
+        evaluation = Evaluation(pending.kept, tuple(taps), pending.rng)
+        self.entries.answered(evaluation, evaluations, asked.sigma, seconds)
 
     def _is_first(self) -> bool:
         """Whether the evaluation to come is the first live one of the attempt."""
         return self.answer is None or not self.answer.live
-
-    def _ask(
-        self, model: Callable[[], torch.Tensor], x: torch.Tensor, copies: Copies
-    ) -> tuple[torch.Tensor, torch.Tensor, RngState, float]:
-        """Its answer, the same on the host, the generators after it, and the seconds it took.
-
-        Left where the job is to be paused. copies: others of this moment, which then are there, too
-        """
-
-        def ask() -> tuple[torch.Tensor, torch.Tensor, RngState]:
-            answer = model()
-            kept, rng = copies.of(answer), capture_rng(x.device)
-            copies.wait()  # the one time that the GPU is waited for: then it is done
-            return answer, kept, rng
-
-        (answer, kept, rng), seconds = ask_live(self.job, self.journal, self.entries, ask)
-        return answer, kept, rng, seconds
 
     def _again(
         self, executor: Any, x: Any, timestep: Any, options: dict[str, Any], seed: Any, index: int
@@ -258,10 +252,10 @@ class SamplingCall:
             restore_rng(before, x.device)
         level = torch.full_like(timestep, approach.sigma)
         model = partial(executor, approach.x.to(x.device, copy=True), level, options, seed)
-        kept = self._ask(model, x, Copies())[1]
+        _, pending = self.asking.ask(model, x.device, Copies(), alone=True)
         restore_rng(rng, x.device)
         then = recorded.main.double()
-        return Otherwise(float((kept.double() - then).abs().max()), float(then.abs().max()))
+        return Otherwise(float((pending.kept.double() - then).abs().max()), float(then.abs().max()))
 
     def on_step(self, step: int, denoised: torch.Tensor, x: torch.Tensor, total_steps: int) -> None:
         """The sampler's callback: passed on while live, silent while replaying."""
@@ -272,10 +266,14 @@ class SamplingCall:
         other = None if denoised is newest.given else copies.of(denoised)
         number = self.step + step + 1
         memory = self.allocated() if newest.live else None
-        shown = newest.kept if other is None else other
-        done = Done(number, self.tape.position, newest.sigma, newest.live, shown, other, memory)
-        self.journal.note(copies.wait)
-        self.journal.note(partial(self.entries.stepped, done))
+        position = self.tape.position
+
+        def stepped() -> None:
+            copies.wait()
+            shown = newest.kept if other is None else other
+            self.entries.stepped(Done(number, position, newest.sigma(), newest.live, shown, other, memory))
+
+        self.journal.note(stepped)
         if newest.live and self.callback is not None:
             self.callback(number - 1, denoised, x, self.step + total_steps)
 

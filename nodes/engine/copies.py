@@ -33,6 +33,11 @@ def host_copy(tensor: torch.Tensor) -> torch.Tensor:
     return _plain(tensor).to(HOST, copy=True)
 
 
+def works_behind(device: torch.device) -> bool:
+    """Whether that device does its work after a thread has given it."""
+    return device.type in IN_QUEUES
+
+
 class Copies:
     """Of one moment: more can be added until somebody waits."""
 
@@ -41,7 +46,7 @@ class Copies:
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         """As `host_copy` makes it. It may be read after `wait`, and not before."""
-        if tensor.device.type not in IN_QUEUES:
+        if not works_behind(tensor.device):
             return host_copy(tensor)
         try:
             copy = _plain(tensor).to(HOST, non_blocking=True, copy=True)

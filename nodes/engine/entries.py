@@ -84,6 +84,7 @@ class Entries:
     def answered(self, evaluation: Evaluation, evaluations: int, sigma: float, seconds: float) -> None:
         """Live. evaluations: with this one; seconds: that it took"""
         if self.void:
+            self._job.call.not_a_number(seconds)
             return
         answer = evaluation.main
         norm = norm_of(answer)

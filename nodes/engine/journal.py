@@ -29,9 +29,14 @@ class Journal:
     def note(self, entry: Work) -> None:
         self._noted.append(entry)
 
-    def hand_over(self) -> None:
-        """Have what was noted entered while the model works. Raises as `settle`."""
+    def hand_over(self, wait: Work | None = None) -> None:
+        """Have what was noted entered while the model works. Raises as `settle`.
+
+        wait: returns once the other thread may begin
+        """
         self._take_up()
+        if wait is not None:
+            self._on_the_way.insert(0, wait)
         self._later(self._enter)
 
     def settle(self) -> None:

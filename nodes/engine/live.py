@@ -12,6 +12,7 @@ from ...state.job.in_flight import Outcome
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
 from ...state.job.view import JobError
+from ...state.worker import Work
 from .entries import Entries
 from .journal import Journal
 
@@ -23,12 +24,18 @@ class Unwound(BaseException):
 
 
 def ask_live(
-    job: Job, journal: Journal, entries: Entries, ask: Callable[[], T], at_once: bool = False
+    job: Job,
+    journal: Journal,
+    entries: Entries,
+    ask: Callable[[], T],
+    at_once: bool = False,
+    wait: Work | None = None,
 ) -> tuple[T, float]:
     """What `ask` answers, and the seconds that it took. Raises Unwound where the job is not to go on.
 
     ask: waits for the device, so that the evaluation ends when the GPU is done
     at_once: whether all that was noted has to be entered before it is known whether the job goes on
+    wait: for what the journal's thread waits before it works beside `ask`
     """
     if at_once:
         journal.settle()
@@ -37,7 +44,7 @@ def ask_live(
     outcome, seconds = Outcome.RAISED, 0.0
     try:
         journal.note(entries.model_works)
-        journal.hand_over()  # from here to the model nothing lets the threads in that get work now
+        journal.hand_over(wait)  # from here to the model nothing lets the threads in that get work now
         answer = ask()
         outcome = Outcome.ANSWERED
     except mm.InterruptProcessingException:

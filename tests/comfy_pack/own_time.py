@@ -13,10 +13,10 @@ PARTS = {
     "nodes.engine.call": {
         "copies to the host": ("Copies.of",),
         WAITING: ("Copies.wait",),
-        "generators": ("capture_rng",),
         "the wrapper itself": ("SamplingCall.predict_noise", "SamplingCall._evaluate"),
         "the callback itself": ("SamplingCall.on_step",),
     },
+    "nodes.engine.asking": {"generators": ("capture_rng",), "asking": ("Asking.ask",)},
     "nodes.engine.tape": {"the tape": ("Tape.next", "Tape.passed")},
     "nodes.engine.journal": {"the journal": ("Journal.note", "Journal.hand_over", "Journal.settle")},
     "nodes.engine.brownian": {"draws to keep": ("Draws.serve",)},

@@ -1,0 +1,134 @@
+"""Short evaluations of a device that works behind are asked for one ahead, long ones are not."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from in_process import use_comfyui
+
+kept = use_comfyui()
+
+from midrun.nodes.engine import asking, copies  # noqa: E402
+from midrun.nodes.engine.asking import Asking  # noqa: E402
+from midrun.nodes.engine.journal import Journal  # noqa: E402
+from midrun.state.job.transitions import Directive  # noqa: E402
+
+HOST = torch.device("cpu")
+
+
+class Told:
+    """A sampling call of which each evaluation takes so long, and what happened in it."""
+
+    def __init__(self, seconds: float, monkeypatch: pytest.MonkeyPatch, behind: bool = True) -> None:
+        self.events: list[str] = []
+        self.seconds, self.asked = seconds, 0
+        call = SimpleNamespace(begin_evaluation=lambda: Directive.GO, end_evaluation=self.end)
+        job: Any = SimpleNamespace(call=call)
+        self.entered = threading.Event()
+        entries: Any = SimpleNamespace(model_works=self.enter)
+        self.journal = Journal(lambda work: threading.Thread(target=work).start())
+        self.now = 100.0
+        self.asking = Asking(job, self.journal, entries, lambda: self.now)
+        monkeypatch.setattr(asking, "works_behind", lambda device: behind)
+        told = self
+
+        class Counted(copies.Copies):
+            def __init__(self, number: int) -> None:
+                super().__init__()
+                self.number = number
+
+            def wait(self) -> None:
+                told.events.append(f"wait for {self.number}")
+
+        self.copies = Counted
+
+    def end(self, outcome: Any) -> tuple[bool, float]:
+        return False, self.seconds
+
+    def enter(self) -> None:
+        self.events.append("the journal")
+        self.entered.set()
+
+    def ask(self, **how: bool) -> list[str]:
+        """What happened in the next one."""
+        self.asked += 1
+        number = self.asked
+        self.events.clear()
+
+        def model() -> torch.Tensor:
+            self.events.append(f"the model is given {number}")
+            return torch.full((1,), float(number))
+
+        given, pending = self.asking.ask(model, HOST, self.copies(number), **how)
+        self.journal.settle()
+        assert torch.equal(given, pending.kept) and given is not pending.kept
+        happened = list(self.events)
+        self.asking.seconds_of(pending)
+        return happened
+
+    def waits(self, **how: bool) -> list[str]:
+        return [event for event in self.ask(**how) if event != "the journal"]
+
+
+def test_a_short_one_is_waited_for_once_the_next_has_been_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(0.01, monkeypatch)
+    assert told.waits() == ["the model is given 1", "wait for 1"], "nobody knows how long it takes"
+    assert told.waits() == ["the model is given 2", "wait for 1"]
+    assert told.waits() == ["the model is given 3", "wait for 2"]
+    assert told.waits(alone=True) == ["the model is given 4", "wait for 4"]
+
+
+@pytest.mark.parametrize(("seconds", "behind"), [(5.0, True), (0.01, False)])
+def test_a_long_one_is_waited_for_at_once_and_so_is_one_of_the_processor(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, behind: bool
+) -> None:
+    told = Told(seconds, monkeypatch, behind)
+    for number in (1, 2, 3):
+        assert told.waits() == [f"the model is given {number}", f"wait for {number}"]
+
+
+def test_other_threads_work_once_the_device_has_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "SHORT_S", 60.0)
+    told = Told(0.01, monkeypatch)
+    told.ask()
+    for number in (2, 3, 4):
+        happened = told.ask()
+        assert happened.index("the journal") > happened.index(f"the model is given {number}")
+
+
+def test_other_threads_do_not_wait_for_a_model_that_takes_long_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one that is loaded again, or that another pack stops."""
+    told = Told(0.01, monkeypatch)
+    told.ask()
+    told.entered.clear()
+    worked: list[bool] = []
+
+    def model() -> torch.Tensor:
+        worked.append(told.entered.wait(30))
+        return torch.zeros(1)
+
+    told.asking.ask(model, HOST, told.copies(2))
+    assert worked == [True]
+
+
+def test_what_one_took_begins_when_the_device_was_done_with_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told(0.01, monkeypatch)
+    told.ask()
+    pending = []
+    for number, began in ((2, 110.0), (3, 110.5)):
+        told.now = began
+        pending.append(told.asking.ask(lambda: torch.zeros(1), HOST, told.copies(number))[1])
+    took = []
+    for one, ended in zip(pending, (112.0, 113.0), strict=True):
+        told.now = ended
+        took.append(told.asking.seconds_of(one))
+    assert took == [2.0, 1.0]
