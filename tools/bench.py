@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import behind_costs
 import browser_bench
 import gpu_bench
 import loop_costs
@@ -26,7 +27,7 @@ from harness import Comfy
 from measurements import Figures, Wrong
 
 SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS | memory_costs.MEASUREMENTS
-SHARED |= loop_costs.MEASUREMENTS
+SHARED |= loop_costs.MEASUREMENTS | behind_costs.MEASUREMENTS
 APART = (  # on servers of their own
     volume.MEASUREMENTS | browser_bench.MEASUREMENTS | prompt_costs.MEASUREMENTS | store_costs.MEASUREMENTS
 )

@@ -15,7 +15,7 @@ from typing import Any
 import graphs
 from graphs import Graph
 from harness import Comfy
-from measurements import Figures, Wrong, milliseconds, require
+from measurements import Figures, Wrong, milliseconds, ratios, require
 from rig import Rig, device_here
 
 WAITING = "waiting for the device"
@@ -82,17 +82,12 @@ def _overhead(rig: Rig, name: str, load: Load, pairs: int) -> Figures:
     waiting = parts.pop(WAITING, [])
     own = [sum(values) for values in zip(*parts.values(), strict=True)]
     return {
-        "watched_to_stock": _median_ratio(told["watched"], told["stock"]),
-        "stock_to_stock": _median_ratio(told["again"], told["stock"]),
+        **ratios(told),
         "own_ms": milliseconds(statistics.median(own)),
         "waiting_ms": milliseconds(statistics.median(waiting or [0.0])),
         "step_ms": milliseconds(statistics.median(told["stock"]) / steps),
         "pairs": pairs,
     }
-
-
-def _median_ratio(some: list[float], others: list[float]) -> float:
-    return round(statistics.median(one / other for one, other in zip(some, others, strict=True)), 4)
 
 
 def gpu_resume(comfy: Comfy, quick: bool) -> Figures:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import truediv
 from typing import Any
 
 import graphs
@@ -90,16 +91,14 @@ def overhead(comfy: Comfy, quick: bool) -> Figures:
     """
     figures = {}
     for load in QUICK_LOADS if quick else FULL_LOADS:
-        told = _sample_in_turns(comfy, load)
+        told = sample_in_turns(comfy, load)
         usual = statistics.median(told["gaps_stock"])
         own = [gap - usual for gap in told["gaps_watched"]]
         line = {"own_median_ms": milliseconds(statistics.median(own)), "own_p99_ms": milliseconds(p99(own))}
         line |= {"stock_p99_ms": milliseconds(p99(told["gaps_stock"]) - usual), "evaluations": len(own)}
         line["parts_ms"] = _largest(told["parts"][0])
         if load.seconds:  # the ratio to nothing says nothing
-            line["watched_to_stock"] = _ratio(told["watched"], told["stock"])
-            line["stock_to_stock"] = _ratio(told["again"], told["stock"])
-            line["pairs"] = load.pairs
+            line |= ratios(told) | {"pairs": load.pairs}
         figures[f"{1000 * load.seconds:.0f}_ms_a_step"] = line
     return figures
 
@@ -112,23 +111,27 @@ def _largest(parts: dict[str, list[float]]) -> dict[str, float]:
     return dict(ordered[:LARGEST]) | {"all parts": milliseconds(together)}
 
 
-def _sample_in_turns(comfy: Comfy, load: Load) -> dict[str, Any]:
+def sample_in_turns(comfy: Comfy, load: Load, **more: float) -> dict[str, Any]:
+    """What TestBench tells."""
     graph = graphs.base(watched=False, key=f"bench-{load.seconds}")
     kept = {name: graph[name] for name in ("model", "probe", "positive", "negative")}
     kept["attach"] = graphs.node("MidrunAttach", model=["model", 0])
     links = {"model": ["model", 0], "watched": ["attach", 0]}
     links |= {"positive": ["positive", 0], "negative": ["negative", 0]}
     kept["bench"] = graphs.node(
-        "TestBench", seconds=load.seconds, steps=load.steps, pairs=load.pairs, **links
+        "TestBench", seconds=load.seconds, steps=load.steps, pairs=load.pairs, **links, **more
     )
     ended = comfy.wait_ended(comfy.queue(kept), 600, every_s=RARELY_S)
     require("bench" in ended["outputs"], f"TestBench failed at {load.seconds} s a step: {ended['status']}")
     return ended["outputs"]["bench"]
 
 
-def _ratio(some: list[float], others: list[float]) -> float:
-    """The median of the ratios within the pairs."""
-    return round(statistics.median(one / other for one, other in zip(some, others, strict=True)), 4)
+def ratios(told: dict[str, Any]) -> dict[str, float]:
+    """The medians of the ratios within the pairs that TestBench tells of."""
+    return {
+        f"{name}_to_stock": round(statistics.median(map(truediv, told[which], told["stock"])), 4)
+        for name, which in (("watched", "watched"), ("stock", "again"))
+    }
 
 
 # -- resuming ------------------------------------------------------------------------------------------

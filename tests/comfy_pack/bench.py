@@ -4,6 +4,7 @@ what sampling waits for."""
 import random
 import sys
 import time
+from contextlib import nullcontext
 
 import comfy.patcher_extension
 import latent_preview
@@ -13,6 +14,7 @@ from aiohttp import web
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
+from .behind import Clocked
 from .own_time import OwnTime
 
 midrun_remembers = False  # clocks: what is measured is a model without a patch
@@ -23,7 +25,8 @@ PART_CALLS = 3
 
 class TestBench:
     """`watched` is `model` behind a Midrun Attach. Evaluations take `seconds` and compute nothing, of a
-    4x64x64 latent; with a `latent` the model itself answers.
+    4x64x64 latent; with a `latent` the model itself answers. With `giving_s` it is a device that works behind
+    which takes `seconds`, and to give it an evaluation takes so long.
 
     A pair is one call each of stock, watched and again (stock once more), in random order. Answers (ui):
     stock, watched, again: seconds a sampling call, by pair; gaps_stock, gaps_watched: seconds between the end
@@ -43,7 +46,7 @@ class TestBench:
                 "positive": ("CONDITIONING",),
                 "negative": ("CONDITIONING",),
             },
-            "optional": {"latent": ("LATENT",)},
+            "optional": {"latent": ("LATENT",), "giving_s": ("FLOAT", {"default": 0.0})},
         }
 
     RETURN_TYPES = ()
@@ -51,22 +54,25 @@ class TestBench:
     FUNCTION = "measure"
     CATEGORY = "_for_testing"
 
-    def measure(self, model, watched, seconds, steps, pairs, positive, negative, latent=None):
+    def measure(self, model, watched, seconds, steps, pairs, positive, negative, latent=None, giving_s=0.0):
+        device = Clocked(giving_s) if giving_s else None
+        given = seconds, steps, positive, negative, latent, device
         told = {"stock": [], "again": [], "watched": [], "gaps_stock": [], "gaps_watched": []}
         turns = [(model, "stock"), (watched, "watched"), (model, "again")]
-        for chosen, _ in turns:
-            _sample(chosen, seconds, WARM_UP_STEPS, positive, negative, latent)
-        order = random.Random(ORDER_SEED)
-        for _ in range(pairs):
-            order.shuffle(turns)  # a fixed order would give each the cache that the same other one left
-            for chosen, name in turns:
-                took, gaps = _sample(chosen, seconds, steps, positive, negative, latent)
-                told[name].append(took)
-                told["gaps_watched" if name == "watched" else "gaps_stock"] += gaps
-        return {"ui": told | {"parts": [_parts(watched, seconds, steps, positive, negative, latent)]}}
+        with nullcontext() if device is None else device.in_midrun():
+            for chosen, _ in turns:
+                _sample(chosen, seconds, WARM_UP_STEPS, *given[2:])
+            order = random.Random(ORDER_SEED)
+            for _ in range(pairs):
+                order.shuffle(turns)  # a fixed order would give each the cache that the same other one left
+                for chosen, name in turns:
+                    took, gaps = _sample(chosen, *given)
+                    told[name].append(took)
+                    told["gaps_watched" if name == "watched" else "gaps_stock"] += gaps
+            return {"ui": told | {"parts": [_parts(watched, *given)]}}
 
 
-def _parts(model, seconds, steps, positive, negative, latent):
+def _parts(model, *given):
     """What each took between two evaluations, from the second step on."""
     told = []
     prepare = latent_preview.prepare_callback
@@ -75,7 +81,7 @@ def _parts(model, seconds, steps, positive, negative, latent):
             # What ComfyUI's own callback takes is none of Midrun's time.
             latent_preview.prepare_callback = lambda *args, own=own: own.clock(prepare(*args), None)
             try:
-                _sample(model, seconds, steps, positive, negative, latent, own)
+                _sample(model, *given, own)
             finally:
                 latent_preview.prepare_callback = prepare
         told += own.told[1:]
@@ -83,7 +89,7 @@ def _parts(model, seconds, steps, positive, negative, latent):
     return {name: [one.get(name, 0.0) for one in told] for name in names}
 
 
-def _sample(model, seconds, steps, positive, negative, latent, own=None):
+def _sample(model, seconds, steps, positive, negative, latent, device, own=None):
     """Seconds of one sampling call, and of the gaps between its evaluations."""
     moments = []
 
@@ -91,11 +97,11 @@ def _sample(model, seconds, steps, positive, negative, latent, own=None):
         moments.append(time.perf_counter())
         if own is not None:
             own.evaluated()
-        if latent is None:
-            time.sleep(seconds)
-            answer = x * 0.9
-        else:
+        if latent is not None:
             answer = executor(x, *args, **kwargs)
+        else:
+            time.sleep(seconds) if device is None else device.evaluate(seconds)
+            answer = x * 0.9
         moments.append(time.perf_counter())
         return answer
 
@@ -109,6 +115,8 @@ def _sample(model, seconds, steps, positive, negative, latent, own=None):
         cfg, scheduler, given = 4.0, "simple", latent
     began = time.perf_counter()
     nodes.common_ksampler(model, 1, steps, cfg, "euler", scheduler, positive, negative, given)
+    if device is not None:
+        device.wait()
     took = time.perf_counter() - began
     return took, [later - earlier for earlier, later in zip(moments[1::2], moments[2::2], strict=False)]
 
