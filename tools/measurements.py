@@ -128,10 +128,9 @@ def sample_in_turns(comfy: Comfy, load: Load, **more: float) -> dict[str, Any]:
 
 def ratios(told: dict[str, Any]) -> dict[str, float]:
     """The medians of the ratios within the pairs that TestBench tells of."""
-    return {
-        f"{name}_to_stock": round(statistics.median(map(truediv, told[which], told["stock"])), 4)
-        for name, which in (("watched", "watched"), ("stock", "again"))
-    }
+    names = {"watched_to_stock": "watched", "stock_to_stock": "again"}
+    each = {name: map(truediv, told[turn], told["stock"]) for name, turn in names.items()}
+    return {name: round(statistics.median(values), 4) for name, values in each.items()}
 
 
 # -- resuming ------------------------------------------------------------------------------------------
