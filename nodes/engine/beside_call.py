@@ -20,9 +20,8 @@ from ...state.services.running_beside import RunningBeside
 from ..comfyui import gpu
 from ..remembering.again import Memory
 from ..remembering.roots import roots_of
-from .call import clean_up, wrapped
 from .copies import host_copy
-from .guider import KEY, OWN_POST_CFG, copy_conds
+from .guider import KEY, OWN_POST_CFG, clean_up, copy_conds, wrapped
 from .hold import end_prompt
 from .inputs import CallArguments, inputs_now, with_seed
 from .live import Unwound

@@ -14,9 +14,8 @@ from functools import partial
 from typing import Any
 
 import comfy.model_management as mm
-import comfy.sampler_helpers
 import torch
-from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
+from comfy.patcher_extension import WrapperExecutor
 
 from ...state.job.job import Job
 from ...state.job.transitions import Directive
@@ -29,7 +28,7 @@ from .asking import Asking, Pending
 from .call_services import CallServices
 from .copies import Copies
 from .entries import Asked, Done, Entries
-from .guider import KEY, OWN_POST_CFG, copy_conds, put_first, tapped
+from .guider import KEY, OWN_POST_CFG, clean_up, copy_conds, leave_device, tapped, wrapped
 from .hold import end_prompt
 from .journal import Journal
 from .live import Unwound
@@ -49,29 +48,6 @@ class Answer:
     kept: torch.Tensor
     sigma: Callable[[], float]
     live: bool
-
-
-@contextmanager
-def wrapped(guider: Any, predict_noise: Callable[..., torch.Tensor]) -> Iterator[None]:
-    """That as PREDICT_NOISE wrapper in the options that the guider keeps for this one call, outermost."""
-    options = guider.model_options
-    add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, predict_noise, options, is_model_options=True)
-    wrappers = options["transformer_options"]["wrappers"][WrappersMP.PREDICT_NOISE]
-    put_first(wrappers)
-    try:
-        yield
-    finally:
-        wrappers.pop(KEY, None)
-
-
-def clean_up(guider: Any, conds: dict[str, list[dict[str, Any]]]) -> None:
-    """What outer_sample leaves undone when something is raised in it. conds: as they were before it"""
-    kept = guider.__dict__
-    loaded = kept.pop("loaded_models", None)
-    if loaded is not None:
-        comfy.sampler_helpers.cleanup_models(guider.conds, loaded)
-    kept.pop("inner_model", None)
-    guider.conds = copy_conds(conds)
 
 
 class SamplingCall:
@@ -290,6 +266,7 @@ class SamplingCall:
 
     def _hold(self) -> Directive:
         self.answer = None
+        leave_device(self.guider)
         self.tape.recording.save()
         self.services.previews.paused()
         return self.services.holding.wait_while_paused(self.job)

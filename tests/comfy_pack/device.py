@@ -19,6 +19,7 @@ from . import aside, probes
 
 midrun_remembers = False  # what is counted here is no memory of a model
 GB = 1024**3
+CARRIED = 3 * 1024**2  # numbers of a wrapper's tensor: 12 MB
 SYNCHRONIZES = "called a synchronizing CUDA operation"  # as torch.cuda.set_sync_debug_mode says it
 COUNTED = defaultdict(list)  # key -> the Counter of waits of the sampling thread, as each evaluation began
 KEPT = []  # tensors that a test has put on the device
@@ -145,6 +146,36 @@ class TestWaits:
         return (model,)
 
 
+class Carried:
+    """A wrapper of a model with a tensor, which ComfyUI moves there for a sampling call, by its `to`."""
+
+    def __init__(self):
+        self.tensor = torch.zeros(CARRIED)
+
+    def to(self, where):
+        if isinstance(where, torch.device):
+            self.tensor = self.tensor.to(where)
+        return self
+
+    def __call__(self, executor, *args, **kwargs):
+        return executor(*args, **kwargs)
+
+
+class TestCarries:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",)}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "attach"
+    CATEGORY = "_for_testing"
+
+    def attach(self, model):
+        model = model.clone()
+        model.add_wrapper(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, Carried())
+        return (model,)
+
+
 def _memory():
     device = mm.get_torch_device()
     if device.type == "cuda":
@@ -219,4 +250,4 @@ def _left_over():
 
 if os.environ.get("MIDRUN_TEST_DEVICE") == aside.NAME:
     _use_aside()
-NODES = (TestWaits, TestInside)
+NODES = (TestWaits, TestInside, TestCarries)

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+import graphs
 from resuming import latent, run_stock
 from rig import GB, Rig
 
+CARRIED = 12 * 1024**2  # bytes, of TestCarries
 SLACK = {"cuda": 1024**2, "aside": 1024}  # bytes: ComfyUI's own frames hold the noise levels
 
 
@@ -45,6 +47,21 @@ def test_nothing_of_a_paused_job_is_left_there(rig: Rig, inside: bool) -> None:
     told = rig.told()
     assert told["allocated"] <= before + SLACK[rig.device], told["left_over"]
     rig.comfy.verb(job_id, "abort")
+
+
+def test_what_a_wrapper_of_the_model_carries_is_moved_off_with_it(rig: Rig) -> None:
+    before = emptied(rig, "carried")
+    graph = rig.graph(True, "carries", "3", "hold")
+    graph["carries"] = graphs.node("TestCarries", model=graph["probe"]["inputs"]["model"])
+    graph["probe"]["inputs"]["model"] = ["carries", 0]
+    job_id = rig.comfy.queue(graph)
+    rig.comfy.wait_at_gate("carries", 3)
+    assert rig.told()["allocated"] > before + CARRIED
+    assert rig.comfy.verb(job_id, "pause", query="?wait=30")[1]["state"] == "paused"
+    told = rig.told()
+    assert told["allocated"] <= before + SLACK[rig.device], told["left_over"]
+    rig.comfy.verb(job_id, "resume")
+    rig.comfy.wait_for(job_id, "completed")
 
 
 def test_it_is_not_said_to_be_free_where_comfyui_leaves_the_weights_on_it(rig: Rig) -> None:
