@@ -115,7 +115,7 @@ def _resume(rig: Rig, architecture: str, policy: str, key: str) -> tuple[float, 
     """Seconds of computing 20 steps, of coming back to the one after them, and of loading the model."""
     comfy, gate = rig.comfy, STOP + 1
     make: Callable[..., Graph] = lambda *args: rig.graph(  # noqa: E731
-        *args, architecture=architecture, steps=STEPS, scheduler="simple"
+        *args, architecture=architecture, steps=STEPS, scheduler="simple", counts=False
     )
     comfy.wait_ended(comfy.queue(make(False, key + "-warm")), 3600, every_s=RARELY_S)
     _unload(rig)
@@ -154,7 +154,7 @@ def gpu_pause(comfy: Comfy, quick: bool) -> Figures:
     for number in range(2 if quick else 10):
         key = f"freed-{number}"
         given: dict[str, Any] = {"architecture": architecture, "dtype": dtype, "inside": True, "seed": number}
-        job_id = comfy.queue(rig.graph(True, key, "3", "hold", scheduler="simple", **given))
+        job_id = comfy.queue(rig.graph(True, key, "3", "hold", scheduler="simple", counts=False, **given))
         comfy.until(lambda key=key: comfy.probe(key)["at_gate"] == 3, "the gate", 3600, RARELY_S)
         before, asked = rig.told()["allocated"], time.monotonic()
         _pause(comfy, job_id)

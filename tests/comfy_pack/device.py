@@ -80,12 +80,12 @@ class CudaWaits:
 CUDA = []
 
 
-def told_by_thread():
-    """Since the server began; CUDA's since they were asked for first."""
-    device = mm.get_torch_device().type
-    if device == "cuda" and not CUDA:
+def told_by_thread(count=True):
+    """Since the server began; CUDA's, whose counting takes time, since somebody wanted to count."""
+    on_cuda = mm.get_torch_device().type == "cuda"
+    if on_cuda and not CUDA and count:
         CUDA.append(CudaWaits())
-    return CUDA[0].told if device == "cuda" else aside.WAITS
+    return aside.WAITS if not on_cuda else CUDA[0].told if CUDA else {}
 
 
 def waits():
@@ -199,10 +199,12 @@ routes = PromptServer.instance.routes
 
 @routes.get("/midrun_test/device")
 async def device(request):
-    counted = COUNTED[request.query.get("key", "")]
+    """With a key, which counts from then on: what evaluations have waited for, and each thread."""
+    key = request.query.get("key", "")
+    counted = COUNTED[key]
     differences = [dict(later - earlier) for earlier, later in zip(counted, counted[1:], strict=False)]
     told = {"type": mm.get_torch_device().type, "waits": differences, "left_over": _left_over()}
-    told["threads"] = {name: dict(counted) for name, counted in told_by_thread().items()}
+    told["threads"] = {name: dict(counted) for name, counted in told_by_thread(bool(key)).items()}
     return web.json_response(told | _memory() | _versions())
 
 

@@ -15,7 +15,7 @@ import graphs
 from graphs import Graph
 from harness import Comfy
 from resuming import check, latent, run_stock
-from rig import Rig, device_here
+from rig import Rig, architectures, device_here
 from test_samplers import VARIATIONS, all_samplers
 
 KINDS = {"sd15": "SD15", "sdxl": "SDXL", "flux": "Flux", "wan": "WAN21_T2V"}
@@ -65,7 +65,7 @@ def test_every_kind_of_sampling_resumes_bit_identically(rig: Rig, variation: str
 
 @pytest.mark.needs("--gpu")
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("architecture", ["sd15", "sdxl", "flux", "wan"])
+@pytest.mark.parametrize("architecture", architectures("sd15", "sdxl", "flux", "wan"))
 def test_each_architecture_resumes_after_a_pause_inside_its_network(rig: Rig, architecture: str) -> None:
     make = partial(rig.graph, architecture=architecture, scheduler="simple", inside=True)
     assert check(rig.comfy, f"inside-{architecture}", make, ("hold", "park")) is None

@@ -15,7 +15,7 @@ import graphs
 from graphs import Graph
 from harness import Comfy
 from resuming import check, latent, run_stock
-from rig import Rig, device_here, mig_devices
+from rig import Rig, architectures, device_here, mig_devices
 
 CUDA = "a CUDA device"
 WAYS = {  # arguments of ComfyUI; those that its --cpu excludes need CUDA
@@ -64,7 +64,7 @@ def test_with_highvram_it_resumes_and_the_memory_is_not_said_to_be_free(tmp_path
 
 @pytest.mark.needs("--gpu")
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("architecture", ["sdxl", "flux"])
+@pytest.mark.parametrize("architecture", architectures("sdxl", "flux"))
 def test_with_weights_in_fp8_it_resumes_bit_identically(rig: Rig, architecture: str) -> None:
     make = make_of(rig, architecture=architecture, dtype="fp8")
     assert check(rig.comfy, f"fp8-{architecture}", make) is None
@@ -89,7 +89,7 @@ def test_a_compiled_model_resumes_bit_identically(tmp_path: Path, backend: str) 
 
 
 @pytest.mark.needs("--gpu")
-@pytest.mark.parametrize("architecture", ["sd15", "sdxl", "wan"])
+@pytest.mark.parametrize("architecture", architectures("sd15", "sdxl", "wan"))
 def test_without_deterministic_kernels_a_resume_differs_no_more_than_stock_does(
     rig: Rig, architecture: str
 ) -> None:
