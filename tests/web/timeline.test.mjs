@@ -224,7 +224,7 @@ test("without a choice the timeline shows what lives, else the newest; of what i
   assert.equal(focusOf(model)?.job_id, "other");
   const gone = [
     { type: "cursor", job_id: "late", node_id: "3", step: 7 },
-    { type: "gone", job_id: "late" },
+    { type: "gone", job_ids: ["late"] },
   ].reduce(reduce, model);
   assert.equal(gone.cursor, null);
   assert.equal(gone.timeline.job_id, null);
@@ -237,9 +237,9 @@ test("the zoom goes with the job that the timeline was about, also one that nobo
     [{ type: "timeline" }, "other"],
   ]) {
     const model = [chosen, zoomed].reduce(reduce, family());
-    const kept = reduce(model, { type: "gone", job_id: "deep" }).timeline;
+    const kept = reduce(model, { type: "gone", job_ids: ["deep"] }).timeline;
     assert.deepEqual([kept.from, kept.to, kept.top, kept.hover], [2, 7, 40, 5], "another's");
-    const { from, to, top, hover, width } = reduce(model, { type: "gone", job_id: id }).timeline;
+    const { from, to, top, hover, width } = reduce(model, { type: "gone", job_ids: [id] }).timeline;
     assert.deepEqual([from, to, top, hover, width], [null, null, 0, null, 900], id);
   }
 });
