@@ -99,10 +99,13 @@ export function progress(job) {
   return job.total_steps ? Math.min(1, job.step / job.total_steps) : 0;
 }
 
+/** Whether steps of a node are those that the job counts now; null: of none in particular. @param {Job} job @param {string | null | undefined} nodeId */
+export const isCounted = (job, nodeId) => !nodeId || nodeId === job.node_id;
+
 /** Where edits took effect, from 0 to 1. @param {Job} job @returns {number[]} */
 export function editMarks(job) {
   const steps = Object.values(job.modified_params).flatMap((named) =>
-    Object.values(named).map((edit) => edit.from_step),
+    Object.values(named).map((edit) => (isCounted(job, edit.in_node) ? edit.from_step : null)),
   );
   const total = job.total_steps;
   if (!total) return [];
