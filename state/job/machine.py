@@ -296,4 +296,4 @@ class Machine:
         if self.view.abort_reason is not None:
             detail["abort_reason"] = self.view.abort_reason
         at = utc(self._wall())
-        self.publish(Change(kind, before, self.state, self.view.step, at, detail))
+        self.publish(Change(kind, before, self.state, self.view.step, at, detail, self.view.node_id))

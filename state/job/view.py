@@ -286,7 +286,10 @@ def altered(view: JobView, fields: dict[str, Any]) -> JobView:
 
 @dataclass(frozen=True)
 class Change:
-    """One line of a job's audit trail. `state_from` equals `state_to` for what is not a transition."""
+    """One line of a job's audit trail. `state_from` equals `state_to` for what is not a transition.
+
+    node_id: whose sampling call the job had come to, which `step` is of; None before the first
+    """
 
     kind: str
     state_from: State
@@ -294,3 +297,4 @@ class Change:
     step: int
     at: str
     detail: dict[str, Any] = field(default_factory=dict)
+    node_id: str | None = None

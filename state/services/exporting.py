@@ -23,11 +23,12 @@ from ..bundles.layout import FORMAT, INPUTS, JOB, PREVIEWS, RECORDING, SUFFIX
 from ..bundles.writing import Part, bag, file_part, text_part
 from ..errors import IllegalTransition
 from ..job.job import Job
-from ..job.view import Change, JobView
+from ..job.view import JobView
 from ..recording.disk import DiskRecordings, link
 from ..recording.recording import Call, Recording
 from ..server_directory import directory_name
 from ..states import PauseReason, State
+from ..store.rows import change_of
 from ..surroundings import Surroundings
 from ..telemetry import Telemetry
 from ..workflow.edits import pending, with_edits
@@ -131,7 +132,7 @@ class Exporting:
         return Sent(
             now,
             job.request,
-            tuple(_change(event) for event in events),
+            tuple(map(change_of, events)),
             tuple(_up_to(measured, now)),
             inputs=beside.inputs,
             lost=beside.lost,
@@ -231,8 +232,3 @@ def _about(sent: Sent) -> dict[str, str]:
     told = f"{sent.was.value}; as of step {sent.view.step}, {sent.view.evaluations} evaluations"
     at = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     return {"Bagging-Date": at, "Midrun-Format": FORMAT, "Midrun-Job-State": told}
-
-
-def _change(told: dict[str, Any]) -> Change:
-    states = State(told["state_from"]), State(told["state_to"])
-    return Change(told["kind"], *states, told["step"], told["at"], told["detail"])

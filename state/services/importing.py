@@ -197,7 +197,7 @@ class Importing:
         told["inputs"] = {old: name for old, name in names.items() if old != name}
         at = view.state, view.state, view.step, view.updated_at
         job = self._registry.draft(view, sent.request)
-        self._registry.add_stored(job, Change("imported", *at, told))
+        self._registry.add_stored(job, Change("imported", *at, told, view.node_id))
         return job
 
     def _view(self, sent: Sent, job_id: str) -> JobView:

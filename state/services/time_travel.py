@@ -235,12 +235,12 @@ class TimeTravel:
     async def _admit(self, parent: Job, fork: Job, values: dict[Path, Any], place: Place) -> None:
         """Its files, then its row: what a crash in between leaves is nobody's, and goes by itself."""
         await asyncio.to_thread(self._share, parent.job_id, fork.job_id, place)
-        told = {"parent": parent.job_id, "step": place.moment.step}
-        now = fork.view().created_at
-        self._registry.add_draft(
-            fork, Change("forked", State.PAUSED, State.PAUSED, place.moment.step, now, told)
-        )
         moment = place.moment
+        told = {"parent": parent.job_id, "step": moment.step}
+        at = moment.step, fork.view().created_at
+        self._registry.add_draft(
+            fork, Change("forked", State.PAUSED, State.PAUSED, *at, told, moment.node_id)
+        )
         self._registry.store.share_measured(parent.job_id, fork.job_id, moment)
         if moment.node_id is not None:
             pictures = parent.job_id, fork.job_id, moment.node_id, moment.step

@@ -267,3 +267,9 @@ def m0015_ledger(db: Database) -> None:
 def m0016_wires(db: Database) -> None:
     """What stands on the wires where a job is paused before a node."""
     _run(db, "ALTER TABLE job_debug_state ADD COLUMN wires_json TEXT")
+
+
+@migrations()
+def m0017_event_nodes(db: Database) -> None:
+    """Whose sampling call a line of the audit trail counts the steps of."""
+    _run(db, "ALTER TABLE job_events ADD COLUMN node_id TEXT")

@@ -122,6 +122,7 @@ def event_columns(job_id: str, change: Change) -> dict[str, Any]:
         "kind": change.kind,
         "state_from": change.state_from.value,
         "state_to": change.state_to.value,
+        "node_id": change.node_id,
         "step": change.step,
         "at": change.at,
         "detail_json": json.dumps(change.detail),
@@ -129,8 +130,14 @@ def event_columns(job_id: str, change: Change) -> dict[str, Any]:
 
 
 def event_json(row: dict[str, Any]) -> dict[str, Any]:
-    kept = ("kind", "state_from", "state_to", "step", "at")
+    kept = ("kind", "state_from", "state_to", "node_id", "step", "at")
     return {name: row[name] for name in kept} | {"detail": json.loads(row["detail_json"])}
+
+
+def change_of(told: dict[str, Any]) -> Change:
+    """From `event_json`."""
+    states = State(told["state_from"]), State(told["state_to"])
+    return Change(told["kind"], *states, told["step"], told["at"], told["detail"], told["node_id"])
 
 
 def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:

@@ -19,8 +19,8 @@ def pause_interrupted(db: Database) -> list[str]:
     reason = PauseReason.SERVER_RESTART.value
     found = [row[0] for row in db.execute(f"SELECT job_id {where}", INTERRUPTED).fetchall()]
     db.execute(
-        "INSERT INTO job_events (job_id, kind, state_from, state_to, step, at, detail_json) "
-        f"SELECT job_id, ?, state, 'paused', step, {at}, '{{}}' {where}",
+        "INSERT INTO job_events (job_id, kind, state_from, state_to, node_id, step, at, detail_json) "
+        f"SELECT job_id, ?, state, 'paused', node_id, step, {at}, '{{}}' {where}",
         [reason, *INTERRUPTED],
     )
     db.execute(

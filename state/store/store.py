@@ -119,8 +119,8 @@ class Store:
             db.execute(sql, columns | {"job_id": view.job_id})
             found = PauseReason.SERVER_RESTART.value
             newest = "SELECT MAX(id) FROM job_events WHERE job_id = ? AND kind = ?"
-            at = [view.step, view.job_id, found]
-            db.execute(f"UPDATE job_events SET step = ? WHERE id = ({newest})", at)
+            at = [view.node_id, view.step, view.job_id, found]
+            db.execute(f"UPDATE job_events SET node_id = ?, step = ? WHERE id = ({newest})", at)
             telemetry_rows.insert(db, view.job_id, measured)
             if view.take is None and (view.step or not view.call):
                 telemetry_rows.end_at(db, view.job_id, view.node_id, view.step)

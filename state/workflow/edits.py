@@ -33,7 +33,8 @@ class Edit:
     chosen: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"from": self.before, "to": self.after, "from_step": self.from_step}
+        told = {"from": self.before, "to": self.after, "from_step": self.from_step}
+        return told | {"in_node": self.in_node}
 
 
 def audit(path: Path, edit: Edit | None) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def summary(history: History) -> dict[str, dict[str, Any]]:
 def to_json(history: History) -> dict[str, dict[str, list[dict[str, Any]]]]:
     return {
         node_id: {
-            name: [edit.to_json() | {"in_node": edit.in_node, "chosen": edit.chosen} for edit in edits]
+            name: [edit.to_json() | {"chosen": edit.chosen} for edit in edits]
             for name, edits in named.items()
         }
         for node_id, named in history.items()

@@ -127,6 +127,26 @@ def test_the_whole_story_by_mouse(served: Comfy, browser: Browser, renderer: str
         assert page.evaluate("window.hacked") is None
 
 
+def test_a_key_that_is_held_pauses_and_does_not_resume(served: Comfy, browser: Browser) -> None:
+    forget(served)
+    with screen(browser, served, RENDERERS[0]) as shown:
+        shown.show(shown.load(graph("held-key", gates="4"))["sampler"])
+        job_id = shown.queue()
+        served.wait_at_gate("held-key", 4)
+        shown.state("running")
+        shown.page.keyboard.down("F8")
+        shown.state("paused")
+        for _ in range(5):
+            shown.page.keyboard.down("F8")  # as long as it is down, this is a repeat
+        shown.page.keyboard.up("F8")
+        before = served.job(job_id)["step"]
+        shown.page.keyboard.press("F9")  # which only a paused job takes
+        stands = lambda job: (job["state"], job["step"]) == ("paused", before + 1)  # noqa: E731
+        served.until(lambda: stands(served.job(job_id)), "the one step")
+        shown.page.keyboard.press("F8")
+        served.wait_for(job_id, "completed")
+
+
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_the_whole_story_by_keyboard_alone(served: Comfy, browser: Browser, renderer: str) -> None:
     is_newest = "--front-end-root" in served.args and FRONTENDS[-1] in served.args[-1]

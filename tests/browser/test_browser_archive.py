@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 import archive
+import graphs
 import validate
 from browser import FRONTENDS, Screen, frontend_root, needs_chromium, screen
 from demo_model.check import Seen, look
@@ -25,14 +26,6 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("MIDRUN_FULL"), reason="It takes minutes; MIDRUN_FULL=1 runs it."),
 ]
 BLUEPRINT = "Text to image (Midrun)"
-NODES = {
-    "MidrunKSampler",
-    "MidrunAttach",
-    "MidrunBreakpoint",
-    "MidrunChoose",
-    "MidrunKept",
-    "MidrunDemoModel",
-}
 ONLY_WITH_LOOPS = {"MidrunOnce"}
 CONNECT = """() => {
     const graph = app.rootGraph ?? app.graph;
@@ -63,7 +56,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Comfy]:
 def test_the_archive_installs_and_its_workflow_and_blueprint_run(fresh: Comfy, browser: Browser) -> None:
     told = fresh.get("/object_info")
     ours = {name for name, info in told.items() if info["python_module"] == "custom_nodes.midrun"}
-    assert ours - ONLY_WITH_LOOPS == NODES
+    assert ours - ONLY_WITH_LOOPS == set(graphs.NODES)
     with screen(browser, fresh, "nodes2") as shown:
         example(shown)
         shown.picture(f"archive-{shown.version}-example")

@@ -68,8 +68,9 @@ def test_a_job_is_exported_imported_and_goes_on(
         changed = tmp_path / "changed.midrun"
         changed.write_bytes(zipped(sealed(with_job(files_in(file.read_bytes()), elsewhere))))
         client = shown.page.evaluate("app.api.clientId")
-        with shown.page.expect_request(f"{newest.url}/api/midrun/jobs/import?client_id={client}"):
+        with shown.page.expect_request(f"{newest.url}/api/midrun/jobs/import") as asked:
             panel.locator('[data-verb="import"]').set_input_files(changed)
+        assert asked.value.header_value("Midrun-Client") == client
         shown.state("paused", panel)
         expect(panel.locator("[data-difference]")).to_have_count(2)
         expect(panel.locator(".midrun-elsewhere")).to_contain_text("is asked once more and compared")

@@ -389,5 +389,7 @@ def test_thousands_of_jobs_come_in_pages_and_only_what_is_in_sight_is_drawn(
         assert scrolled["most_cards"] < 20
         assert scrolled["last"] == count, "the list ends with the oldest job"
         shown.picture("panel-thousands")
+        worked = crowd.hear_and_filter(shown, count)
         if full:
-            assert scrolled["busy_ms"] < 50, scrolled
+            print(f"\nscrolled: {scrolled}\nheard and filtered: {worked}")
+            assert max(scrolled["busy_ms"], worked["busy_ms"]) < 50, (scrolled, worked)

@@ -124,7 +124,12 @@ def test_edits_and_a_segment_travel_with_a_job(comfy: Comfy, other: Comfy) -> No
         results.append(goes_on(other, job_id, key))
     (got, job), (want, _) = results
     assert torch.equal(got, want)
-    assert job["modified_params"]["sampler"]["cfg"] == {"from": 6.0, "to": 2.5, "from_step": 6}
+    assert job["modified_params"]["sampler"]["cfg"] == {
+        "from": 6.0,
+        "to": 2.5,
+        "from_step": 6,
+        "in_node": "sampler",
+    }
     assert "segment" in kinds(other, job["job_id"])
 
 
@@ -140,6 +145,27 @@ def test_a_job_with_two_samplers_in_series_goes_on_in_either(comfy: Comfy, other
         stock = graphs.in_series(graphs.base(watched=False))
         assert torch.equal(got, latent(comfy, comfy.queue(stock)))
         comfy.verb(job_id, "abort")
+
+
+def test_what_happened_tells_whose_steps_it_counts_also_elsewhere(comfy: Comfy, other: Comfy) -> None:
+    job_id = comfy.queue(graphs.in_series(graphs.base(key="bundle-whose", gates="4,9")))
+    pause_at(comfy, job_id, "bundle-whose", 4)
+    for node_id in ("sampler", "second"):
+        assert put(comfy, job_id, (node_id, "cfg", 6.0))[0] == 200
+    comfy.verb(job_id, "resume")
+    job = pause_at(comfy, job_id, "bundle-whose", 9)
+    edits = {node_id: job["modified_params"][node_id]["cfg"] for node_id in ("sampler", "second")}
+    assert {edit["in_node"] for edit in edits.values()} == {"sampler"}  # both took effect at its third step
+    events = comfy.get(f"/midrun/jobs/{job_id}/events")["events"]
+    stops = [
+        (one["node_id"], one["step"]) for one in events if one["state_to"] == "paused" != one["state_from"]
+    ]
+    assert stops == [("sampler", 3), ("second", job["step"])]
+    assert events[0]["node_id"] is None
+    here = imported(other, exported(comfy, job_id))
+    there = other.get(f"/midrun/jobs/{here['job_id']}/events")["events"]
+    assert there[: len(events)] == events and there[-1]["node_id"] == "second"
+    comfy.verb(job_id, "abort")
 
 
 def test_a_fork_goes_on_elsewhere(comfy: Comfy, other: Comfy) -> None:

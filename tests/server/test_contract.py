@@ -22,17 +22,7 @@ def test_openapi_describes_the_job_that_the_server_sends(comfy: Comfy) -> None:
 
 
 def test_every_node_has_help_a_locale_and_tooltips(comfy: Comfy) -> None:
-    nodes = {
-        name: comfy.get(f"/object_info/{name}")[name]
-        for name in (
-            "MidrunKSampler",
-            "MidrunAttach",
-            "MidrunBreakpoint",
-            "MidrunChoose",
-            "MidrunKept",
-            "MidrunDemoModel",
-        )
-    }
+    nodes = {name: comfy.get(f"/object_info/{name}")[name] for name in graphs.NODES}
     locale = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
     for name, info in nodes.items():
         assert (ROOT / "web" / "docs" / f"{name}.md").is_file() and name in locale

@@ -15,6 +15,7 @@ import torch
 import websocket
 
 import graphs
+from bundles import exported
 from harness import Comfy
 from resuming import latent
 from test_breakpoints import queued as queued_with
@@ -219,6 +220,40 @@ def test_the_page_that_resumes_a_job_of_a_closed_page_is_told_of_its_run(comfy: 
     assert "midrun.job" in told["other"] and not {"execution_start", "executing"} & told["other"]
     page.close()
     other.close()
+
+
+def test_the_page_that_imports_a_job_is_told_of_it_alone(comfy: Comfy) -> None:
+    job_id = comfy.queue(graphs.base(key="imported", pause_at_step=2, queue_policy="park"))
+    comfy.wait_for(job_id, "paused")
+    comfy.until(lambda: not comfy.job(job_id)["held"], "the job to make way")
+    bundle = exported(comfy, job_id)
+    page, other = (
+        websocket.create_connection(f"ws://127.0.0.1:{comfy.port}/ws?clientId={name}", timeout=30)
+        for name in ("importer", "bystander")
+    )
+    sent = urllib.request.Request(f"{comfy.url}/midrun/jobs/import", data=bundle, method="POST")
+    sent.add_header("Content-Type", "application/octet-stream")
+    sent.add_header("Midrun-Client", "importer")
+    job = json.load(urllib.request.urlopen(sent, timeout=30))
+    comfy.verb(job["job_id"], "resume")
+    assert {"execution_start", "midrun.job"} <= told_until_it_is_complete(page, job["job_id"])
+    assert not {"execution_start", "midrun.job"} & told_until_the_queue_is_empty(other)
+    page.close()
+    other.close()
+    comfy.verb(job_id, "abort")
+
+
+def told_until_the_queue_is_empty(page: websocket.WebSocket) -> set[str]:
+    """The types of messages about a run that is not queued yet, or not done."""
+    types: set[str] = set()
+    for left in (1, 0):
+        while True:
+            message = page.recv()
+            told = json.loads(message) if isinstance(message, str) else {"type": "binary", "data": {}}
+            types.add(told["type"])
+            if told["type"] == "status" and told["data"]["status"]["exec_info"]["queue_remaining"] == left:
+                break
+    return types
 
 
 def told_until_it_is_complete(page: websocket.WebSocket, job_id: str) -> set[str]:

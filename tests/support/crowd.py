@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from playwright.sync_api import expect
+
 from browser import Screen
+from page_tasks import collect_garbage, measured
 
 BORN = datetime(2026, 1, 1)
 JOB: dict[str, Any] = {
@@ -52,7 +52,7 @@ def fill(shown: Screen, count: int) -> None:
     """So many more jobs in the panel, which was opened before, `j0` the oldest."""
     shown.page.wait_for_function(READ_TWICE)
     shown.page.evaluate(FILL, [_job(number) for number in range(count)])
-    _collect_garbage(shown)
+    collect_garbage(shown)
 
 
 def scroll(shown: Screen) -> dict[str, Any]:
@@ -72,34 +72,23 @@ def _job(number: int) -> dict[str, Any]:
     )
 
 
-# What the server is asked for, answered in the page: pages of many jobs, and all that is read of some.
+# What the server is asked for, answered in the page: pages of many jobs, those that stand, all of some jobs.
 ANSWER = """([jobs, told]) => {
+    window.standing = jobs.filter(job => job.state === "paused");
     const { api } = window.comfyAPI.api;
     const real = api.fetchApi.bind(api);
     const answer = value => Promise.resolve(new Response(JSON.stringify(value)));
     api.fetchApi = (path, options) => {
         const url = new URL(path, location.origin);
-        const one = url.pathname.match(/^\\/midrun\\/jobs\\/([^/]+)\\/(previews|telemetry|events|params)$/);
-        if (one && told[one[1]]) return answer(told[one[1]][one[2]]);
+        const [, id, what = "job"] = url.pathname.match(/^\\/midrun\\/jobs\\/([^/]+)(?:\\/(\\w+))?$/) ?? [];
+        if (told[id]?.[what]) return answer(told[id][what]);
         if (url.pathname !== "/midrun/jobs" || !jobs.length) return real(path, options);
-        if (url.searchParams.has("state")) return answer({ jobs: [], next: null });
+        if (url.searchParams.has("state")) return answer({ jobs: window.standing, next: null });
         const from = Number(url.searchParams.get("before") ?? 0);
         const next = from + Number(url.searchParams.get("limit"));
         return answer({ jobs: jobs.slice(from, next), next: next < jobs.length ? String(next) : null });
     };
     if (jobs.length) api.dispatchCustomEvent("status", { exec_info: { queue_remaining: 0 } });
-}"""
-LISTEN = """() => {
-    window.long = [];
-    window.listening = new PerformanceObserver(told => {
-        for (const entry of told.getEntries()) window.long.push(Math.round(entry.duration));
-    });
-    window.listening.observe({ entryTypes: ["longtask"] });
-}"""
-HEARD = """async () => {
-    await new Promise(resolve => setTimeout(resolve, 200));
-    window.listening.disconnect();
-    return window.long;
 }"""
 # As SCROLL, but the pages are read on the way: to the end that does not move on.
 SCROLL_ALL = """async count => {
@@ -118,35 +107,59 @@ SCROLL_ALL = """async count => {
 }"""
 
 
+# Each in a frame of its own.
+HEAR = """async jobs => {
+    for (const job of jobs) {
+        window.comfyAPI.api.api.dispatchCustomEvent("midrun.job", job);
+        await new Promise(requestAnimationFrame);
+    }
+}"""
+QUEUE_CHANGED = """standing => {
+    window.standing = standing;
+    window.comfyAPI.api.api.dispatchCustomEvent("status", { exec_info: { queue_remaining: 0 } });
+}"""
+
+
 def scroll_pages(shown: Screen, count: int) -> dict[str, Any]:
     """The open panel's list of so many jobs, which come in pages, scrolled through: frames, cards at most,
     how many of the first were used again, the last place, and what `measured` tells."""
-    shown.page.evaluate(ANSWER, [[_job(number) for number in reversed(range(count))], {}])
+    shown.page.evaluate(ANSWER, [[_listed(number) for number in reversed(range(count))], {}])
     shown.page.wait_for_function("() => document.querySelectorAll('.midrun-card').length > 5")
     with measured(shown) as told:
         scrolled: dict[str, Any] = shown.page.evaluate(SCROLL_ALL, count)
     return scrolled | told
 
 
-@contextmanager
-def measured(shown: Screen) -> Iterator[dict[str, Any]]:
-    """Tasks of the page meanwhile. long: those over 50 ms by the clock, as the browser tells a page of them,
-    whatever else the machine does, in ms; busy_ms: what the longest took of the processor."""
-    told: dict[str, Any] = {}
-    _collect_garbage(shown)
-    browser = shown.page.context.browser
-    assert browser is not None
-    shown.page.evaluate(LISTEN)
-    browser.start_tracing(page=shown.page, categories=["toplevel", "disabled-by-default-devtools.timeline"])
-    yield told
-    told["long"] = shown.page.evaluate(HEARD)
-    events = json.loads(browser.stop_tracing())["traceEvents"]
-    threads = {
-        (one["pid"], one["tid"]): one["args"]["name"] for one in events if one["name"] == "thread_name"
-    }
-    tasks = [one for one in events if one["name"] == "RunTask" and one["ph"] == "X"]
-    mains = [one for one in tasks if threads.get((one["pid"], one["tid"])) == "CrRendererMain"]
-    told["busy_ms"] = max(one.get("tdur", 0) for one in mains) / 1000
+def hear_and_filter(shown: Screen, count: int) -> dict[str, Any]:
+    """In the list that `scroll_pages` left: what is heard of some jobs, old and new; the filters; all that
+    stand, read again and a step further; all selected, and then one less. What `measured` tells."""
+    page, tray = shown.page, shown.tray
+    later = [_listed(number) | _at(count + number) for number in range(0, count, count // 20)]
+    standing = [job for job in map(_listed, range(count)) if job["state"] == "paused"]
+    further = [job | _at(2 * count) | {"step": 7} for job in reversed(standing)]
+    with measured(shown) as told:
+        page.evaluate(HEAR, [*later, *(_job(count + number) for number in range(20))])
+        for name in ("done", "failed", "running", "all", "paused"):
+            tray.locator(f'[data-filter="{name}"]').click()
+            expect(tray.locator(f'[data-filter="{name}"]')).to_have_attribute("aria-pressed", "true")
+        page.evaluate(QUEUE_CHANGED, further)
+        expect(tray.locator(".midrun-card .midrun-step").first).to_have_text("step 7 / 20")
+        tray.locator('[data-filter="all"]').click()
+        tray.locator('[data-verb="select"]').click()
+        tray.locator('[data-verb="every"]').check()
+        tray.locator(".midrun-open").first.click()
+        expect(tray.locator(".midrun-open").first).to_have_attribute("aria-pressed", "false")
+    return told
+
+
+def _listed(number: int) -> dict[str, Any]:
+    """As `_job`; one of fifty stands."""
+    stands = {"state": "paused", "pause_reason": "user", "paused_at_step": 6, "step": 6}
+    return _job(number) | (stands if number % 50 == 9 else {})
+
+
+def _at(second: int) -> dict[str, str]:
+    return {"updated_at": (BORN + timedelta(seconds=second)).isoformat(timespec="milliseconds") + "Z"}
 
 
 def family(shown: Screen, steps: int, forks: int, picture: str) -> str:
@@ -158,7 +171,7 @@ def family(shown: Screen, steps: int, forks: int, picture: str) -> str:
     big |= {"modified_params": {"3": {"cfg": {"from": 4, "to": 7, "from_step": steps // 3}}}}
     big |= {"breakpoints": [_breakpoint(steps // 2, "pause"), _breakpoint(steps + 9, "log")]}
     jobs = [big, *(_fork(number, steps, big) for number in range(forks))]
-    told = {"big": _told_of(steps, picture), **{job["job_id"]: _told_of(0, picture) for job in jobs[1:]}}
+    told = {job["job_id"]: {"job": job, **_told_of(steps if job is big else 0, picture)} for job in jobs}
     shown.page.wait_for_function(READ_TWICE)
     shown.page.evaluate(ANSWER, [[], told])
     shown.page.evaluate(FILL, jobs)
@@ -220,12 +233,6 @@ def _told_of(steps: int, picture: str) -> dict[str, Any]:
 def _breakpoint(step: int, action: str) -> dict[str, Any]:
     one = {"id": f"b{step}", "kind": "step", "value": step, "node_id": None, "enabled": True, "hits": 0}
     return one | {"action": action, "timeout_s": 10}
-
-
-def _collect_garbage(shown: Screen) -> None:
-    devtools = shown.page.context.new_cdp_session(shown.page)
-    devtools.send("HeapProfiler.collectGarbage")  # what so much news at once leaves is not the scrolling's
-    devtools.detach()
 
 
 def scrub(shown: Screen, moves: int) -> dict[str, Any]:

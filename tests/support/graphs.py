@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 Graph = dict[str, dict[str, Any]]
+# Of Midrun, on every server. Where ComfyUI has loops, MidrunOnce is there, too.
+NODES = (
+    "MidrunKSampler",
+    "MidrunAttach",
+    "MidrunBreakpoint",
+    "MidrunChoose",
+    "MidrunKept",
+    "MidrunDemoModel",
+)
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:

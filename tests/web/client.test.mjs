@@ -197,6 +197,25 @@ test("a job that is known as paused goes on, ends or goes on another client's wo
   assert.deepEqual([get().jobs.a.state, get().jobs.bb.state, get().jobs.ccc], ["running", "aborted", undefined]);
 });
 
+test("however many jobs are read or deleted at once, the page changes once", async () => {
+  const names = Array.from({ length: 30 }, (_, at) => `job${at}`);
+  const standing = names.map((name) => job(name, { state: "paused" }));
+  const { store, actions, get } = page({
+    "GET /midrun/jobs": { jobs: standing, next: null },
+    "POST /midrun/jobs/delete": { jobs: names.map((job_id) => ({ job_id, state: "paused" })) },
+    "GET /midrun/queue": { paused: false, interrupted: 0, choices: 0, standing: 0 },
+  });
+  for (const one of standing) store.dispatch({ type: "job", job: one, at: 0 });
+  let changes = 0;
+  store.subscribe((model, before) => (changes += Number(model.jobs !== before.jobs)));
+  await actions.unfinished();
+  assert.equal(changes, 1);
+  store.dispatch({ type: "several", selected: names });
+  await actions.askSelected("delete");
+  assert.deepEqual([get().order.length, get().several.selected], [30, []], "the list was read again");
+  assert.equal(changes, 3, "deleted, and read again");
+});
+
 test("of the jobs that the list has none is asked for again", async () => {
   const [a, bb] = [job("a"), job("bb", { state: "paused", created_at: "2025" })];
   const { api, store, actions, get } = page({

@@ -19,10 +19,11 @@ function page(actions, selected = null) {
   actions.forEach(store.dispatch);
   const did = [];
   const asked = new Proxy({}, { get: (_, verb) => (id) => void did.push(`${verb} ${id}`) });
-  const nodes = { selected: () => (selected === null ? [] : [selected]) };
+  const keys = { held: false };
+  const nodes = { selected: () => (selected === null ? [] : [selected]), keyIsHeld: () => keys.held };
   const widgets = { jobOf: (id) => ({ job_id: id }) };
   const commands = createCommands(store, asked, nodes, widgets, {}, {}, () => {}, () => {});
-  return { did, run: (id) => commands.find((one) => one.id === `Midrun.${id}`).function() };
+  return { did, keys, run: (id) => commands.find((one) => one.id === `Midrun.${id}`).function() };
 }
 
 test("a command goes to the selected node's job, then to what is in sight, then to the first state that can", () => {
@@ -44,6 +45,15 @@ test("a command does not act on a job in a panel that is closed", () => {
   run("PauseOrResume");
   run("Abort");
   assert.deepEqual(did, ["pauseOrResume new", "askToAbort new"]);
+});
+
+test("a key that is held gives its command once, whatever it is", () => {
+  const { did, keys, run } = page([told(job("a", { state: "paused" }))]);
+  for (const held of [false, true, true]) {
+    keys.held = held;
+    for (const id of ["PauseOrResume", "Step", "Abort"]) run(id);
+  }
+  assert.deepEqual(did, ["pauseOrResume a", "step a", "askToAbort a"]);
 });
 
 test("what runs is paused, not a failed job that is open resumed; a selected one is", () => {

@@ -284,7 +284,7 @@ test("what stands is looked after now and then: not all that becomes of it chang
   wait(20_000);
   assert.deepEqual(done(...LOOKS), [], "there is no server");
   dispatch({ type: "offline", offline: false });
-  dispatch({ type: "gone", job_id: "a" });
+  dispatch({ type: "gone", job_ids: ["a"] });
   done();
   wait(20_000);
   assert.deepEqual(done(...LOOKS), []);

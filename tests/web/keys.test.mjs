@@ -138,8 +138,8 @@ test("nothing is dragged any more once the focus, the pointer or the job is gone
     ["scrub", () => drawn().onPointerup()],
     ["pan", () => drawn().onLostpointercapture()],
     ["scrub", () => store.dispatch({ type: "focus", job_id: "a" })],
-    ["scrub", () => store.dispatch({ type: "gone", job_id: "a" })],
-    ["keys", () => store.dispatch({ type: "gone", job_id: "bb" })],
+    ["scrub", () => store.dispatch({ type: "gone", job_ids: ["a"] })],
+    ["keys", () => store.dispatch({ type: "gone", job_ids: ["bb"] })],
   ]) {
     drag(kind);
     end();
@@ -190,9 +190,9 @@ test("a fork is compared with its parent, else with another that comes from wher
     key("c");
     return did;
   };
-  const gone = { type: "gone", job_id: "a" };
+  const gone = { type: "gone", job_ids: ["a"] };
   assert.deepEqual(compared("bb"), ["compareWith bb 3 null a"]);
   assert.deepEqual(compared("ccc", gone), ["compareWith ccc 3 null dddd"]);
   assert.deepEqual(compared("bb", gone), ["compareWith bb 3 null dddd"]);
-  assert.deepEqual(compared("ccc", gone, { type: "gone", job_id: "bb" }), [], "nothing tells any more where dddd is from");
+  assert.deepEqual(compared("ccc", gone, { type: "gone", job_ids: ["bb"] }), [], "nothing tells any more where dddd is from");
 });

@@ -22,7 +22,7 @@ test("another input takes the place of the one that is looked at, and a job that
   const looked = reduce(model, { type: "lens", word: "red", message: "no" });
   assert.deepEqual([looked.lens.word, looked.lens.message], ["red", "no"]);
   assert.deepEqual(reduce(looked, { ...opened, input: "other" }).lens.word, null);
-  assert.equal(reduce(looked, { type: "gone", job_id: "a" }).lens, null);
+  assert.equal(reduce(looked, { type: "gone", job_ids: ["a"] }).lens, null);
   assert.equal(reduce(initial, { type: "lens", word: "late" }).lens, null, "it was closed meanwhile");
 });
 

@@ -5,6 +5,7 @@ import { aboutBadges } from "../../web/comfyui/about.js";
 import { createActionBar } from "../../web/comfyui/action_bar.js";
 import { toolboxCommands } from "../../web/comfyui/toolbox.js";
 import { initial, reduce } from "../../web/model/reducer.js";
+import { jobsOf, living } from "../../web/model/select.js";
 import { inFront, standing } from "../../web/model/select_places.js";
 import { createStore } from "../../web/ui/store.js";
 import { job } from "./jobs.mjs";
@@ -18,6 +19,17 @@ test("what stands is counted, also what this page has not read", () => {
   const read = [told("a", { state: "paused" }), told("b", { state: "running" }), told("c", { state: "failed" })];
   assert.equal(standing(after(...read)), 1);
   assert.equal(standing(after(...read, { type: "several", standing: 7 })), 7);
+});
+
+test("the jobs are looked through once for each change of them, whatever is asked between", () => {
+  const before = after(told("a", { state: "paused" }), told("bb", { state: "completed" }));
+  const model = reduce(before, told("ccc", { state: "failed" }));
+  const [first, then] = [living(before), living(model)];
+  assert.deepEqual(then.map((one) => one.job_id), ["ccc", "a"]);
+  assert.equal(living(before), first);
+  assert.equal(living(reduce(model, { type: "tray", top: 90 })), then);
+  assert.deepEqual(jobsOf(model, "w").map((one) => one.job_id), ["ccc", "bb", "a"]);
+  assert.deepEqual([jobsOf(model, "other"), jobsOf(model, null)], [[], []]);
 });
 
 test("in front is what runs, then what holds its place, then what is paused of the workflow on screen", () => {

@@ -34,7 +34,7 @@ test("an older state of a job does not take the place of a newer one", () => {
 test("the reducer changes nothing of what it was given", () => {
   const model = after(told(job("a")));
   const frozen = JSON.stringify(model);
-  for (const action of [told(job("b")), { type: "gone", job_id: "a" }, { type: "tray", filter: "paused" }])
+  for (const action of [told(job("b")), { type: "gone", job_ids: ["a"] }, { type: "tray", filter: "paused" }])
     reduce(model, action);
   assert.equal(JSON.stringify(model), frozen);
 });
@@ -128,7 +128,7 @@ test("a job that is gone leaves nothing behind", () => {
     { type: "view", job_id: "a" },
     { type: "abortDialog", job_id: "a" },
   );
-  model = reduce(model, { type: "gone", job_id: "a" });
+  model = reduce(model, { type: "gone", job_ids: ["a"] });
   assert.equal(
     JSON.stringify({ ...model, now: 0 }),
     JSON.stringify({ ...initial, next: undefined, tray: { ...initial.tray } }),

@@ -7,6 +7,7 @@ import { framesOf, passedUrl } from "../../web/model/select_pictures.js";
 import { laneAt, shapeOf, showsParams, topFor } from "../../web/model/select_shape.js";
 import * as timeline from "../../web/model/select_timeline.js";
 import { reduce } from "../../web/model/reducer.js";
+import { editMarks } from "../../web/model/select.js";
 import { after, job } from "./jobs.mjs";
 
 const told = (one, at = 1000) => ({ type: "job", job: one, at });
@@ -131,6 +132,31 @@ test("edits, breakpoints, schedules, pauses and rewinds are marked where they ar
   assert.equal(timeline.nextMark(marks, 8, 1), null);
 });
 
+test("what is of another sampler is not marked on the axis of this one", () => {
+  const edit = (to, from_step, in_node) => ({ from: 4, to, from_step, in_node });
+  const modified_params = {
+    3: { cfg: edit(7, 3, "3"), seed: edit(8, 1, "9") },
+    9: { cfg: edit(5, 2, "9"), chosen: edit(6, 0, null) },
+  };
+  const events = [
+    { kind: "forked", node_id: "9", step: 1, detail: {}, state_from: "paused", state_to: "paused" },
+    { kind: "pause", node_id: "9", step: 4, detail: {}, state_from: "running", state_to: "paused" },
+    { kind: "segment", node_id: "9", step: 4, detail: { step: 5 }, state_from: "running", state_to: "running" },
+    { kind: "pause", node_id: "3", step: 6, detail: {}, state_from: "running", state_to: "paused" },
+    { kind: "rewind", node_id: null, step: 7, detail: {}, state_from: "paused", state_to: "paused" },
+  ];
+  const parent = { job_id: "p", step: 1 };
+  const at = (node_id, known) => {
+    const one = job("a", { node_id, modified_params, parent });
+    const model = after(told(one), { type: "events", job_id: "a", events: known });
+    return timeline.marksOf(model, one).map(({ step, kind }) => `${step} ${kind}`);
+  };
+  assert.deepEqual(at("3", events), ["0 edit", "3 edit", "6 pause", "7 rewind"]);
+  assert.deepEqual(at("9", events), ["0 edit", "1 edit", "1 fork", "2 edit", "4 pause", "5 segment", "7 rewind"]);
+  assert.deepEqual(at("3", []), ["0 edit", "1 fork", "3 edit"], "until it is known where it was forked");
+  assert.deepEqual(editMarks(job("a", { node_id: "9", modified_params })), [0.1, 0.2, 0]);
+});
+
 test("the film strip has only pictures that were made, and as many as fit", () => {
   const made = Array.from({ length: 2000 }, (_, index) => preview(index + 1));
   const thumbs = timeline.thumbsOf(made, { from: 0, to: 2000 }, 600, 50, 2000);
@@ -224,7 +250,7 @@ test("without a choice the timeline shows what lives, else the newest; of what i
   assert.equal(focusOf(model)?.job_id, "other");
   const gone = [
     { type: "cursor", job_id: "late", node_id: "3", step: 7 },
-    { type: "gone", job_id: "late" },
+    { type: "gone", job_ids: ["late"] },
   ].reduce(reduce, model);
   assert.equal(gone.cursor, null);
   assert.equal(gone.timeline.job_id, null);
@@ -237,9 +263,9 @@ test("the zoom goes with the job that the timeline was about, also one that nobo
     [{ type: "timeline" }, "other"],
   ]) {
     const model = [chosen, zoomed].reduce(reduce, family());
-    const kept = reduce(model, { type: "gone", job_id: "deep" }).timeline;
+    const kept = reduce(model, { type: "gone", job_ids: ["deep"] }).timeline;
     assert.deepEqual([kept.from, kept.to, kept.top, kept.hover], [2, 7, 40, 5], "another's");
-    const { from, to, top, hover, width } = reduce(model, { type: "gone", job_id: id }).timeline;
+    const { from, to, top, hover, width } = reduce(model, { type: "gone", job_ids: [id] }).timeline;
     assert.deepEqual([from, to, top, hover, width], [null, null, 0, null, 900], id);
   }
 });

@@ -254,7 +254,7 @@ test("what the server refuses of a fork is told at its field, and goes when the 
   assert.deepEqual(model.fork.refused, {});
   model = reduce(open, { type: "forkRefused", message: "No.", rejected: [] });
   assert.equal(model.fork.message, "No.");
-  assert.equal(reduce(model, { type: "gone", job_id: "a" }).fork, null);
+  assert.equal(reduce(model, { type: "gone", job_ids: ["a"] }).fork, null);
 });
 
 test("what is measured grows by what a job tells, and a line is drawn through it", () => {

@@ -35,7 +35,7 @@ export const menuCommands = [
 /**
  * @param {Store} store
  * @param {Actions} actions
- * @param {{ selected: () => any[] }} page
+ * @param {{ selected: () => any[], keyIsHeld: () => boolean }} page
  * @param {{ jobOf: (node: any) => Job | null }} widgets
  * @param {{ toggle: (node: any) => void, toggleChoice: (node: any) => void }} breakpoints of nodes
  * @param {{ ask: (node: any) => void }} drafts of nodes with a seed
@@ -62,7 +62,7 @@ export function createCommands(store, actions, page, widgets, breakpoints, draft
     /** @type {string} */ label,
     /** @type {string} */ icon,
     /** @type {() => any} */ act,
-  ) => ({ id: `Midrun.${id}`, label, icon, function: act });
+  ) => ({ id: `Midrun.${id}`, label, icon, function: () => (page.keyIsHeld() ? undefined : act()) });
   return [
     command("PauseOrResume", "Midrun: Pause or resume", "icon-[lucide--play]", pauseOrResume),
     command("Pause", "Midrun: Pause", "icon-[lucide--pause]", on(PAUSABLE, actions.pause)),

@@ -1,5 +1,5 @@
 // What follows from a change of the model, beside drawing: reading more, notifications, timers.
-import { needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
+import { living, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from "../model/select.js";
 import { isElsewhere, leapt, stopped } from "../model/select_changes.js";
 import { comparedWith, comparisonOf, curveWanted } from "../model/select_compare.js";
 import { atChoices } from "../model/select_choice.js";
@@ -170,7 +170,7 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
 
 /** What the server counts, too. @param {Model} model */
 const countStands = (model) =>
-  [atChoices(model), model.order.filter((id) => model.jobs[id].state === "paused")].map(({ length }) => length).join();
+  [atChoices(model), living(model).filter((job) => job.state === "paused")].map(({ length }) => length).join();
 
 /** Whether something is above the page. @param {Model} model */
 const isAnythingOpen = ({ viewer, abort, confirm, fork, more, board, choosing, draftForm, ledger }) =>

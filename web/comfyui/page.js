@@ -86,6 +86,8 @@ export function createPage(app, api, here) {
       return () => app.ui.settings.removeEventListener("Comfy.ColorPalette.change", soon);
     },
     isHidden: () => document.hidden,
+    /** Whether what goes on comes of a key that is held: the frontend calls a command while it hears the key, and tells it of none. */
+    keyIsHeld: () => /** @type {any} */ (globalThis).event?.repeat === true,
     hasNoMouse: () => matchMedia("(hover: none)").matches,
     /** Whether Nodes 2.0 folds the advanced inputs of nodes away by itself. */
     foldsInVue: () => setting("Comfy.Node.AlwaysShowAdvancedWidgets") !== undefined,

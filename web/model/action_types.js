@@ -6,6 +6,7 @@
 /**
  * What the server tells. `at` and `since` are milliseconds of the page's clock.
  * @typedef {{ type: "job", job: Job, at: number }
+ *   | { type: "read", jobs: Job[], at: number }
  *   | { type: "jobs", jobs: Job[], next: string | null, first: boolean, since: number, at: number }
  *   | { type: "loading" }
  *   | { type: "loadingFailed" }
@@ -14,7 +15,7 @@
  *   | { type: "events", job_id: string, events: any[] }
  *   | { type: "telemetry", job_id: string, telemetry: Measured[] }
  *   | { type: "usage", usage: Usage }
- *   | { type: "gone", job_id: string }
+ *   | { type: "gone", job_ids: string[] }
  *   | { type: "offline", offline: boolean }
  *   | { type: "tick", at: number }
  * } Told

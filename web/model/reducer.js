@@ -1,6 +1,6 @@
 // What the page knows, and the one pure function that changes it. No DOM, no requests, no clock.
 import { onEditor } from "./reducer_editor.js";
-import { keep, same, without } from "../ui/records.js";
+import { keep, same, without, withoutThose } from "../ui/records.js";
 import { initialBoard, onBoard } from "./reducer_board.js";
 import { initialChoosing, onChoosing } from "./reducer_choice.js";
 import { initialLens, onLens } from "./reducer_lens.js";
@@ -14,7 +14,7 @@ import { initialTravel, onTravel, withTravel } from "./reducer_travel.js";
 export const initial = Object.freeze({
   jobs: {}, // job_id -> Job
   order: [], // job_ids, newest first
-  byPrompt: {}, // any prompt_id -> job_id
+  byPrompt: {}, // prompt_id of a run that is not the first -> job_id
   received: {}, // job_id -> when it was last heard of, by `now`
   stepsByNode: {}, // job_id -> node_id that it has left -> steps it was seen to have done there
   next: undefined, // cursor of the next page; null: there is none; undefined: nothing was read yet
@@ -66,17 +66,14 @@ export const initial = Object.freeze({
 const on = {
   // -- from the server -----------------------------------------------------------------------------------
   job: (model, { job, at }) => withJobs(model, [job], at),
+  read: (model, { jobs, at }) => withJobs(model, jobs, at),
 
   jobs(model, { jobs, next, first, at, since }) {
-    let known = model;
-    if (first) {
-      const oldest = next === null ? "" : (jobs.at(-1)?.created_at ?? "");
-      const there = new Set(jobs.map((job) => job.job_id));
-      for (const id of model.order) {
-        const gone = !there.has(id) && model.jobs[id].created_at >= oldest && model.received[id] < since;
-        if (gone) known = withoutJob(known, id);
-      }
-    }
+    const oldest = next === null ? "" : (jobs.at(-1)?.created_at ?? "");
+    const there = new Set(jobs.map((job) => job.job_id));
+    const isGone = (/** @type {string} */ id) =>
+      !there.has(id) && model.jobs[id].created_at >= oldest && model.received[id] < since;
+    const known = first ? withoutJobs(model, model.order.filter(isGone)) : model;
     const further = first && known.next !== undefined && known.next !== null && jobs.length > 0;
     return { ...withJobs(known, jobs, at), next: further ? known.next : next, loading: false };
   },
@@ -107,7 +104,7 @@ const on = {
   }),
   ledgerClosed: (model) => ({ ...model, ledger: null }),
 
-  gone: (model, { job_id }) => withoutJob(model, job_id),
+  gone: (model, { job_ids }) => withoutJobs(model, job_ids),
   offline: (model, { offline }) => (model.offline === offline ? model : { ...model, offline }),
   tick: (model, { at }) => ({ ...model, now: at }),
 
@@ -197,9 +194,10 @@ function withJobs(model, jobs, at) {
     if (before === undefined) added.push(job.job_id);
     else if (before.node_id !== null && before.node_id !== job.node_id)
       next.stepsByNode = { ...next.stepsByNode, [job.job_id]: withSteps(next.stepsByNode[job.job_id], before) };
-    if (before?.prompt_ids.length === job.prompt_ids.length) continue;
+    const others = job.prompt_ids.filter((id) => id !== job.job_id && !(id in next.byPrompt));
+    if (!others.length) continue;
     if (next.byPrompt === model.byPrompt) next.byPrompt = { ...model.byPrompt };
-    for (const id of job.prompt_ids) next.byPrompt[id] = job.job_id;
+    for (const id of others) next.byPrompt[id] = job.job_id;
   }
   const order = added.length ? withAdded(model.order, added, next.jobs) : model.order;
   const all = { ...next, order, now: Math.max(model.now, at) };
@@ -226,10 +224,13 @@ function withAdded(order, added, jobs) {
   return [...merged, ...left];
 }
 
-/** @param {Model} model @param {string} id @returns {Model} */
-function withoutJob(model, id) {
-  const byPrompt = keep(model.byPrompt, (_, jobId) => jobId !== id);
-  const next = { ...model, byPrompt, order: model.order.filter((known) => known !== id) };
+/** @param {Model} model @param {string[]} ids @returns {Model} */
+function withoutJobs(model, ids) {
+  if (!ids.length) return model;
+  const gone = new Set(ids);
+  const isGone = (/** @type {string | null | undefined} */ id) => gone.has(id ?? "");
+  const byPrompt = keep(model.byPrompt, (_, id) => !gone.has(id));
+  const next = { ...model, byPrompt, order: model.order.filter((known) => !gone.has(known)) };
   for (const name of /** @type {const} */ ([
     "jobs",
     "received",
@@ -243,22 +244,17 @@ function withoutJob(model, id) {
     "canvasBaselines",
     "telemetry",
   ]))
-    /** @type {any} */ (next)[name] = without(/** @type {any} */ (model[name]), id);
-  if (model.several.selected?.includes(id))
-    next.several = { ...model.several, selected: model.several.selected.filter((one) => one !== id) };
-  if (model.tray.open === id) next.tray = { ...model.tray, open: null };
-  if (model.viewer?.job_id === id) next.viewer = null;
-  if (model.cursor?.job_id === id) next.cursor = null;
-  next.timeline = unfocused(model, id);
-  if (model.abort?.job_id === id) next.abort = null;
-  if (model.choosing?.job_id === id) next.choosing = null;
-  if (model.lens?.job_id === id) next.lens = null;
-  if (model.removing === id) next.removing = null;
-  if (model.confirm === id) next.confirm = null;
-  if (model.fork?.job_id === id) next.fork = null;
-  if (model.more?.job_id === id) next.more = null;
-  if (model.curve?.job_id === id || model.curve?.with === id) next.curve = null;
-  if (model.comparison?.job_id === id || model.comparison?.with === id) next.comparison = null;
+    /** @type {any} */ (next)[name] = withoutThose(/** @type {any} */ (model[name]), gone);
+  if (model.several.selected?.some(isGone))
+    next.several = { ...model.several, selected: model.several.selected.filter((one) => !gone.has(one)) };
+  if (isGone(model.tray.open)) next.tray = { ...model.tray, open: null };
+  if (isGone(model.removing)) next.removing = null;
+  if (isGone(model.confirm)) next.confirm = null;
+  for (const name of /** @type {const} */ (["viewer", "cursor", "abort", "choosing", "lens", "fork", "more"]))
+    if (isGone(model[name]?.job_id)) next[name] = null;
+  for (const name of /** @type {const} */ (["curve", "comparison"]))
+    if (isGone(model[name]?.job_id) || isGone(model[name]?.with)) next[name] = null;
+  next.timeline = unfocused(model, gone);
   return next;
 }
 

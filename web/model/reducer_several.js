@@ -14,10 +14,9 @@ export const onSeveral = {
     return same(next, model.several) ? model : { ...model, several: next };
   },
   toggle(model, { job_id }) {
-    const selected = model.several.selected ?? [];
-    const next = selected.includes(job_id)
-      ? selected.filter((id) => id !== job_id)
-      : model.order.filter((id) => id === job_id || selected.includes(id)); // as the list has them
+    const selected = new Set(model.several.selected);
+    if (!selected.delete(job_id)) selected.add(job_id);
+    const next = model.order.filter((id) => selected.has(id)); // as the list has them
     return { ...model, several: { ...model.several, selected: next, sure: null } };
   },
 };

@@ -80,6 +80,6 @@ export function focused(model, id) {
   return { ...timeline, job_id: id, ...(related ? { drag: null } : WHOLE) };
 }
 
-/** The timeline after a job is gone: of the job that it was about nothing stays. @param {Model} model with the job still @param {string} id @returns {Timeline} */
-export const unfocused = (model, id) =>
-  focusOf(model)?.job_id === id ? { ...model.timeline, job_id: null, ...WHOLE } : model.timeline;
+/** The timeline after jobs are gone: of the job that it was about nothing stays. @param {Model} model with the jobs still @param {Set<string>} gone @returns {Timeline} */
+export const unfocused = (model, gone) =>
+  gone.has(focusOf(model)?.job_id ?? "") ? { ...model.timeline, job_id: null, ...WHOLE } : model.timeline;

@@ -1,5 +1,5 @@
 // What the views want to know of the model. Pure functions.
-import { remembering } from "../ui/records.js";
+import { onceFor, remembering } from "../ui/records.js";
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Job, Model } from "./types.js" */
 
@@ -17,6 +17,27 @@ export const FILTERS = {
   done: ["completed"],
 };
 
+/** Of maybe thousands of jobs, looked through once for each change of them. */
+const lists = onceFor((/** @type {Model["jobs"]} */ jobs, /** @type {string[]} */ order) => {
+  /** @type {Job[]} */ const living = [];
+  /** @type {Map<string | null, Job[]>} */ const ofEach = new Map(); // by workflow
+  for (const id of order) {
+    const job = jobs[id];
+    if (ALIVE.includes(job.state)) living.push(job);
+    const others = ofEach.get(job.workflow.id);
+    if (others) others.push(job);
+    else ofEach.set(job.workflow.id, [job]);
+  }
+  return { living, ofEach };
+});
+
+/** The jobs that have not ended, the newest first. @param {Model} model */
+export const living = (model) => lists(model.jobs, model.order).living;
+
+/** The jobs of a workflow, the newest first; none where it has no id. @param {Model} model @param {string | null} workflowId */
+export const jobsOf = (model, workflowId) =>
+  (workflowId === null ? undefined : lists(model.jobs, model.order).ofEach.get(workflowId)) ?? [];
+
 /**
  * The job that a node of the graph on screen shows: the newest of its workflow that samples there.
  * @param {Model} model
@@ -26,9 +47,7 @@ export const FILTERS = {
  * @returns {Job | null}
  */
 export function jobOfNode(model, workflowId, executionIds, always) {
-  for (const id of model.order) {
-    const job = model.jobs[id];
-    if (job.workflow.id !== workflowId || workflowId === null) continue;
+  for (const job of jobsOf(model, workflowId)) {
     if (!always && !ALIVE.includes(job.state)) continue;
     if (job.display_node_id !== null && executionIds.includes(job.display_node_id)) return job;
     if (job.sampler_nodes.some((node) => executionIds.includes(node))) return job;
@@ -37,17 +56,12 @@ export function jobOfNode(model, workflowId, executionIds, always) {
 }
 
 /** The newest job of a workflow. @param {Model} model @param {string | null} workflowId @returns {Job | null} */
-export function ofWorkflow(model, workflowId) {
-  const id = model.order.find((one) => model.jobs[one].workflow.id === workflowId);
-  return id === undefined ? null : model.jobs[id];
-}
+export const ofWorkflow = (model, workflowId) =>
+  lists(model.jobs, model.order).ofEach.get(workflowId)?.[0] ?? null;
 
 /** The nodes that sample, of jobs that are alive, of that workflow. @param {Model} model @param {string | null} workflowId */
 export function liveNodes(model, workflowId) {
-  const jobs = model.order.map((id) => model.jobs[id]);
-  const alive = jobs.filter(
-    (job) => workflowId !== null && job.workflow.id === workflowId && ALIVE.includes(job.state),
-  );
+  const alive = jobsOf(model, workflowId).filter((job) => ALIVE.includes(job.state));
   return new Set(alive.map((job) => job.display_node_id).filter((id) => id !== null));
 }
 
@@ -85,10 +99,13 @@ export function progress(job) {
   return job.total_steps ? Math.min(1, job.step / job.total_steps) : 0;
 }
 
+/** Whether steps of a node are those that the job counts now; null: of none in particular. @param {Job} job @param {string | null | undefined} nodeId */
+export const isCounted = (job, nodeId) => !nodeId || nodeId === job.node_id;
+
 /** Where edits took effect, from 0 to 1. @param {Job} job @returns {number[]} */
 export function editMarks(job) {
   const steps = Object.values(job.modified_params).flatMap((named) =>
-    Object.values(named).map((edit) => edit.from_step),
+    Object.values(named).map((edit) => (isCounted(job, edit.in_node) ? edit.from_step : null)),
   );
   const total = job.total_steps;
   if (!total) return [];
@@ -148,10 +165,10 @@ export const filtered = (model) =>
   filteredOf(model.jobs, model.order, FILTERS[model.tray.filter] ?? FILTERS.all);
 
 /** @param {Model} model */
-export const somethingIsPaused = (model) => model.order.some((id) => model.jobs[id].state === "paused");
+export const somethingIsPaused = (model) => living(model).some((job) => job.state === "paused");
 
 /** Whether time has to go on by itself. @param {Model} model */
-export const somethingRuns = (model) => model.order.some((id) => ACTIVE.includes(model.jobs[id].state));
+export const somethingRuns = (model) => living(model).some((job) => ACTIVE.includes(job.state));
 
 export const ROW = 92; // pixels of a row of the list
 const AROUND = 2; // rows drawn beyond what is in sight

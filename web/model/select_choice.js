@@ -1,4 +1,5 @@
 // What waits to be chosen. Pure functions.
+import { living } from "./select.js";
 /** @import { Job, Model } from "./types.js" */
 
 /** @param {Job} job */
@@ -6,7 +7,7 @@ export const waitsForChoice = (job) => Boolean(job.choice) && job.state === "pau
 
 /** The jobs that wait for a choice, the oldest first. @param {Model} model @returns {string[]} */
 export const atChoices = (model) =>
-  model.order.filter((id) => waitsForChoice(model.jobs[id])).reverse();
+  living(model).filter(waitsForChoice).map((job) => job.job_id).reverse();
 
 /** How many wait, those included that this page has not read. @param {Model} model */
 export const choicesLeft = (model) => Math.max(model.several.choices, atChoices(model).length);

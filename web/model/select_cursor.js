@@ -1,5 +1,5 @@
 // The step that is looked at, in all views at once, and the job that the timeline is about. Pure functions.
-import { ALIVE } from "./select.js";
+import { living } from "./select.js";
 /** @import { Cursor, Job, Model } from "./types.js" */
 
 /**
@@ -32,6 +32,5 @@ export function focusOf(model) {
   const { jobs, order, timeline, tray } = model;
   const chosen = jobs[timeline.job_id ?? ""] ?? jobs[tray.open ?? ""];
   if (chosen) return chosen;
-  const alive = order.find((id) => ALIVE.includes(jobs[id].state) && jobs[id].state !== "queued");
-  return jobs[alive ?? order[0] ?? ""] ?? null;
+  return living(model).find((job) => job.state !== "queued") ?? jobs[order[0] ?? ""] ?? null;
 }

@@ -1,6 +1,7 @@
 // What the timeline shows: lanes of a family of jobs, marks, thumbnails, and what is to be read off at a step. Pure functions.
 import { remembering } from "../ui/records.js";
 import { strideOf } from "./axis.js";
+import { isCounted } from "./select.js";
 import { lastStep } from "./select_cursor.js";
 import { rootOf } from "./select_family.js";
 import { stopSteps } from "./select_travel.js";
@@ -54,12 +55,15 @@ export const endOf = (job) => Math.max(1, lastStep(job), job.total_steps ?? 0);
 /** The last step of all lanes. @param {Model} model @param {Lane[]} rows */
 export const lastOf = ({ jobs }, rows) => rows.reduce((last, { id }) => Math.max(last, endOf(jobs[id])), 1);
 
-/** Everything that is marked of a job, by step. @param {Model} model @param {Job} job */
+/** Everything that is marked on the axis of a job, by step. @param {Model} model @param {Job} job */
 export const marksOf = (model, job) => marks(job, model.events[job.job_id]);
 
 const marks = remembering((/** @type {Job} */ job, /** @type {any[] | undefined} */ events) => {
-  const found = [...editsOf(job), ...stopSteps(job).map(stopMark), ...(events ?? []).flatMap(eventMark)];
-  if (job.parent) found.push({ step: job.parent.step, kind: "fork", told: "" });
+  const here = (events ?? []).filter((one) => isCounted(job, one.node_id));
+  const found = [...editsOn(job), ...stopSteps(job).map(stopMark), ...here.flatMap(eventMark)];
+  const forked = (events ?? []).find((one) => one.kind === "forked") ?? job.parent;
+  if (job.parent && isCounted(job, forked.node_id))
+    found.push({ step: job.parent.step, kind: "fork", told: "" });
   const once = new Map(found.map((one) => [`${one.step} ${one.kind} ${one.told}`, one]));
   return [...once.values()].sort((a, b) => a.step - b.step);
 });
@@ -74,15 +78,18 @@ function eventMark({ kind, step, detail, state_from, state_to }) {
   return state_to === "paused" && state_from !== "paused" ? [{ step, kind: "pause", told: "" }] : [];
 }
 
-/** Where edits of a job took effect. @param {Job} job @returns {Mark[]} */
+/** Where edits of a job took effect, with the node whose step that is. @param {Job} job @returns {(Mark & { node: string | null })[]} */
 export const editsOf = (job) =>
   Object.values(job.modified_params).flatMap((named) =>
-    Object.entries(named).flatMap(([input, { from_step, from, to }]) =>
+    Object.entries(named).flatMap(([input, { from_step, in_node = null, from, to }]) =>
       from_step === null
         ? []
-        : [{ step: from_step, kind: /** @type {const} */ ("edit"), told: said(input, from, to) }],
+        : [{ step: from_step, kind: /** @type {const} */ ("edit"), told: said(input, from, to), node: in_node }],
     ),
   );
+
+/** Those on the axis of a job, which has the steps of the node that it is at. @param {Job} job */
+export const editsOn = (job) => editsOf(job).filter((one) => isCounted(job, one.node));
 
 /** @param {string} input @param {any} from @param {any} to */
 function said(input, from, to) {

@@ -1,5 +1,6 @@
 // What stands on the wires into the node before which a job is paused. Pure functions.
 import { digits } from "../ui/format.js";
+import { jobsOf } from "./select.js";
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Job, Model, WireValue } from "./types.js" */
 
@@ -10,8 +11,7 @@ import { digits } from "../ui/format.js";
 export function stoppedBefore(model, workflowId, executionIds) {
   const isThere = (/** @type {Job} */ job) =>
     job.state === "paused" && job.paused_before !== null && executionIds.includes(job.paused_before);
-  const found = model.order.find((id) => model.jobs[id].workflow.id === workflowId && isThere(model.jobs[id]));
-  return workflowId === null || found === undefined ? null : model.jobs[found];
+  return jobsOf(model, workflowId).find(isThere) ?? null;
 }
 
 /** Where a picture of it is. @param {Job} job @param {number} number from 1 */

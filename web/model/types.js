@@ -4,7 +4,7 @@
 /**
  * -- from the server -------------------------------------------------------------------------------------
  * @typedef {{ id: string | null, name: string | null }} Workflow
- * @typedef {{ from: any, to: any, from_step: number | null }} Edit
+ * @typedef {{ from: any, to: any, from_step: number | null, in_node?: string | null }} Edit  in_node: that sampled when it took effect; its steps are those of that node
  * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null, eta_rough?: boolean }} Timing  eta_rough: something that is left was never timed
  * @typedef {"queued" | "running" | "pausing" | "paused" | "completed" | "aborted" | "failed"} State
  * @typedef {{

@@ -51,7 +51,7 @@ export function createActions(client, store, ports) {
     async remove(/** @type {string} */ id) {
       dispatch({ type: "remove", job_id: null });
       if (await ask(id, "remove", () => client.remove(id))) {
-        dispatch({ type: "gone", job_id: id });
+        dispatch({ type: "gone", job_ids: [id] });
         await actions.usage();
       }
     },

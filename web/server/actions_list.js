@@ -36,7 +36,7 @@ export function createListActions(client, store, ports, { quietly, messageOf }) 
     if (!old.length) return;
     await quietly("", async () => {
       const page = await client.jobs({ state: states, limit: PAGE });
-      for (const job of page.jobs) dispatch({ type: "job", job, at: ports.clock() });
+      dispatch({ type: "read", jobs: page.jobs, at: ports.clock() });
       const there = new Set(page.jobs.map((job) => job.job_id));
       const left = old.filter((id) => !there.has(id)).slice(0, 10);
       await Promise.all(left.map((id) => list.read(id)));

@@ -18,8 +18,9 @@ export function createSeveralActions(client, store, { quietly, messageOf }, refr
       const refused = jobs.filter((/** @type {any} */ one) => one.error);
       const told = refused.length ? { n: refused.length, of: jobs.length, why: refused[0].error.message } : null;
       dispatch({ type: "several", asked: null, told });
+      const done = jobs.filter((/** @type {any} */ one) => !one.error);
       if (verb === "delete")
-        for (const { job_id, error } of jobs) if (!error) dispatch({ type: "gone", job_id });
+        dispatch({ type: "gone", job_ids: done.map((/** @type {any} */ one) => one.job_id) });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       dispatch({ type: "several", asked: null, told: { n: 0, of: 0, why: messageOf(error) } });

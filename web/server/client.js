@@ -28,7 +28,7 @@ export class Refused extends Error {
 export function createClient(api) {
   /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<any>} */
   async function call(method, path, body) {
-    // Whom ComfyUI tells of what is queued, if the page that queued it at first is closed.
+    // Whom ComfyUI tells of what is queued, if the page that queued it at first is closed or elsewhere.
     /** @type {Record<string, string>} */ const headers = api.clientId ? { "Midrun-Client": api.clientId } : {};
     /** @type {RequestInit} */ const options = { method, cache: "no-store", headers };
     if (body instanceof FormData) {
@@ -110,10 +110,7 @@ export function createClient(api) {
         of(id, `/compare?${id === other ? "take=true" : `with=${encodeURIComponent(other)}`}&step=${step}`),
       ),
     /** A job in a file that another server gave. */
-    importBundle(/** @type {Blob} */ file) {
-      const query = api.clientId ? `?${new URLSearchParams({ client_id: api.clientId })}` : "";
-      return call("POST", `/midrun/jobs/import${query}`, file);
-    },
+    importBundle: (/** @type {Blob} */ file) => call("POST", "/midrun/jobs/import", file),
     /** Whether the model still answers what is on record. */
     check: (/** @type {string} */ id) => call("POST", of(id, "/check"), {}),
     cancelCheck: (/** @type {string} */ id) => call("DELETE", of(id, "/check")),

@@ -33,7 +33,7 @@ export function createRequests(store, ports) {
   /** @param {string} id @param {unknown} error */
   function refuse(id, error) {
     if (!(error instanceof Refused)) throw error;
-    if (error.code === "unknown_job") return dispatch({ type: "gone", job_id: id });
+    if (error.code === "unknown_job") return dispatch({ type: "gone", job_ids: [id] });
     if (error.rejected.length) dispatch({ type: "rejected", job_id: id, rejected: error.rejected });
     dispatch({ type: "refused", job_id: id, message: messageOf(error) });
   }
@@ -74,7 +74,7 @@ export function createRequests(store, ports) {
       await work();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.code === "unknown_job") dispatch({ type: "gone", job_id: id });
+      if (error.code === "unknown_job") dispatch({ type: "gone", job_ids: [id] });
     }
   }
 

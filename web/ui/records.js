@@ -10,6 +10,10 @@ export function without(record, key) {
   return rest;
 }
 
+/** @template T @param {Record<string, T>} record @param {Set<string>} keys @returns {Record<string, T>} */
+export const withoutThose = (record, keys) =>
+  [...keys].some((key) => key in record) ? keep(record, (key) => !keys.has(key)) : record;
+
 /** @template T @param {Record<string, T>} record @param {(key: string, value: T) => boolean} wanted */
 export function keep(record, wanted) {
   return Object.fromEntries(Object.entries(record).filter(([key, value]) => wanted(key, value)));
@@ -28,5 +32,18 @@ export function remembering(compute) {
       given = args;
     }
     return result;
+  };
+}
+
+/**
+ * Answers once for each object that it is asked about, whoever asks and in whatever order.
+ * @template {object} K @template {any[]} A @template R @param {(key: K, ...more: A) => R} compute  more: goes with the object
+ * @returns {(key: K, ...more: A) => R}
+ */
+export function onceFor(compute) {
+  /** @type {WeakMap<K, R>} */ const known = new WeakMap();
+  return (key, ...more) => {
+    if (!known.has(key)) known.set(key, compute(key, ...more));
+    return /** @type {R} */ (known.get(key));
   };
 }

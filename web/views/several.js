@@ -3,7 +3,7 @@ import { h } from "../ui/dom.js";
 import { filtered } from "../model/select.js";
 import { newestDrafts } from "../model/select_board.js";
 import { choicesLeft } from "../model/select_choice.js";
-import { deletable } from "../model/select_several.js";
+import { deletable, everySelected } from "../model/select_several.js";
 import { button, really } from "./parts.js";
 /** @import { Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
@@ -63,8 +63,7 @@ function selectionView(tools, model, selected) {
   const { asked, sure } = model.several;
   const can = asked === null && selected.length > 0;
   const small = (/** @type {string} */ verb) => ({ small: true, verb });
-  const all = filtered(model);
-  const every = all.length > 0 && all.every((id) => selected.includes(id));
+  const every = everySelected(model);
   const ask = (/** @type {string} */ verb) => dispatch({ type: "several", sure: verb });
   return h(
     "div",
@@ -76,7 +75,7 @@ function selectionView(tools, model, selected) {
         type: "checkbox",
         "data-verb": "every",
         checked: every,
-        onChange: () => dispatch({ type: "several", selected: every ? [] : all }),
+        onChange: () => dispatch({ type: "several", selected: every ? [] : filtered(model) }),
       }),
       t("several.selected", { n: selected.length }),
     ),

@@ -1,7 +1,7 @@
 // Paints what of the timeline does not move with the cursor, on one canvas: overview, ruler, marks, lanes, curves.
 import { ROW, ticksOf, xOf } from "../model/axis.js";
 import { lastStep } from "../model/select_cursor.js";
-import { CURVES, curveOf, editsOf, endOf, marksOf, measuredOf } from "../model/select_timeline.js";
+import { CURVES, curveOf, editsOn, endOf, marksOf, measuredOf } from "../model/select_timeline.js";
 import { stopSteps } from "../model/select_travel.js";
 import { paintMark } from "./timeline_marks.js";
 /** @import { Band } from "../model/axis.js" */
@@ -53,7 +53,7 @@ function paintOverview({ pen, model, job, shape, ink }) {
     ink.sigma,
   );
   pen.fillStyle = ink.fg;
-  for (const { step } of editsOf(job)) pen.fillRect(x(step) - 0.5, top + 1, 1.5, height - 4);
+  for (const { step } of editsOn(job)) pen.fillRect(x(step) - 0.5, top + 1, 1.5, height - 4);
   if (span.to - span.from >= last) return;
   pen.save();
   pen.globalAlpha = 0.18;
@@ -144,7 +144,7 @@ function paintLane(pen, one, lane, y, x, own, width, ink) {
   pen.globalAlpha = own ? 1 : 0.75;
   pen.fillRect(from, y - BAND / 2, Math.max(2, now - from), BAND);
   pen.globalAlpha = 1;
-  for (const { step } of editsOf(one)) if (step >= lane.from) paintMark(pen, "edit", x(step), y, ink);
+  for (const { step } of editsOn(one)) if (step >= lane.from) paintMark(pen, "edit", x(step), y, ink);
   for (const { step, logOnly } of stopSteps(one))
     if (step > one.step) paintMark(pen, logOnly ? "log" : "stop", x(step), y, ink);
 }
