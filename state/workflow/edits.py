@@ -33,8 +33,7 @@ class Edit:
     chosen: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        told = {"from": self.before, "to": self.after, "from_step": self.from_step}
-        return told | {"in_node": self.in_node}
+        return {"from": self.before, "to": self.after, "from_step": self.from_step}
 
 
 def audit(path: Path, edit: Edit | None) -> dict[str, Any]:
@@ -145,10 +144,22 @@ def summary(history: History) -> dict[str, dict[str, Any]]:
     }
 
 
+def whose_steps(history: History) -> dict[str, dict[str, str]]:
+    """The node that sampled when the newest edit of each input took effect, for the REST API."""
+    newest = {
+        node_id: {name: edits[-1] for name, edits in named.items()} for node_id, named in history.items()
+    }
+    told = {
+        node_id: {name: edit.in_node for name, edit in named.items() if edit.in_node is not None}
+        for node_id, named in newest.items()
+    }
+    return {node_id: named for node_id, named in told.items() if named}
+
+
 def to_json(history: History) -> dict[str, dict[str, list[dict[str, Any]]]]:
     return {
         node_id: {
-            name: [edit.to_json() | {"chosen": edit.chosen} for edit in edits]
+            name: [edit.to_json() | {"in_node": edit.in_node, "chosen": edit.chosen} for edit in edits]
             for name, edits in named.items()
         }
         for node_id, named in history.items()

@@ -135,12 +135,7 @@ def test_an_agent_drafts_eight_looks_aborts_six_edits_one_and_finishes_two(comfy
     assert len({job["abort_reason"] for job in aborted}) == 6
     assert all(job["abort_reason"].startswith("too dark: ") for job in aborted)
     best, second = comfy.job(chosen["best"]), comfy.job(chosen["second"])
-    assert best["modified_params"]["sampler"]["cfg"] == {
-        "from": 4.0,
-        "to": 6.5,
-        "from_step": STEP,
-        "in_node": "sampler",
-    }
+    assert best["modified_params"]["sampler"]["cfg"] == {"from": 4.0, "to": 6.5, "from_step": STEP}
     assert second["modified_params"] == {}
     assert {(job["state"], job["step"]) for job in (best, second)} == {("completed", STEPS)}
     assert comfy.probe("agents")["done"] == 8 * STEP + 2 * (STEPS - STEP)

@@ -148,12 +148,7 @@ def test_undoing_an_applied_edit_is_a_new_edit(comfy: Comfy) -> None:
     comfy.verb(job_id, "resume")
     pause_at(comfy, job_id, "undo-applied", 5)
     job = comfy.call("DELETE", f"/midrun/jobs/{job_id}/params/sampler/cfg")[1]
-    assert job["modified_params"]["sampler"]["cfg"] == {
-        "from": 1.5,
-        "to": 4.0,
-        "from_step": None,
-        "in_node": None,
-    }
+    assert job["modified_params"]["sampler"]["cfg"] == {"from": 1.5, "to": 4.0, "from_step": None}
     shown = comfy.get(f"/midrun/jobs/{job_id}/params")["nodes"]["sampler"]["inputs"]["cfg"]
     assert (shown["value"], shown["original"], shown["modified"]) == (4.0, 4.0, False)
     comfy.verb(job_id, "resume")
@@ -242,12 +237,7 @@ def test_an_edit_of_a_running_job_waits_for_the_next_resume_or_is_applied_at_onc
     status, job = put(comfy, job_id, EDITS["cfg"], "?apply=next_step")
     assert status == 200
     job = comfy.wait_for(job_id, "completed")
-    assert job["modified_params"]["sampler"]["cfg"] == {
-        "from": 4.0,
-        "to": 1.5,
-        "from_step": 3,
-        "in_node": "sampler",
-    }
+    assert job["modified_params"]["sampler"]["cfg"] == {"from": 4.0, "to": 1.5, "from_step": 3}
     assert torch.equal(latent(comfy, job["prompt_id"]), oracle_plain(comfy, 1.5, 4))
     assert put(comfy, job_id, EDITS["cfg"])[0] == 409
 
@@ -469,7 +459,7 @@ def test_three_edits_with_a_crash_between_them_equal_the_oracle(tmp_path: Path) 
         server.kill()
         server.start()
         told = server.job(job_id)["modified_params"]["sampler"]["cfg"]
-        assert told == {"from": 2.0, "to": 6.0, "from_step": None, "in_node": None}
+        assert told == {"from": 2.0, "to": 6.0, "from_step": None}
         server.verb(job_id, "step", {"count": 2})
         server.until(lambda: server.job(job_id)["paused_at_step"] == 5, "two steps")
         put(server, job_id, ("sampler", "cfg", 3.0))

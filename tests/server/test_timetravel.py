@@ -139,12 +139,7 @@ def test_going_back_beyond_edits_brings_back_what_was_in_force(comfy: Comfy) -> 
     values = comfy.get(f"/midrun/jobs/{job_id}/params")["nodes"]["sampler"]["inputs"]
     assert (values["cfg"]["value"], values["steps"]["value"]) == (4.0, 8)
     job = comfy.call("DELETE", f"/midrun/jobs/{job_id}/rewind")[1]
-    assert job["modified_params"]["sampler"]["steps"] == {
-        "from": 8,
-        "to": 12,
-        "from_step": 4,
-        "in_node": "sampler",
-    }
+    assert job["modified_params"]["sampler"]["steps"] == {"from": 8, "to": 12, "from_step": 4}
     before = comfy.probe("beyond")["done"]
     assert torch.equal(latent(comfy, resume(comfy, job_id)["prompt_id"]), want)
     assert comfy.probe("beyond")["done"] == before
@@ -202,12 +197,7 @@ def test_forks_share_what_was_recorded_and_leave_the_original_alone(comfy: Comfy
     for cfg, fork in zip(cfgs, told["jobs"], strict=True):
         job = comfy.wait_for(fork["job_id"], "completed")
         if cfg != 4.0:
-            assert job["modified_params"]["sampler"]["cfg"] == {
-                "from": 4.0,
-                "to": cfg,
-                "from_step": 5,
-                "in_node": "sampler",
-            }
+            assert job["modified_params"]["sampler"]["cfg"] == {"from": 4.0, "to": cfg, "from_step": 5}
         graph = graphs.base(watched=False, steps=12)
         links = {"model": ["model", 0], "other": ["model", 0], "positive": ["positive", 0]}
         graph["switch"] = graphs.node("TestSwitch", **links, cfg=cfg, at=6, key="")

@@ -17,7 +17,13 @@ JOB: dict[str, Any] = {
     **{"queue_policy": "auto", "sampler_nodes": ["3"], "held": False, "gpu_released": False},
     **dict.fromkeys(("pause_reason", "paused_at_step", "abort_reason", "error", "take", "parent")),
     **dict.fromkeys(("source_url", "preview_url", "paused_before", "iteration", "gpu_free", "wires")),
-    **{"modified_params": {}, "warnings": [], "breakpoints": [], "workflow": {"id": "w", "name": "Tides"}},
+    **{
+        "modified_params": {},
+        "modified_in": {},
+        "warnings": [],
+        "breakpoints": [],
+        "workflow": {"id": "w", "name": "Tides"},
+    },
     "timing": {"active_s": 12.5, "paused_s": 0, "mean_step_s": 0.6, "eta_s": None},
 }
 FILL = """jobs => {

@@ -153,7 +153,7 @@ def test_an_edit_is_pending_then_applied_then_followed_by_the_next() -> None:
     history = applied(history, pending(history), 8)
     assert pending(history) == {}
     history = changed(history, CFG, Edit(5.0, 2.0))
-    assert summary(history) == {"3": {"cfg": {"from": 5.0, "to": 2.0, "from_step": None, "in_node": None}}}
+    assert summary(history) == {"3": {"cfg": {"from": 5.0, "to": 2.0, "from_step": None}}}
     assert to_json(without_pending(history)) == {"3": {"cfg": [{"from": 7.0, "to": 5.0} | LATER]}}
     assert from_json(to_json(history)) == history
 
@@ -167,7 +167,7 @@ def test_an_edit_made_while_another_is_taken_into_a_run_stays_pending() -> None:
     history = changed({}, CFG, Edit(7.0, 4.0))
     taken = pending(history)
     history = applied(changed(history, CFG, Edit(7.0, 2.0)), taken, 8)
-    assert summary(history)["3"]["cfg"] == {"from": 7.0, "to": 2.0, "from_step": None, "in_node": None}
+    assert summary(history)["3"]["cfg"] == {"from": 7.0, "to": 2.0, "from_step": None}
     assert to_json(history)["3"]["cfg"][0] == {"from": 7.0, "to": 4.0} | LATER
 
 

@@ -20,6 +20,7 @@ export function job(id, changed = {}) {
     sigma: 3.2,
     paused_at_step: null,
     modified_params: {},
+    modified_in: {},
     abort_reason: null,
     error: null,
     gpu_released: false,

@@ -133,11 +133,9 @@ test("edits, breakpoints, schedules, pauses and rewinds are marked where they ar
 });
 
 test("what is of another sampler is not marked on the axis of this one", () => {
-  const edit = (to, from_step, in_node) => ({ from: 4, to, from_step, in_node });
-  const modified_params = {
-    3: { cfg: edit(7, 3, "3"), seed: edit(8, 1, "9") },
-    9: { cfg: edit(5, 2, "9"), chosen: edit(6, 0, null) },
-  };
+  const edit = (to, from_step) => ({ from: 4, to, from_step });
+  const modified_params = { 3: { cfg: edit(7, 3), seed: edit(8, 1) }, 9: { cfg: edit(5, 2), chosen: edit(6, 0) } };
+  const modified_in = { 3: { cfg: "3", seed: "9" }, 9: { cfg: "9" } };
   const events = [
     { kind: "forked", node_id: "9", step: 1, detail: {}, state_from: "paused", state_to: "paused" },
     { kind: "pause", node_id: "9", step: 4, detail: {}, state_from: "running", state_to: "paused" },
@@ -147,14 +145,14 @@ test("what is of another sampler is not marked on the axis of this one", () => {
   ];
   const parent = { job_id: "p", step: 1 };
   const at = (node_id, known) => {
-    const one = job("a", { node_id, modified_params, parent });
+    const one = job("a", { node_id, modified_params, modified_in, parent });
     const model = after(told(one), { type: "events", job_id: "a", events: known });
     return timeline.marksOf(model, one).map(({ step, kind }) => `${step} ${kind}`);
   };
   assert.deepEqual(at("3", events), ["0 edit", "3 edit", "6 pause", "7 rewind"]);
   assert.deepEqual(at("9", events), ["0 edit", "1 edit", "1 fork", "2 edit", "4 pause", "5 segment", "7 rewind"]);
   assert.deepEqual(at("3", []), ["0 edit", "1 fork", "3 edit"], "until it is known where it was forked");
-  assert.deepEqual(editMarks(job("a", { node_id: "9", modified_params })), [0.1, 0.2, 0]);
+  assert.deepEqual(editMarks(job("a", { node_id: "9", modified_params, modified_in })), [0.1, 0.2, 0]);
 });
 
 test("the film strip has only pictures that were made, and as many as fit", () => {

@@ -104,8 +104,8 @@ export const isCounted = (job, nodeId) => !nodeId || nodeId === job.node_id;
 
 /** Where edits took effect, from 0 to 1. @param {Job} job @returns {number[]} */
 export function editMarks(job) {
-  const steps = Object.values(job.modified_params).flatMap((named) =>
-    Object.values(named).map((edit) => (isCounted(job, edit.in_node) ? edit.from_step : null)),
+  const steps = Object.entries(job.modified_params).flatMap(([node, named]) =>
+    Object.entries(named).map(([input, { from_step }]) => (isCounted(job, job.modified_in[node]?.[input]) ? from_step : null)),
   );
   const total = job.total_steps;
   if (!total) return [];

@@ -78,14 +78,13 @@ function eventMark({ kind, step, detail, state_from, state_to }) {
   return state_to === "paused" && state_from !== "paused" ? [{ step, kind: "pause", told: "" }] : [];
 }
 
-/** Where edits of a job took effect, with the node whose step that is. @param {Job} job @returns {(Mark & { node: string | null })[]} */
+/** Where edits of a job took effect, with the node whose step that is. @param {Job} job @returns {(Mark & { node?: string })[]} */
 export const editsOf = (job) =>
-  Object.values(job.modified_params).flatMap((named) =>
-    Object.entries(named).flatMap(([input, { from_step, in_node = null, from, to }]) =>
-      from_step === null
-        ? []
-        : [{ step: from_step, kind: /** @type {const} */ ("edit"), told: said(input, from, to), node: in_node }],
-    ),
+  Object.entries(job.modified_params).flatMap(([node, named]) =>
+    Object.entries(named).flatMap(([input, { from_step, from, to }]) => {
+      const found = { kind: /** @type {const} */ ("edit"), told: said(input, from, to), node: job.modified_in[node]?.[input] };
+      return from_step === null ? [] : [{ step: from_step, ...found }];
+    }),
   );
 
 /** Those on the axis of a job, which has the steps of the node that it is at. @param {Job} job */

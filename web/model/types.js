@@ -4,7 +4,7 @@
 /**
  * -- from the server -------------------------------------------------------------------------------------
  * @typedef {{ id: string | null, name: string | null }} Workflow
- * @typedef {{ from: any, to: any, from_step: number | null, in_node?: string | null }} Edit  in_node: that sampled when it took effect; its steps are those of that node
+ * @typedef {{ from: any, to: any, from_step: number | null }} Edit
  * @typedef {{ active_s: number, paused_s: number, mean_step_s: number | null, eta_s: number | null, eta_rough?: boolean }} Timing  eta_rough: something that is left was never timed
  * @typedef {"queued" | "running" | "pausing" | "paused" | "completed" | "aborted" | "failed"} State
  * @typedef {{
@@ -12,7 +12,7 @@
  *   state: State, held: boolean, pause_reason: string | null, node_id: string | null,
  *   display_node_id: string | null, iteration: number | null,
  *   step: number, total_steps: number | null, evaluations: number, sigma: number | null,
- *   paused_at_step: number | null, modified_params: Record<string, Record<string, Edit>>,
+ *   paused_at_step: number | null, modified_params: Record<string, Record<string, Edit>>, modified_in: Record<string, Record<string, string>>,
  *   abort_reason: string | null, error: { type: string, message: string, node_id: string | null } | null,
  *   gpu_released: boolean, gpu_free: number | null, queue_policy: string, timing: Timing,
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
