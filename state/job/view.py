@@ -16,7 +16,7 @@ from ..states import AbortMode, PauseReason, QueuePolicy, State
 from ..surroundings import Imported
 from ..telemetry import Telemetry
 from ..wire import Wires
-from ..workflow.edits import History, summary, whose_steps
+from ..workflow.edits import History, modified
 from ..workflow.kept import Kept
 from .fork_grid import Cell, variant
 
@@ -241,8 +241,7 @@ class JobView:
             "held": self.held,
             "pause_reason": self.pause_reason.value if self.pause_reason else None,
             **self._where(),
-            "modified_params": summary(self.edits),
-            "modified_in": whose_steps(self.edits),
+            **modified(self.edits),
             "abort_reason": self.abort_reason,
             "error": self.error.to_json() if self.error else None,
             "gpu_released": self.gpu_released,

@@ -137,23 +137,21 @@ def difference(before: Prompt, after: Prompt) -> dict[Path, Edit]:
 
 
 def summary(history: History) -> dict[str, dict[str, Any]]:
-    """The newest edit of each input, for the REST API."""
+    """The newest edit of each input."""
     return {
         node_id: {name: edits[-1].to_json() for name, edits in named.items()}
         for node_id, named in history.items()
     }
 
 
-def whose_steps(history: History) -> dict[str, dict[str, str]]:
-    """The node that sampled when the newest edit of each input took effect, for the REST API."""
-    newest = {
-        node_id: {name: edits[-1] for name, edits in named.items()} for node_id, named in history.items()
-    }
-    told = {
-        node_id: {name: edit.in_node for name, edit in named.items() if edit.in_node is not None}
-        for node_id, named in newest.items()
-    }
-    return {node_id: named for node_id, named in told.items() if named}
+def modified(history: History) -> dict[str, Any]:
+    """For the REST API: the newest edit of each input, and the node that sampled when that took effect."""
+    newest = {(node_id, name): edits[-1] for node_id, of in history.items() for name, edits in of.items()}
+    within: dict[str, dict[str, str]] = {}
+    for (node_id, name), edit in newest.items():
+        if edit.in_node is not None:
+            within.setdefault(node_id, {})[name] = edit.in_node
+    return {"modified_params": summary(history), "modified_in": within}
 
 
 def to_json(history: History) -> dict[str, dict[str, list[dict[str, Any]]]]:
