@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,26 +31,22 @@ SHORT_S = 0.2  # of an evaluation
 class Pending:
     """An answer on its way to the host: it may be read after `Asking.seconds_of`.
 
-    rng: the generators after it; began: when it was asked for; seconds: that it took, where that is known
+    rng: the generators after it; seconds: that the thread spent on it
     """
 
     kept: torch.Tensor
     rng: RngState
     copies: Copies
-    began: float
-    seconds: float | None
+    seconds: float
 
 
 class Asking:
     """Of one sampling call."""
 
-    def __init__(
-        self, job: Job, journal: Journal, entries: Entries, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
-        self._job, self._journal, self._entries, self._clock = job, journal, entries, clock
+    def __init__(self, job: Job, journal: Journal, entries: Entries) -> None:
+        self._job, self._journal, self._entries = job, journal, entries
         self._before: Copies | None = None  # of the newest answer
         self._seconds = math.inf  # that the newest one took
-        self._ended = 0.0
 
     def ask(
         self, model: Callable[[], torch.Tensor], device: torch.device, copies: Copies, alone: bool = False
@@ -64,10 +59,10 @@ class Asking:
         ahead = not alone and self._seconds < SHORT_S and works_behind(device)
         given = threading.Event()  # the device has its work
         awaited = self._before if ahead else copies
-        began = self._clock()
 
         def ask() -> tuple[torch.Tensor, torch.Tensor, RngState]:
             try:
+                copies.begin(device)
                 answer = model()
                 kept, rng = copies.of(answer), capture_rng(device)
             finally:
@@ -79,12 +74,11 @@ class Asking:
         wait = partial(given.wait, SHORT_S) if ahead else None
         (answer, kept, rng), seconds = ask_live(self._job, self._journal, self._entries, ask, wait=wait)
         self._before = copies
-        return answer, Pending(kept, rng, copies, began, None if ahead else seconds)
+        return answer, Pending(kept, rng, copies, seconds)
 
     def seconds_of(self, pending: Pending) -> float:
         """That the answer took; waits for it. On the thread that enters it."""
         pending.copies.wait()
-        began, self._ended = max(pending.began, self._ended), self._clock()
-        took = self._ended - began if pending.seconds is None else pending.seconds
-        self._seconds = took
-        return took
+        told = pending.copies.seconds  # the thread does other things meanwhile, or waits for another answer
+        self._seconds = pending.seconds if told is None else told
+        return self._seconds

@@ -117,16 +117,18 @@ class SamplingCall:
         except Unwound:
             pass
         finally:
-            if output is None:
-                gpu.end_forward()  # nobody else does so before the next attempt
-                self.memory.left()
-            self.journal.settle()
-        directive = self.job.worker.directive()
+            try:
+                self.journal.settle()  # after which the device is done
+            finally:
+                if output is None:
+                    gpu.end_forward()  # nobody else does so before the next attempt
+                    self.memory.left()
+        directive, void = self.job.worker.directive(), self.entries.void
         if output is None:
             clean_up(self.guider, self.conds)
-        elif directive not in (Directive.GO, Directive.FINISH):
+        elif void or directive not in (Directive.GO, Directive.FINISH):
             self.memory.left()
-        return output, directive
+        return None if void else output, directive
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

@@ -43,6 +43,20 @@ class Copies:
 
     def __init__(self) -> None:
         self._events: dict[torch.device, Any] = {}  # the end of the newest copy from each device
+        self._begun: tuple[torch.device, Any] | None = None
+
+    def begin(self, device: torch.device) -> None:
+        """The device itself times what it is given from here on."""
+        if works_behind(device):
+            self._begun = device, _now_on(device)
+
+    @property
+    def seconds(self) -> float | None:
+        """From `begin` to the newest copy, once that was waited for. None where the device does not tell."""
+        if self._begun is None or self._begun[0] not in self._events:
+            return None
+        device, begun = self._begun
+        return begun.elapsed_time(self._events[device]) / 1000
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         """As `host_copy` makes it. It may be read after `wait`, and not before."""
@@ -52,7 +66,7 @@ class Copies:
             copy = _plain(tensor).to(HOST, non_blocking=True, copy=True)
         except RuntimeError:  # there is no more pinned memory, as under WSL; what else it is, is raised again
             return host_copy(tensor)
-        self._mark(tensor.device)
+        self._events[tensor.device] = _now_on(tensor.device, self._events.get(tensor.device))
         return copy
 
     def wait(self) -> None:
@@ -61,11 +75,14 @@ class Copies:
             if not event.query():
                 event.synchronize()
 
-    def _mark(self, device: torch.device) -> None:
-        module = getattr(torch, device.type)
-        if device not in self._events:
-            self._events[device] = module.Event()
-        self._events[device].record(module.current_stream(device))
+
+def _now_on(device: torch.device, event: Any = None) -> Any:
+    """An event behind all that the device was given. Whoever waits for it sleeps, and takes no processor."""
+    module = getattr(torch, device.type)
+    if event is None:
+        event = module.Event(enable_timing=True, blocking=True)
+    event.record(module.current_stream(device))
+    return event
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:

@@ -39,7 +39,7 @@ def ask_live(
     """
     if at_once:
         journal.settle()
-    if job.call.begin_evaluation() is not Directive.GO:
+    if entries.void or job.call.begin_evaluation() is not Directive.GO:
         raise Unwound
     outcome, seconds = Outcome.RAISED, 0.0
     try:
@@ -52,6 +52,8 @@ def ask_live(
         raise
     except Exception as error:
         journal.settle()
+        if entries.void:  # it was asked about what was not a number
+            raise Unwound from error
         if job.call.hit(BreakpointKind.EXCEPTION, JobError(type(error).__qualname__, str(error), None)):
             raise Unwound from error
         raise

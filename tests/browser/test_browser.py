@@ -143,6 +143,8 @@ def test_a_key_that_is_held_pauses_and_does_not_resume(served: Comfy, browser: B
         shown.page.keyboard.press("F9")  # which only a paused job takes
         stands = lambda job: (job["state"], job["step"]) == ("paused", before + 1)  # noqa: E731
         served.until(lambda: stands(served.job(job_id)), "the one step")
+        shown.node.locator(f'[aria-valuenow="{before + 1}"]').wait_for()  # what F8 does goes by what is shown
+        shown.state("paused")
         shown.page.keyboard.press("F8")
         served.wait_for(job_id, "completed")
 

@@ -101,6 +101,30 @@ def test_a_nan_in_the_seventh_step_leaves_six_good_ones(comfy: Comfy) -> None:
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy, steps=10))
 
 
+def test_a_job_resumed_before_it_stood_at_a_nan_goes_back_to_the_last_good_step(comfy: Comfy) -> None:
+    """The evaluation after it is deaf to the interrupt, as kernels are that a GPU was given."""
+    probe = {"nan_at": 4, "deaf": True, "hollow": True}
+    job_id = comfy.queue(graphs.base(key="nan-resumed", gates="5", probe=probe))
+    comfy.wait_at_gate("nan-resumed", 5)
+    comfy.wait_for(job_id, "pausing")
+    assert comfy.verb(job_id, "resume")[0] == 202
+    comfy.open_gate("nan-resumed", 5)
+    job = comfy.wait_for(job_id, "completed")
+    assert (job["step"], job["evaluations"]) == (6, 6)
+    wanted = comfy.queue(graphs.base(watched=False, key="nan-hollow", probe={"hollow": True}))
+    assert torch.equal(latent(comfy, job["prompt_id"]), latent(comfy, wanted))
+
+
+def test_a_model_that_raises_because_of_a_nan_leaves_the_job_paused_before_it(comfy: Comfy) -> None:
+    job_id = comfy.queue(graphs.base(key="nan-raises", probe={"nan_at": 4, "fail_at": 5}))
+    job = comfy.wait_for(job_id, "paused", "failed")
+    assert (job["state"], job["pause_reason"], job["evaluations"]) == ("paused", "nan", 3)
+    put(comfy, job_id, ("probe", "nan_at", 0))
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
+
+
 def tiled(comfy: Comfy, key: str, **options: Any) -> tuple[str, torch.Tensor]:
     """A job of a node that samples four times, three steps each, and what it makes without Midrun."""
     stock = comfy.queue(graphs.tiles(graphs.base(watched=False)))

@@ -27,20 +27,27 @@ class Told:
     def __init__(self, seconds: float, monkeypatch: pytest.MonkeyPatch, behind: bool = True) -> None:
         self.events: list[str] = []
         self.seconds, self.asked = seconds, 0
+        self.by_device: float | None = None
         call = SimpleNamespace(begin_evaluation=lambda: Directive.GO, end_evaluation=self.end)
         job: Any = SimpleNamespace(call=call)
         self.entered = threading.Event()
-        entries: Any = SimpleNamespace(model_works=self.enter)
+        entries: Any = SimpleNamespace(model_works=self.enter, void=False)
         self.journal = Journal(lambda work: threading.Thread(target=work).start())
-        self.now = 100.0
-        self.asking = Asking(job, self.journal, entries, lambda: self.now)
+        self.asking = Asking(job, self.journal, entries)
         monkeypatch.setattr(asking, "works_behind", lambda device: behind)
         told = self
 
         class Counted(copies.Copies):
             def __init__(self, number: int) -> None:
                 super().__init__()
-                self.number = number
+                self.number, self.told = number, told.by_device
+
+            def begin(self, device: torch.device) -> None:
+                pass
+
+            @property
+            def seconds(self) -> float | None:
+                return self.told
 
             def wait(self) -> None:
                 told.events.append(f"wait for {self.number}")
@@ -118,17 +125,11 @@ def test_other_threads_do_not_wait_for_a_model_that_takes_long_all_at_once(
     assert worked == [True]
 
 
-def test_what_one_took_begins_when_the_device_was_done_with_the_one_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    told = Told(0.01, monkeypatch)
-    told.ask()
-    pending = []
-    for number, began in ((2, 110.0), (3, 110.5)):
-        told.now = began
-        pending.append(told.asking.ask(lambda: torch.zeros(1), HOST, told.copies(number))[1])
-    took = []
-    for one, ended in zip(pending, (112.0, 113.0), strict=True):
-        told.now = ended
-        took.append(told.asking.seconds_of(one))
-    assert took == [2.0, 1.0]
+def test_the_device_tells_what_it_took_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread is ahead, or did something else meanwhile."""
+    told = Told(5.0, monkeypatch)
+    told.by_device = 0.01
+    assert told.waits() == ["the model is given 1", "wait for 1"]
+    assert told.waits() == ["the model is given 2", "wait for 1"], "it took the device little"
+    _, pending = told.asking.ask(lambda: torch.zeros(1), HOST, told.copies(3))
+    assert (told.asking.seconds_of(pending), pending.seconds) == (0.01, 5.0)
