@@ -113,15 +113,16 @@ class Screen:
         self.page.remove_locator_handler(close)
 
     def show(self, node_id: str, scale: float = 1.0) -> None:
-        """Bring a node into sight."""
+        """Bring a node into sight, and wait until it is drawn there."""
         self.page.evaluate(
-            """([id, scale]) => {
+            """async ([id, scale]) => {
                 const graph = app.canvas.graph ?? app.graph;
                 const node = graph.getNodeById(id) ?? graph.getNodeById(Number(id));
                 app.canvas.ds.scale = scale;
                 app.canvas.ds.offset[0] = -node.pos[0] + 420 / scale;
                 app.canvas.ds.offset[1] = -node.pos[1] + 90 / scale;
                 app.canvas.setDirty(true, true);
+                for (const frame of [1, 2]) await new Promise(requestAnimationFrame);
             }""",
             [node_id, scale],
         )
@@ -129,7 +130,7 @@ class Screen:
     def step_inside(self) -> None:
         """Open the subgraph that has the sampler in it, and bring that into sight."""
         self.page.evaluate(
-            """() => {
+            """async () => {
                 const root = app.rootGraph ?? app.graph;
                 const host = root._nodes.find(node => node.subgraph);
                 app.canvas.openSubgraph(host.subgraph, host);
@@ -138,6 +139,7 @@ class Screen:
                 app.canvas.ds.offset[0] = -node.pos[0] + 420;
                 app.canvas.ds.offset[1] = -node.pos[1] + 90;
                 app.canvas.setDirty(true, true);
+                for (const frame of [1, 2]) await new Promise(requestAnimationFrame);
             }"""
         )
 
