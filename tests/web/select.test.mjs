@@ -70,6 +70,13 @@ test("what stands has a sentence, what its state says has none, and every langua
   }
 });
 
+test("what a model raised is a sentence of its own, whether or not it ends as one", () => {
+  const told = (message) => select.sentence(job("a", { state: "failed", error: { message } }))[1].error;
+  assert.equal(told("CUDA out of memory"), "CUDA out of memory.");
+  assert.equal(told("no such file: 'a'\n"), "no such file: 'a'.");
+  for (const whole of ["Out of memory. Resume with less.", "Really?", "メモリ不足です。", ""]) assert.equal(told(whole), whole);
+});
+
 test("texts are filled and have two numbers", () => {
   const en = { midrun: { a: "one {x} | {n} {x}" } };
   const t = translator({ en, fr: { midrun: { b: "{n} chose | {n} choses" } }, ko: { midrun: { b: "{n}개" } } }, "fr");

@@ -119,13 +119,16 @@ export function editCounts(job) {
   return { pending, applied: edits.length - pending };
 }
 
+/** As a sentence among others: exceptions say what happened without a full stop. @param {string} message */
+const ended = (message) => (/[\p{L}\p{N})\]'"]\s*$/u.test(message) ? `${message.trimEnd()}.` : message);
+
 /**
  * Why it stands: a key of the texts and its values; null where its state says it all.
  * @param {Job} job @returns {[string, Record<string, string | number>] | null}
  */
 export function sentence(job) {
   const step = job.paused_at_step ?? job.step;
-  if (job.state === "failed") return ["why.failed", { step: job.step, error: job.error?.message ?? "" }];
+  if (job.state === "failed") return ["why.failed", { step: job.step, error: ended(job.error?.message ?? "") }];
   if (job.state === "aborted")
     return job.abort_reason
       ? ["why.aborted", { step: job.step, reason: job.abort_reason }]
@@ -133,13 +136,13 @@ export function sentence(job) {
   if (job.state === "paused" && job.pause_reason === "asked" && !job.paused_because)
     return ["why.asked", { step }];
   if (job.state === "paused" && job.error && job.pause_reason === "breakpoint")
-    return ["why.exception", { step, error: job.error.message }];
+    return ["why.exception", { step, error: ended(job.error.message) }];
   if (job.state === "paused" && job.paused_because)
     return ["why.because", { step, because: job.paused_because }];
   if (job.state === "paused" && job.choice)
     return [job.choice.most === 1 ? "why.choiceOfOne" : "why.choice", { count: job.choice.count }];
   if (job.state === "paused" && job.paused_before) return ["why.beforeNode", { node: job.paused_before }];
-  if (job.state === "paused" && job.error) return ["why.setBack", { step, error: job.error.message }];
+  if (job.state === "paused" && job.error) return ["why.setBack", { step, error: ended(job.error.message) }];
   if (job.state === "paused") return [`why.${job.pause_reason ?? "user"}`, { step }];
   if (job.warnings.length) return ["why.warning", { message: job.warnings[0].message }];
   if (job.state === "running" && job.node_id === null) return ["why.beforeSampling", {}];
