@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 
+import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 import crowd
@@ -76,6 +77,7 @@ def test_one_cursor_goes_through_steps_and_branches(newest: Comfy, browser: Brow
         _drag(shown, cursor, 0.25, 0.85)
         expect(cursor).to_have_attribute("aria-valuenow", "9")
         expect(label).to_contain_text("step 9 ")
+        _is_clear_over_the_pictures(timeline)
         _compare(shown, timeline, forks)
         shown.page.keyboard.press("ArrowLeft")
         expect(cursor).to_have_attribute("aria-valuenow", "8")
@@ -97,6 +99,21 @@ def _drag(shown: Screen, area: Locator, start: float, end: float) -> None:
     shown.page.mouse.down()
     shown.page.mouse.move(box["x"] + end * box["width"], height, steps=6)
     shown.page.mouse.up()
+
+
+def _is_clear_over_the_pictures(timeline: Locator) -> None:
+    """The cursor has a ground, which begins where the film strip ends."""
+    line, film = timeline.locator(".midrun-cursor-line"), timeline.locator(".midrun-film")
+    position, image = line.evaluate(
+        "one => [getComputedStyle(one).backgroundPosition, getComputedStyle(one).backgroundImage]"
+    )
+    above, below = line.bounding_box(), film.bounding_box()
+    assert above and below
+    assert "gradient" in image
+    assert float(position.split()[1].removesuffix("px")) == pytest.approx(
+        below["y"] + below["height"] - above["y"], abs=1
+    )
+    assert line.evaluate("one => getComputedStyle(one).backgroundColor") == "rgba(0, 0, 0, 0)"
 
 
 def _compare(shown: Screen, timeline: Locator, forks: list[str]) -> None:

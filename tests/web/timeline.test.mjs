@@ -8,6 +8,7 @@ import { laneAt, shapeOf, showsParams, topFor } from "../../web/model/select_sha
 import * as timeline from "../../web/model/select_timeline.js";
 import { reduce } from "../../web/model/reducer.js";
 import { editMarks } from "../../web/model/select.js";
+import { paintTimeline } from "../../web/views/timeline_paint.js";
 import { after, job } from "./jobs.mjs";
 
 const told = (one, at = 1000) => ({ type: "job", job: one, at });
@@ -303,4 +304,54 @@ test("parameters stand beside the tracks where there is room and they are nowher
 test("a rewind leaves steps that can still be looked at", () => {
   assert.equal(lastStep(job("a", { step: 4, take: { node_id: "3", step: 9 } })), 9);
   assert.equal(lastStep(job("a", { step: 4, take: { node_id: "7", step: 9 } })), 4);
+});
+
+test("a curve is as high as what is in sight of it, and its line goes on to both sides", () => {
+  const measured = new Map(
+    [5, 1, 2, 3, 4, 6].map((step) => [step, { step, sigma: 2 ** -step, change: step === 1 ? null : step, seconds: NaN }]),
+  );
+  const points = timeline.pointsOf(measured, "sigma");
+  const steps = (found) => found.map(({ step }) => step);
+  assert.deepEqual(steps(points), [1, 2, 3, 4, 5, 6]);
+  assert.equal(timeline.pointsOf(measured, "sigma"), points, "made once");
+  assert.deepEqual(steps(timeline.pointsOf(measured, "change")), [2, 3, 4, 5, 6]);
+  assert.deepEqual(timeline.pointsOf(measured, "seconds"), []);
+  assert.deepEqual(timeline.rangeOf(points, { from: 0, to: 6 }), { low: 2 ** -6, high: 0.5 });
+  assert.deepEqual(timeline.rangeOf(points, { from: 2.5, to: 4 }), { low: 2 ** -4, high: 2 ** -3 });
+  assert.equal(timeline.rangeOf(points, { from: 6, to: 9 }), null);
+  assert.deepEqual(steps(timeline.inSight(points, { from: 2.5, to: 4 })), [2, 3, 4, 5]);
+  assert.deepEqual(steps(timeline.inSight(points, { from: 0, to: 6 })), [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(timeline.inSight(points, { from: 6, to: 9 }), []);
+});
+
+/** What of it was painted: rectangles, and the points of lines. */
+function painted(model, one, shape) {
+  const done = { rects: [], lines: [] };
+  const verbs = {
+    fillRect: (...box) => done.rects.push({ ink: pen.fillStyle, box }),
+    lineTo: (x, y) => done.lines.push({ ink: pen.strokeStyle, x, y }),
+  };
+  const pen = new Proxy(verbs, { get: (known, name) => known[name] ?? (() => {}) });
+  const ink = new Proxy({}, { get: (_, name) => name });
+  paintTimeline({ getContext: () => pen }, model, one, shape, ink, 1);
+  return done;
+}
+
+test("from each number on the ruler a line goes down to its values, which fill their track when one zooms", () => {
+  const telemetry = Array.from({ length: 40 }, (_, at) => ({ node_id: "3", step: at + 1, sigma: 2 ** -at }));
+  const model = after(told(job("a", { state: "completed", node_id: "3", step: 40, total_steps: 40 })));
+  model.telemetry = { a: telemetry };
+  model.timeline = { ...model.timeline, width: 800, height: 400, from: 20, to: 30 };
+  const shape = shapeOf(model, model.jobs.a);
+  const { rects, lines } = painted(model, model.jobs.a, shape);
+  const grid = rects.filter(({ ink }) => ink === "grid").map(({ box }) => box);
+  const ticks = axis.ticksOf(shape.span, shape.columns.plot);
+  assert.ok(ticks.length > 4);
+  const places = ticks.map((step) => Math.round(axis.xOf(shape.span, shape.columns.plot, step - 0.5)));
+  assert.deepEqual(grid.map(([x]) => x), places);
+  for (const [, y, wide, high] of grid) assert.deepEqual([wide, y + high], [1, shape.height]);
+  const band = shape.bands.curves[0];
+  const inside = lines.filter(({ ink, x, y }) => ink === "sigma" && y > band.top && x > 0 && x < shape.columns.plot);
+  const heights = inside.map(({ y }) => y - band.top);
+  assert.ok(Math.max(...heights) - Math.min(...heights) > band.height * 0.7, String(heights));
 });

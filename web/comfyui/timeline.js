@@ -14,6 +14,7 @@ const INKS = [
   "fg",
   "muted",
   "line",
+  "grid",
   "ground",
   "running",
   "paused",

@@ -1,5 +1,5 @@
 // What the timeline shows: lanes of a family of jobs, marks, thumbnails, and what is to be read off at a step. Pure functions.
-import { remembering } from "../ui/records.js";
+import { onceFor, remembering } from "../ui/records.js";
 import { strideOf } from "./axis.js";
 import { isCounted } from "./select.js";
 import { lastStep } from "./select_cursor.js";
@@ -143,16 +143,34 @@ const byStep = remembering(
 );
 
 /**
- * A curve: its points in order, its least and its largest value.
+ * A curve of what was measured: its points, by step.
  * @param {Map<number, Measured>} measured @param {"sigma" | "change" | "seconds"} name
  */
-export function curveOf(measured, name) {
-  const points = [...measured.values()]
-    .map((one) => ({ step: one.step, value: one[name] }))
-    .filter((one) => one.value !== null && Number.isFinite(one.value))
-    .map(({ step, value }) => ({ step, value: Number(value) }))
-    .sort((a, b) => a.step - b.step);
+export const pointsOf = (measured, name) => pointsOfAll(measured)[name];
+
+const pointsOfAll = onceFor((/** @type {Map<number, Measured>} */ measured) => {
+  const all = [...measured.values()].sort((a, b) => a.step - b.step);
+  const points = (/** @type {"sigma" | "change" | "seconds"} */ name) =>
+    all
+      .filter((one) => one[name] !== null && Number.isFinite(one[name]))
+      .map((one) => ({ step: one.step, value: Number(one[name]) }));
+  return { sigma: points("sigma"), change: points("change"), seconds: points("seconds") };
+});
+
+/** The points of the steps in sight, with one more on either side, to which the line goes on. @param {{ step: number, value: number }[]} points @param {Span} span */
+export function inSight(points, { from, to }) {
+  const first = points.findIndex((one) => one.step > from);
+  if (first < 0) return [];
+  const past = points.findIndex((one) => one.step - 1 >= to);
+  return points.slice(Math.max(0, first - 1), past < 0 ? points.length : past + 1);
+}
+
+/** The least and the largest value of the steps in sight, or null where there is none. @param {{ step: number, value: number }[]} points @param {Span} span */
+export function rangeOf(points, { from, to }) {
   let [low, high] = [Infinity, -Infinity];
-  for (const { value } of points) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  return { points, low, high };
+  for (const { step, value } of points) {
+    if (step <= from || step - 1 >= to) continue;
+    [low, high] = [Math.min(low, value), Math.max(high, value)];
+  }
+  return low > high ? null : { low, high };
 }

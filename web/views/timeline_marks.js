@@ -3,7 +3,7 @@
 
 /**
  * @typedef {Record<
- *   "fg" | "muted" | "line" | "ground" | "running" | "paused" | "failed" | "quiet" | "sigma" | "change" | "seconds", string
+ *   "fg" | "muted" | "line" | "grid" | "ground" | "running" | "paused" | "failed" | "quiet" | "sigma" | "change" | "seconds", string
  * >} Ink  colours
  */
 

@@ -1,7 +1,7 @@
 // Paints what of the timeline does not move with the cursor, on one canvas: overview, ruler, marks, lanes, curves.
 import { ROW, ticksOf, xOf } from "../model/axis.js";
 import { lastStep } from "../model/select_cursor.js";
-import { CURVES, curveOf, editsOn, endOf, marksOf, measuredOf } from "../model/select_timeline.js";
+import { CURVES, editsOn, endOf, inSight, marksOf, measuredOf, pointsOf, rangeOf } from "../model/select_timeline.js";
 import { stopSteps } from "../model/select_travel.js";
 import { paintMark } from "./timeline_marks.js";
 /** @import { Band } from "../model/axis.js" */
@@ -13,6 +13,7 @@ import { paintMark } from "./timeline_marks.js";
 /** @typedef {{ pen: CanvasRenderingContext2D, model: Model, job: Job, shape: Shape, ink: Ink }} Scene */
 
 const BAND = 8; // pixels of the bar of a lane
+const TICK = 4; // pixels below a number
 
 /** @param {HTMLCanvasElement} canvas @param {Model} model @param {Job} job @param {Shape} shape @param {Ink} ink @param {number} scale device pixels of a pixel */
 export function paintTimeline(canvas, model, job, shape, ink, scale) {
@@ -25,9 +26,10 @@ export function paintTimeline(canvas, model, job, shape, ink, scale) {
   const scene = { pen, model, job, shape, ink };
   paintOverview(scene);
   paintRuler(scene);
+  paintGrid(scene);
   paintLanes(scene);
   const measured = measuredOf(model, job);
-  CURVES.forEach((name, at) => paintCurve(scene, shape.bands.curves[at], curveOf(measured, name), ink[name]));
+  CURVES.forEach((name, at) => paintCurve(scene, shape.bands.curves[at], pointsOf(measured, name), ink[name]));
   paintGuides(scene);
 }
 
@@ -44,12 +46,13 @@ function paintOverview({ pen, model, job, shape, ink }) {
   pen.fillStyle = inkOf(ink, job);
   pen.fillRect(0, top + height - 6, x(job.step), 3);
   pen.restore();
-  const { points, low, high } = curveOf(measuredOf(model, job), "sigma");
+  const points = pointsOf(measuredOf(model, job), "sigma");
+  const range = rangeOf(points, all);
   line(
     pen,
     points,
     (step) => x(step - 0.5),
-    (value) => top + 2 + (1 - part(value, low, high)) * (height - 8),
+    (value) => top + 2 + (1 - part(value, range)) * (height - 8),
     ink.sigma,
   );
   pen.fillStyle = ink.fg;
@@ -83,6 +86,15 @@ function paintRuler({ pen, model, job, shape, ink }) {
     there.set(step, before + 1);
     paintMark(pen, kind, Math.min(columns.plot - 5, Math.max(5, at)) + before * 10, top + 20, ink);
   }
+}
+
+/** From each number on the ruler down to its values. @param {Scene} scene */
+function paintGrid({ pen, shape, ink }) {
+  const { bands, columns, span, height } = shape;
+  const top = bands.ruler.top + bands.ruler.height - TICK;
+  pen.fillStyle = ink.grid;
+  for (const step of ticksOf(span, columns.plot))
+    pen.fillRect(Math.round(xOf(span, columns.plot, step - 0.5)), top, 1, height - top);
 }
 
 /** @param {Scene} scene */
@@ -149,20 +161,27 @@ function paintLane(pen, one, lane, y, x, own, width, ink) {
     if (step > one.step) paintMark(pen, logOnly ? "log" : "stop", x(step), y, ink);
 }
 
-/** @param {Scene} scene @param {Band} band @param {ReturnType<typeof curveOf>} curve @param {string} colour */
-function paintCurve({ pen, shape, ink }, band, { points, low, high }, colour) {
+/**
+ * As high as its band, of what is in sight: further in, the line tells more.
+ * @param {Scene} scene @param {Band} band @param {{ step: number, value: number }[]} points @param {string} colour
+ */
+function paintCurve({ pen, shape, ink }, band, points, colour) {
   const { columns, span } = shape;
+  const range = rangeOf(points, span);
+  const shown = inSight(points, span);
+  const y = (/** @type {number} */ value) => band.top + 4 + (1 - part(value, range)) * (band.height - 8);
+  const x = (/** @type {number} */ step) => xOf(span, columns.plot, step - 0.5);
   pen.fillStyle = ink.ground;
   pen.fillRect(0, band.top + 1, columns.plot, band.height - 2);
-  const first = Math.max(0, points.findIndex((point) => point.step >= span.from) - 1);
-  const past = points.findIndex((point) => point.step - 1 > span.to);
-  const shown = points.slice(first, past < 0 ? points.length : past + 1);
-  const y = (/** @type {number} */ value) => band.top + 4 + (1 - part(value, low, high)) * (band.height - 8);
-  const x = (/** @type {number} */ step) => xOf(span, columns.plot, step - 0.5);
+  pen.save();
+  pen.beginPath();
+  pen.rect(0, band.top + 1, columns.plot, band.height - 2);
+  pen.clip();
   line(pen, shown, x, y, colour);
-  if (shown.length > columns.plot / 10) return;
   pen.fillStyle = colour;
-  for (const { step, value } of shown) pen.fillRect(x(step) - 1.5, y(value) - 1.5, 3, 3);
+  if (shown.length <= columns.plot / 10)
+    for (const { step, value } of shown) pen.fillRect(x(step) - 1.5, y(value) - 1.5, 3, 3);
+  pen.restore();
 }
 
 /** Edits and new schedules go down through all tracks. @param {Scene} scene */
@@ -194,8 +213,9 @@ function line(pen, points, x, y, colour) {
   pen.lineWidth = 1;
 }
 
-/** @param {number} value @param {number} low @param {number} high */
-const part = (value, low, high) => (high > low ? (value - low) / (high - low) : 0.5);
+/** @param {number} value @param {{ low: number, high: number } | null} range */
+const part = (value, range) =>
+  range !== null && range.high > range.low ? (value - range.low) / (range.high - range.low) : 0.5;
 
 /** @param {Ink} ink @param {Job} job */
 function inkOf(ink, { state }) {

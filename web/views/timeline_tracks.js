@@ -6,7 +6,7 @@ import { isLeftOver } from "../model/reducer_travel.js";
 import { titleOf } from "../model/select.js";
 import { lastStep } from "../model/select_cursor.js";
 import { previewsOf } from "../model/select_pictures.js";
-import { CURVES, editsOf, marksOf, measuredOf, thumbsOf } from "../model/select_timeline.js";
+import { CURVES, editsOf, marksOf, measuredOf, pointsOf, rangeOf, thumbsOf } from "../model/select_timeline.js";
 import { amount } from "./chart.js";
 import { button, stepText } from "./parts.js";
 import { handlersOf } from "./timeline_input.js";
@@ -17,6 +17,7 @@ import { relativeName } from "./travel.js";
 /** @import { Doings } from "./timeline_input.js" */
 /** @import { Tools } from "./tools.js" */
 
+const TWO_LINES = 32; // pixels of a track that has room for the range of its values, too
 const px = (/** @type {number} */ pixels) => `${pixels.toFixed(1)}px`;
 
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Shape} shape @param {Doings} does */
@@ -48,8 +49,9 @@ export function readout({ t }, model, job, step) {
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Shape} shape @param {Doings} does */
 function namesView(tools, model, job, shape, does) {
   const { t } = tools;
-  const { bands, rows, top } = shape;
-  const one = measuredOf(model, job).get(shape.step);
+  const { bands, rows, top, span } = shape;
+  const measured = measuredOf(model, job);
+  const one = measured.get(shape.step);
   const name = (
     /** @type {string} */ key,
     /** @type {{ top: number, height: number }} */ band,
@@ -85,11 +87,13 @@ function namesView(tools, model, job, shape, does) {
     CURVES.map((curve, at) => {
       const value = one?.[curve];
       const text = typeof value === "number" ? amount(curve, value) : "–";
+      const range = bands.curves[at].height >= TWO_LINES ? rangeOf(pointsOf(measured, curve), span) : null;
       return name(
         curve,
         bands.curves[at],
         h("span", { "data-curve": curve }, t(`timeline.curve.${curve}`)),
         h("strong", null, text),
+        range && h("small", null, `${amount(curve, range.low)} – ${amount(curve, range.high)}`),
       );
     }),
   );
@@ -182,6 +186,7 @@ function cursorsView(model, shape) {
     "--midrun-x": px(xOf(span, columns.plot, where - 1)),
     "--midrun-w": px(Math.max(1, columns.plot / (span.to - span.from))),
     "--midrun-top": px(bands.ruler.top),
+    "--midrun-bare": px(bands.film.top + bands.film.height - bands.ruler.top),
   });
   const line = (/** @type {string} */ name, /** @type {number} */ where) =>
     h(
