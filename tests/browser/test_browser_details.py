@@ -358,9 +358,13 @@ def test_the_panel_filters_deletes_and_speaks_french(newest: Comfy, browser: Bro
 
 
 def test_a_card_has_its_buttons_where_the_mouse_or_the_focus_is(newest: Comfy, browser: Browser) -> None:
-    ended = [newest.queue(graph(f"card-{number}", steps=1, seed=number)) for number in range(3)]
+    failing = {"fail_at": 1}
+    ended = [
+        newest.queue(graph(f"card-{number}", steps=1, seed=number, probe=probe))
+        for number, probe in enumerate((None, failing, None))
+    ]
     for job_id in ended:
-        newest.wait_for(job_id, "completed")
+        newest.wait_for(job_id, "failed" if job_id == ended[1] else "completed")
     with screen(browser, newest, "canvas") as shown:
         shown.open_panel()
         first, second, third = (shown.tray.locator(f'[data-job="{job_id}"]') for job_id in ended)
@@ -369,6 +373,9 @@ def test_a_card_has_its_buttons_where_the_mouse_or_the_focus_is(newest: Comfy, b
         for card in (first, second):
             expect(card.locator('[data-verb="primary"]')).to_be_visible()
         expect(shown.tray.locator(".midrun-card").get_by_role("toolbar")).to_have_count(2)
+        why, buttons = (second.locator(one).bounding_box() for one in (".midrun-why", ".midrun-hover"))
+        assert why and buttons
+        assert why["y"] + why["height"] <= buttons["y"], "the buttons lie over the reason"
         shown.page.keyboard.press("Tab")
         expect(first.locator('[data-verb="primary"]')).to_be_focused()
         third.hover()
