@@ -207,7 +207,7 @@ def _compare_with_what_is_left_over(shown: Screen) -> None:
     choice.select_option("8")
     row = shown.dialog.locator(".midrun-differences tbody tr")
     expect(row.locator("td")).to_have_text(["KSampler (Midrun) · cfg", "4", "7.5"])
-    expect(shown.dialog.locator(".midrun-viewer-side")).to_have_text("step 8")
+    expect(shown.dialog.locator(".midrun-viewer-side")).to_have_text(["step 8", "step 3"])
     shown.picture(f"compare-left-over-{shown.renderer}")
     choice.select_option("2")
     expect(row).to_have_count(0)
@@ -224,6 +224,8 @@ def _compare(shown: Screen, comfy: Comfy, job_id: str, fork_id: str) -> None:
     rows = table.locator("tbody tr")
     expect(rows).to_have_count(len(told))
     expect(rows.filter(has_text="cfg").locator("td")).to_have_text(["KSampler (Midrun) · cfg", "7", "4"])
+    expect(shown.dialog.locator('.midrun-viewer-side[data-side="right"]')).to_have_text("This job")
+    expect(shown.dialog.locator(".midrun-plot-steps > span")).to_have_text(["step 1", "step 10"])
     shown.dialog.locator(".midrun-viewer-other").wait_for()
     shown.page.wait_for_function(
         "[...document.querySelectorAll('.midrun-viewer-image')].every(one => one.naturalWidth)"

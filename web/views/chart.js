@@ -5,6 +5,7 @@ import { cursorStep } from "../model/select_cursor.js";
 import { QUANTITIES, polyline, series } from "../model/select_chart.js";
 import { icon } from "./icons.js";
 /** @import { Job, Model } from "../model/types.js" */
+/** @import { Translate } from "../ui/i18n.js" */
 /** @import { Tools } from "./tools.js" */
 
 export const BOX = { width: 280, height: 120 };
@@ -67,15 +68,19 @@ function drawn({ t, dispatch }, model, job, points) {
       low !== high && h("span", { class: "midrun-low" }, shown(low)),
       lines(at, chosen, summary, pick),
     ),
-    h(
-      "div",
-      { key: "steps", class: "midrun-plot-steps" },
-      h("span", null, t("step.alone", { step: first })),
-      h("strong", null, `${t("step.alone", { step: chosen.step })}: ${shown(chosen.value)}`),
-      h("span", null, last === first ? "" : t("step.alone", { step: last })),
-    ),
+    stepsBelow(t, first, last, chosen.step, shown(chosen.value)),
   ];
 }
+
+/** Below a line: where it begins and ends, and between them the value of the step that is looked at. @param {Translate} t @param {number} first @param {number} last @param {number} step @param {string} value */
+export const stepsBelow = (t, first, last, step, value) =>
+  h(
+    "div",
+    { key: "steps", class: "midrun-plot-steps" },
+    h("span", null, t("step.alone", { step: first })),
+    h("strong", null, `${t("step.alone", { step })}: ${value}`),
+    h("span", null, last === first ? "" : t("step.alone", { step: last })),
+  );
 
 /**
  * @param {{ step: number, x: number, y: number }[]} points @param {{ x: number }} chosen @param {string} summary
@@ -111,6 +116,6 @@ export function lines(points, chosen, summary, pick) {
 /** @param {string} name @param {number} value */
 export function amount(name, value) {
   if (name === "memory") return format.size(value);
-  if (name === "seconds") return `${format.sigma(value)} s`;
+  if (name === "seconds") return value < 0.1 ? `${format.sigma(value * 1000)} ms` : `${format.sigma(value)} s`;
   return format.sigma(value);
 }

@@ -3,7 +3,7 @@ import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
 import { polyline } from "../model/select_chart.js";
 import { curveOf, viewedStep } from "../model/select_compare.js";
-import { BOX, lines } from "./chart.js";
+import { BOX, lines, stepsBelow } from "./chart.js";
 /** @import { Curve, Model, Viewer } from "../model/types.js" */
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Tools } from "./tools.js" */
@@ -57,10 +57,6 @@ function drawn(t, model, viewer, curve, go) {
       low !== high && h("span", { class: "midrun-low" }, values.low),
       lines(at, chosen, t("chart.summary", { what: t("curve.title"), ...values }), pick),
     ),
-    h(
-      "div",
-      { key: "steps", class: "midrun-plot-steps" },
-      h("strong", null, `${t("step.alone", { step: chosen.step })}: ${format.digits(chosen.value)}`),
-    ),
+    stepsBelow(t, first, last, chosen.step, format.digits(chosen.value)),
   ];
 }

@@ -73,14 +73,15 @@ function framed(tools, model, viewer, all, shown, src, change) {
       onError: () => viewer.find?.full && change({ find: { ...viewer.find, full: false } }),
       onLoad: () => shown?.made === null && actions.previews(job.job_id),
     }),
-    beside(tools, model, viewer, all, change),
+    beside(tools, model, viewer, all, shown, change),
   );
 }
 
-/** The other picture, its name and the divider. @param {Tools} tools @param {Model} model @param {Viewer} viewer @param {Frame[]} all @param {(changed: Partial<Viewer>) => void} change */
-function beside(tools, model, viewer, all, change) {
+/** The other picture, the names of both and the divider. @param {Tools} tools @param {Model} model @param {Viewer} viewer @param {Frame[]} all @param {Frame | undefined} shown @param {(changed: Partial<Viewer>) => void} change */
+function beside(tools, model, viewer, all, shown, change) {
   const { src, label } = other(tools, model, viewer, all);
   if (!src) return null;
+  const own = comparedJob(viewer) === null ? tools.t("step.alone", { step: shown?.step ?? 0 }) : tools.t("compare.this");
   return [
     h("img", {
       key: "other",
@@ -89,10 +90,15 @@ function beside(tools, model, viewer, all, change) {
       alt: label,
       draggable: "false",
     }),
-    h("span", { key: "name", class: "midrun-viewer-side" }, label),
+    side("left", label),
+    side("right", own),
     divider(tools, viewer, change),
   ];
 }
+
+/** The name of a picture, which is seen as far as the picture is. @param {"left" | "right"} at @param {string} name */
+const side = (at, name) =>
+  h("div", { key: at, class: "midrun-viewer-side", "data-side": at }, h("span", null, name));
 
 /**
  * What the picture is compared with: the source, another job's step, or a step of this one.
