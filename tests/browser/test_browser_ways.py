@@ -18,6 +18,17 @@ def row(panel: Locator, node_id: str, name: str) -> Locator:
     return panel.locator(f'[data-node="{node_id}"] [data-input="{name}"]')
 
 
+def _beside_its_name(row: Locator) -> tuple[float, float]:
+    """Where in its row the control of an input is."""
+    around, name, control = (
+        one.bounding_box() for one in (row, row.locator("label"), row.get_by_role("spinbutton"))
+    )
+    assert around and name and control
+    assert name["x"] + name["width"] <= control["x"]
+    assert control["y"] <= name["y"] + name["height"] / 2 <= control["y"] + control["height"]
+    return control["x"] - around["x"], control["y"] - around["y"]
+
+
 def test_a_sampler_that_is_done_is_edited_by_a_rewind_to_it(
     newest: Comfy, browser: Browser, renderer: str
 ) -> None:
@@ -33,7 +44,10 @@ def test_a_sampler_that_is_done_is_edited_by_a_rewind_to_it(
         expect(own).to_contain_text("from the next step")
         way = shown.verb("rewindWithEdit", panel)
         expect(way).to_have_count(0)
+        was = _beside_its_name(own)
         own.get_by_role("spinbutton").fill("3.5")
+        expect(own).to_have_attribute("data-status", "unsaved")
+        assert _beside_its_name(own) == was, "it moved while it was edited"
         expect(way).to_have_count(0)
         cfg.get_by_role("spinbutton").fill("7.5")
         expect(way).to_have_text(f"Rewind to {name}, step 0, with this edit")

@@ -11,6 +11,8 @@ import { lensView } from "./lens.js";
 /** @import { Translate } from "../ui/i18n.js" */
 /** @import { Tools } from "./tools.js" */
 
+const LONGEST = 22; // characters of a value beside its name
+
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {string} nodeId @param {string} name @param {Input} input @param {string} place of the editor */
 export function inputRow(tools, model, job, nodeId, name, input, place) {
   const { t, actions } = tools;
@@ -30,8 +32,9 @@ export function inputRow(tools, model, job, nodeId, name, input, place) {
       "data-input": name,
       "data-status": status,
       "data-refused": refused[key] ? "" : undefined,
+      "data-wide": isWide(input) ? "" : undefined,
     },
-    h("label", { for: fieldId }, name),
+    h("label", { for: fieldId, title: name }, name),
     status &&
       h("span", { key: "badge", class: "midrun-badge", "data-status": status }, badge(t, status, edit)),
     status &&
@@ -48,6 +51,9 @@ export function inputRow(tools, model, job, nodeId, name, input, place) {
       rewindButton(t("editor.rewind", way), () => actions.rewindWithEdit(job.job_id, nodeId, name)),
   );
 }
+
+/** Whether its value has a line of its own below its name. It stays there while one types. @param {Input} input */
+const isWide = ({ multiline, value }) => Boolean(multiline) || (typeof value === "string" && value.length > LONGEST);
 
 /** What became of it; null: nothing. @param {Input} input @param {Draft | undefined} draft @param {Edit | undefined} edit */
 function statusOf(input, draft, edit) {
