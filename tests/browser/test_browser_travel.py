@@ -240,6 +240,14 @@ def _compare(shown: Screen, comfy: Comfy, job_id: str, fork_id: str) -> None:
     sheet.value.close()
 
 
+CLEAR = "rgba(0, 0, 0, 0)"
+# The dot before a sentence: the colours of its edge and of its inside.
+DOT = """one => {
+    const { content, borderTopColor, backgroundColor } = getComputedStyle(one, "::before");
+    return content === "none" ? null : [borderTopColor, backgroundColor];
+}"""
+
+
 @in_the_panel
 def test_breakpoints_of_a_job(newest: Comfy, browser: Browser, renderer: str) -> None:
     with screen(browser, newest, renderer) as shown:
@@ -297,6 +305,11 @@ def test_breakpoints_of_a_job(newest: Comfy, browser: Browser, renderer: str) ->
         ]
         expect(panel.locator(".midrun-stop")).to_have_count(4)
         expect(panel.locator(".midrun-stop-logs")).to_have_count(3)
+        dots = [rows.nth(at).locator(".midrun-sentence").evaluate(DOT) for at in range(3)]
+        red = panel.locator(".midrun-stop:not(.midrun-stop-logs)").evaluate(
+            "one => getComputedStyle(one).backgroundColor"
+        )
+        assert dots == [[red, red], [red, CLEAR], None], "in the list as on the bar; a ring logs only"
         newest.open_gate(key, 2)
         job = newest.wait_for(job_id, "paused")
         assert (job["step"], job["pause_reason"]) == (5, "breakpoint")

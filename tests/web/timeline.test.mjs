@@ -8,6 +8,7 @@ import { laneAt, shapeOf, showsParams, topFor } from "../../web/model/select_sha
 import * as timeline from "../../web/model/select_timeline.js";
 import { reduce } from "../../web/model/reducer.js";
 import { editMarks } from "../../web/model/select.js";
+import { amount } from "../../web/views/chart.js";
 import { paintTimeline } from "../../web/views/timeline_paint.js";
 import { after, job } from "./jobs.mjs";
 
@@ -354,4 +355,9 @@ test("from each number on the ruler a line goes down to its values, which fill t
   const inside = lines.filter(({ ink, x, y }) => ink === "sigma" && y > band.top && x > 0 && x < shape.columns.plot);
   const heights = inside.map(({ y }) => y - band.top);
   assert.ok(Math.max(...heights) - Math.min(...heights) > band.height * 0.7, String(heights));
+});
+
+test("short steps are told in milliseconds", () => {
+  const told = [0.0216, 0.0999, 0.1, 2.5].map((seconds) => amount("seconds", seconds));
+  assert.deepEqual(told, ["21.6 ms", "99.9 ms", "0.100 s", "2.50 s"]);
 });
