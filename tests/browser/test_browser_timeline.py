@@ -131,6 +131,21 @@ def _compare(shown: Screen, timeline: Locator, forks: list[str]) -> None:
     shown.dialog.wait_for(state="detached")
 
 
+def test_the_viewer_opens_with_its_step_in_sight_on_the_strip(newest: Comfy, browser: Browser) -> None:
+    job_id = completed(newest, "strip", steps=30, preview=PICTURES, seed=95)
+    with screen(browser, newest, RENDERERS[0]) as shown:
+        panel = shown.open_panel()
+        panel.locator(f'[data-job="{job_id}"] .midrun-open').click()
+        for step in (30, 29):
+            shown.verb("view", panel).click()
+            current = shown.dialog.locator(".midrun-frame[aria-current]")
+            expect(current).to_have_text(str(step))
+            expect(current).to_be_in_viewport(ratio=1)
+            shown.page.keyboard.press("ArrowLeft")
+            shown.page.keyboard.press("Escape")
+            shown.dialog.wait_for(state="detached")
+
+
 def test_thousands_of_steps_and_many_branches_cost_no_element_each(newest: Comfy, browser: Browser) -> None:
     job_id = completed(newest, "crowd-line", steps=3, preview=PICTURES, seed=92)
     made = newest.until(lambda: newest.job(job_id)["preview_url"], "a picture")

@@ -37,7 +37,7 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
   const clock = againWhileWanted(TICK_MS, tick);
   /** @type {Set<string>} */ const read = new Set(); // jobs whose pictures were asked for
   let ticks = 0;
-  let frame = ""; // of the film strip, that was scrolled to
+  /** @type {Element | null} */ let frame = null; // of the film strip, that was scrolled to
 
   const showTime = () => store.dispatch({ type: "tick", at: page.clock() });
 
@@ -158,12 +158,11 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
       if (needsMore(store.get())) queueMicrotask(() => void actions.more());
     },
 
-    /** @param {Element} host */
+    /** A dialog that was drawn just now opens before the next task. @param {Element} host */
     overlaysDrawn(host) {
       const current = host.querySelector(".midrun-frame[aria-current]");
-      const label = current?.getAttribute("aria-label") ?? "";
-      if (label !== frame) current?.scrollIntoView({ block: "nearest", inline: "center" });
-      frame = label;
+      if (current !== frame) queueMicrotask(() => current?.scrollIntoView({ block: "nearest", inline: "center" }));
+      frame = current;
     },
   };
 }
