@@ -116,6 +116,9 @@ class SamplingCall:
             output = sample()
         except Unwound:
             pass
+        except Exception as error:
+            if isinstance(error, mm.InterruptProcessingException) or not self._was_given_a_nan():
+                raise
         finally:
             try:
                 self.journal.settle()  # after which the device is done
@@ -129,6 +132,10 @@ class SamplingCall:
         elif void or directive not in (Directive.GO, Directive.FINISH):
             self.memory.left()
         return None if void else output, directive
+
+    def _was_given_a_nan(self) -> bool:
+        self.journal.settle()
+        return self.entries.void
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

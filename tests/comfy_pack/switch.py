@@ -103,21 +103,26 @@ class TestContinued:
 
 
 class TestDoubleSampler:
-    """Euler's method in double precision, as some node packs have it. single: what the callback is given."""
+    """Euler's method in double precision, as some node packs have it. single: what the callback is given.
+    strict: raises where an answer is not a number.
+    """
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"single": ("BOOLEAN", {"default": False})}}
+        choice = ("BOOLEAN", {"default": False})
+        return {"required": {"single": choice, "strict": choice}}
 
     RETURN_TYPES = ("SAMPLER",)
     FUNCTION = "make"
     CATEGORY = "_for_testing"
 
-    def make(self, single):
+    def make(self, single, strict):
         def euler(model, x, sigmas, extra_args=None, callback=None, disable=None):
             x = x.double()
             for step, (sigma, sigma_next) in enumerate(itertools.pairwise(sigmas.double())):
                 denoised = model(x, sigma.float() * x.new_ones(len(x)).float(), **(extra_args or {}))
+                if strict and denoised.isnan().any():
+                    raise ValueError("that is not a number")
                 shown = denoised.float() if single else denoised
                 callback({"i": step, "denoised": shown, "x": x, "sigma": sigma, "sigma_hat": sigma})
                 x = x + (x - denoised) / sigma * (sigma_next - sigma)

@@ -125,6 +125,18 @@ def test_a_model_that_raises_because_of_a_nan_leaves_the_job_paused_before_it(co
     assert torch.equal(latent(comfy, job["prompt_id"]), expected(comfy))
 
 
+def test_a_sampler_that_raises_because_of_a_nan_leaves_the_job_paused_before_it(comfy: Comfy) -> None:
+    graph = graphs.double(graphs.base(watched=False, key="nan-strict", probe={"nan_at": 4}), strict=True)
+    job_id = comfy.queue(graphs.behind_attach(graph))
+    job = comfy.wait_for(job_id, "paused", "failed")
+    assert (job["state"], job["pause_reason"], job["evaluations"]) == ("paused", "nan", 3)
+    put(comfy, job_id, ("probe", "nan_at", 0))
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    wanted = comfy.queue(graphs.double(graphs.base(watched=False, key="nan-strict-whole")))
+    assert torch.equal(latent(comfy, job["prompt_id"]), latent(comfy, wanted))
+
+
 def tiled(comfy: Comfy, key: str, **options: Any) -> tuple[str, torch.Tensor]:
     """A job of a node that samples four times, three steps each, and what it makes without Midrun."""
     stock = comfy.queue(graphs.tiles(graphs.base(watched=False)))

@@ -57,7 +57,7 @@ VARIATIONS = {
     "PerpNegGuider": partial(attached, change=partial(graphs.custom_advanced, guider="PerpNegGuider")),
     "BasicGuider": partial(attached, change=partial(graphs.custom_advanced, guider="BasicGuider")),
     "packed latents": partial(attached, change=lambda graph: graphs.packed(graph)),
-    "double precision": partial(attached, change=partial(graphs.double, single=False)),
+    "double precision": partial(attached, change=graphs.double),
     "double precision shown as single": partial(attached, change=partial(graphs.double, single=True)),
     "many calls in one node": partial(attached, change=graphs.tiles),
 }

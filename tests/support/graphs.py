@@ -106,9 +106,9 @@ def custom(graph: Graph) -> Graph:
     return {**graph, **_choices(old), "sampler": node("SamplerCustom", **given)}
 
 
-def double(graph: Graph, single: bool) -> Graph:
+def double(graph: Graph, single: bool = False, strict: bool = False) -> Graph:
     """SamplerCustom with a sampler in double precision, whatever sampler was chosen."""
-    return {**custom(graph), "choice": node("TestDoubleSampler", single=single)}
+    return {**custom(graph), "choice": node("TestDoubleSampler", single=single, strict=strict)}
 
 
 def custom_advanced(graph: Graph, guider: str = "CFGGuider") -> Graph:
