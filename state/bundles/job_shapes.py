@@ -108,6 +108,7 @@ JOB = fields(
     take=optional(TAKE),
     parent_id=optional(_label),
     parent_step=optional(count),
+    parent_node_id=optional(text),
     paused_before=optional(NODE),
     has_source=one_of(0, 1),
     breakpoints=list_of(anything, 100),  # read by what reads those of anybody

@@ -55,6 +55,10 @@ class Timing:
         return seconds | {"eta_rough": self.eta_rough}
 
 
+WHERE = ("node_id", "display_node_id", "iteration", "call", "step", "total_steps")  # a job stands
+WHERE += ("evaluations", "sigma", "paused_at_step")
+
+
 @dataclass(frozen=True)
 class Moment:
     """A place in a job: after that step of a sampling call. call: which one of the node, from 0."""
@@ -164,6 +168,7 @@ class JobView:
     take: Take | None = None  # until the next live evaluation
     parent_id: str | None = None  # of the job that it was forked from, after `parent_step`
     parent_step: int | None = None
+    parent_node_id: str | None = None  # whose steps that counts
     cell: Cell | None = None  # of the grid of forks or drafts that it was made with
     breakpoints: Breakpoints = ()
     paused_before: Node | None = None  # the node that is to run next, where it is paused before one
@@ -214,20 +219,9 @@ class JobView:
         return None if node is None else node.iteration
 
     def parent_json(self) -> dict[str, Any] | None:
-        return {"job_id": self.parent_id, "step": self.parent_step} if self.parent_id else None
-
-    def _where(self) -> dict[str, Any]:
-        return {
-            "node_id": self.node_id,
-            "display_node_id": self.display_node_id,
-            "iteration": self.iteration,
-            "call": self.call,
-            "step": self.step,
-            "total_steps": self.total_steps,
-            "evaluations": self.evaluations,
-            "sigma": self.sigma,
-            "paused_at_step": self.paused_at_step,
-        }
+        if self.parent_id is None:
+            return None
+        return {"job_id": self.parent_id, "step": self.parent_step, "node_id": self.parent_node_id}
 
     def to_json(self) -> dict[str, Any]:
         """The Job of the REST API and of the `midrun.job` event: plain JSON, no NaN."""
@@ -240,7 +234,7 @@ class JobView:
             "state": self.state.value,
             "held": self.held,
             "pause_reason": self.pause_reason.value if self.pause_reason else None,
-            **self._where(),
+            **{name: getattr(self, name) for name in WHERE},
             **modified(self.edits),
             "abort_reason": self.abort_reason,
             "error": self.error.to_json() if self.error else None,

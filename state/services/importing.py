@@ -214,6 +214,7 @@ class Importing:
             gpu_released=True,
             parent_id=parent,
             parent_step=view.parent_step if parent else None,
+            parent_node_id=view.parent_node_id if parent else None,
             source_url=source,
             imported=Imported(now, sent.then, sent.lost, sent.signed_in),
         )

@@ -223,6 +223,7 @@ class TimeTravel:
             queue_policy=view.queue_policy,
             parent_id=parent.job_id,
             parent_step=moment.step,
+            parent_node_id=moment.node_id,
             cell=cell,
             preview_url=step_url(job_id, moment.node_id, moment.step),
             source_url=source_url(job_id, moment.node_id) if view.source_url and moment.node_id else None,

@@ -273,3 +273,9 @@ def m0016_wires(db: Database) -> None:
 def m0017_event_nodes(db: Database) -> None:
     """Whose sampling call a line of the audit trail counts the steps of."""
     _run(db, "ALTER TABLE job_events ADD COLUMN node_id TEXT")
+
+
+@migrations()
+def m0018_parent_nodes(db: Database) -> None:
+    """Whose steps are counted where one job was forked from another."""
+    _run(db, "ALTER TABLE job_debug_state ADD COLUMN parent_node_id TEXT")

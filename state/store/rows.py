@@ -26,21 +26,9 @@ from ..workflow.edits import from_json, to_json
 from ..workflow.kept import Kept, kept_of
 
 WAITS = ("queued", "paused", "failed")
-PLAIN = (  # columns that are fields of the view as they are
-    "created_at",
-    "updated_at",
-    "node_id",
-    "call",
-    "display_node_id",
-    "step",
-    "total_steps",
-    "evaluations",
-    "sigma",
-    "paused_at_step",
-    "abort_reason",
-    "parent_id",
-    "parent_step",
-)
+# Columns that are fields of the view as they are, and may change.
+PLAIN = ("updated_at", "node_id", "call", "display_node_id", "step", "total_steps", "evaluations", "sigma")
+PLAIN += ("paused_at_step", "abort_reason", "parent_id", "parent_step", "parent_node_id")
 
 
 def view_columns(view: JobView) -> dict[str, Any]:
@@ -55,21 +43,12 @@ def view_columns(view: JobView) -> dict[str, Any]:
 
 def _columns(view: JobView) -> dict[str, Any]:
     stored = {code: told for code, told in view.warnings.items() if code != UNREADABLE[0]}
-    return {
+    return {name: getattr(view, name) for name in PLAIN} | {
         "state": view.state.value,
         "held": int(view.held),
         "pause_reason": view.pause_reason.value if view.pause_reason else None,
-        "node_id": view.node_id,
-        "call": view.call,
-        "display_node_id": view.display_node_id,
         "loops_json": json.dumps(view.loops),
-        "step": view.step,
-        "total_steps": view.total_steps,
-        "evaluations": view.evaluations,
-        "sigma": view.sigma,
-        "paused_at_step": view.paused_at_step,
         "modified_params_json": json.dumps(to_json(view.edits)),
-        "abort_reason": view.abort_reason,
         "abort_mode": view.abort_mode.value if view.abort_mode else None,
         "error_json": json.dumps(view.error.to_json()) if view.error else None,
         "gpu_released": int(view.gpu_released),
@@ -79,8 +58,6 @@ def _columns(view: JobView) -> dict[str, Any]:
         "mean_step_s": view.timing.mean_step_s,
         "warnings_json": json.dumps(stored),
         "take_json": json.dumps(_take_json(view.take)) if view.take else None,
-        "parent_id": view.parent_id,
-        "parent_step": view.parent_step,
         "grid_json": json.dumps(view.cell.to_row()) if view.cell else None,
         "paused_before": json.dumps(view.paused_before.to_json()) if view.paused_before else None,
         "choice_json": json.dumps(view.choice.to_json()) if view.choice else None,
@@ -91,7 +68,6 @@ def _columns(view: JobView) -> dict[str, Any]:
         "check_json": json.dumps(view.check.to_row()) if view.check else None,
         "retried_json": json.dumps(view.retried.to_json()) if view.retried else None,
         "breakpoints_json": json.dumps([breakpoint.to_json() for breakpoint in view.breakpoints]),
-        "updated_at": view.updated_at,
     }
 
 
@@ -175,7 +151,7 @@ def view_of(row: dict[str, Any], prompt_ids: tuple[str, ...]) -> JobView:
         check=read("check_json", _optional(lambda told: check_of(json.loads(told)))),
         retried=read("retried_json", _optional(lambda told: retried_of(json.loads(told)))),
         breakpoints=read("breakpoints_json", lambda told: parsed(json.loads(told)), ()),
-        **{name: row[name] for name in PLAIN},
+        **{name: row[name] for name in ("created_at", *PLAIN)},
         **_preview_urls(row),
     )
     return _telling_of(unreadable, view) if unreadable else view

@@ -102,7 +102,7 @@ def test_the_step_is_found_by_keys_and_forked_from_the_one_before(newest: Comfy,
         made = lambda: [  # noqa: E731
             job
             for job in newest.get("/midrun/jobs?limit=500")["jobs"]
-            if job["parent"] == {"job_id": job_id, "step": 6}
+            if job["parent"] == {"job_id": job_id, "step": 6, "node_id": "sampler"}
         ]
         newest.wait_for(newest.until(made, "the fork")[0]["job_id"], "completed")
 

@@ -28,7 +28,10 @@ def test_two_jobs_differ_in_what_was_in_force_at_the_step(comfy: Comfy) -> None:
     resume(comfy, fork)
     told = compare(comfy, job_id, f"with={fork}&step=7")
     assert [side["job_id"] for side in told["jobs"]] == [job_id, fork]
-    assert [side["parent"] for side in told["jobs"]] == [None, {"job_id": job_id, "step": 3}]
+    assert [side["parent"] for side in told["jobs"]] == [
+        None,
+        {"job_id": job_id, "step": 3, "node_id": "sampler"},
+    ]
     assert {row["input"]: row["values"] for row in told["differences"]} == {
         "cfg": [4.0, 1.5],
         "steps": [8, 12],

@@ -41,7 +41,7 @@ def test_more_steps_are_the_last_of_a_longer_schedule_from_the_picture_that_was_
     job_id = completed(comfy, "more", steps=6)
     picture = latent(comfy, job_id)
     fork = more(comfy, job_id, 4)
-    assert fork["parent"] == {"job_id": job_id, "step": 6}
+    assert fork["parent"] == {"job_id": job_id, "step": 6, "node_id": "sampler"}
     job = comfy.wait_for(fork["job_id"], "completed")
     assert (job["step"], job["total_steps"], job["evaluations"]) == (10, 10, 10)
     assert job["modified_params"] == {"sampler": {"steps": {"from": 6, "to": 10, "from_step": 6}}}

@@ -193,7 +193,7 @@ def test_forks_share_what_was_recorded_and_leave_the_original_alone(comfy: Comfy
     body = {"step": 5, "vary": {"sampler": {"cfg": cfgs}}}
     status, told = comfy.verb(job_id, "fork", body)
     assert status == 202 and len(told["jobs"]) == 9, told
-    assert all(job["parent"] == {"job_id": job_id, "step": 5} for job in told["jobs"])
+    assert all(job["parent"] == {"job_id": job_id, "step": 5, "node_id": "sampler"} for job in told["jobs"])
     for cfg, fork in zip(cfgs, told["jobs"], strict=True):
         job = comfy.wait_for(fork["job_id"], "completed")
         if cfg != 4.0:

@@ -139,13 +139,12 @@ test("what is of another sampler is not marked on the axis of this one", () => {
   const modified_params = { 3: { cfg: edit(7, 3), seed: edit(8, 1) }, 9: { cfg: edit(5, 2), chosen: edit(6, 0) } };
   const modified_in = { 3: { cfg: "3", seed: "9" }, 9: { cfg: "9" } };
   const events = [
-    { kind: "forked", node_id: "9", step: 1, detail: {}, state_from: "paused", state_to: "paused" },
     { kind: "pause", node_id: "9", step: 4, detail: {}, state_from: "running", state_to: "paused" },
     { kind: "segment", node_id: "9", step: 4, detail: { step: 5 }, state_from: "running", state_to: "running" },
     { kind: "pause", node_id: "3", step: 6, detail: {}, state_from: "running", state_to: "paused" },
     { kind: "rewind", node_id: null, step: 7, detail: {}, state_from: "paused", state_to: "paused" },
   ];
-  const parent = { job_id: "p", step: 1 };
+  const parent = { job_id: "p", step: 1, node_id: "9" };
   const at = (node_id, known) => {
     const one = job("a", { node_id, modified_params, modified_in, parent });
     const model = after(told(one), { type: "events", job_id: "a", events: known });
@@ -153,7 +152,11 @@ test("what is of another sampler is not marked on the axis of this one", () => {
   };
   assert.deepEqual(at("3", events), ["0 edit", "3 edit", "6 pause", "7 rewind"]);
   assert.deepEqual(at("9", events), ["0 edit", "1 edit", "1 fork", "2 edit", "4 pause", "5 segment", "7 rewind"]);
-  assert.deepEqual(at("3", []), ["0 edit", "1 fork", "3 edit"], "until it is known where it was forked");
+  const froms = ["3", "9"].map((node_id) => {
+    const model = after(told(job("p", { node_id })), told(job("a", { node_id, parent })));
+    return timeline.lanesOf(model, model.jobs.a).map(({ from }) => from);
+  });
+  assert.deepEqual(froms, [[0, 0], [0, 1]], "where the lane of the fork begins");
   assert.deepEqual(editMarks(job("a", { node_id: "9", modified_params, modified_in })), [0.1, 0.2, 0]);
 });
 

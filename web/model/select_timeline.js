@@ -37,7 +37,7 @@ const lanes = remembering(
       if (seen.has(one.id)) continue;
       seen.add(one.id);
       const row = rows.length;
-      rows.push({ ...one, from: one.parent < 0 ? 0 : (jobs[one.id].parent?.step ?? 0) });
+      rows.push({ ...one, from: one.parent < 0 ? 0 : forkedAt(jobs[one.id]) });
       const below = (children.get(one.id) ?? []).map((id) => ({
         id,
         depth: (one?.depth ?? 0) + 1,
@@ -48,6 +48,9 @@ const lanes = remembering(
     return rows;
   },
 );
+
+/** The step at which a fork begins on its axis: 0 where another node's are counted there. @param {Job} job */
+const forkedAt = (job) => (job.parent && isCounted(job, job.parent.node_id) ? job.parent.step : 0);
 
 /** Steps that a job has or will have. @param {Job} job */
 export const endOf = (job) => Math.max(1, lastStep(job), job.total_steps ?? 0);
@@ -61,8 +64,7 @@ export const marksOf = (model, job) => marks(job, model.events[job.job_id]);
 const marks = remembering((/** @type {Job} */ job, /** @type {any[] | undefined} */ events) => {
   const here = (events ?? []).filter((one) => isCounted(job, one.node_id));
   const found = [...editsOn(job), ...stopSteps(job).map(stopMark), ...here.flatMap(eventMark)];
-  const forked = (events ?? []).find((one) => one.kind === "forked") ?? job.parent;
-  if (job.parent && isCounted(job, forked.node_id))
+  if (job.parent && isCounted(job, job.parent.node_id))
     found.push({ step: job.parent.step, kind: "fork", told: "" });
   const once = new Map(found.map((one) => [`${one.step} ${one.kind} ${one.told}`, one]));
   return [...once.values()].sort((a, b) => a.step - b.step);

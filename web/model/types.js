@@ -17,7 +17,7 @@
  *   gpu_released: boolean, gpu_free: number | null, queue_policy: string, timing: Timing,
  *   warnings: { code: string, message: string }[], source_url: string | null, preview_url: string | null,
  *   take: { node_id: string | null, step: number } | null,
- *   parent: { job_id: string, step: number } | null, grid: string | null,
+ *   parent: { job_id: string, step: number, node_id?: string | null } | null, grid: string | null,
  *   varied: Record<string, Record<string, any>> | null,
  *   imported?: Imported | null, check?: Check | null,
  *   retry_of?: { job_id: string, evaluations: number, server: string | null } | null,
