@@ -46,6 +46,10 @@ class DiskRecordings:
         for recording in opened:
             recording.save()
 
+    def written(self) -> None:
+        """Wait until all that was put so far is in its files, which may not be flushed yet."""
+        self.writer.submit(lambda: None).result()
+
     def flush(self, timeout_s: float | None = None) -> None:
         self.writer.flush(timeout_s)
 

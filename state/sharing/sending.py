@@ -149,6 +149,7 @@ class Sender:
         job, prompt = known.job, known.job.request.prompt
         if known.then is None:
             known.then = self._exporting.describe(job, quick=True)
+        self._recordings.written()  # a paused job is told of once: with all that it came to
         calls = self._recordings.read(job.job_id)
         beside, inputs = self._exporting.beside(job)
         sent = replace(self._exporting.tell(job, view, calls, beside), then=known.then)

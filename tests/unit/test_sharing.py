@@ -53,8 +53,16 @@ class Cut:
     def __init__(self, url: str) -> None:
         self.remote = Remote(url)
         self.cut = False
+        self._idle = threading.Condition()
+        self._asked = 0  # requests on their way
         self.unanswered = ""  # a put of what is named so
         self.puts = 0
+
+    def cut_off(self) -> None:
+        """No request of before is on its way any more."""
+        self.cut = True
+        with self._idle:
+            self._idle.wait_for(lambda: not self._asked)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.remote, name)
@@ -62,10 +70,17 @@ class Cut:
             return found
 
         def call(*given: Any) -> Any:
-            if self.cut or (name == "put" and self.unanswered == given[0]):
-                raise Unreachable("the test cut it off")
-            self.puts += name == "put"
-            return found(*given)
+            with self._idle:
+                if self.cut or (name == "put" and self.unanswered == given[0]):
+                    raise Unreachable("the test cut it off")
+                self.puts += name == "put"
+                self._asked += 1
+            try:
+                return found(*given)
+            finally:
+                with self._idle:
+                    self._asked -= 1
+                    self._idle.notify_all()
 
         return call
 
@@ -103,7 +118,7 @@ class Server:
 
     def crash(self) -> None:
         """Nothing is told to the store."""
-        self.store.cut = True
+        self.store.cut_off()
 
     def close(self) -> None:
         if not self.closed:
@@ -340,6 +355,35 @@ def test_nothing_is_left_of_a_job_that_is_over_or_deleted(servers: Any) -> None:
     with pytest.raises(NotInStore, match="over"):
         one.crash()
         other.take()
+
+
+def test_a_paused_job_is_sent_with_what_was_on_its_way_to_the_disk(
+    servers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else tells of it later."""
+    one, asked = servers("one"), threading.Event()
+    recordings = one.home.recordings
+
+    def telling(work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            try:
+                return work(*given)
+            finally:
+                asked.set()
+
+        return call
+
+    one.store.cut = True
+    with monkeypatch.context() as patched:
+        patched.setattr(recordings, "flush", lambda: None)
+        recordings.writer.put(asked.wait)
+        job = one.home.job()
+    monkeypatch.setattr(recordings, "read", telling(recordings.read))
+    monkeypatch.setattr(recordings.writer, "submit", telling(recordings.writer.submit))
+    one.store.cut = False
+    job.note("kept", {})
+    one.sent()
+    assert one.store.remote.entries("graphs")
 
 
 def test_a_damaged_store_gives_nothing_and_keeps_nothing(servers: Any) -> None:
