@@ -165,7 +165,9 @@ def test_another_worker_goes_on_when_one_is_lost_or_drained(
     wait_at_gate(one, job, 4)
     assert run_on(other, job).end is End.ELSEWHERE, "the first has it and lives"
     manifest = Path(setup.store.removeprefix("file://")) / "jobs" / job.id / "claims" / "000001.json"
-    until(lambda: manifest.exists() and "000002.safetensors" in manifest.read_text(), "it to be in the store")
+    until(
+        lambda: manifest.exists() and "/000002.safetensors" in manifest.read_text(), "it to be in the store"
+    )
     one._starting.acquire()  # it does not come back
     os.kill(one._comfyui.pid or 0, signal.SIGKILL)
     second = begun(other, job)
