@@ -116,8 +116,10 @@ class SamplingCall:
             output = sample()
         except Unwound:
             pass
-        except Exception as error:
-            if isinstance(error, mm.InterruptProcessingException) or not self._was_given_a_nan():
+        except mm.InterruptProcessingException:
+            raise
+        except Exception:
+            if not self._was_given_a_nan():
                 raise
         finally:
             try:

@@ -55,7 +55,8 @@ class Timing:
         return seconds | {"eta_rough": self.eta_rough}
 
 
-WHERE = ("node_id", "display_node_id", "iteration", "call", "step", "total_steps")  # a job stands
+# What of a view tells where its job stands.
+WHERE = ("node_id", "display_node_id", "iteration", "call", "step", "total_steps")
 WHERE += ("evaluations", "sigma", "paused_at_step")
 
 
