@@ -7,10 +7,12 @@ others are read back from the store when somebody asks for them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
@@ -214,6 +216,8 @@ class Registry:
             job.warn(warning, told)
         elif job is not None:
             job.unwarn(warning)
+        elif told is None:  # what it wrote last came to the disk after it was let go of
+            self.store.find(job_id).add_done_callback(partial(self._unwarn, warning))
 
     def save(self) -> None:
         """Store all jobs as they are now, and wait until that is done."""
@@ -251,6 +255,16 @@ class Registry:
             listener(job, view, change)
 
     # -- inside ----------------------------------------------------------------------------------------
+
+    def _unwarn(self, warning: Warning, found: Future[StoredJob | None]) -> None:
+        if found.exception() is not None or (stored := found.result()) is None:
+            return
+        with contextlib.suppress(UnknownJob):  # deleted meanwhile
+            known = self.get(stored.view.job_id)
+            job = known or self._revive(stored)
+            job.unwarn(warning)
+            if known is None:
+                self.settle(job)
 
     def _present(self, stored: StoredJob) -> JobView:
         job = self.get(stored.view.job_id)

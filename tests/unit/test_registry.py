@@ -12,6 +12,7 @@ from midrun.state.errors import UnknownJob
 from midrun.state.job.request import Request
 from midrun.state.job.transitions import Event
 from midrun.state.job.view import JobView
+from midrun.state.job.warnings import NOT_ON_DISK
 from midrun.state.recording.memory import MemoryRecordings
 from midrun.state.services.registry import Registry
 from midrun.state.states import AbortMode, QueuePolicy, State
@@ -80,6 +81,33 @@ def test_the_ids_of_all_runs_find_the_job_and_are_taken(registry: Registry) -> N
     registry.settle(job)
     assert registry.get("r2") is None
     assert asyncio.run(registry.load("r2")).job_id == "p"
+
+
+@pytest.mark.parametrize("let_go", [False, True])
+def test_a_warning_that_is_over_is_taken_back_also_of_a_job_that_was_let_go_of(
+    registry: Registry, store: Store, let_go: bool
+) -> None:
+    job = registry.add("p", REQUEST, QueuePolicy.AUTO)
+    assert job is not None
+    job.runs.enter_queue()
+    registry.trouble(NOT_ON_DISK, "p", "the disk is full")
+    told: list[str] = []
+    registry.listen(lambda job, view, change: told.append(change.kind if change else ""))
+    if let_go:
+        job.runs.end("p", Event.COMPLETE)
+        registry.settle(job)
+    registry.trouble(NOT_ON_DISK, "p", None)
+    store.written().result()  # the row is read back
+    store.written().result()  # and written
+    stored = store.find("p").result()
+    assert stored is not None and stored.view.warnings == {} and told[-1] == "not_on_disk_over"
+    assert (registry.get("p") is None) is let_go
+
+
+def test_trouble_that_is_over_of_a_job_that_is_gone_is_nothing(registry: Registry, store: Store) -> None:
+    registry.trouble(NOT_ON_DISK, "gone", None)
+    store.written().result()
+    assert registry.get("gone") is None and store.find("gone").result() is None
 
 
 def test_a_job_deleted_while_it_is_read_does_not_come_back(store: Store) -> None:
