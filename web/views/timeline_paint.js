@@ -6,7 +6,7 @@ import { stopSteps } from "../model/select_travel.js";
 import { paintMark } from "./timeline_marks.js";
 /** @import { Band } from "../model/axis.js" */
 /** @import { Shape } from "../model/select_shape.js" */
-/** @import { Lane } from "../model/select_timeline.js" */
+/** @import { Lane, Points } from "../model/select_timeline.js" */
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Ink } from "./timeline_marks.js" */
 
@@ -18,11 +18,13 @@ const TICK = 4; // pixels below a number
 /** @param {HTMLCanvasElement} canvas @param {Model} model @param {Job} job @param {Shape} shape @param {Ink} ink @param {number} scale device pixels of a pixel */
 export function paintTimeline(canvas, model, job, shape, ink, scale) {
   const [width, height] = [shape.columns.plot, shape.height];
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(height * scale);
+  const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
+  if (canvas.width !== wide) canvas.width = wide; // which takes it new memory
+  if (canvas.height !== high) canvas.height = high;
   const pen = canvas.getContext("2d");
   if (pen === null) return;
-  pen.scale(scale, scale);
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
+  pen.clearRect(0, 0, width, height);
   const scene = { pen, model, job, shape, ink };
   paintOverview(scene);
   paintRuler(scene);
@@ -163,7 +165,7 @@ function paintLane(pen, one, lane, y, x, own, width, ink) {
 
 /**
  * As high as its band, of what is in sight: further in, the line tells more.
- * @param {Scene} scene @param {Band} band @param {{ step: number, value: number }[]} points @param {string} colour
+ * @param {Scene} scene @param {Band} band @param {Points} points @param {string} colour
  */
 function paintCurve({ pen, shape, ink }, band, points, colour) {
   const { columns, span } = shape;
@@ -179,8 +181,8 @@ function paintCurve({ pen, shape, ink }, band, points, colour) {
   pen.clip();
   line(pen, shown, x, y, colour);
   pen.fillStyle = colour;
-  if (shown.length <= columns.plot / 10)
-    for (const { step, value } of shown) pen.fillRect(x(step) - 1.5, y(value) - 1.5, 3, 3);
+  if (shown.steps.length <= columns.plot / 10)
+    shown.steps.forEach((step, at) => pen.fillRect(x(step) - 1.5, y(shown.values[at]) - 1.5, 3, 3));
   pen.restore();
 }
 
@@ -202,13 +204,13 @@ function paintGuides({ pen, model, job, shape, ink }) {
   pen.restore();
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {{ step: number, value: number }[]} points @param {(step: number) => number} x @param {(value: number) => number} y @param {string} colour */
-function line(pen, points, x, y, colour) {
+/** @param {CanvasRenderingContext2D} pen @param {Points} points @param {(step: number) => number} x @param {(value: number) => number} y @param {string} colour */
+function line(pen, { steps, values }, x, y, colour) {
   pen.strokeStyle = colour;
   pen.lineWidth = 1.5;
   pen.lineJoin = "round";
   pen.beginPath();
-  for (const { step, value } of points) pen.lineTo(x(step), y(value));
+  for (let at = 0; at < steps.length; at += 1) pen.lineTo(x(steps[at]), y(values[at]));
   pen.stroke();
   pen.lineWidth = 1;
 }
