@@ -144,7 +144,8 @@ const byStep = remembering(
     ),
 );
 
-/** @typedef {{ steps: Float64Array, values: Float64Array }} Points  of a curve, by step: maybe thousands, and no object for each */
+/** @typedef {{ steps: Int32Array, values: Float64Array }} Points  of a curve, by step: maybe thousands, and no object for each */
+/** @typedef {{ low: number, high: number }} Range */
 
 /**
  * A curve of what was measured: its points.
@@ -157,7 +158,7 @@ const pointsOfAll = onceFor((/** @type {Map<number, Measured>} */ measured) => {
   const points = (/** @type {"sigma" | "change" | "seconds"} */ name) => {
     const known = all.filter((one) => one[name] !== null && Number.isFinite(one[name]));
     return {
-      steps: Float64Array.from(known, (one) => one.step),
+      steps: Int32Array.from(known, (one) => one.step),
       values: Float64Array.from(known, (one) => Number(one[name])),
     };
   };
@@ -172,14 +173,14 @@ export function inSight({ steps, values }, { from, to }) {
   return { steps: steps.subarray(begin, end), values: values.subarray(begin, end) };
 }
 
-/** The ranges of all curves. @param {Map<number, Measured>} measured @param {Span} span @returns {(ReturnType<typeof rangeOf>)[]} */
+/** The ranges of all curves. @param {Map<number, Measured>} measured @param {Span} span */
 export const rangesOf = (measured, { from, to }) => ranges(measured, from, to);
 
 const ranges = remembering((/** @type {Map<number, Measured>} */ measured, /** @type {number} */ from, /** @type {number} */ to) =>
   CURVES.map((name) => rangeOf(pointsOf(measured, name), { from, to })),
 );
 
-/** The least and the largest value of the steps in sight, or null where there is none. @param {Points} points @param {Span} span */
+/** The least and the largest value of the steps in sight, or null where there is none. @param {Points} points @param {Span} span @returns {Range | null} */
 export function rangeOf({ steps, values }, { from, to }) {
   let [low, high] = [Infinity, -Infinity];
   for (let at = 0; at < steps.length; at += 1) {
