@@ -34,7 +34,14 @@ const client = createClient(api);
 const actions = createActions(client, store, { ...page.ports, showPanel, showTimeline, hasTimeline });
 const { url, latentUrl, csvUrl, sheetUrl, bundleUrl, reportUrl, ledgerUrl } = client;
 const urls = { url, latentUrl, csvUrl, sheetUrl, bundleUrl, reportUrl, ledgerUrl };
-const tools = { t: page.t, actions, ...urls, dispatch: store.dispatch };
+const tools = {
+  get t() {
+    return page.translate();
+  },
+  actions,
+  ...urls,
+  dispatch: store.dispatch,
+};
 const screen = createScreen(store, page.hasTexts, page.language);
 const widgets = createNodeWidgets(page, store, screen, tools);
 const badges = createBadges(page, page.t);

@@ -21,7 +21,7 @@ def test_a_word_is_chosen_and_its_heat_map_seen(newest: Comfy, browser: Browser,
         group = panel.locator(f'.midrun-group[data-node="{ids["positive"]}"]')
         shown.verb("lens", group).click()
         words = group.locator("[data-word]")
-        assert words.all_text_contents() == ["a", "red", "circle", "on", "blue", "background"]
+        expect(words).to_have_text(["a", "red", "circle", "on", "blue", "background"])
         group.locator('[data-word="red"]').click()
         told, picture = group.locator("[data-lens]"), group.locator(".midrun-heat")
         expect(told).to_contain_text("Without “red”, the answer at step 3 differs by", timeout=30_000)

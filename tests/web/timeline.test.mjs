@@ -315,17 +315,18 @@ test("a curve is as high as what is in sight of it, and its line goes on to both
     [5, 1, 2, 3, 4, 6].map((step) => [step, { step, sigma: 2 ** -step, change: step === 1 ? null : step, seconds: NaN }]),
   );
   const points = timeline.pointsOf(measured, "sigma");
-  const steps = (found) => found.map(({ step }) => step);
+  const steps = (found) => [...found.steps];
   assert.deepEqual(steps(points), [1, 2, 3, 4, 5, 6]);
   assert.equal(timeline.pointsOf(measured, "sigma"), points, "made once");
   assert.deepEqual(steps(timeline.pointsOf(measured, "change")), [2, 3, 4, 5, 6]);
-  assert.deepEqual(timeline.pointsOf(measured, "seconds"), []);
+  assert.deepEqual(steps(timeline.pointsOf(measured, "seconds")), []);
   assert.deepEqual(timeline.rangeOf(points, { from: 0, to: 6 }), { low: 2 ** -6, high: 0.5 });
   assert.deepEqual(timeline.rangeOf(points, { from: 2.5, to: 4 }), { low: 2 ** -4, high: 2 ** -3 });
   assert.equal(timeline.rangeOf(points, { from: 6, to: 9 }), null);
   assert.deepEqual(steps(timeline.inSight(points, { from: 2.5, to: 4 })), [2, 3, 4, 5]);
   assert.deepEqual(steps(timeline.inSight(points, { from: 0, to: 6 })), [1, 2, 3, 4, 5, 6]);
-  assert.deepEqual(timeline.inSight(points, { from: 6, to: 9 }), []);
+  assert.deepEqual([...timeline.inSight(points, { from: 2.5, to: 4 }).values], [2 ** -2, 2 ** -3, 2 ** -4, 2 ** -5]);
+  assert.deepEqual(steps(timeline.inSight(points, { from: 6, to: 9 })), []);
 });
 
 /** What of it was painted: rectangles, and the points of lines. */

@@ -3,6 +3,7 @@ import { living, needsMore, ofWorkflow, somethingIsPaused, somethingRuns } from 
 import { isElsewhere, leapt, stopped } from "../model/select_changes.js";
 import { comparedWith, comparisonOf, curveWanted } from "../model/select_compare.js";
 import { atChoices } from "../model/select_choice.js";
+import { onlyLooks } from "../model/select_cursor.js";
 import { standing } from "../model/select_places.js";
 import { previewsOf } from "../model/select_pictures.js";
 import { againWhileWanted, soon } from "../ui/schedule.js";
@@ -112,6 +113,13 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
   return {
     /** @param {Model} model @param {Model} before */
     changed(model, before) {
+      const [looks, moved] = [model.cursor !== before.cursor, model.timeline !== before.timeline];
+      if (onlyLooks(model, before)) {
+        // maybe many times in a second
+        if (looks) compareAgain(model);
+        if (moved) timeline.changed(model, before);
+        return;
+      }
       const [jobs, { open, tab, shown, shares }] = [model.jobs !== before.jobs, model.tray];
       if (model.order.length) page.needTexts(showTime);
       if (standing(model) !== standing(before)) page.countOnTab(standing(model));
@@ -123,10 +131,9 @@ export function createEffects({ store, actions, page, widgets, badges, bar, over
         readTab(actions, open, tab);
       bar.look(model);
       if (jobs || model.canvas !== before.canvas) canvas.look(model);
-      const looks = model.viewer !== before.viewer || model.cursor !== before.cursor;
-      if (looks || model.previews !== before.previews) compareAgain(model);
+      if (looks || model.viewer !== before.viewer || model.previews !== before.previews) compareAgain(model);
       if (jobs || model.viewer !== before.viewer) readCurve(model);
-      if (jobs || model.timeline !== before.timeline || open !== before.tray.open) timeline.changed(model, before);
+      if (jobs || moved || open !== before.tray.open) timeline.changed(model, before);
       overlays(isAnythingOpen(model));
     },
 

@@ -42,6 +42,8 @@ export function createPage(app, api, here) {
 
   return {
     t,
+    /** As `t`, but another function in another language: for what is made anew then. */
+    translate: () => translate,
     root,
     clock: () => Date.now(),
     hasTexts: () => texts !== null,

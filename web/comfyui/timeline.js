@@ -2,6 +2,7 @@
 import { focusOf } from "../model/select_cursor.js";
 import { shapeOf } from "../model/select_shape.js";
 import { timelineView } from "../views/timeline.js";
+import { onlyMoves } from "../views/timeline_input.js";
 import { paintTimeline } from "../views/timeline_paint.js";
 /** @import { Store } from "../model/action_types.js" */
 /** @import { Ink } from "../views/timeline_marks.js" */
@@ -50,6 +51,14 @@ export function createTimeline(page, store, screen, tools) {
     if (!ink.fg) ink = null; // the style is not there yet
   }
 
+  /** LiteGraph paints its whole canvas anew for any key that is let go on the page: it is not told of those that move the cursor. @param {KeyboardEvent} event */
+  function letGo(event) {
+    const { key, target } = event;
+    if (!onlyMoves(key) || !(target instanceof Element && target.matches(".midrun-plot-area"))) return;
+    event.stopPropagation();
+    store.dispatch({ type: "released", key: true });
+  }
+
   /** May be called again with another element. @param {HTMLElement} element */
   function render(element) {
     hide?.();
@@ -65,6 +74,7 @@ export function createTimeline(page, store, screen, tools) {
         store.dispatch({ type: "timeline", width, height });
     });
     observer.observe(host);
+    globalThis.addEventListener("keyup", letGo, true);
     const unmount = screen.mount({ element: host, view: () => timelineView(tools, store.get()), drawn });
     ink = null;
     const forget = page.onPalette(() => {
@@ -75,6 +85,7 @@ export function createTimeline(page, store, screen, tools) {
     hide = () => {
       hide = null;
       observer.disconnect();
+      globalThis.removeEventListener("keyup", letGo, true);
       forget();
       unmount();
       host.remove();

@@ -19,6 +19,21 @@ export const isBeyond = (cursor, job) =>
 /** Whether the cursor is on its way, by the pointer or by a key that is held. @param {Model} model */
 export const isScrubbed = ({ timeline }) => ["scrub", "keys"].includes(timeline.drag?.kind ?? "");
 
+/** Whether nothing changed but where is looked at, and what of the timeline is in sight. @param {Model} model @param {Model} before */
+export function onlyLooks(model, before) {
+  for (const name of /** @type {(keyof Model)[]} */ (Object.keys(model)))
+    if (name !== "cursor" && name !== "timeline" && model[name] !== before[name]) return false;
+  return true;
+}
+
+/** @type {Model | null} */ let kept = null;
+
+/** The model for views that show nothing of the cursor and the timeline: the same one while only those change. @param {Model} model @returns {Model} */
+export function unmoved(model) {
+  if (kept === null || !onlyLooks(model, kept)) kept = model;
+  return kept;
+}
+
 /** The last step of a job of which there is something: done, or left over by a rewind. @param {Job} job */
 export const lastStep = (job) =>
   Math.max(job.step, job.take && job.take.node_id === job.node_id ? job.take.step : 0);

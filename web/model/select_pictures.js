@@ -1,5 +1,5 @@
 // What there is to see of a job: a frame for each step. Pure functions.
-import { remembering } from "../ui/records.js";
+import { onceFor, remembering } from "../ui/records.js";
 import { ACTIVE } from "./select.js";
 /** @import { Job, Model, Preview } from "./types.js" */
 
@@ -11,8 +11,18 @@ export function previewsOf(model, jobId, nodeId = null) {
   return nodeId === null ? all : ofNode(all, nodeId);
 }
 
-/** @param {Preview[]} all @param {string} nodeId */
+/** Thousands, which are not looked through again at each step that is looked at. @param {Preview[]} all @param {string} nodeId */
 function ofNode(all, nodeId) {
+  const known = byNode(all);
+  const found = known.get(nodeId) ?? thoseOf(all, nodeId);
+  known.set(nodeId, found);
+  return found;
+}
+
+const byNode = onceFor((/** @type {Preview[]} */ _) => /** @type {Map<string, Preview[]>} */ (new Map()));
+
+/** @param {Preview[]} all @param {string} nodeId */
+function thoseOf(all, nodeId) {
   const known = all.some((one) => one.node_id === nodeId);
   const id = known ? nodeId : all.findLast((one) => one.display_node_id === nodeId)?.node_id;
   return all.filter((preview) => preview.node_id === id);

@@ -144,35 +144,49 @@ const byStep = remembering(
     ),
 );
 
+/** @typedef {{ steps: Int32Array, values: Float64Array }} Points  of a curve, by step: maybe thousands, and no object for each */
+/** @typedef {{ low: number, high: number }} Range */
+
 /**
- * A curve of what was measured: its points, by step.
+ * A curve of what was measured: its points.
  * @param {Map<number, Measured>} measured @param {"sigma" | "change" | "seconds"} name
  */
 export const pointsOf = (measured, name) => pointsOfAll(measured)[name];
 
 const pointsOfAll = onceFor((/** @type {Map<number, Measured>} */ measured) => {
   const all = [...measured.values()].sort((a, b) => a.step - b.step);
-  const points = (/** @type {"sigma" | "change" | "seconds"} */ name) =>
-    all
-      .filter((one) => one[name] !== null && Number.isFinite(one[name]))
-      .map((one) => ({ step: one.step, value: Number(one[name]) }));
+  const points = (/** @type {"sigma" | "change" | "seconds"} */ name) => {
+    const known = all.filter((one) => one[name] !== null && Number.isFinite(one[name]));
+    return {
+      steps: Int32Array.from(known, (one) => one.step),
+      values: Float64Array.from(known, (one) => Number(one[name])),
+    };
+  };
   return { sigma: points("sigma"), change: points("change"), seconds: points("seconds") };
 });
 
-/** The points of the steps in sight, with one more on either side, to which the line goes on. @param {{ step: number, value: number }[]} points @param {Span} span */
-export function inSight(points, { from, to }) {
-  const first = points.findIndex((one) => one.step > from);
-  if (first < 0) return [];
-  const past = points.findIndex((one) => one.step - 1 >= to);
-  return points.slice(Math.max(0, first - 1), past < 0 ? points.length : past + 1);
+/** The points of the steps in sight, with one more on either side, to which the line goes on. @param {Points} points @param {Span} span @returns {Points} */
+export function inSight({ steps, values }, { from, to }) {
+  const first = steps.findIndex((step) => step > from);
+  const past = steps.findIndex((step) => step - 1 >= to);
+  const [begin, end] = [first < 0 ? steps.length : Math.max(0, first - 1), past < 0 ? steps.length : past + 1];
+  return { steps: steps.subarray(begin, end), values: values.subarray(begin, end) };
 }
 
-/** The least and the largest value of the steps in sight, or null where there is none. @param {{ step: number, value: number }[]} points @param {Span} span */
-export function rangeOf(points, { from, to }) {
+/** The ranges of all curves. @param {Map<number, Measured>} measured @param {Span} span */
+export const rangesOf = (measured, { from, to }) => ranges(measured, from, to);
+
+const ranges = remembering((/** @type {Map<number, Measured>} */ measured, /** @type {number} */ from, /** @type {number} */ to) =>
+  CURVES.map((name) => rangeOf(pointsOf(measured, name), { from, to })),
+);
+
+/** The least and the largest value of the steps in sight, or null where there is none. @param {Points} points @param {Span} span @returns {Range | null} */
+export function rangeOf({ steps, values }, { from, to }) {
   let [low, high] = [Infinity, -Infinity];
-  for (const { step, value } of points) {
-    if (step <= from || step - 1 >= to) continue;
-    [low, high] = [Math.min(low, value), Math.max(high, value)];
+  for (let at = 0; at < steps.length; at += 1) {
+    if (steps[at] <= from || steps[at] - 1 >= to) continue;
+    low = Math.min(low, values[at]);
+    high = Math.max(high, values[at]);
   }
   return low > high ? null : { low, high };
 }

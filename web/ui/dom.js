@@ -4,6 +4,7 @@
 /** @typedef {{ tag: string, props: Record<string, any>, children: Node_[], key?: string }} VNode */
 /** @typedef {VNode | string} Node_ */
 
+/** @type {Record<string, any>} */ const NONE = Object.freeze({});
 const SVG = "http://www.w3.org/2000/svg";
 /** @type {WeakMap<Node, Node_[]>} */ const drawn = new WeakMap();
 /** @type {WeakMap<Node, Record<string, any>>} */ const propsOf = new WeakMap();
@@ -136,7 +137,7 @@ function create(node, parent) {
   if (typeof node === "string") return owner.createTextNode(node);
   const inSvg = node.tag === "svg" || parent.namespaceURI === SVG;
   const element = inSvg ? owner.createElementNS(SVG, node.tag) : owner.createElement(node.tag);
-  patchProps(element, {}, node.props);
+  patchProps(element, NONE, node.props);
   draw(element, node.children);
   afterChildren(element, node.props);
   node.props.ref?.(element);
@@ -151,7 +152,7 @@ function patch(target, before, node) {
     return;
   }
   const element = /** @type {Element} */ (target);
-  patchProps(element, propsOf.get(element) ?? {}, node.props);
+  patchProps(element, propsOf.get(element) ?? NONE, node.props);
   draw(element, node.children);
   afterChildren(element, node.props);
 }
@@ -159,9 +160,9 @@ function patch(target, before, node) {
 /** @param {any} element @param {Record<string, any>} before @param {Record<string, any>} props */
 function patchProps(element, before, props) {
   propsOf.set(element, props);
-  for (const name of Object.keys(before))
-    if (!(name in props)) setProp(element, name, undefined, before[name]);
-  for (const [name, value] of Object.entries(props)) setProp(element, name, value, before[name]);
+  // No lists of names and values: so many are looked at in each frame that they would be most of the garbage.
+  for (const name in before) if (!(name in props)) setProp(element, name, undefined, before[name]);
+  for (const name in props) setProp(element, name, props[name], before[name]);
 }
 
 /** @param {any} element @param {string} name @param {any} value @param {any} before */
@@ -170,15 +171,16 @@ function setProp(element, name, value, before) {
     return;
   if (name.startsWith("on")) {
     // One listener for the element's life; what it calls is what was drawn last.
+    if (!value || before) return;
     const names = listening.get(element) ?? new Set();
-    if (value && !names.has(name)) {
+    if (!names.has(name)) {
       listening.set(element, names.add(name));
       element.addEventListener(name.slice(2).toLowerCase(), (/** @type {Event} */ event) =>
         propsOf.get(element)?.[name]?.(event, element),
       );
     }
   } else if (name === "vars") {
-    patchVars(element.style, before ?? {}, value ?? {});
+    patchVars(element.style, before ?? NONE, value ?? NONE);
   } else if (value === before) {
     return;
   } else if (value === undefined || value === null || value === false) {
@@ -190,8 +192,8 @@ function setProp(element, name, value, before) {
 
 /** @param {CSSStyleDeclaration} style @param {Record<string, string>} before @param {Record<string, string>} vars */
 function patchVars(style, before, vars) {
-  for (const name of Object.keys(before)) if (!(name in vars)) style.removeProperty(name);
-  for (const [name, text] of Object.entries(vars)) if (before[name] !== text) style.setProperty(name, text);
+  for (const name in before) if (!(name in vars)) style.removeProperty(name);
+  for (const name in vars) if (before[name] !== vars[name]) style.setProperty(name, vars[name]);
 }
 
 /** What depends on the children, such as a select's value. @param {any} element @param {any} props */

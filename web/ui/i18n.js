@@ -13,13 +13,19 @@ export function translator(messages, language) {
     texts: messages[name].midrun,
     rules: new Intl.PluralRules(name),
   }));
-  return (key, values = {}) => {
+  /** @type {Map<string, { forms: string[], rules: Intl.PluralRules }>} */ const known = new Map();
+  const lookUp = (/** @type {string} */ key) => {
     const path = key.split(".");
     for (const { texts, rules } of chosen) {
       const found = path.reduce((/** @type {any} */ at, part) => at?.[part], texts);
-      if (typeof found === "string") return fill(plural(found, rules, values.n), values);
+      if (typeof found === "string") return { forms: found.split(" | "), rules };
     }
-    return key;
+    return { forms: [key], rules: new Intl.PluralRules("en") };
+  };
+  return (key, values) => {
+    const found = known.get(key) ?? lookUp(key);
+    known.set(key, found);
+    return fill(plural(found.forms, found.rules, values?.n), values);
   };
 }
 
@@ -27,14 +33,13 @@ export function translator(messages, language) {
 export const spoken = (messages, language) =>
   [language, language.split("-")[0], "en"].filter((name) => messages?.[name]?.midrun);
 
-/** "one change | {n} changes"; languages without a plural have one form. @param {string} text @param {Intl.PluralRules} rules @param {unknown} n */
-function plural(text, rules, n) {
-  const forms = text.split(" | ");
-  return forms.length === 2 ? forms[rules.select(Number(n)) === "one" ? 0 : 1] : text;
-}
+/** "one change | {n} changes"; languages without a plural have one form. @param {string[]} forms @param {Intl.PluralRules} rules @param {unknown} n */
+const plural = (forms, rules, n) =>
+  forms.length === 2 ? forms[rules.select(Number(n)) === "one" ? 0 : 1] : forms.join(" | ");
 
-/** @param {string} text @param {Record<string, string | number>} values */
+/** @param {string} text @param {Record<string, string | number> | undefined} values */
 function fill(text, values) {
+  if (values === undefined || !text.includes("{")) return text;
   const told = (/** @type {string | number} */ value) =>
     typeof value === "number" ? format.number(value) : value;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? told(values[name]) : whole));

@@ -2,17 +2,33 @@
 import { h } from "../ui/dom.js";
 import { editorOf } from "../model/reducer_editor.js";
 import { editCounts, hasEnded } from "../model/select.js";
+import { unmoved } from "../model/select_cursor.js";
+import { remembering } from "../ui/records.js";
 import { inputRow } from "./input_row.js";
 /** @import { Input, Job, Model, ParamNode } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
 
-/** @param {Tools} tools @param {Model} model @param {Job} job @param {string} [place] where it stands, as it may be in two places at once */
-export function editorView(tools, model, job, place = "tray") {
+/** @typedef {"tray" | "timeline"} Place  where it stands, as it may be in two places at once */
+
+/** What a word does is asked of the step of the cursor; nothing else of it moves with that. @param {Tools} tools @param {Model} model @param {Job} job @param {Place} [place] */
+export const editorView = (tools, model, job, place = "tray") =>
+  editors[place](tools, tools.t, model.lens === null ? unmoved(model) : model, job);
+
+/** @param {Place} place */
+const editorAt = (place) =>
+  remembering(
+    (/** @type {Tools} */ tools, /** @type {Tools["t"]} */ _, /** @type {Model} */ model, /** @type {Job} */ job) =>
+      editor(tools, model, job, place),
+  );
+const editors = { tray: editorAt("tray"), timeline: editorAt("timeline") };
+
+/** @param {Tools} tools @param {Model} model @param {Job} job @param {Place} place */
+function editor(tools, model, job, place) {
   const { t, dispatch } = tools;
-  const editor = editorOf(model, job.job_id);
-  if (editor.nodes === null) return [h("p", { class: "midrun-told" }, t("editor.loading"))];
+  const { nodes } = editorOf(model, job.job_id);
+  if (nodes === null) return [h("p", { class: "midrun-told" }, t("editor.loading"))];
   const search = model.tray.search.trim().toLowerCase();
-  const { first, rest } = grouped(editor.nodes, job, search);
+  const { first, rest } = grouped(nodes, job, search);
   const groups = first.map(([id, node]) => group(tools, model, job, id, node, search, place));
   const folded = rest.map(([id, node]) => group(tools, model, job, id, node, search, place));
   return [

@@ -34,14 +34,16 @@ const PATHS = {
   fit: "M2.5 3.5h11v9h-11zm1.5 1.5v6h8V5z",
 };
 
+/** Each is the same wherever it stands, so that it is drawn once. */
+const ICONS = Object.fromEntries(
+  Object.entries(PATHS).map(([name, path]) => [
+    name,
+    h("svg", { class: "midrun-icon", viewBox: "0 0 16 16", "aria-hidden": "true" }, h("path", { d: path })),
+  ]),
+);
+
 /** @param {string} name */
-export function icon(name) {
-  return h(
-    "svg",
-    { class: "midrun-icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
-    h("path", { d: PATHS[name] ?? PATHS.idle }),
-  );
-}
+export const icon = (name) => ICONS[name] ?? ICONS.idle;
 
 /** @type {Record<string, string>} */
 const STATE_ICONS = {

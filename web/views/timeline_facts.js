@@ -1,7 +1,9 @@
 // The left of the timeline: how its job stands, what can be done with it, and the picture at the cursor.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
+import { remembering } from "../ui/records.js";
 import { titleOf } from "../model/select.js";
+import { unmoved } from "../model/select_cursor.js";
 import { stateMark } from "./icons.js";
 import { button, frameLabel, progressBar, stepText, timeText, toolbar, whyText } from "./parts.js";
 import { lookedAt, picture } from "./stage.js";
@@ -27,7 +29,7 @@ export function factsView(tools, model, job) {
         shown ? t("step.alone", { step: shown.step }) : "",
       ),
     ),
-    words(tools, model, job),
+    words(tools, tools.t, unmoved(model), job),
     h(
       "div",
       { key: "does", class: "midrun-look-buttons" },
@@ -38,8 +40,14 @@ export function factsView(tools, model, job) {
   );
 }
 
+/** The same while only the cursor moves. */
+const words = remembering(
+  (/** @type {Tools} */ tools, /** @type {Tools["t"]} */ _, /** @type {Model} */ model, /** @type {Job} */ job) =>
+    wordsOf(tools, model, job),
+);
+
 /** @param {Tools} tools @param {Model} model @param {Job} job */
-function words(tools, model, job) {
+function wordsOf(tools, model, job) {
   const { t, actions } = tools;
   const title = titleOf(t, model, job);
   const inPanel = model.tray.shown && model.tray.open === job.job_id;

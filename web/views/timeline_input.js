@@ -5,7 +5,7 @@ import { firstRelative } from "../model/select_family.js";
 import { laneAt, topFor } from "../model/select_shape.js";
 import { marksOf, nextMark } from "../model/select_timeline.js";
 import { canFork, canRewind } from "../model/select_travel.js";
-import { endsRepeat } from "./keys.js";
+import { endsRepeat, navigates } from "./keys.js";
 /** @import { Shape } from "../model/select_shape.js" */
 /** @import { Drag, Job, Model } from "../model/types.js" */
 /** @import { Tools } from "./tools.js" */
@@ -88,6 +88,9 @@ const keysOf = (does, job, step) => ({
   r: does.rewind,
   f: does.fork,
 });
+
+/** Whether a key changes nothing but what is looked at. @param {string} key */
+export const onlyMoves = (key) => navigates(key) || key === "0";
 
 /** The handlers of the tracks. @param {Model} model @param {Job} job @param {Shape} shape @param {Doings} does */
 export function handlersOf(model, job, shape, does) {

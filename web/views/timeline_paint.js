@@ -1,16 +1,18 @@
 // Paints what of the timeline does not move with the cursor, on one canvas: overview, ruler, marks, lanes, curves.
 import { ROW, ticksOf, xOf } from "../model/axis.js";
 import { lastStep } from "../model/select_cursor.js";
-import { CURVES, editsOn, endOf, inSight, marksOf, measuredOf, pointsOf, rangeOf } from "../model/select_timeline.js";
+import { CURVES, editsOn, endOf, inSight, marksOf, measuredOf, pointsOf, rangeOf, rangesOf } from "../model/select_timeline.js";
 import { stopSteps } from "../model/select_travel.js";
 import { paintMark } from "./timeline_marks.js";
-/** @import { Band } from "../model/axis.js" */
+/** @import { Band, Span } from "../model/axis.js" */
 /** @import { Shape } from "../model/select_shape.js" */
-/** @import { Lane } from "../model/select_timeline.js" */
+/** @import { Lane, Points, Range } from "../model/select_timeline.js" */
 /** @import { Job, Model } from "../model/types.js" */
 /** @import { Ink } from "./timeline_marks.js" */
 
 /** @typedef {{ pen: CanvasRenderingContext2D, model: Model, job: Job, shape: Shape, ink: Ink }} Scene */
+
+/** @typedef {{ from: number, at: number, each: number }} Scale  at: where `from` is, in pixels; each: pixels of one */
 
 const BAND = 8; // pixels of the bar of a lane
 const TICK = 4; // pixels below a number
@@ -18,18 +20,23 @@ const TICK = 4; // pixels below a number
 /** @param {HTMLCanvasElement} canvas @param {Model} model @param {Job} job @param {Shape} shape @param {Ink} ink @param {number} scale device pixels of a pixel */
 export function paintTimeline(canvas, model, job, shape, ink, scale) {
   const [width, height] = [shape.columns.plot, shape.height];
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(height * scale);
+  const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
+  if (canvas.width !== wide) canvas.width = wide; // which takes it new memory
+  if (canvas.height !== high) canvas.height = high;
   const pen = canvas.getContext("2d");
   if (pen === null) return;
-  pen.scale(scale, scale);
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
+  pen.clearRect(0, 0, width, height);
   const scene = { pen, model, job, shape, ink };
   paintOverview(scene);
   paintRuler(scene);
   paintGrid(scene);
   paintLanes(scene);
   const measured = measuredOf(model, job);
-  CURVES.forEach((name, at) => paintCurve(scene, shape.bands.curves[at], pointsOf(measured, name), ink[name]));
+  const ranges = rangesOf(measured, shape.span);
+  CURVES.forEach((name, at) =>
+    paintCurve(scene, shape.bands.curves[at], inSight(pointsOf(measured, name), shape.span), ranges[at], ink[name]),
+  );
   paintGuides(scene);
 }
 
@@ -47,14 +54,7 @@ function paintOverview({ pen, model, job, shape, ink }) {
   pen.fillRect(0, top + height - 6, x(job.step), 3);
   pen.restore();
   const points = pointsOf(measuredOf(model, job), "sigma");
-  const range = rangeOf(points, all);
-  line(
-    pen,
-    points,
-    (step) => x(step - 0.5),
-    (value) => top + 2 + (1 - part(value, range)) * (height - 8),
-    ink.sigma,
-  );
+  line(pen, points, across(all, columns.plot), upward(rangeOf(points, all), top + 2, height - 8), ink.sigma);
   pen.fillStyle = ink.fg;
   for (const { step } of editsOn(job)) pen.fillRect(x(step) - 0.5, top + 1, 1.5, height - 4);
   if (span.to - span.from >= last) return;
@@ -163,24 +163,21 @@ function paintLane(pen, one, lane, y, x, own, width, ink) {
 
 /**
  * As high as its band, of what is in sight: further in, the line tells more.
- * @param {Scene} scene @param {Band} band @param {{ step: number, value: number }[]} points @param {string} colour
+ * @param {Scene} scene @param {Band} band @param {Points} points @param {Range | null} range @param {string} colour
  */
-function paintCurve({ pen, shape, ink }, band, points, colour) {
+function paintCurve({ pen, shape, ink }, band, points, range, colour) {
   const { columns, span } = shape;
-  const range = rangeOf(points, span);
-  const shown = inSight(points, span);
-  const y = (/** @type {number} */ value) => band.top + 4 + (1 - part(value, range)) * (band.height - 8);
-  const x = (/** @type {number} */ step) => xOf(span, columns.plot, step - 0.5);
+  const [x, y] = [across(span, columns.plot), upward(range, band.top + 4, band.height - 8)];
   pen.fillStyle = ink.ground;
   pen.fillRect(0, band.top + 1, columns.plot, band.height - 2);
   pen.save();
   pen.beginPath();
   pen.rect(0, band.top + 1, columns.plot, band.height - 2);
   pen.clip();
-  line(pen, shown, x, y, colour);
+  line(pen, points, x, y, colour);
   pen.fillStyle = colour;
-  if (shown.length <= columns.plot / 10)
-    for (const { step, value } of shown) pen.fillRect(x(step) - 1.5, y(value) - 1.5, 3, 3);
+  if (points.steps.length <= columns.plot / 10)
+    points.steps.forEach((step, at) => pen.fillRect(on(x, step) - 1.5, on(y, points.values[at]) - 1.5, 3, 3));
   pen.restore();
 }
 
@@ -202,20 +199,29 @@ function paintGuides({ pen, model, job, shape, ink }) {
   pen.restore();
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {{ step: number, value: number }[]} points @param {(step: number) => number} x @param {(value: number) => number} y @param {string} colour */
-function line(pen, points, x, y, colour) {
+/** @param {CanvasRenderingContext2D} pen @param {Points} points @param {Scale} x @param {Scale} y @param {string} colour */
+function line(pen, { steps, values }, x, y, colour) {
   pen.strokeStyle = colour;
   pen.lineWidth = 1.5;
   pen.lineJoin = "round";
   pen.beginPath();
-  for (const { step, value } of points) pen.lineTo(x(step), y(value));
+  for (let at = 0; at < steps.length; at += 1) pen.lineTo(on(x, steps[at]), on(y, values[at]));
   pen.stroke();
   pen.lineWidth = 1;
 }
 
-/** @param {number} value @param {{ low: number, high: number } | null} range */
-const part = (value, range) =>
-  range !== null && range.high > range.low ? (value - range.low) / (range.high - range.low) : 0.5;
+/** Of steps, to the middles of their cells. @param {Span} span @param {number} width @returns {Scale} */
+const across = ({ from, to }, width) => ({ from: from + 0.5, at: 0, each: width / (to - from) });
+
+/** Of values, the largest at the top; where all are the same, halfway. @param {Range | null} range @param {number} top @param {number} height @returns {Scale} */
+function upward(range, top, height) {
+  const each = range === null ? Infinity : height / (range.high - range.low);
+  if (range === null || !Number.isFinite(each)) return { from: 0, at: top + height / 2, each: 0 };
+  return { from: range.low, at: top + height, each: -each };
+}
+
+/** @param {Scale} scale @param {number} value */
+const on = ({ from, at, each }, value) => at + (value - from) * each;
 
 /** @param {Ink} ink @param {Job} job */
 function inkOf(ink, { state }) {

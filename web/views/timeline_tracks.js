@@ -1,19 +1,20 @@
 // The tracks of the timeline: their names, the film strip, and the cursor above what timeline_paint.js paints.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
+import { remembering } from "../ui/records.js";
 import { ROW, xOf } from "../model/axis.js";
 import { isLeftOver } from "../model/reducer_travel.js";
 import { titleOf } from "../model/select.js";
 import { lastStep } from "../model/select_cursor.js";
 import { previewsOf } from "../model/select_pictures.js";
-import { CURVES, editsOf, marksOf, measuredOf, pointsOf, rangeOf, thumbsOf } from "../model/select_timeline.js";
+import { CURVES, editsOf, marksOf, measuredOf, rangesOf, thumbsOf } from "../model/select_timeline.js";
 import { amount } from "./chart.js";
 import { button, stepText } from "./parts.js";
 import { handlersOf } from "./timeline_input.js";
 import { relativeName } from "./travel.js";
 /** @import { Shape } from "../model/select_shape.js" */
 /** @import { Lane, Thumb } from "../model/select_timeline.js" */
-/** @import { Job, Model } from "../model/types.js" */
+/** @import { Job, Model, Preview } from "../model/types.js" */
 /** @import { Doings } from "./timeline_input.js" */
 /** @import { Tools } from "./tools.js" */
 
@@ -87,7 +88,7 @@ function namesView(tools, model, job, shape, does) {
     CURVES.map((curve, at) => {
       const value = one?.[curve];
       const text = typeof value === "number" ? amount(curve, value) : "–";
-      const range = bands.curves[at].height >= TWO_LINES ? rangeOf(pointsOf(measured, curve), span) : null;
+      const range = bands.curves[at].height >= TWO_LINES ? rangesOf(measured, span)[at] : null;
       return name(
         curve,
         bands.curves[at],
@@ -205,14 +206,22 @@ function sideOf({ span, columns }, step) {
 }
 
 /** @param {Tools} tools @param {Model} model @param {Job} job @param {Shape} shape */
-function filmView({ url }, model, job, shape) {
-  const { span, columns, bands } = shape;
+function filmView({ url }, model, job, { span, columns, bands, last }) {
   const made = previewsOf(model, job.job_id, job.node_id);
+  return film(url, made, job, span.from, span.to, columns.plot, bands.film.top, bands.film.height, last);
+}
+
+/** The same while only the cursor moves. */
+const film = remembering(filmOf);
+
+/** @param {Tools["url"]} url @param {Preview[]} made @param {Job} job @param {number} from @param {number} to @param {number} plot @param {number} top @param {number} height @param {number} end of the axis */
+function filmOf(url, made, job, from, to, plot, top, height, end) {
+  const span = { from, to };
   const known = made[made.length - 1];
   const ratio = known ? known.width / known.height : 1;
-  const wide = bands.film.height * ratio;
+  const wide = height * ratio;
   const thumb = (/** @type {Thumb} */ { slot, first, last, shown }) => {
-    const [left, right] = [xOf(span, columns.plot, first - 1), xOf(span, columns.plot, last)];
+    const [left, right] = [xOf(span, plot, first - 1), xOf(span, plot, last)];
     const width = Math.min(right - left, wide);
     return h("img", {
       key: String(slot),
@@ -230,9 +239,9 @@ function filmView({ url }, model, job, shape) {
     {
       key: "film",
       class: "midrun-film",
-      vars: { "--midrun-top": px(bands.film.top), "--midrun-high": px(bands.film.height) },
+      vars: { "--midrun-top": px(top), "--midrun-high": px(height) },
     },
-    thumbsOf(made, span, columns.plot, Math.max(12, wide), shape.last).map(thumb),
+    thumbsOf(made, span, plot, Math.max(12, wide), end).map(thumb),
   );
 }
 

@@ -1,7 +1,9 @@
 // The panel: a list of jobs, of which only those in sight are drawn, or one job.
 import { h } from "../ui/dom.js";
 import * as format from "../ui/format.js";
+import { remembering } from "../ui/records.js";
 import { FILTERS, ROW, filtered, rowsInSight } from "../model/select.js";
+import { unmoved } from "../model/select_cursor.js";
 import { asTrees } from "../model/select_family.js";
 import { dropping, importButton, incomingView } from "./bundles.js";
 import { card } from "./card.js";
@@ -23,19 +25,22 @@ export function trayView(tools, model) {
         ...detailView(tools, model, open),
       ]),
     ];
-  return [
-    h(
-      "div",
-      { key: "list", class: "midrun-tray", ...drop },
-      header(tools, model),
-      incomingView(tools, model),
-      severalView(tools, model),
-      list(tools, model),
-      othersView(tools, model),
-      footer(tools, model),
-    ),
-  ];
+  return [listView(tools, tools.t, unmoved(model))];
 }
+
+/** All the jobs: the same while only the cursor moves. */
+const listView = remembering((/** @type {Tools} */ tools, /** @type {Tools["t"]} */ _, /** @type {Model} */ model) =>
+  h(
+    "div",
+    { key: "list", class: "midrun-tray", ...dropping(tools), "data-over": model.tray.over },
+    header(tools, model),
+    incomingView(tools, model),
+    severalView(tools, model),
+    list(tools, model),
+    othersView(tools, model),
+    footer(tools, model),
+  ),
+);
 
 /** @param {Tools} tools @param {Model} model */
 function header(tools, model) {
