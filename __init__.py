@@ -92,7 +92,6 @@ class _Midrun:
         from .nodes.comfyui.surroundings import ComfySurroundings
         from .nodes.previews.partial_results import Results
         from .state.bundles.file_hashes import FileHashes
-        from .state.job.warnings import NOT_ON_DISK
         from .state.recording.disk import DiskRecordings
         from .state.services.checking import Checks
         from .state.services.control import Control
@@ -101,15 +100,16 @@ class _Midrun:
         from .state.services.recovery import recover
         from .state.services.registry import Registry
         from .state.services.settings import Settings
+        from .state.services.trouble import Trouble
         from .state.workflow.instrument import Instruments
 
         self.server, self.home, self.store = server, home, store
-        self.settings = Settings(comfyui_user_directory())
-        self.recordings = DiskRecordings(home.path, lambda *told: self.registry.trouble(NOT_ON_DISK, *told))
-        self.files = PreviewFiles(home.path, store)
+        self.settings, self.files = Settings(comfyui_user_directory()), PreviewFiles(home.path, store)
+        self.recordings = DiskRecordings(home.path, lambda *told: self.trouble.on_disk(*told))
         self.recordings.dropped = self.files.drop
         recover(store, self.recordings, self.files, home.crashed)
         self.registry = Registry(store, self.recordings, ProcessingFlag(), self.settings.usual_breakpoints)
+        self.trouble = Trouble(self.registry)
         self.queue, self.definitions = ComfyQueue(server), Definitions()
         instruments = Instruments(self.definitions, self.settings.watches_everything)
         self.control = Control(self.registry, self.queue, instruments)

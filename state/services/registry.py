@@ -7,12 +7,10 @@ others are read back from the store when somebody asks for them.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
@@ -24,7 +22,7 @@ from ..job.node_times import NodeTimes
 from ..job.request import Request
 from ..job.transitions import ENDED
 from ..job.view import Change, JobView
-from ..job.warnings import NOT_IN_DATABASE, RECORDING_GONE, WITHOUT_SECRETS, Warning
+from ..job.warnings import RECORDING_GONE, WITHOUT_SECRETS
 from ..recording.recording import Recordings
 from ..states import QueuePolicy, State
 from ..store.store import Store, StoredJob
@@ -64,7 +62,6 @@ class Registry:
         self.is_checked: Callable[[Job], bool] = lambda job: False  # whether somebody still looks at it
         self.end_check: Callable[[Job], None] = lambda job: None
         self.look: Callable[[], None] = lambda: None  # at ComfyUI's queue, before anybody is told of a job
-        store.database.trouble = partial(self.trouble, NOT_IN_DATABASE)
 
     # -- a job's life ----------------------------------------------------------------------------------
 
@@ -179,10 +176,24 @@ class Registry:
                 break
         if stored is None:
             raise UnknownJob(any_id)
-        job = self._revive(stored)
+        job = self.revive(stored)
         if job.state in RESUMABLE:
             await self._tell_what_is_missing(job, stored.secret_keys)
         return job
+
+    def revive(self, stored: StoredJob) -> Job:
+        """One that ended stays with who asks, any other is kept. Raises UnknownJob where it is deleted."""
+        job = self._make_job(stored.view, stored.request)
+        job.cursor = stored.cursor
+        with self._lock:
+            if job.job_id not in self.taken:
+                raise UnknownJob(job.job_id)  # deleted since it was read
+            if stored.view.state in ENDED:
+                return job
+            revived = self._by_prompt.setdefault(stored.view.job_id, job)
+            for prompt_id in stored.view.prompt_ids:
+                self._by_prompt[prompt_id] = revived
+        return revived
 
     async def ready(self, job: Job) -> Job:
         """What is to be known before it goes on is. Raises MidrunError where it may not."""
@@ -208,16 +219,6 @@ class Registry:
         """Call `listener` at every change, under the job's lock: it must not block. Returns its removal."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
-
-    def trouble(self, warning: Warning, job_id: str, told: str | None) -> None:
-        """Something keeps a job from being stored, or, with None, does so no more."""
-        job = self.get(job_id)
-        if job is not None and told is not None:
-            job.warn(warning, told)
-        elif job is not None:
-            job.unwarn(warning)
-        elif told is None:  # what it wrote last came to the disk after it was let go of
-            self.store.find(job_id).add_done_callback(partial(self._unwarn, warning))
 
     def save(self) -> None:
         """Store all jobs as they are now, and wait until that is done."""
@@ -256,16 +257,6 @@ class Registry:
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _unwarn(self, warning: Warning, found: Future[StoredJob | None]) -> None:
-        if found.exception() is not None or (stored := found.result()) is None:
-            return
-        with contextlib.suppress(UnknownJob):  # deleted meanwhile
-            known = self.get(stored.view.job_id)
-            job = known or self._revive(stored)
-            job.unwarn(warning)
-            if known is None:
-                self.settle(job)
-
     def _present(self, stored: StoredJob) -> JobView:
         job = self.get(stored.view.job_id)
         if job is not None:
@@ -273,19 +264,6 @@ class Registry:
         if stored.secret_keys and stored.view.state in RESUMABLE:
             return replace(stored.view, warnings=stored.view.warnings | dict([WITHOUT_SECRETS]))
         return stored.view
-
-    def _revive(self, stored: StoredJob) -> Job:
-        job = self._make_job(stored.view, stored.request)
-        job.cursor = stored.cursor
-        with self._lock:
-            if job.job_id not in self.taken:
-                raise UnknownJob(job.job_id)  # deleted since it was read
-            if stored.view.state in ENDED:
-                return job
-            revived = self._by_prompt.setdefault(stored.view.job_id, job)
-            for prompt_id in stored.view.prompt_ids:
-                self._by_prompt[prompt_id] = revived
-        return revived
 
     async def _tell_what_is_missing(self, job: Job, secret_keys: list[str]) -> None:
         """Of a job that an earlier server began."""

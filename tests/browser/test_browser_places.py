@@ -70,7 +70,7 @@ def test_two_instances_of_one_subgraph_share_a_node_that_shows_both(
         shown.verb("primary").click()
         shown.state("paused")
         assert newest.wait_for(job_id, "paused")["node_id"] == second
-        assert shown.page.locator(".midrun-node").count() == 1
+        expect(shown.page.locator(".midrun-node")).to_have_count(1)
         shown.until_step_is_seen(job_id, 1)
         shown.verb("primary").click()
         newest.wait_for(job_id, "completed")
@@ -213,7 +213,7 @@ def test_nothing_outlives_its_node(newest: Comfy, browser: Browser, renderer: st
         shown.load(graph(f"{key}-last"))
         shown.state("idle")
         assert shown.page.evaluate("({ ...window.held })") == rest
-        assert shown.page.locator(".midrun-node").count() == 1
+        expect(shown.page.locator(".midrun-node")).to_have_count(1)
         session = shown.page.context.new_cdp_session(shown.page)
         session.send("HeapProfiler.collectGarbage")
         left = shown.page.evaluate(

@@ -70,4 +70,4 @@ def test_a_page_sees_that_a_job_of_another_client_stands_no_more(newest: Comfy, 
         expect(badge).to_have_count(0)
         if standing == 1:
             assert not shown.page.title().startswith("⏸")
-        assert not shown.tray.is_visible()
+        expect(shown.tray).to_be_hidden()

@@ -12,9 +12,9 @@ from midrun.state.errors import UnknownJob
 from midrun.state.job.request import Request
 from midrun.state.job.transitions import Event
 from midrun.state.job.view import JobView
-from midrun.state.job.warnings import NOT_ON_DISK
 from midrun.state.recording.memory import MemoryRecordings
 from midrun.state.services.registry import Registry
+from midrun.state.services.trouble import Trouble
 from midrun.state.states import AbortMode, QueuePolicy, State
 from midrun.state.store.store import Store
 from test_job import Flag, enter
@@ -90,13 +90,14 @@ def test_a_warning_that_is_over_is_taken_back_also_of_a_job_that_was_let_go_of(
     job = registry.add("p", REQUEST, QueuePolicy.AUTO)
     assert job is not None
     job.runs.enter_queue()
-    registry.trouble(NOT_ON_DISK, "p", "the disk is full")
+    trouble = Trouble(registry)
+    trouble.on_disk("p", "the disk is full")
     told: list[str] = []
     registry.listen(lambda job, view, change: told.append(change.kind if change else ""))
     if let_go:
         job.runs.end("p", Event.COMPLETE)
         registry.settle(job)
-    registry.trouble(NOT_ON_DISK, "p", None)
+    trouble.on_disk("p", None)
     store.written().result()  # the row is read back
     store.written().result()  # and written
     stored = store.find("p").result()
@@ -105,7 +106,7 @@ def test_a_warning_that_is_over_is_taken_back_also_of_a_job_that_was_let_go_of(
 
 
 def test_trouble_that_is_over_of_a_job_that_is_gone_is_nothing(registry: Registry, store: Store) -> None:
-    registry.trouble(NOT_ON_DISK, "gone", None)
+    Trouble(registry).on_disk("gone", None)
     store.written().result()
     assert registry.get("gone") is None and store.find("gone").result() is None
 
