@@ -15,6 +15,8 @@ from story import forget
 
 pytestmark = needs_chromium
 MOST_ACTIONS = 8
+READS = """text => [...document.querySelectorAll("[role=tabpanel] :is(input, textarea)")]
+    .some(field => field.value === text)"""
 log = logging.getLogger(__name__)
 
 
@@ -30,6 +32,7 @@ class Newcomer:
 
     def write(self, words: str, instead_of: str) -> None:
         fields = self.page.get_by_role("tabpanel").get_by_role("textbox")
+        self.page.wait_for_function(READS, arg=instead_of)
         texts = fields.evaluate_all("all => all.map(one => one.value)")
         self._act(fields.nth(texts.index(instead_of)), lambda field: field.fill(words))
 
