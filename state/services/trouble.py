@@ -13,6 +13,8 @@ from .registry import Registry
 
 
 class Trouble:
+    """Of all jobs. What a job wrote last may come to the disk, or not, after the registry let go of it."""
+
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         registry.store.database.trouble = self.in_database
@@ -30,7 +32,7 @@ class Trouble:
             job.warn(warning, told)
         elif job is not None:
             job.unwarn(warning)
-        elif told is None:  # what it wrote last came to the disk after it was let go of
+        elif told is None:
             self._registry.store.find(job_id).add_done_callback(partial(self._take_back, warning))
 
     def _take_back(self, warning: Warning, found: Future[StoredJob | None]) -> None:

@@ -251,7 +251,7 @@ def of_job(told: dict[str, Any]) -> str | None:
 def told_until_the_queue_is_empty(page: websocket.WebSocket, job_id: str) -> set[str]:
     """The types of messages about that job, whose run is not queued yet, or not done, and of ComfyUI's own.
 
-    Of jobs that no page queued, such as most of these tests, every page is told.
+    Every page is told of a job that no page queued, as most jobs here are.
     """
     types: set[str] = set()
     for left in (1, 0):
