@@ -18,6 +18,7 @@ import gpu_bench
 import loop_costs
 import measurements
 import memory_costs
+import overhead_costs
 import preview_costs
 import prompt_costs
 import store_costs
@@ -26,8 +27,8 @@ from endurance import soak
 from harness import Comfy
 from measurements import Figures, Wrong
 
-SHARED = measurements.MEASUREMENTS | preview_costs.MEASUREMENTS | memory_costs.MEASUREMENTS
-SHARED |= loop_costs.MEASUREMENTS | behind_costs.MEASUREMENTS
+SHARED = overhead_costs.MEASUREMENTS | behind_costs.MEASUREMENTS | loop_costs.MEASUREMENTS
+SHARED |= measurements.MEASUREMENTS | preview_costs.MEASUREMENTS | memory_costs.MEASUREMENTS
 APART = (  # on servers of their own
     volume.MEASUREMENTS | browser_bench.MEASUREMENTS | prompt_costs.MEASUREMENTS | store_costs.MEASUREMENTS
 )

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import graphs
 from graphs import Graph
 from harness import Comfy
-from measurements import Figures, Wrong, milliseconds, ratios, require
+from measurements import Figures, Wrong, milliseconds, require
+from overhead_costs import architecture_in_turns, ratios
 from rig import Rig, device_here
 
 WAITING = "waiting for the device"
 STEPS, STOP = 30, 20
 RARELY_S = 0.5
+MOST_S = 7200.0
 FEW_STEPS = 4  # of tiny ones
 __all__ = ["MEASUREMENTS", "device_here"]
 
@@ -70,14 +71,8 @@ def _overhead(rig: Rig, name: str, load: Load, pairs: int) -> Figures:
     shape, steps = (load.shape, load.steps) if rig.size == "real" else (load.tiny, FEW_STEPS)
     seed = list(LOADS).index(name)  # nothing is to come from ComfyUI's cache
     given = {"architecture": load.architecture, "size": rig.size, "dtype": "", "seed": seed, "stays": False}
-    model = graphs.node("TestArchitecture", shape=shape, **given)
-    links: dict[str, Any] = {"model": ["model", 0], "watched": ["attach", 0], "latent": ["model", 3]}
-    links |= {"positive": ["model", 1], "negative": ["model", 2]}
-    graph = {"model": model, "attach": graphs.node("MidrunAttach", model=["model", 0])}
-    graph["bench"] = graphs.node("TestBench", seconds=0.0, steps=steps, pairs=pairs, **links)
-    ended = rig.comfy.wait_ended(rig.comfy.queue(graph), 7200, every_s=RARELY_S)
-    require("bench" in ended["outputs"], f"TestBench failed: {ended['status']}\n{rig.comfy.tail()}")
-    told = ended["outputs"]["bench"]
+    turns = {"seconds": 0.0, "steps": steps, "pairs": pairs}
+    told = architecture_in_turns(rig.comfy, given | {"shape": shape}, MOST_S, **turns)
     parts = told["parts"][0]
     waiting = parts.pop(WAITING, [])
     own = [sum(values) for values in zip(*parts.values(), strict=True)]

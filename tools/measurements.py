@@ -14,8 +14,6 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from operator import truediv
 from typing import Any
 
 import graphs
@@ -24,7 +22,6 @@ from harness import Comfy
 
 Figures = dict[str, Any]
 RARELY_S = 0.5  # between two looks at what is being measured
-LARGEST = 5  # parts of the own time that are shown
 OTHERS = 7  # clients that ask while another pauses and resumes
 RANDOM = random.Random(17)
 
@@ -66,71 +63,6 @@ def prompt_seconds(comfy: Comfy, graph: Graph, client_id: str | None = None) -> 
     told = {kind: about for kind, about in ended["status"]["messages"]}
     require("execution_success" in told, f"A prompt failed: {told}")
     return (told["execution_success"]["timestamp"] - told["execution_start"]["timestamp"]) / 1000
-
-
-# -- overhead ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Load:
-    """So many pairs of sampling calls, at `seconds` an evaluation."""
-
-    seconds: float
-    steps: int
-    pairs: int
-
-
-QUICK_LOADS = (Load(0.0, 100, 5), Load(0.02, 20, 7), Load(0.1, 10, 5), Load(0.5, 4, 2))
-FULL_LOADS = (Load(0.0, 100, 15), Load(0.02, 20, 15), Load(0.1, 20, 15), Load(0.5, 5, 15))
-
-
-def overhead(comfy: Comfy, quick: bool) -> Figures:
-    """Watched sampling against stock, in turns in one process; euler, 4x64x64 latent.
-
-    own: seconds between two evaluations, watched, less the median of stock. stock_p99: the same of stock.
-    """
-    figures = {}
-    for load in QUICK_LOADS if quick else FULL_LOADS:
-        told = sample_in_turns(comfy, load)
-        usual = statistics.median(told["gaps_stock"])
-        own = [gap - usual for gap in told["gaps_watched"]]
-        line = {"own_median_ms": milliseconds(statistics.median(own)), "own_p99_ms": milliseconds(p99(own))}
-        line |= {"stock_p99_ms": milliseconds(p99(told["gaps_stock"]) - usual), "evaluations": len(own)}
-        line["parts_ms"] = _largest(told["parts"][0])
-        if load.seconds:  # the ratio to nothing says nothing
-            line |= ratios(told) | {"pairs": load.pairs}
-        figures[f"{1000 * load.seconds:.0f}_ms_a_step"] = line
-    return figures
-
-
-def _largest(parts: dict[str, list[float]]) -> dict[str, float]:
-    """The five that take the most between two evaluations, in the median, and what all take together."""
-    medians = {name: milliseconds(statistics.median(seconds)) for name, seconds in parts.items()}
-    ordered = sorted(medians.items(), key=lambda part: -part[1])
-    together = statistics.median(map(sum, zip(*parts.values(), strict=True)))
-    return dict(ordered[:LARGEST]) | {"all parts": milliseconds(together)}
-
-
-def sample_in_turns(comfy: Comfy, load: Load, **more: float) -> dict[str, Any]:
-    """What TestBench tells."""
-    graph = graphs.base(watched=False, key=f"bench-{load.seconds}")
-    kept = {name: graph[name] for name in ("model", "probe", "positive", "negative")}
-    kept["attach"] = graphs.node("MidrunAttach", model=["model", 0])
-    links = {"model": ["model", 0], "watched": ["attach", 0]}
-    links |= {"positive": ["positive", 0], "negative": ["negative", 0]}
-    kept["bench"] = graphs.node(
-        "TestBench", seconds=load.seconds, steps=load.steps, pairs=load.pairs, **links, **more
-    )
-    ended = comfy.wait_ended(comfy.queue(kept), 600, every_s=RARELY_S)
-    require("bench" in ended["outputs"], f"TestBench failed at {load.seconds} s a step: {ended['status']}")
-    return ended["outputs"]["bench"]
-
-
-def ratios(told: dict[str, Any]) -> dict[str, float]:
-    """The medians of the ratios within the pairs that TestBench tells of."""
-    names = {"watched_to_stock": "watched", "stock_to_stock": "again"}
-    each = {name: map(truediv, told[turn], told["stock"]) for name, turn in names.items()}
-    return {name: round(statistics.median(values), 4) for name, values in each.items()}
 
 
 # -- resuming ------------------------------------------------------------------------------------------
@@ -295,6 +227,4 @@ def _abort(comfy: Comfy, job_id: str) -> None:
     _until_free(comfy)
 
 
-MEASUREMENTS = {
-    work.__name__: work for work in (overhead, resume_cost, pause_latency, end_latency, route_latency)
-}
+MEASUREMENTS = {work.__name__: work for work in (resume_cost, pause_latency, end_latency, route_latency)}

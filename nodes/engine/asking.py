@@ -46,7 +46,8 @@ class Asking:
     def __init__(self, job: Job, journal: Journal, entries: Entries) -> None:
         self._job, self._journal, self._entries = job, journal, entries
         self._before: Copies | None = None  # of the newest answer
-        self._seconds = math.inf  # that the newest one took
+        self._device_waits = False  # for the thread, and not the thread for it
+        self._seconds = math.inf  # that the newest one took whose end was waited for
 
     def ask(
         self, model: Callable[[], torch.Tensor], device: torch.device, copies: Copies, alone: bool = False
@@ -58,7 +59,7 @@ class Asking:
         """
         ahead = not alone and self._seconds < SHORT_S and works_behind(device)
         given = threading.Event()  # the device has its work
-        awaited = self._before if ahead else copies
+        awaited = self._before if ahead and self._before is not None else copies
 
         def ask() -> tuple[torch.Tensor, torch.Tensor, RngState]:
             try:
@@ -67,18 +68,23 @@ class Asking:
                 kept, rng = copies.of(answer), capture_rng(device)
             finally:
                 given.set()
-            if awaited is not None:
-                awaited.wait()  # the one time that the device is waited for
+            self._device_waits = not awaited.wait()  # the one time that the device is waited for
             return answer, kept, rng
 
         wait = partial(given.wait, SHORT_S) if ahead else None
-        (answer, kept, rng), seconds = ask_live(self._job, self._journal, self._entries, ask, wait=wait)
+        told = self._job, self._journal, self._entries, ask
+        (answer, kept, rng), seconds = ask_live(*told, wait=wait, in_time=ahead and self._device_waits)
+        self._seconds = _took(awaited, seconds)
         self._before = copies
         return answer, Pending(kept, rng, copies, seconds)
 
     def seconds_of(self, pending: Pending) -> float:
         """That the answer took; waits for it. On the thread that enters it."""
         pending.copies.wait()
-        told = pending.copies.seconds  # the thread does other things meanwhile, or waits for another answer
-        self._seconds = pending.seconds if told is None else told
-        return self._seconds
+        return _took(pending.copies, pending.seconds)
+
+
+def _took(copies: Copies, seconds: float) -> float:
+    """What the device tells; its thread does other things meanwhile, or waits for another answer."""
+    told = copies.seconds
+    return seconds if told is None else told

@@ -73,8 +73,8 @@ class SamplingCall:
         self.step = 0  # steps before the stretch that is sampled
         self.answer: Answer | None = None
         self.allocated = gpu.counter()
-        self.journal = Journal(services.later)
         self.entries = Entries(job, tape, services.previews, pause_at)
+        self.journal = Journal(services.later, self.entries.entered)
         self.asking = Asking(job, self.journal, self.entries)
         beside = services.wishes, services.remembered_elsewhere, mm.get_torch_device()
         self.memory = Session(job, tape.recording, *beside)

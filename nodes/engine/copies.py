@@ -69,11 +69,12 @@ class Copies:
         self._events[tensor.device] = _now_on(tensor.device, self._events.get(tensor.device))
         return copy
 
-    def wait(self) -> None:
-        """Until all of them can be read; the interpreter works on meanwhile."""
-        for event in self._events.values():
-            if not event.query():
-                event.synchronize()
+    def wait(self) -> bool:
+        """Until all of them can be read; the interpreter works on meanwhile. Whether any was yet to come."""
+        due = [event for event in self._events.values() if not event.query()]
+        for event in due:
+            event.synchronize()
+        return bool(due)
 
 
 def _now_on(device: torch.device, event: Any = None) -> Any:

@@ -107,8 +107,8 @@ class Entries:
         step = Step(done.number, done.evaluations, done.sigma, done.own, left.measured, left.hits)
         self._recording.mark(step)
 
-    def model_works(self) -> None:
-        """From here on nobody waits for what others are given to do."""
+    def entered(self) -> None:
+        """All of a while; the model works, and nobody waits for what others are given to do."""
         if not self.void:
             self._recording.save()
             self._previews.hand_over()

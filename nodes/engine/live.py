@@ -30,12 +30,13 @@ def ask_live(
     ask: Callable[[], T],
     at_once: bool = False,
     wait: Work | None = None,
+    in_time: bool = False,
 ) -> tuple[T, float]:
     """What `ask` answers, and the seconds that it took. Raises Unwound where the job is not to go on.
 
     ask: waits for the device, so that the evaluation ends when the GPU is done
     at_once: whether all that was noted has to be entered before it is known whether the job goes on
-    wait: for what the journal's thread waits before it works beside `ask`
+    wait, in_time: as the journal has them, whose thread works beside `ask`
     """
     if at_once:
         journal.settle()
@@ -43,8 +44,7 @@ def ask_live(
         raise Unwound
     outcome, seconds = Outcome.RAISED, 0.0
     try:
-        journal.note(entries.model_works)
-        journal.hand_over(wait)  # from here to the model nothing lets the threads in that get work now
+        journal.hand_over(wait, in_time)  # from here to the model nothing lets other threads in
         answer = ask()
         outcome = Outcome.ANSWERED
     except mm.InterruptProcessingException:

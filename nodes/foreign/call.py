@@ -75,8 +75,8 @@ class LoopCall:
 
     def __init__(self, job: Job, tape: Tape, inputs: Inputs, pause_at: int, services: CallServices) -> None:
         self.job, self.tape, self.inputs, self.pause_at, self.services = job, tape, inputs, pause_at, services
-        self.journal = Journal(services.later)
         self.entries = Entries(job, tape, services.previews, pause_at)
+        self.journal = Journal(services.later, self.entries.entered)
         recording = tape.recording
         self.steps = Steps({recording.mark_of(one).evaluations: one for one in recording.steps()})
         self.answer: Answer | None = None

@@ -96,6 +96,10 @@ TINY = {  # what is otherwise; the rest of the architecture is the same
     | {"context_in_dim": 48, "vec_in_dim": 40},
     "wan": {"dim": 64, "ffn_dim": 96, "num_heads": 2, "num_layers": 2, "text_dim": 48},
 }
+THIN = {  # as many layers, of hardly any width: what a thread has to give a device, and nothing to compute
+    "sd15": {"model_channels": 32, "context_dim": 64},
+    "sdxl": {"model_channels": 32, "context_dim": 64, "num_head_channels": 16},
+}
 # Latents of 512x512, 1024x1024, and 81 frames of 832x480; and tiny ones.
 LATENTS = {
     "sd15": ((1, 4, 64, 64), (1, 4, 8, 8)),
@@ -113,12 +117,12 @@ DTYPES = {
     "wan": torch.bfloat16,
 }
 NAMED = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp8": torch.float8_e4m3fn}
-SIZES = ("real", "tiny")
+SIZES = ("real", "tiny", "thin")
 
 
 def config_of(name, size):
-    """As ComfyUI's detection makes it, of a tiny one too."""
-    known = dict(CONFIGS[name]) if size == "real" else CONFIGS[name] | TINY[name]
+    """As ComfyUI's detection makes it, of a tiny or thin one too."""
+    known = CONFIGS[name] | {"real": {}, "tiny": TINY[name], "thin": THIN.get(name, {})}[size]
     if name == "flux":
         names = inspect.signature(comfy.ldm.flux.model.FluxParams).parameters.keys() | {"image_model"}
         known = {key: value for key, value in known.items() if key in names}
@@ -198,7 +202,7 @@ class TestArchitecture:
         model = build(architecture, size, dtype, seed)
         if stays:
             model.offload_device = mm.get_torch_device()
-        usual = LATENTS[architecture][SIZES.index(size)]
+        usual = LATENTS[architecture][size == "tiny"]
         shape = tuple(map(int, shape.split(","))) if shape else usual
         conds = [conditioning(config_of(architecture, size), TOKENS[architecture], seed + n) for n in (1, 2)]
         return (model, *conds, {"samples": torch.zeros(shape)})

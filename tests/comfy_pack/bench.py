@@ -26,7 +26,7 @@ PART_CALLS = 3
 class TestBench:
     """`watched` is `model` behind a Midrun Attach. Evaluations take `seconds` and compute nothing, of a
     4x64x64 latent; with a `latent` the model itself answers. With `giving_s` it is a device that works behind
-    which takes `seconds`, and to give it an evaluation takes so long.
+    which takes `seconds`, and to give it an evaluation takes so long; or as long as the model takes.
 
     A pair is one call each of stock, watched and again (stock once more), in random order. Answers (ui):
     stock, watched, again: seconds a sampling call, by pair; gaps_stock, gaps_watched: seconds between the end
@@ -97,7 +97,9 @@ def _sample(model, seconds, steps, positive, negative, latent, device, own=None)
         moments.append(time.perf_counter())
         if own is not None:
             own.evaluated()
-        if latent is not None:
+        if latent is not None and device is not None:
+            answer = device.compute(lambda small: executor(small, *args, **kwargs), x)
+        elif latent is not None:
             answer = executor(x, *args, **kwargs)
         else:
             time.sleep(seconds) if device is None else device.evaluate(seconds)

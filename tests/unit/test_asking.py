@@ -28,11 +28,12 @@ class Told:
         self.events: list[str] = []
         self.seconds, self.asked = seconds, 0
         self.by_device: float | None = None
+        self.yet_to_come = True  # what is waited for
         call = SimpleNamespace(begin_evaluation=lambda: Directive.GO, end_evaluation=self.end)
         job: Any = SimpleNamespace(call=call)
         self.entered = threading.Event()
-        entries: Any = SimpleNamespace(model_works=self.enter, void=False)
-        self.journal = Journal(lambda work: threading.Thread(target=work).start())
+        entries: Any = SimpleNamespace(void=False)
+        self.journal = Journal(lambda work: threading.Thread(target=work).start(), self.enter)
         self.asking = Asking(job, self.journal, entries)
         monkeypatch.setattr(asking, "works_behind", lambda device: behind)
         told = self
@@ -49,8 +50,9 @@ class Told:
             def seconds(self) -> float | None:
                 return self.told
 
-            def wait(self) -> None:
+            def wait(self) -> bool:
                 told.events.append(f"wait for {self.number}")
+                return told.yet_to_come
 
         self.copies = Counted
 
@@ -71,8 +73,9 @@ class Told:
             self.events.append(f"the model is given {number}")
             return torch.full((1,), float(number))
 
+        self.entered.clear()
         given, pending = self.asking.ask(model, HOST, self.copies(number), **how)
-        self.journal.settle()
+        assert self.entered.wait(30)
         assert torch.equal(given, pending.kept) and given is not pending.kept
         happened = list(self.events)
         self.asking.seconds_of(pending)
@@ -123,6 +126,24 @@ def test_other_threads_do_not_wait_for_a_model_that_takes_long_all_at_once(
 
     told.asking.ask(model, HOST, told.copies(2))
     assert worked == [True]
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_other_threads_come_between_less_often_where_the_device_waits_for_its_work(
+    monkeypatch: pytest.MonkeyPatch, behind: bool
+) -> None:
+    told, in_time = Told(0.01, monkeypatch, behind), []
+    hand_over = told.journal.hand_over
+
+    def counted(wait: Any, later: bool) -> None:
+        in_time.append(later)
+        hand_over(wait, later)
+
+    monkeypatch.setattr(told.journal, "hand_over", counted)
+    for yet_to_come in (True, True, False, False, True, True):
+        told.yet_to_come = yet_to_come
+        told.ask()
+    assert in_time == [False, False, False, behind, behind, False], "as the one before it was"
 
 
 def test_the_device_tells_what_it_took_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
