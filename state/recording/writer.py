@@ -12,7 +12,7 @@ from typing import Any
 from ..worker import Work, Worker
 
 UNWRITTEN = 64 * 1024**2  # bytes that may wait for the disk before the sampler waits for them
-UNWRITTEN_COUNT = 16  # evaluations that a crash may cost where the disk is slower than the model
+UNWRITTEN_COUNT = 16  # saves, of an evaluation mostly, that a crash may cost where the disk is slow
 LONGEST_WAIT_S = 5.0  # a disk that hangs must not stop the sampling for good
 
 

@@ -122,7 +122,8 @@ SIZES = ("real", "tiny", "thin")
 
 def config_of(name, size):
     """As ComfyUI's detection makes it, of a tiny or thin one too."""
-    known = CONFIGS[name] | {"real": {}, "tiny": TINY[name], "thin": THIN.get(name, {})}[size]
+    smaller = {"tiny": TINY, "thin": THIN}
+    known = CONFIGS[name] | (smaller[size][name] if size in smaller else {})
     if name == "flux":
         names = inspect.signature(comfy.ldm.flux.model.FluxParams).parameters.keys() | {"image_model"}
         known = {key: value for key, value in known.items() if key in names}
