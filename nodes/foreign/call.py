@@ -21,8 +21,8 @@ from ..engine.call_services import CallServices
 from ..engine.copies import Copies
 from ..engine.entries import Done, Entries
 from ..engine.journal import Journal
-from ..engine.live import ask_live
-from ..engine.tape import InputsChanged, Tape, first_of
+from ..engine.live import Unwound, ask_live
+from ..engine.tape import InputsChanged, Tape, finite, first_of, norm_of
 from ..remembering.roots import of_network
 from ..remembering.session import Session
 from . import generators
@@ -85,7 +85,7 @@ class LoopCall:
         self.guidance = Guidance(recording, job.view(), prompt, name)
         self.estimates = Estimates(schedulers, scale_of(prompt, name))
         beside = services.wishes, services.remembered_elsewhere, gpu.device()
-        self.memory = Session(job, recording, *beside, later=self._remember)
+        self.memory = Session(job, recording, *beside, later=self.journal.note)
         self.networks: list[torch.nn.Module] = []  # that were asked
         self.before: generators.Seen | None = None  # the evaluation that was asked for last
         self._x0: torch.Tensor | None = None  # of the step that just ended
@@ -171,22 +171,23 @@ class LoopCall:
         if isinstance(kept, Unrecordable):
             kept.given = given
             raise kept
-        self.tape.passed()
         rng = None if generators.is_same(before, after) else generators.state_of(after)
         evaluation = Evaluation(kept, (), rng)
         remembers = self.memory.notices()
+        number = self.tape.position + 1
         if remembers:
-            self.memory.answered(self.tape.position)
-        self.journal.note(partial(self._enter, evaluation, put, self.tape.position, sigma, seconds))
+            self.memory.answered(number)
+        self.journal.note(partial(self._enter, evaluation, put, number, sigma, seconds))
+        if not finite(kept.main, norm_of(kept.main)):
+            self.journal.settle()  # the loop may raise, and ComfyUI asks nobody before it ends the prompt
+            if self.entries.void:
+                raise Unwound
+        self.tape.passed()
         if remembers:
             self.journal.note(self.memory.recorded)
         self.answer = Answer(kept, sigma, True)
         self.estimates.answered(kept)
         return given
-
-    def _remember(self, write: Callable[[], object]) -> None:
-        """Put what the network remembers on record, before the answer after which it was so."""
-        self.journal.note(lambda: None if self.entries.void else write())
 
     def _enter(self, evaluation: Evaluation, put: Tree, number: int, sigma: float, seconds: float) -> None:
         self.entries.answered(replace(evaluation, question=digest_of(put)), number, sigma, seconds)
@@ -253,6 +254,7 @@ class LoopCall:
         """The evaluation that was dropped is asked once more. Raises InputsChanged."""
         if self.tape.position < len(self.tape.recording):
             self._cannot(self.tape.position)  # it was asked again for what the network remembers
+        self.entries.void = False
         self.memory.begin_again()
         if self.before is not None:
             generators.restore(generators.state_of(self.before), gpu.device())

@@ -115,11 +115,6 @@ class Loop:
             directive = self.runtime.holding.wait_while_paused(self.job, self._release)
         if directive is not Directive.GO:
             end_prompt()
-        if call.tape.position > len(call.tape.recording):
-            raise InputsChanged(
-                f"Midrun cannot go on with node {self.node.display_id} in this run: an answer that was no "
-                "number was dropped, and its loop went on with it. Resume the job again."
-            )
         if not self.seam.in_place:
             self.at_work.bring_back()
             self.seam.put()

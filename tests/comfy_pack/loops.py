@@ -71,17 +71,19 @@ class Gate(torch.nn.Module):
 
 
 class Count(torch.nn.Module):
-    """The last layer: the evaluation is answered."""
+    """The last layer: the evaluation is answered. Number `nan_at`, the first time, is not a number."""
 
-    def __init__(self, key):
+    def __init__(self, key, nan_at):
         super().__init__()
-        self.key = key
+        self.key, self.nan_at = key, nan_at
 
     def forward(self, x):
-        CALLED[self.key].add(torch.nn.Module.__call__ is TORCHS)
+        key = self.key
+        CALLED[key].add(torch.nn.Module.__call__ is TORCHS)
         with LOCK:
-            DONE[self.key] += 1
-        return x
+            DONE[key] += 1
+            is_number = DONE[key] != self.nan_at
+        return x if is_number else x * float("nan")
 
 
 class Residuals:
@@ -94,11 +96,13 @@ class Residuals:
 class Network(torch.nn.Module):
     """Asked at a time step for what is left of the noise. keeps: what from one evaluation to the next"""
 
-    def __init__(self, seed, key, gates, fail_at, answers, draws, keeps="nothing"):
+    def __init__(self, seed, key, gates, fail_at, answers, draws, keeps="nothing", nan_at=0):
         super().__init__()
         torch.manual_seed(seed)
         layers = [torch.nn.Linear(16, 16) for _ in range(9)]
-        self.layers = torch.nn.ModuleList([*layers[:4], Gate(key, gates, fail_at), *layers[4:], Count(key)])
+        self.layers = torch.nn.ModuleList(
+            [*layers[:4], Gate(key, gates, fail_at), *layers[4:], Count(key, nan_at)]
+        )
         self.answers, self.draws, self.keeps = answers, draws, keeps
         if keeps == "average":
             self.average = torch.zeros(16)
@@ -175,6 +179,7 @@ class TestLoopModel:
             "optional": {
                 "keeps": (["nothing", "attribute", "residuals", "average", "hidden"],),
                 "two": ("BOOLEAN", {"default": False, "tooltip": "another network for the second half"}),
+                "nan_at": ("INT", {"default": 0}),
             },
         }
 
@@ -215,7 +220,8 @@ class TestLoop:
                 "steps": ("INT", {"default": 6}),
                 "cfg": ("FLOAT", {"default": 2.0}),
                 "how": (
-                    ["plain", "thread", "bar", "callback", "parts", "fails later", "seeded", "otherwise"],
+                    ["plain", "thread", "bar", "callback", "parts", "fails later", "seeded", "otherwise"]
+                    + ["strict"],
                 ),
                 "key": ("STRING", {"default": ""}),
             },
@@ -246,7 +252,7 @@ class TestLoop:
         after=None,
     ):
         """`other_...` from that call on: what an edit comes to. `seeded` draws from no global generator,
-        `otherwise` guides in a way of its own."""
+        `otherwise` guides in a way of its own, and `strict` raises where an answer is not a number."""
         calls = itertools.count(1)
         for network in loop_model.values():
             if network.keeps == "residuals":
@@ -283,6 +289,8 @@ class TestLoop:
             if how == "parts":  # as WanVideoWrapper does for each context window
                 comfy.utils.ProgressBar(steps).update_absolute(step + 0.5, steps)
             uncond = ask(x, at, False)
+            if how == "strict" and not (cond + uncond).isfinite().all():
+                raise RuntimeError("the answer is not a number")
             guided = uncond + cfgs[step] * (cond - uncond)
             x = x - (guided * (1 + 0.01 * cfgs[step]) if how == "otherwise" else guided) / steps
             if how not in ("seeded", "otherwise"):

@@ -23,6 +23,7 @@ def loop(
     watched: bool = True,
     gates: str = "",
     fail_at: int = 0,
+    nan_at: int = 0,
     answers: str = "tensor",
     draws: bool = False,
     keeps: str = "nothing",
@@ -32,7 +33,8 @@ def loop(
 ) -> graphs.Graph:
     """A loop with a network of its own, or `two`; `between`: with a node on the way that passes it on."""
     of_network = {"answers": answers, "draws": draws, "keeps": keeps, "two": two}
-    model = graphs.node("TestLoopModel", seed=1, key=key, gates=gates, fail_at=fail_at, **of_network)
+    of_network |= {"fail_at": fail_at, "nan_at": nan_at}
+    model = graphs.node("TestLoopModel", seed=1, key=key, gates=gates, **of_network)
     attach = graphs.node("MidrunAttach", model=["model", 0])
     source = "attach" if watched else "model"
     more = {"scale": graphs.node("TestLoopScale", model=[source, 0])} if between else {}
@@ -126,6 +128,21 @@ def test_a_failure_elsewhere_in_the_node_costs_none(comfy: Comfy) -> None:
     comfy.verb(job_id, "resume")
     job = comfy.wait_for(job_id, "completed")
     assert comfy.probe(key)["done"] == CALLS
+    assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))
+
+
+@pytest.mark.parametrize("nan_at", [1, 6, 8])
+def test_a_nan_pauses_it_before_the_loop_goes_on_with_it(comfy: Comfy, nan_at: int) -> None:
+    key = f"loop-nan-{nan_at}"
+    job_id = comfy.queue(loop(key, nan_at=nan_at, how="strict", draws=True))
+    job = comfy.wait_for(job_id, "paused")
+    stands = job["pause_reason"], job["evaluations"], job["step"], job["error"]
+    assert stands == ("nan", nan_at - 1, (nan_at - 1) // 2, None)
+    comfy.until(lambda: seam_is_torchs(comfy), "torch's own call")
+    disturbed(comfy, 6)
+    comfy.verb(job_id, "resume")
+    job = comfy.wait_for(job_id, "completed")
+    assert comfy.probe(key)["done"] == CALLS + 1
     assert torch.equal(latent(comfy, job["prompt_id"]), whole_again(comfy, job_id, key))
 
 
