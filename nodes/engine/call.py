@@ -28,6 +28,7 @@ from .asking import Asking, Pending
 from .call_services import CallServices
 from .copies import Copies
 from .entries import Asked, Done, Entries
+from .frame_room import with_room
 from .guider import KEY, OWN_POST_CFG, clean_up, copy_conds, leave_device, tapped, wrapped
 from .hold import end_prompt
 from .journal import Journal
@@ -113,7 +114,7 @@ class SamplingCall:
         self.guider.conds = copy_conds(self.conds)  # processing them happens in place
         output = None
         try:
-            output = sample()
+            output = with_room(sample)
         except Unwound:
             pass
         except mm.InterruptProcessingException:

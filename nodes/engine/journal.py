@@ -18,7 +18,7 @@ import torch
 
 from ...state.worker import Work
 
-A_WHILE_S = 0.25  # a crash costs as much, where the device is that fast
+A_WHILE_S = 1.0  # a crash costs as much, where the device is that fast
 
 
 class Journal:

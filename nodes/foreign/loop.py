@@ -22,6 +22,7 @@ from ...state.node import Node
 from ...state.states import QueuePolicy
 from ..comfyui import gpu
 from ..engine.call_services import CallServices
+from ..engine.frame_room import with_room
 from ..engine.hold import end_prompt
 from ..engine.live import Unwound
 from ..engine.run_watch import follow, outputs_of
@@ -82,7 +83,7 @@ class Loop:
             return ask()
         device = first_device(args, kwargs) or gpu.device()
         try:
-            return self._answer(call, Asked(network, *question, ask, device))
+            return self._answer(call, Asked(network, *question, partial(with_room, ask), device))
         except InputsChanged as error:
             self._set_back(error)
             raise
