@@ -91,7 +91,7 @@ def copies(asked):
     path} by a copy's pid, {"ended": pid} by its exit code or null. In a copy return its command, (tree,
     *arguments); at the end of stdin None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the tests, which then stop their servers
-    alive = set()
+    alive, codes = set(), {}
     while asked in select.select([sys.stdin, asked], [], [])[0]:
         with asked.accept()[0] as asking, asking.makefile("rw") as lines:
             told = json.loads(lines.readline())
@@ -103,9 +103,11 @@ def copies(asked):
                     return told["start"]
                 alive.add(answer)
             else:
-                pid, status = os.waitpid(told["ended"], os.WNOHANG)
-                answer = os.waitstatus_to_exitcode(status) if pid else None
-                alive.discard(pid)
+                pid = told["ended"]
+                if pid in alive and (waited := os.waitpid(pid, os.WNOHANG))[0]:
+                    alive.discard(pid)
+                    codes[pid] = os.waitstatus_to_exitcode(waited[1])
+                answer = None if pid in alive else codes[pid]  # two threads may ask for the same one
             lines.write(json.dumps(answer) + "\n")
     for pid in alive:  # of tests that were killed
         os.kill(pid, signal.SIGTERM)
