@@ -73,7 +73,7 @@ class Gate(torch.nn.Module):
 class Count(torch.nn.Module):
     """The last layer: the evaluation is answered. Number `nan_at`, the first time, is not a number."""
 
-    def __init__(self, key, nan_at):
+    def __init__(self, key, nan_at=0):
         super().__init__()
         self.key, self.nan_at = key, nan_at
 

@@ -134,7 +134,7 @@ def kept(setup: Setup, job: Job, result: Result) -> torch.Tensor:
 def has_another(worker: Worker, killed: int) -> bool:
     """Than the ComfyUI that was killed; it may be asked just while that one dies."""
     try:
-        return worker._serves and worker.ready()["comfyui"] != killed
+        return worker._serves and worker.ready()["comfyui"] not in (None, killed)
     except FleetError:
         return False
 
